@@ -1,0 +1,12 @@
+//! streamgauge: KEDA's external scaler for partitioned streams.
+//!
+//! Data flows one way, and the modules stand in that order:
+//!
+//! ```text
+//! sources → sample → model (backlog, rates, capacity) → policy → snapshot → adapters
+//! ```
+
+pub mod config;
+pub mod model;
+pub mod policy;
+pub mod sources;

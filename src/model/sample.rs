@@ -1,0 +1,170 @@
+//! What one poll of a group saw, for every kind of source alike.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::PartitionId;
+use super::quantity::Quantity;
+use super::time::Timestamp;
+
+/// One poll of one group. A partition that the source knows of but could not read is in the map as
+/// [`PartitionObservation::Failed`]; it never simply drops out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// What was seen of each partition.
+    pub partitions: BTreeMap<PartitionId, PartitionObservation>,
+    /// Consumers of the group that are at work now; `None` if that cannot be told.
+    pub consumers: Option<u32>,
+    /// The source's own clock at the time of the poll, for ages.
+    pub source_time: Option<Timestamp>,
+}
+
+/// What one poll saw of one partition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PartitionObservation {
+    /// The partition and the consumer group on it.
+    Present(PartitionSample),
+    /// The partition exists, the consumer group does not (yet): what is kept is history, no backlog.
+    GroupMissing {
+        /// Messages kept in the partition.
+        length: u64,
+        /// As [`PartitionSample::log_end`].
+        log_end: Option<u64>,
+    },
+    /// The source answered: there is no such partition.
+    StreamMissing,
+    /// The partition could not be read.
+    Failed(Failure),
+}
+
+/// One partition at one moment. Counts are messages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionSample {
+    /// Messages ever appended, counted by the source; grows by one per message. `None`: the source cannot tell.
+    pub log_end: Option<u64>,
+    /// Messages kept in the log now.
+    pub length: u64,
+    /// Undelivered messages, certified.
+    pub lag: Option<Quantity>,
+    /// Delivered and not yet acknowledged, stuck ones included.
+    pub pending: u64,
+    /// Of these, delivered so long ago that they count as stuck: left out of backlog, target and activation.
+    pub stuck_pending: u64,
+    /// How often the oldest pending message was delivered.
+    pub oldest_delivery_count: Option<u64>,
+    /// Milliseconds that the oldest unfinished message (not stuck) has waited; 0 for none; `None`: cannot be told.
+    pub oldest_age_millis: Option<u64>,
+    /// Position of the last message handed to the group. For a log with checkpoints, the checkpoint.
+    pub delivered: Option<Position>,
+    /// Messages ever handed to the group, where the source counts them. Falls to `None` when the group is repositioned.
+    pub delivered_count: Option<u64>,
+    /// The oldest message still in the log.
+    pub oldest_kept: Option<Position>,
+    /// The newest message that was removed from the log (trimmed, deleted).
+    pub newest_removed: Option<Position>,
+    /// The consumer that holds the partition, under exclusive assignment.
+    pub owner: Option<String>,
+}
+
+impl PartitionSample {
+    /// Unfinished work: undelivered plus pending, without stuck entries.
+    pub fn backlog(&self) -> Option<Quantity> {
+        let waiting = self.pending.saturating_sub(self.stuck_pending);
+        Quantity::sum([self.lag, Some(Quantity::Exact(waiting))])
+    }
+}
+
+/// A place in a log; ordered. Redis: (ms, seq) of an entry id. Event Hubs: (sequence number, 0).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Position {
+    /// The leading number.
+    pub major: u64,
+    /// The number that orders messages of the same leading number.
+    pub minor: u64,
+}
+
+/// Why a source, or one partition of it, could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    /// The class, which decides on retries, the circuit breaker and the status code.
+    pub kind: FailureKind,
+    /// What happened and what to do; carries no secret.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure of that class.
+    pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+        }
+    }
+}
+
+/// Classes of failures. A closed set: it is a label value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// No connection, or it broke.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// The server answers, but not with data now (loading, failing over, busy).
+    Transient,
+    /// Credentials missing, wrong, or not allowed to do this.
+    Auth,
+    /// The key holds something else than a stream.
+    WrongType,
+    /// The server cannot serve this configuration (a cluster node asked as a standalone server).
+    Misconfigured,
+    /// The reply could not be understood.
+    Protocol,
+    /// Not asked: the source's circuit is open.
+    CircuitOpen,
+}
+
+impl FailureKind {
+    /// Every class, in label order.
+    pub const ALL: [Self; 8] = [
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Transient,
+        Self::Auth,
+        Self::WrongType,
+        Self::Misconfigured,
+        Self::Protocol,
+        Self::CircuitOpen,
+    ];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Transient => "transient",
+            Self::Auth => "auth",
+            Self::WrongType => "wrong_type",
+            Self::Misconfigured => "misconfigured",
+            Self::Protocol => "protocol",
+            Self::CircuitOpen => "circuit_open",
+        }
+    }
+
+    /// Whether it says that the source itself is in trouble: only those trip the circuit breaker.
+    pub const fn is_outage(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::Timeout | Self::Transient | Self::Protocol
+        )
+    }
+
+    /// Whether waiting will not cure it: somebody has to change something.
+    pub const fn needs_repair(self) -> bool {
+        matches!(self, Self::Auth | Self::WrongType | Self::Misconfigured)
+    }
+}

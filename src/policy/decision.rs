@@ -1,0 +1,180 @@
+//! A decision with its inputs, the limit that bound it, and a sentence a person understands.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::quantity::Quantity;
+use crate::model::time::Timestamp;
+
+/// What is answered for one target until the next observation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When the observation behind it was made.
+    pub at: Timestamp,
+    /// What KEDA's GetMetrics is answered with; `None`: not known well enough, `text` says why.
+    pub metric: Option<Metric>,
+    /// What IsActive is answered with; `None`: cannot be told, which is not the same as inactive.
+    pub active: Option<bool>,
+    /// Replicas wanted, within all bounds (`replicas` mode).
+    pub desired: Option<u32>,
+    /// What kept the answer from being another.
+    pub limit: Limit,
+    /// What drove it.
+    pub reason: Reason,
+    /// One or two sentences for a person.
+    pub text: String,
+    /// What it was computed from.
+    pub inputs: Inputs,
+}
+
+/// A value for GetMetrics.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The value in thousandths, so that equal decisions are equal bit for bit.
+    pub milli: u64,
+}
+
+impl Metric {
+    /// A whole number.
+    pub const fn whole(value: u64) -> Self {
+        Self {
+            milli: value.saturating_mul(1000),
+        }
+    }
+
+    /// As a float with three decimals.
+    pub fn as_f64(self) -> f64 {
+        self.milli as f64 / 1000.0
+    }
+
+    /// Rounded up, for clients that read integers only.
+    pub const fn ceil(self) -> i64 {
+        let whole = self.milli.div_ceil(1000);
+        if whole > i64::MAX as u64 {
+            i64::MAX
+        } else {
+            whole as i64
+        }
+    }
+}
+
+/// The bound that decided. A closed set (CONTRACT): it is a label value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Nothing held it back.
+    #[default]
+    None,
+    /// `minReplicas`.
+    MinReplicas,
+    /// `maxReplicas`.
+    MaxReplicas,
+    /// More replicas than partitions would idle.
+    PartitionCount,
+    /// A partition is hotter than one replica: replicas cannot cure it.
+    Skew,
+    /// A larger recommendation is still held.
+    Hold,
+    /// Too little is known since the start.
+    WarmUp,
+}
+
+impl Limit {
+    /// Every limit that exists by now, in label order.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::MinReplicas,
+        Self::MaxReplicas,
+        Self::PartitionCount,
+        Self::Skew,
+        Self::Hold,
+        Self::WarmUp,
+    ];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::MinReplicas => "min_replicas",
+            Self::MaxReplicas => "max_replicas",
+            Self::PartitionCount => "partition_count",
+            Self::Skew => "skew",
+            Self::Hold => "hold",
+            Self::WarmUp => "warm_up",
+        }
+    }
+}
+
+/// What drove a decision. A closed set (CONTRACT): it is a label value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Waiting messages ask for more than arrivals do.
+    Backlog,
+    /// Arrivals ask for it.
+    Arrival,
+    /// Nothing to do.
+    Idle,
+    /// A limit decided.
+    Limit,
+    /// The step between zero and one.
+    Activation,
+}
+
+impl Reason {
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Backlog => "backlog",
+            Self::Arrival => "arrival",
+            Self::Idle => "idle",
+            Self::Limit => "limit",
+            Self::Activation => "activation",
+        }
+    }
+}
+
+/// The figures a decision was computed from, with the constants used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Backlog of the group, messages.
+    pub backlog: Option<Quantity>,
+    /// Arrivals per second.
+    pub arrival_per_second: Option<f64>,
+    /// Messages that arrived within the activation window.
+    pub arrived_in_window: Option<u64>,
+    /// Seconds that the oldest unfinished message has waited.
+    pub oldest_age_seconds: Option<f64>,
+    /// Messages per second one replica does.
+    pub capacity_per_second: Option<f64>,
+    /// Where the capacity comes from.
+    pub capacity_source: CapacitySource,
+    /// Replicas that run now, as far as known.
+    pub current: Option<u32>,
+    /// Partitions of the stream, and how many of them could not be read.
+    pub partitions: u32,
+    /// Partitions that could not be read.
+    pub unknown_partitions: u32,
+    /// Work to be done per second so that arrivals are met and the backlog is gone within the catch-up time.
+    pub work_per_second: Option<f64>,
+    /// What the work alone asks for, before bounds and holds.
+    pub work_replicas: Option<u32>,
+    /// The largest recommendation within the hold window.
+    pub held_replicas: Option<u32>,
+    /// Share of its capacity a replica is meant to use.
+    pub target_utilization_ratio: f64,
+    /// Within what time a backlog is to be gone.
+    pub catch_up_seconds: f64,
+}
+
+/// Where a capacity comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapacitySource {
+    /// Set by the user.
+    Configured,
+    /// Learned from busy intervals.
+    Learned,
+    /// Not known yet: the answer follows the delay instead.
+    #[default]
+    Unknown,
+}

@@ -1,0 +1,181 @@
+//! What a user may set for one target, field by field, and the values that hold in the end.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::identity::Assignment;
+
+/// The policy fields of a config group or of a trigger's metadata; `None` is "not said here".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicySettings {
+    /// What KEDA is answered with.
+    pub mode: Option<Mode>,
+    /// How long a message may wait.
+    pub target_delay: Option<Duration>,
+    /// Messages per second one replica does; otherwise learned.
+    pub capacity_per_replica: Option<f64>,
+    /// Never fewer replicas.
+    pub min_replicas: Option<u32>,
+    /// Never more replicas.
+    pub max_replicas: Option<u32>,
+    /// A backlog up to this does not activate.
+    pub activation_backlog: Option<u64>,
+    /// Arrivals within this time activate.
+    pub activation_window: Option<Duration>,
+    /// How long the largest recommendation is held against scale-in.
+    pub scale_in_hold: Option<Duration>,
+    /// Shared or exclusive.
+    pub assignment: Option<Assignment>,
+    /// Consumers that one replica runs.
+    pub consumers_per_replica: Option<u32>,
+}
+
+/// What KEDA is answered with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// One metric `replicas`, target 1: the policy's answer.
+    #[default]
+    Replicas,
+    /// One metric `backlog` with a fixed threshold per replica, as KEDA's built-in scalers.
+    Backlog {
+        /// Messages per replica.
+        threshold: u64,
+        /// What is counted.
+        measure: Measure,
+    },
+}
+
+/// What `backlog` mode counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Measure {
+    /// Undelivered plus pending (`backlogThreshold`).
+    #[default]
+    Backlog,
+    /// Undelivered only (KEDA's `lagCount`).
+    Lag,
+    /// Pending only (KEDA's `pendingEntriesCount`).
+    Pending,
+    /// Messages kept in the stream (KEDA's `streamLength`).
+    StreamLength,
+}
+
+/// A target's policy with every field decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetSpec {
+    /// What KEDA is answered with.
+    pub mode: Mode,
+    /// How long a message may wait; also the catch-up time.
+    pub target_delay: Duration,
+    /// Messages per second one replica does; `None`: learned.
+    pub capacity_per_replica: Option<f64>,
+    /// Never fewer replicas.
+    pub min_replicas: u32,
+    /// Never more replicas.
+    pub max_replicas: u32,
+    /// A backlog up to this does not activate.
+    pub activation_backlog: u64,
+    /// Arrivals within this time activate.
+    pub activation_window: Duration,
+    /// How long the largest recommendation is held against scale-in.
+    pub scale_in_hold: Duration,
+    /// Shared or exclusive.
+    pub assignment: Assignment,
+    /// Consumers that one replica runs.
+    pub consumers_per_replica: u32,
+}
+
+impl Default for TargetSpec {
+    fn default() -> Self {
+        PolicySettings::default().resolve()
+    }
+}
+
+impl PolicySettings {
+    /// These settings where they say something, `base` where they do not.
+    pub fn over(&self, base: &Self) -> Self {
+        Self {
+            mode: self.mode.or(base.mode),
+            target_delay: self.target_delay.or(base.target_delay),
+            capacity_per_replica: self.capacity_per_replica.or(base.capacity_per_replica),
+            min_replicas: self.min_replicas.or(base.min_replicas),
+            max_replicas: self.max_replicas.or(base.max_replicas),
+            activation_backlog: self.activation_backlog.or(base.activation_backlog),
+            activation_window: self.activation_window.or(base.activation_window),
+            scale_in_hold: self.scale_in_hold.or(base.scale_in_hold),
+            assignment: self.assignment.or(base.assignment),
+            consumers_per_replica: self.consumers_per_replica.or(base.consumers_per_replica),
+        }
+    }
+
+    /// Every field decided; the defaults are those of docs/policy.md.
+    pub fn resolve(&self) -> TargetSpec {
+        TargetSpec {
+            mode: self.mode.unwrap_or_default(),
+            target_delay: self.target_delay.unwrap_or(Duration::from_secs(30)),
+            capacity_per_replica: self.capacity_per_replica,
+            min_replicas: self.min_replicas.unwrap_or(0),
+            max_replicas: self.max_replicas.unwrap_or(100),
+            activation_backlog: self.activation_backlog.unwrap_or(0),
+            activation_window: self.activation_window.unwrap_or(Duration::from_secs(60)),
+            scale_in_hold: self.scale_in_hold.unwrap_or(Duration::from_secs(300)),
+            assignment: self.assignment.unwrap_or_default(),
+            consumers_per_replica: self.consumers_per_replica.unwrap_or(1),
+        }
+    }
+
+    /// What is wrong with the values, as (field in snake_case, what and what to do). Used for config and metadata alike.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if let (Some(min), Some(max)) = (self.min_replicas, self.max_replicas)
+            && max < min
+        {
+            found.push((
+                "max_replicas",
+                format!("must not be less than min_replicas ({min}), is {max}"),
+            ));
+        }
+        if self.max_replicas == Some(0) {
+            found.push((
+                "max_replicas",
+                "must be at least 1: with 0 nothing could ever run".into(),
+            ));
+        }
+        if self
+            .capacity_per_replica
+            .is_some_and(|c| !(c.is_finite() && c > 0.0))
+        {
+            found.push((
+                "capacity_per_replica",
+                "must be a number above 0 (messages per second); leave it out to have it learned"
+                    .into(),
+            ));
+        }
+        if self.consumers_per_replica == Some(0) {
+            found.push(("consumers_per_replica", "must be at least 1".into()));
+        }
+        if let Some(Mode::Backlog { threshold: 0, .. }) = self.mode {
+            found.push((
+                "backlog_threshold",
+                "must be at least 1 message per replica".into(),
+            ));
+        }
+        for (name, value, most) in [
+            ("target_delay", self.target_delay, 86_400),
+            ("activation_window", self.activation_window, 3_600),
+            ("scale_in_hold", self.scale_in_hold, 3_600),
+        ] {
+            let most = Duration::from_secs(most);
+            if value.is_some_and(|v| v.is_zero() || v > most) {
+                found.push((
+                    name,
+                    format!(
+                        "must be above 0 and at most {}",
+                        humantime::format_duration(most)
+                    ),
+                ));
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,28 @@
+//! Where observations come from: the seam that every kind of source fits behind.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::model::sample::{Failure, Sample};
+use crate::model::stream::StreamSelector;
+
+/// A boxed future, so that sources of different kinds can stand behind one trait.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One configured source: address, credential and connection, shared by all its groups.
+pub trait Source: Send + Sync {
+    /// A reader of one group. An empty `consumer_group` asks for the stream's length only.
+    fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader>;
+
+    /// Drops the connection; the next poll opens a new one. Called after repeated timeouts.
+    fn reconnect(&self);
+}
+
+/// Reads one group, poll by poll, and keeps what it must remember in between.
+pub trait GroupReader: Send {
+    /// Reads all partitions once. The caller bounds the time and may drop the future at any await.
+    ///
+    /// # Errors
+    /// A [`Failure`] if nothing could be read; a partition that fails alone is part of the sample.
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>>;
+}
