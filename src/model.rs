@@ -1,7 +1,12 @@
 //! What is known of a group, computed from observations. Pure: no I/O, no clock; `now` is an argument.
 
+pub mod capacity;
+pub mod facts;
+pub mod group;
 pub mod identity;
+pub mod partition;
 pub mod quantity;
+pub mod rates;
 pub mod sample;
 pub mod stream;
 pub mod time;

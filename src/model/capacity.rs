@@ -1,0 +1,254 @@
+//! Messages per second one consumer does when it is never idle, learned from intervals in which it truly was not.
+//!
+//! Source of the rules: docs/policy.md, "Capacity". A plain backlog threshold would misfire on ramps; here an interval
+//! counts only while the work done lies behind what had arrived half a minute ago.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// The constants of the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CapacityRules {
+    /// The number of consumers must not have changed for this long.
+    pub settled: Duration,
+    /// Busy means: the position reached lies behind the log end of this long ago.
+    pub behind: Duration,
+    /// … at each of so many polls in a row.
+    pub polls: u32,
+    /// The time one sample is averaged over, so that bursts of acknowledgements even out.
+    pub sample_span: Duration,
+    /// Samples before the estimate is used.
+    pub min_samples: u32,
+    /// Who did q proves q: the estimate never falls below this share of the best.
+    pub floor_ratio: f64,
+}
+
+impl Default for CapacityRules {
+    fn default() -> Self {
+        Self {
+            settled: Duration::from_secs(60),
+            behind: Duration::from_secs(30),
+            polls: 4,
+            sample_span: Duration::from_secs(10),
+            min_samples: 8,
+            floor_ratio: 0.92,
+        }
+    }
+}
+
+/// Samples kept; the estimate is their median.
+const KEPT: usize = 16;
+
+/// How long until the best rate ever seen has lost all its weight.
+const BEST_FADES_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// One interval between two complete polls, for the whole group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BusyInterval {
+    /// When it ended.
+    pub end: Timestamp,
+    /// How long it was.
+    pub covered: Duration,
+    /// Messages processed in it; `None` if that cannot be trusted (loss, repositioning, an unknown partition).
+    pub processed: Option<u64>,
+    /// Unfinished messages at its end, if counted exactly.
+    pub backlog: Option<u64>,
+    /// Messages that arrived within [`CapacityRules::behind`] before its end.
+    pub arrived_lately: u64,
+    /// Consumers at work, if known.
+    pub consumers: Option<u32>,
+}
+
+/// What has been learned so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Capacity {
+    rules: CapacityRules,
+    consumers: Option<(u32, Timestamp)>,
+    busy_polls: u32,
+    covered: Duration,
+    processed: u64,
+    samples: VecDeque<f64>,
+    taken: u32,
+    best: f64,
+}
+
+impl Capacity {
+    /// Starts with nothing learned.
+    pub fn new(rules: CapacityRules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
+    /// Messages per second and consumer; `None` until enough busy samples were taken.
+    pub fn per_consumer(&self) -> Option<f64> {
+        (self.taken >= self.rules.min_samples)
+            .then(|| median(&self.samples).max(self.best * self.rules.floor_ratio))
+    }
+
+    /// Busy samples taken so far.
+    pub const fn samples_taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// Busy samples needed before an estimate is given.
+    pub const fn samples_needed(&self) -> u32 {
+        self.rules.min_samples
+    }
+
+    /// Takes in one interval.
+    pub fn observe(&mut self, interval: &BusyInterval) {
+        self.forget_slowly(interval.covered);
+        let settled = self.settled(interval);
+        let Some((processed, consumers)) = interval
+            .processed
+            .zip(interval.consumers)
+            .filter(|_| settled)
+        else {
+            return self.start_over();
+        };
+        if interval
+            .backlog
+            .is_none_or(|backlog| backlog <= interval.arrived_lately)
+            || consumers == 0
+        {
+            return self.start_over();
+        }
+        self.busy_polls += 1;
+        if self.busy_polls <= self.rules.polls {
+            return;
+        }
+        self.covered += interval.covered;
+        self.processed += processed;
+        if self.covered >= self.rules.sample_span {
+            self.take(self.processed as f64 / self.covered.as_secs_f64() / f64::from(consumers));
+        }
+    }
+
+    /// As [`CapacityRules::behind`].
+    pub const fn behind(&self) -> Duration {
+        self.rules.behind
+    }
+
+    fn settled(&mut self, interval: &BusyInterval) -> bool {
+        let Some(count) = interval.consumers else {
+            self.consumers = None;
+            return false;
+        };
+        match self.consumers {
+            Some((known, since)) if known == count => {
+                interval.end.since(since) >= self.rules.settled
+            }
+            _ => {
+                self.consumers = Some((count, interval.end));
+                false
+            }
+        }
+    }
+
+    fn start_over(&mut self) {
+        self.busy_polls = 0;
+        self.covered = Duration::ZERO;
+        self.processed = 0;
+    }
+
+    fn take(&mut self, rate: f64) {
+        self.covered = Duration::ZERO;
+        self.processed = 0;
+        if self.samples.len() == KEPT {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(rate);
+        self.taken = self.taken.saturating_add(1);
+        // Three in a row, so that one lucky burst proves nothing.
+        if self.samples.len() >= 3 {
+            let lately = self.samples.iter().rev().take(3).sum::<f64>() / 3.0;
+            self.best = self.best.max(lately);
+        }
+    }
+
+    fn forget_slowly(&mut self, passed: Duration) {
+        let share = passed.as_secs_f64() / BEST_FADES_OVER.as_secs_f64();
+        self.best *= (1.0 - share).max(0.0);
+    }
+}
+
+fn median(samples: &VecDeque<f64>) -> f64 {
+    let mut sorted: Vec<f64> = samples.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(capacity: &mut Capacity, from: u64, polls: u64, make: impl Fn(u64) -> BusyInterval) {
+        for poll in from..from + polls {
+            capacity.observe(&make(poll));
+        }
+    }
+
+    fn busy(poll: u64) -> BusyInterval {
+        BusyInterval {
+            end: Timestamp::from_millis(poll * 5_000),
+            covered: Duration::from_secs(5),
+            processed: Some(1_000),
+            backlog: Some(10_000),
+            arrived_lately: 6_000,
+            consumers: Some(2),
+        }
+    }
+
+    #[test]
+    fn eight_busy_samples_with_settled_consumers_make_an_estimate() {
+        let mut capacity = Capacity::default();
+        feed(&mut capacity, 0, 31, busy);
+        assert_eq!(
+            (capacity.samples_taken(), capacity.per_consumer()),
+            (7, None)
+        );
+        feed(&mut capacity, 31, 2, busy);
+        assert_eq!(capacity.per_consumer(), Some(100.0));
+    }
+
+    #[test]
+    fn idle_moving_or_untrusted_intervals_teach_nothing() {
+        let check = |why: &str, change: fn(&mut BusyInterval, u64)| {
+            let mut capacity = Capacity::default();
+            feed(&mut capacity, 0, 200, |poll| {
+                let mut interval = busy(poll);
+                change(&mut interval, poll);
+                interval
+            });
+            assert_eq!(capacity.samples_taken(), 0, "{why}");
+        };
+        check("keeping up on a ramp", |i, _| i.arrived_lately = 10_000);
+        check("consumers come and go", |i, poll| {
+            i.consumers = Some(2 + (poll / 10 % 2) as u32)
+        });
+        check("consumers unknown", |i, _| i.consumers = None);
+        check("lost messages in every fourth", |i, poll| {
+            i.processed = i.processed.filter(|_| poll % 4 != 0)
+        });
+        check("backlog only bounded", |i, _| i.backlog = None);
+        check("nobody there", |i, _| i.consumers = Some(0));
+    }
+
+    #[test]
+    fn a_slow_spell_does_not_pull_the_estimate_below_what_was_proven() {
+        let mut capacity = Capacity::default();
+        feed(&mut capacity, 0, 100, busy);
+        feed(&mut capacity, 100, 100, |poll| BusyInterval {
+            processed: Some(300),
+            ..busy(poll)
+        });
+        let estimate = capacity.per_consumer().unwrap();
+        assert!((91.0..93.0).contains(&estimate), "{estimate}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What is known of a group after an observation, as policy and adapters read it. Unknown is absent, never 0.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::PartitionId;
+use super::quantity::Quantity;
+use super::time::Timestamp;
+
+/// A group at the time of its last readable observation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupFacts {
+    /// When that was; `None` before the first.
+    pub observed_at: Option<Timestamp>,
+    /// Unfinished messages; a lower bound while partitions are unknown.
+    pub backlog: Option<Quantity>,
+    /// Undelivered messages.
+    pub lag: Option<Quantity>,
+    /// Delivered, unacknowledged messages, stuck ones included.
+    pub pending: Option<Quantity>,
+    /// Messages kept in the stream.
+    pub length: Option<Quantity>,
+    /// Backlog where the consumer group exists, the stream's length where it does not, as KEDA's built-in scaler counts.
+    pub backlog_or_length: Option<Quantity>,
+    /// Seconds the oldest unfinished message has waited; 0 for none; `None` if it cannot be told for every partition.
+    pub oldest_age_seconds: Option<f64>,
+    /// Arrivals per second over [`super::rates::RATE_WINDOW`], of the partitions that could be read.
+    pub arrival_per_second: Option<f64>,
+    /// Processed messages per second, likewise.
+    pub processing_per_second: Option<f64>,
+    /// Messages per second one consumer does when never idle; `None` until learned.
+    pub capacity_per_consumer: Option<f64>,
+    /// Busy samples behind the capacity, and how many it takes.
+    pub capacity_samples: (u32, u32),
+    /// Consumers at work.
+    pub consumers: Option<u32>,
+    /// Hottest partition's arrival rate ÷ mean; absent without arrivals.
+    pub skew_ratio: Option<f64>,
+    /// Partitions that could not be read.
+    pub unknown_partitions: u32,
+    /// Partitions that lack the consumer group.
+    pub partitions_without_group: u32,
+    /// Partitions that were there and vanished within the last minute.
+    pub vanished_partitions: u32,
+    /// Every partition.
+    pub partitions: BTreeMap<PartitionId, PartitionFacts>,
+}
+
+/// One partition at the time of the last observation. Counts are messages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionFacts {
+    /// What it is like.
+    pub status: PartitionStatus,
+    /// Unfinished: undelivered plus pending, without stuck entries.
+    pub backlog: Option<Quantity>,
+    /// Undelivered.
+    pub lag: Option<Quantity>,
+    /// Delivered, unacknowledged, stuck ones included.
+    pub pending: Option<u64>,
+    /// Pending for so long that they are left out of the backlog.
+    pub stuck_pending: Option<u64>,
+    /// How often the oldest pending message was delivered.
+    pub oldest_delivery_count: Option<u64>,
+    /// Seconds the oldest unfinished message has waited; 0 for none.
+    pub oldest_age_seconds: Option<f64>,
+    /// Arrivals per second.
+    pub arrival_per_second: Option<f64>,
+    /// Processed per second.
+    pub processing_per_second: Option<f64>,
+    /// Arrived since the service watches.
+    pub arrived_total: u64,
+    /// Processed since the service watches.
+    pub processed_total: u64,
+    /// Left the log unprocessed since the service watches.
+    pub lost_total: u64,
+    /// The consumer that holds it, under exclusive assignment.
+    pub owner: Option<String>,
+    /// Why it is unknown, in words.
+    pub problem: Option<String>,
+}
+
+/// What a partition is like. A closed set; `behind`, `stuck` and `stopped` come with the rules for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionStatus {
+    /// It could be read, and nothing odd was seen.
+    Ok,
+    /// The group was moved back, or made anew, since the observation before.
+    Rewound,
+    /// It could not be read.
+    #[default]
+    Unknown,
+}
+
+impl PartitionStatus {
+    /// The word users read.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Rewound => "rewound",
+            Self::Unknown => "unknown",
+        }
+    }
+}

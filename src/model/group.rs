@@ -1,0 +1,235 @@
+//! One group over time: folds samples into facts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::capacity::{BusyInterval, Capacity, CapacityRules};
+use super::facts::{GroupFacts, PartitionFacts, PartitionStatus};
+use super::identity::PartitionId;
+use super::partition::{PartitionModel, PartitionState, Step};
+use super::quantity::Quantity;
+use super::rates::{ArrivalHistory, RateWindow};
+use super::sample::{PartitionSample, Sample};
+use super::time::Timestamp;
+
+/// Everything remembered of one group, shared by all who ask for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupModel {
+    partitions: BTreeMap<PartitionId, PartitionModel>,
+    arrivals: ArrivalHistory,
+    /// Since when arrivals of every partition are known without a break.
+    arrivals_known_since: Option<Timestamp>,
+    capacity: Capacity,
+    consumers: Option<u32>,
+    observed_at: Option<Timestamp>,
+    first_observed_at: Option<Timestamp>,
+}
+
+impl GroupModel {
+    /// A group of which nothing is known yet.
+    pub fn new(rules: CapacityRules) -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            arrivals: ArrivalHistory::default(),
+            arrivals_known_since: None,
+            capacity: Capacity::new(rules),
+            consumers: None,
+            observed_at: None,
+            first_observed_at: None,
+        }
+    }
+
+    /// Takes in one poll.
+    pub fn observe(&mut self, at: Timestamp, sample: &Sample) {
+        self.partitions
+            .retain(|id, _| sample.partitions.contains_key(id));
+        let mut total = Step {
+            arrived: Some(0),
+            processed: Some(0),
+        };
+        for (id, seen) in &sample.partitions {
+            let step = self
+                .partitions
+                .entry(id.clone())
+                .or_default()
+                .observe(at, seen);
+            if let Some(count) = step.arrived {
+                self.arrivals.add(at, count);
+            }
+            total.arrived = total.arrived.zip(step.arrived).map(|(a, b)| a + b);
+            total.processed = total.processed.zip(step.processed).map(|(a, b)| a + b);
+        }
+        if total.arrived.is_none() {
+            self.arrivals_known_since = None;
+        } else if self.arrivals_known_since.is_none() {
+            self.arrivals_known_since = Some(self.observed_at.unwrap_or(at));
+        }
+        self.consumers = sample.consumers;
+        self.learn(at, total);
+        self.observed_at = Some(at);
+        self.first_observed_at.get_or_insert(at);
+    }
+
+    /// Messages that arrived within `window` before `now`, at least.
+    pub fn arrived_within(&self, window: Duration, now: Timestamp) -> u64 {
+        self.arrivals.within(window, now)
+    }
+
+    /// Whether every arrival of the last `window` would have been seen.
+    pub fn watched_for(&self, window: Duration, now: Timestamp) -> bool {
+        self.arrivals_known_since
+            .is_some_and(|since| now.since(since) >= window)
+    }
+
+    /// When the group was first observed.
+    pub fn first_observed_at(&self) -> Option<Timestamp> {
+        self.first_observed_at
+    }
+
+    fn learn(&mut self, at: Timestamp, total: Step) {
+        let Some(before) = self.observed_at else {
+            return;
+        };
+        let backlog = Quantity::sum(self.partitions.values().map(PartitionModel::backlog));
+        self.capacity.observe(&BusyInterval {
+            end: at,
+            covered: at.since(before),
+            processed: total.processed,
+            backlog: backlog.and_then(Quantity::exact),
+            arrived_lately: self.arrivals.within(self.capacity.behind(), at),
+            consumers: self.consumers,
+        });
+    }
+
+    /// What is known now.
+    pub fn facts(&self) -> GroupFacts {
+        let partitions: BTreeMap<_, _> = self
+            .partitions
+            .iter()
+            .map(|(id, model)| (id.clone(), partition_facts(model)))
+            .collect();
+        let count = |wanted: fn(&PartitionState) -> bool| {
+            self.partitions
+                .values()
+                .filter(|p| wanted(&p.state))
+                .count() as u32
+        };
+        GroupFacts {
+            observed_at: self.observed_at,
+            backlog: self.total(PartitionModel::backlog),
+            lag: self.total(|p| part(p, |s| s.lag, |_| 0)),
+            pending: self.total(|p| part(p, |s| Some(Quantity::Exact(s.pending)), |_| 0)),
+            length: self.total(|p| part(p, |s| Some(Quantity::Exact(s.length)), |length| length)),
+            backlog_or_length: self.total(|p| part(p, PartitionSample::backlog, |length| length)),
+            oldest_age_seconds: oldest_age(partitions.values()),
+            arrival_per_second: self.rate(|p| &p.arrival),
+            processing_per_second: self.rate(|p| &p.processing),
+            capacity_per_consumer: self.capacity.per_consumer(),
+            capacity_samples: (
+                self.capacity.samples_taken(),
+                self.capacity.samples_needed(),
+            ),
+            consumers: self.consumers,
+            skew_ratio: skew_ratio(partitions.values()),
+            unknown_partitions: count(|s| {
+                matches!(
+                    s,
+                    PartitionState::Failed(_)
+                        | PartitionState::Vanished { .. }
+                        | PartitionState::Unseen
+                )
+            }),
+            partitions_without_group: count(|s| matches!(s, PartitionState::GroupMissing { .. })),
+            vanished_partitions: count(|s| matches!(s, PartitionState::Vanished { .. })),
+            partitions,
+        }
+    }
+
+    fn total(&self, of: impl Fn(&PartitionModel) -> Option<Quantity>) -> Option<Quantity> {
+        self.observed_at?;
+        Quantity::sum(self.partitions.values().map(of))
+    }
+
+    /// The sum over the partitions that could be read; `None` if none of them has a rate yet.
+    fn rate(&self, window: impl Fn(&PartitionModel) -> &RateWindow) -> Option<f64> {
+        let mut rates = self
+            .partitions
+            .values()
+            .filter(|p| !matches!(p.state, PartitionState::Failed(_)))
+            .filter_map(|p| window(p).per_second())
+            .peekable();
+        rates.peek()?;
+        Some(rates.sum())
+    }
+}
+
+/// One partition's part of a sum: from its sample, or from its length where it has no group; absent streams hold 0.
+fn part(
+    model: &PartitionModel,
+    of_sample: impl Fn(&PartitionSample) -> Option<Quantity>,
+    without_group: impl Fn(u64) -> u64,
+) -> Option<Quantity> {
+    match &model.state {
+        PartitionState::Present { sample, .. } => of_sample(sample),
+        PartitionState::GroupMissing { length } => Some(Quantity::Exact(without_group(*length))),
+        PartitionState::Absent => Some(Quantity::Exact(0)),
+        PartitionState::Unseen | PartitionState::Vanished { .. } | PartitionState::Failed(_) => {
+            None
+        }
+    }
+}
+
+fn partition_facts(model: &PartitionModel) -> PartitionFacts {
+    let sample = model.sample();
+    let (status, problem) = match &model.state {
+        PartitionState::Present { rewound: true, .. } => (PartitionStatus::Rewound, None),
+        PartitionState::Present { sample, .. } if sample.lag.is_none() => (
+            PartitionStatus::Unknown,
+            Some("the undelivered messages could not be counted".to_owned()),
+        ),
+        PartitionState::Present { .. } | PartitionState::Absent => (PartitionStatus::Ok, None),
+        PartitionState::GroupMissing { .. } => (
+            PartitionStatus::Ok,
+            Some("the consumer group does not exist yet".to_owned()),
+        ),
+        PartitionState::Vanished { .. } => (
+            PartitionStatus::Unknown,
+            Some("the stream vanished a moment ago".to_owned()),
+        ),
+        PartitionState::Failed(failure) => (PartitionStatus::Unknown, Some(failure.text.clone())),
+        PartitionState::Unseen => (PartitionStatus::Unknown, None),
+    };
+    let unfinished = model.backlog().map(Quantity::value);
+    PartitionFacts {
+        status,
+        backlog: model.backlog(),
+        lag: part(model, |s| s.lag, |_| 0),
+        pending: sample.map(|s| s.pending),
+        stuck_pending: sample.map(|s| s.stuck_pending),
+        oldest_delivery_count: sample.and_then(|s| s.oldest_delivery_count),
+        oldest_age_seconds: match sample {
+            Some(s) => s.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
+            None => unfinished.filter(|n| *n == 0).map(|_| 0.0),
+        },
+        arrival_per_second: model.arrival.per_second(),
+        processing_per_second: model.processing.per_second(),
+        arrived_total: model.arrived_total,
+        processed_total: model.processed_total,
+        lost_total: model.lost_total,
+        owner: sample.and_then(|s| s.owner.clone()),
+        problem,
+    }
+}
+
+fn oldest_age<'a>(mut partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {
+    partitions.try_fold(0.0_f64, |oldest, p| Some(oldest.max(p.oldest_age_seconds?)))
+}
+
+fn skew_ratio<'a>(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {
+    let rates: Vec<f64> = partitions.filter_map(|p| p.arrival_per_second).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    let hottest = rates.iter().copied().fold(0.0, f64::max);
+    (mean > 0.0).then_some(hottest / mean)
+}

@@ -1,0 +1,171 @@
+//! A rate per second over a sliding window, from counted intervals. Intervals that cannot be trusted are left out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// Time over which rates are averaged: long enough for acknowledgements that come in bursts.
+pub const RATE_WINDOW: Duration = Duration::from_secs(30);
+
+/// Intervals shorter than this are merged, so that fast polling does not cost memory.
+const BUCKET: Duration = Duration::from_millis(2_500);
+
+/// Counted intervals of the last [`RATE_WINDOW`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RateWindow {
+    intervals: VecDeque<Interval>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Interval {
+    end: Timestamp,
+    covered: Duration,
+    count: u64,
+}
+
+impl RateWindow {
+    /// Adds `count` messages counted over the `covered` time that ended at `end`.
+    pub fn add(&mut self, end: Timestamp, covered: Duration, count: u64) {
+        match self.intervals.back_mut() {
+            Some(last) if last.covered + covered <= BUCKET && end.since(last.end) == covered => {
+                last.end = end;
+                last.covered += covered;
+                last.count += count;
+            }
+            _ => self.intervals.push_back(Interval {
+                end,
+                covered,
+                count,
+            }),
+        }
+        while self.intervals.len() > 1
+            && self
+                .intervals
+                .front()
+                .is_some_and(|first| end.since(first.end) >= RATE_WINDOW)
+        {
+            self.intervals.pop_front();
+        }
+    }
+
+    /// Messages per second: all counted ÷ all covered time; `None` before the first interval.
+    pub fn per_second(&self) -> Option<f64> {
+        let covered: Duration = self.intervals.iter().map(|i| i.covered).sum();
+        let count: u64 = self.intervals.iter().map(|i| i.count).sum();
+        (!covered.is_zero()).then(|| count as f64 / covered.as_secs_f64())
+    }
+
+    /// Forgets everything, after a reset of the counter behind it.
+    pub fn clear(&mut self) {
+        self.intervals.clear();
+    }
+}
+
+/// How many messages arrived lately, for activation. Coarse on purpose: never fewer than truly arrived in the window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArrivalHistory {
+    /// (end of the last interval that fell into the entry, messages)
+    entries: VecDeque<(Timestamp, u64)>,
+}
+
+/// The longest window that [`ArrivalHistory`] can answer for.
+pub const LONGEST_ARRIVAL_WINDOW: Duration = Duration::from_secs(3_600);
+
+const HISTORY_STEP: Duration = Duration::from_secs(5);
+
+impl ArrivalHistory {
+    /// Adds messages that arrived in the interval that ended at `end`.
+    pub fn add(&mut self, end: Timestamp, count: u64) {
+        if count > 0 {
+            match self.entries.back_mut() {
+                Some((last, sum))
+                    if end.as_millis() / HISTORY_STEP.as_millis() as u64
+                        == last.as_millis() / HISTORY_STEP.as_millis() as u64 =>
+                {
+                    *last = end;
+                    *sum += count;
+                }
+                _ => self.entries.push_back((end, count)),
+            }
+        }
+        while let Some((first, _)) = self.entries.front()
+            && end.since(*first) > LONGEST_ARRIVAL_WINDOW
+        {
+            self.entries.pop_front();
+        }
+    }
+
+    /// Messages that arrived within `window` before `now`, rounded up to whole entries.
+    pub fn within(&self, window: Duration, now: Timestamp) -> u64 {
+        self.entries
+            .iter()
+            .rev()
+            .take_while(|(end, _)| now.since(*end) < window)
+            .map(|(_, count)| count)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLL: Duration = Duration::from_secs(5);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_burst_of_acknowledgements_is_spread_over_the_window() {
+        let mut window = RateWindow::default();
+        assert_eq!(window.per_second(), None);
+        for poll in 1..=6 {
+            window.add(at(poll * 5), POLL, if poll % 3 == 0 { 300 } else { 0 });
+        }
+        assert_eq!(window.per_second(), Some(20.0));
+    }
+
+    #[test]
+    fn a_gap_counts_its_whole_time_and_a_dropped_interval_counts_nothing() {
+        let mut window = RateWindow::default();
+        window.add(at(5), POLL, 50);
+        window.add(at(65), Duration::from_secs(60), 1200);
+        assert_eq!(
+            window.per_second(),
+            Some(20.0),
+            "the old interval left the window"
+        );
+        // 65–70 s was dropped by the caller.
+        window.add(at(75), POLL, 100);
+        assert_eq!(window.per_second(), Some(20.0));
+        window.clear();
+        assert_eq!(window.per_second(), None);
+    }
+
+    #[test]
+    fn polling_every_50_ms_keeps_few_entries_and_the_same_rate() {
+        let mut window = RateWindow::default();
+        for poll in 1..=4_000_u64 {
+            window.add(
+                Timestamp::from_millis(poll * 50),
+                Duration::from_millis(50),
+                5,
+            );
+        }
+        assert_eq!(window.per_second(), Some(100.0));
+        assert!(window.intervals.len() <= 14, "{}", window.intervals.len());
+    }
+
+    #[test]
+    fn arrivals_are_never_undercounted_within_the_window() {
+        let mut history = ArrivalHistory::default();
+        history.add(at(1), 7);
+        history.add(at(2), 0);
+        assert_eq!(history.within(Duration::from_secs(60), at(60)), 7);
+        assert_eq!(history.within(Duration::from_secs(60), at(61)), 0);
+    }
+}
