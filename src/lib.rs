@@ -9,4 +9,6 @@
 pub mod config;
 pub mod model;
 pub mod policy;
+pub mod publish;
+pub mod registry;
 pub mod sources;

@@ -1,4 +1,14 @@
 //! From what is known to a replica target and its reason. Pure, like the model.
 
+pub mod activation;
+pub mod bootstrap;
+pub mod bounds;
+pub mod decide;
 pub mod decision;
+pub mod emit;
+pub mod event;
+pub mod explain;
+pub mod freshness;
+pub mod hold;
 pub mod spec;
+pub mod state;

@@ -8,7 +8,7 @@ use crate::model::time::Timestamp;
 /// What is answered for one target until the next observation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// When the observation behind it was made.
+    /// Since when it stands exactly so.
     pub at: Timestamp,
     /// What KEDA's GetMetrics is answered with; `None`: not known well enough, `text` says why.
     pub metric: Option<Metric>,
@@ -148,12 +148,16 @@ pub struct Inputs {
     pub capacity_per_second: Option<f64>,
     /// Where the capacity comes from.
     pub capacity_source: CapacitySource,
+    /// Busy samples taken, and how many it takes to learn the capacity.
+    pub capacity_samples: (u32, u32),
     /// Replicas that run now, as far as known.
     pub current: Option<u32>,
-    /// Partitions of the stream, and how many of them could not be read.
+    /// Partitions of the stream.
     pub partitions: u32,
     /// Partitions that could not be read.
     pub unknown_partitions: u32,
+    /// Partitions that lack the consumer group.
+    pub partitions_without_group: u32,
     /// Work to be done per second so that arrivals are met and the backlog is gone within the catch-up time.
     pub work_per_second: Option<f64>,
     /// What the work alone asks for, before bounds and holds.

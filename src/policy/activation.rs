@@ -1,0 +1,41 @@
+//! Whether there is anything to run for. KEDA takes an inactive object to zero past the HPA, so a fleet that keeps up must
+//! not look inactive, and nothing looks inactive without certain knowledge.
+
+use crate::model::facts::GroupFacts;
+use crate::model::group::GroupModel;
+use crate::model::quantity::Quantity;
+use crate::model::time::Timestamp;
+
+use super::spec::TargetSpec;
+
+/// What the observation says about activity, before holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Messages wait or arrived lately, or a consumer group is to be created by its first consumer.
+    Active,
+    /// Certainly nothing to do.
+    Idle,
+    /// Cannot be told: part of the stream is unknown, or arrivals were not watched for long enough.
+    Unsure,
+}
+
+/// Active while backlog > `activationBacklog`, or more than that arrived within `activationWindow`, or the consumer group does
+/// not exist yet on an existing stream.
+pub fn signal(model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec, now: Timestamp) -> Signal {
+    let arrived = model.arrived_within(spec.activation_window, now);
+    let waiting = facts.backlog.map_or(0, Quantity::value);
+    if waiting > spec.activation_backlog
+        || arrived > spec.activation_backlog
+        || facts.partitions_without_group > 0
+    {
+        return Signal::Active;
+    }
+    let counted = facts.backlog.is_some_and(Quantity::is_exact);
+    // Nobody at work and nothing waiting: what arrived before we watched has been dealt with.
+    let watched = facts.consumers == Some(0) || model.watched_for(spec.activation_window, now);
+    if counted && watched {
+        Signal::Idle
+    } else {
+        Signal::Unsure
+    }
+}

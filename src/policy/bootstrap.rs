@@ -1,0 +1,178 @@
+//! The target while capacity is unknown: follow the delay. Double when messages wait too long, wait for the step to land,
+//! explore downwards when idle.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::facts::GroupFacts;
+use crate::model::quantity::Quantity;
+use crate::model::time::Timestamp;
+
+use super::spec::TargetSpec;
+
+/// A step has landed when the replicas are there and had this long to show what they do.
+pub const STEP_SETTLES: Duration = Duration::from_secs(60);
+/// Where the running replicas are unknown, a step counts as landed after this long.
+const STEP_LANDS_BLIND: Duration = Duration::from_secs(120);
+/// Idle for this long lowers the target by [`EXPLORE_DOWN_RATIO`].
+pub const EXPLORE_AFTER: Duration = Duration::from_secs(300);
+/// Share that is taken off per idle spell.
+pub const EXPLORE_DOWN_RATIO: f64 = 0.15;
+
+/// The step last taken and the idle spell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    step: Option<Step>,
+    idle_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Step {
+    replicas: u32,
+    taken_at: Timestamp,
+    landed_at: Option<Timestamp>,
+}
+
+impl Bootstrap {
+    /// Replicas to recommend now; at least 1, as there is something to run for.
+    pub fn recommend(
+        &mut self,
+        now: Timestamp,
+        facts: &GroupFacts,
+        spec: &TargetSpec,
+        current: Option<u32>,
+    ) -> u32 {
+        let known = self.step.as_ref().map(|step| step.replicas);
+        let base = known.or(current).unwrap_or(0);
+        if base == 0 {
+            return self.step_to(1, now);
+        }
+        if known.is_none() {
+            return self.step_to(base, now);
+        }
+        self.note_landing(now, current);
+        if too_slow(facts, spec) {
+            self.idle_since = None;
+            let settled = self
+                .step
+                .as_ref()
+                .and_then(|s| s.landed_at)
+                .is_some_and(|at| now.since(at) >= STEP_SETTLES);
+            return if settled && !catching_up(facts) {
+                self.step_to(base.saturating_mul(2), now)
+            } else {
+                base
+            };
+        }
+        self.explore_down(now, facts, base)
+    }
+
+    /// Forgets the steps, once capacity is known or the target went to zero.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    fn step_to(&mut self, replicas: u32, now: Timestamp) -> u32 {
+        self.idle_since = None;
+        self.step = Some(Step {
+            replicas,
+            taken_at: now,
+            landed_at: None,
+        });
+        replicas
+    }
+
+    fn note_landing(&mut self, now: Timestamp, current: Option<u32>) {
+        if let Some(step) = self.step.as_mut().filter(|step| step.landed_at.is_none()) {
+            let landed = current.map_or(now.since(step.taken_at) >= STEP_LANDS_BLIND, |c| {
+                c >= step.replicas
+            });
+            step.landed_at = landed.then_some(now);
+        }
+    }
+
+    fn explore_down(&mut self, now: Timestamp, facts: &GroupFacts, base: u32) -> u32 {
+        if facts.backlog != Some(Quantity::Exact(0)) {
+            self.idle_since = None;
+            return base;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        if now.since(since) < EXPLORE_AFTER || base <= 1 {
+            return base;
+        }
+        let fewer = (f64::from(base) * (1.0 - EXPLORE_DOWN_RATIO)).floor() as u32;
+        self.step_to(fewer.max(1), now)
+    }
+}
+
+/// Messages wait longer than half the target delay; by their age, or where that is unknown by backlog ÷ processing rate.
+fn too_slow(facts: &GroupFacts, spec: &TargetSpec) -> bool {
+    let backlog = facts.backlog.map_or(0, Quantity::value) as f64;
+    let delay = facts.oldest_age_seconds.or_else(|| {
+        facts
+            .processing_per_second
+            .filter(|rate| *rate > 0.0)
+            .map(|rate| backlog / rate)
+    });
+    backlog > 0.0 && delay.is_none_or(|delay| delay > spec.target_delay.as_secs_f64() / 2.0)
+}
+
+/// The backlog shrinks by itself.
+fn catching_up(facts: &GroupFacts) -> bool {
+    facts
+        .processing_per_second
+        .zip(facts.arrival_per_second)
+        .is_some_and(|(done, arrived)| done > arrived * 1.05)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(age: f64) -> GroupFacts {
+        GroupFacts {
+            backlog: Some(Quantity::Exact(if age > 0.0 { 100 } else { 0 })),
+            oldest_age_seconds: Some(age),
+            ..GroupFacts::default()
+        }
+    }
+
+    #[test]
+    fn it_doubles_on_delay_only_after_the_last_step_has_landed_and_settled() {
+        let spec = TargetSpec::default();
+        let mut bootstrap = Bootstrap::default();
+        let mut check = |second: u64, age: f64, current: u32, expect: u32| {
+            let got = bootstrap.recommend(
+                Timestamp::from_millis(second * 1000),
+                &waiting(age),
+                &spec,
+                Some(current),
+            );
+            assert_eq!(got, expect, "at {second} s");
+        };
+        check(0, 40.0, 0, 1);
+        check(100, 60.0, 0, 1);
+        check(110, 60.0, 1, 1);
+        check(160, 60.0, 1, 1);
+        check(170, 60.0, 1, 2);
+        check(180, 60.0, 2, 2);
+        check(240, 60.0, 2, 4);
+        check(300, 3.0, 4, 4);
+        check(310, 0.0, 4, 4);
+        check(609, 0.0, 4, 4);
+        check(610, 0.0, 4, 3);
+    }
+
+    #[test]
+    fn it_starts_from_the_replicas_that_run_already() {
+        let mut bootstrap = Bootstrap::default();
+        let got = bootstrap.recommend(
+            Timestamp::from_millis(0),
+            &waiting(60.0),
+            &TargetSpec::default(),
+            Some(7),
+        );
+        assert_eq!(got, 7);
+    }
+}

@@ -1,0 +1,189 @@
+//! How many replicas the work asks for, and the bounds on the answer. Formulas: docs/policy.md.
+
+use crate::model::facts::GroupFacts;
+use crate::model::identity::Assignment;
+use crate::model::quantity::Quantity;
+
+use super::decision::Limit;
+use super::spec::TargetSpec;
+
+/// Share of its capacity that a replica is meant to use when the target rises.
+pub const TARGET_UTILIZATION_UP: f64 = 0.80;
+/// … and when it falls: lower, so that one replica more or less does not tip it back.
+pub const TARGET_UTILIZATION_DOWN: f64 = 0.75;
+
+/// The work per second of every partition, and what share of it is backlog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// w_p = λ_p ÷ ρ + b_p ÷ T, messages per second, hottest first.
+    per_partition: Vec<f64>,
+    /// The part of the sum that comes from backlog.
+    pub from_backlog: f64,
+    /// The part of the sum that comes from arrivals.
+    pub from_arrivals: f64,
+}
+
+impl Work {
+    /// The work that meets arrivals at `utilization` and clears the backlog within the catch-up time (= target delay).
+    pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64) -> Self {
+        let catch_up = spec.target_delay.as_secs_f64();
+        let mut work = Self {
+            per_partition: Vec::new(),
+            from_backlog: 0.0,
+            from_arrivals: 0.0,
+        };
+        for partition in facts.partitions.values() {
+            let arrivals = partition.arrival_per_second.unwrap_or(0.0) / utilization;
+            let backlog = partition.backlog.map_or(0, Quantity::value) as f64 / catch_up;
+            work.from_arrivals += arrivals;
+            work.from_backlog += backlog;
+            work.per_partition.push(arrivals + backlog);
+        }
+        work.per_partition.sort_by(|a, b| b.total_cmp(a));
+        work
+    }
+
+    /// All of it, messages per second.
+    pub fn total(&self) -> f64 {
+        self.from_arrivals + self.from_backlog
+    }
+
+    /// Replicas that do it at `capacity` messages per second each.
+    ///
+    /// Shared assignment: ⌈Σ w ÷ μ⌉. Exclusive: partitions are shared out by count, not by load; the smallest n for
+    /// which even the ⌈N÷n⌉ hottest partitions fit one replica. A partition hotter than a replica counts as one replica's
+    /// worth: more replicas cannot cure it.
+    pub fn replicas(&self, capacity: f64, assignment: Assignment) -> u32 {
+        match assignment {
+            Assignment::Shared => ceil_replicas(self.total() / capacity),
+            Assignment::Exclusive => self.replicas_by_count(capacity),
+        }
+    }
+
+    fn replicas_by_count(&self, capacity: f64) -> u32 {
+        let partitions = self.per_partition.len();
+        if self.total() <= 0.0 {
+            return 0;
+        }
+        let fits = |replicas: usize| {
+            let hottest = partitions.div_ceil(replicas);
+            let load: f64 = self.per_partition[..hottest]
+                .iter()
+                .map(|w| w.min(capacity))
+                .sum();
+            load <= capacity
+        };
+        (1..partitions).find(|n| fits(*n)).unwrap_or(partitions) as u32
+    }
+}
+
+/// Rounds up, forgiving the last bits of a float sum, so that 2.0000000001 replicas are 2.
+fn ceil_replicas(exact: f64) -> u32 {
+    let rounded = exact.round();
+    let whole = if (exact - rounded).abs() < 1e-6 {
+        rounded
+    } else {
+        exact.ceil()
+    };
+    if whole >= f64::from(u32::MAX) {
+        u32::MAX
+    } else {
+        whole as u32
+    }
+}
+
+/// Whether a partition receives more than a whole replica can do, which under exclusive assignment no number of replicas cures.
+pub fn hotter_than_a_replica(facts: &GroupFacts, capacity: f64, assignment: Assignment) -> bool {
+    assignment == Assignment::Exclusive
+        && facts
+            .partitions
+            .values()
+            .any(|p| p.arrival_per_second.is_some_and(|rate| rate > capacity))
+}
+
+/// The target's cap: `maxReplicas`, under exclusive assignment at most the partition count.
+pub fn cap(facts: &GroupFacts, spec: &TargetSpec) -> (u32, Limit) {
+    let partitions = u32::try_from(facts.partitions.len())
+        .unwrap_or(u32::MAX)
+        .max(1);
+    if spec.assignment == Assignment::Exclusive && partitions < spec.max_replicas {
+        (partitions, Limit::PartitionCount)
+    } else {
+        (spec.max_replicas, Limit::MaxReplicas)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::facts::PartitionFacts;
+    use crate::model::identity::PartitionId;
+
+    fn group(partitions: &[(f64, u64)]) -> GroupFacts {
+        let partitions = partitions.iter().enumerate().map(|(n, (rate, backlog))| {
+            let facts = PartitionFacts {
+                arrival_per_second: Some(*rate),
+                backlog: Some(Quantity::Exact(*backlog)),
+                ..PartitionFacts::default()
+            };
+            (PartitionId::new(n.to_string()), facts)
+        });
+        GroupFacts {
+            partitions: partitions.collect(),
+            ..GroupFacts::default()
+        }
+    }
+
+    fn replicas(partitions: &[(f64, u64)], capacity: f64, assignment: Assignment) -> u32 {
+        Work::of(
+            &group(partitions),
+            &TargetSpec::default(),
+            TARGET_UTILIZATION_UP,
+        )
+        .replicas(capacity, assignment)
+    }
+
+    #[test]
+    fn the_work_bound_meets_arrivals_at_the_utilization_and_clears_backlog_in_the_target_delay() {
+        let check = |partitions: &[(f64, u64)], shared, exclusive| {
+            assert_eq!(
+                replicas(partitions, 100.0, Assignment::Shared),
+                shared,
+                "{partitions:?} shared"
+            );
+            assert_eq!(
+                replicas(partitions, 100.0, Assignment::Exclusive),
+                exclusive,
+                "{partitions:?} exclusive"
+            );
+        };
+        check(&[(0.0, 0)], 0, 0);
+        check(&[(1.0, 0)], 1, 1);
+        check(&[(80.0, 0)], 1, 1);
+        check(&[(80.8, 0)], 2, 1);
+        check(&[(0.0, 3_000); 2], 2, 2);
+        check(&[(40.0, 0); 4], 2, 2);
+        // One hot partition among four: its fellow on the same replica must fit too.
+        check(&[(70.0, 0), (20.0, 0), (20.0, 0), (20.0, 0)], 2, 4);
+        // Hotter than a replica: four are not better than what the rest needs.
+        check(&[(400.0, 0), (8.0, 0), (8.0, 0), (8.0, 0)], 6, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn more_work_never_asks_for_fewer_replicas(
+            partitions in prop::collection::vec((0.0_f64..500.0, 0_u64..50_000), 1..20),
+            which in 0_usize..20, more in 0_u64..10_000, capacity in 1.0_f64..500.0,
+        ) {
+            let mut fuller = partitions.clone();
+            let which = which % fuller.len();
+            fuller[which].1 += more;
+            for assignment in [Assignment::Shared, Assignment::Exclusive] {
+                prop_assert!(replicas(&fuller, capacity, assignment) >= replicas(&partitions, capacity, assignment));
+            }
+            prop_assert!(replicas(&partitions, capacity, Assignment::Exclusive) as usize <= partitions.len());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The value sent to KEDA so that the HPA ends at the wanted count. Arithmetic: docs/policy.md, "The HPA's dead band".
+//!
+//! The HPA computes ⌈value ÷ 1⌉ replicas but stays where it is while value ÷ current lies within 1 ± 0.1.
+
+use super::decision::Metric;
+
+/// The metric value, target 1, that takes an HPA from `current` (if known) to `desired`, never above `most`.
+pub fn emitted(desired: u32, current: Option<u32>, most: u32) -> Metric {
+    let exact = Metric::whole(u64::from(desired));
+    let Some(current) = current.filter(|current| *current > 0) else {
+        return exact;
+    };
+    let (wanted, now) = (u64::from(desired), u64::from(current));
+    if wanted > now && wanted * 10 <= now * 11 {
+        return Metric::whole((now * 11 / 10 + 1).min(u64::from(most)).max(wanted));
+    }
+    if wanted < now && wanted > 0 && wanted * 10 >= now * 9 {
+        // Rounds up to `desired` and lies a little lower; beyond 19 replicas even that stays within the tolerance.
+        let lower = (wanted - 1) * 1000 + 10;
+        if lower * 10 < now * 9 * 1000 {
+            return Metric { milli: lower };
+        }
+    }
+    exact
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The HPA at its default tolerance, external metric, AverageValue, target 1.
+    fn hpa(value: Metric, current: u32) -> u32 {
+        let ratio = value.milli as f64 / (f64::from(current) * 1000.0);
+        if (ratio - 1.0).abs() <= 0.1 {
+            current
+        } else {
+            value.milli.div_ceil(1000) as u32
+        }
+    }
+
+    #[test]
+    fn one_more_replica_passes_the_dead_band_and_one_fewer_does_to_nineteen() {
+        let check = |desired, current, milli| {
+            assert_eq!(
+                emitted(desired, Some(current), 100).milli,
+                milli,
+                "{current} → {desired}"
+            );
+        };
+        check(5, 5, 5_000);
+        check(11, 10, 12_000);
+        check(22, 20, 23_000);
+        check(23, 20, 23_000);
+        check(9, 10, 8_010);
+        check(18, 19, 17_010);
+        check(19, 20, 19_000);
+        check(0, 10, 0);
+        assert_eq!(emitted(11, None, 100).milli, 11_000);
+        assert_eq!(
+            emitted(11, Some(10), 11).milli,
+            11_000,
+            "never above the maximum"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_needed_scale_up_is_never_swallowed_nor_overdone(current in 1_u32..500, more in 1_u32..500) {
+            let desired = current + more;
+            let reached = hpa(emitted(desired, Some(current), u32::MAX), current);
+            prop_assert!(reached >= desired);
+            prop_assert!(u64::from(reached) <= u64::from(desired).max(u64::from(current) * 11 / 10 + 1));
+        }
+
+        #[test]
+        fn a_scale_down_never_ends_below_the_wanted_count(current in 1_u32..500, desired in 1_u32..500) {
+            prop_assume!(desired < current);
+            let reached = hpa(emitted(desired, Some(current), 500), current);
+            prop_assert!(reached == desired || reached == current);
+            if current <= 19 { prop_assert_eq!(reached, desired); }
+        }
+    }
+}

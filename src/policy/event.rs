@@ -1,0 +1,46 @@
+//! The one kind of input: everything that can change a group's state, with its time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::sample::{Failure, Sample};
+use crate::model::time::Timestamp;
+
+use super::spec::TargetSpec;
+
+/// Who asks: one trigger of one ScaledObject, or nobody (`TargetKey::default`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TargetKey {
+    /// Namespace of the ScaledObject.
+    pub namespace: String,
+    /// Name of the ScaledObject.
+    pub name: String,
+    /// Hash of the trigger's metadata, so that several triggers of one object are told apart.
+    pub metadata_hash: u64,
+}
+
+impl TargetKey {
+    /// Whether no ScaledObject stands behind it: the free trial of a config group.
+    pub fn is_unnamed(&self) -> bool {
+        self.name.is_empty()
+    }
+}
+
+/// What happened to a group. State changes by nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum What {
+    /// A poll ended, well or not.
+    Observed(Result<Sample, Failure>),
+    /// Somebody asks for a target from now on.
+    TargetRegistered(TargetKey, Box<TargetSpec>),
+    /// Nobody asked for a target for long.
+    TargetExpired(TargetKey),
+}

@@ -1,0 +1,175 @@
+//! Decisions in words: what a person reads in the API, the page and the operator's events.
+
+use std::time::Duration;
+
+use crate::model::quantity::Quantity;
+
+use super::decision::{CapacitySource, Inputs, Limit, Reason};
+use super::spec::{Measure, TargetSpec};
+
+/// The text of a decision in `replicas` mode.
+pub fn replicas(
+    desired: u32,
+    recommended: u32,
+    limit: Limit,
+    reason: Reason,
+    inputs: &Inputs,
+    spec: &TargetSpec,
+) -> String {
+    let mut text = format!(
+        "{}: {}.",
+        count(desired, "replica"),
+        driver(recommended, reason, inputs, spec)
+    );
+    if let Some(bound) = bound(limit, recommended, inputs, spec) {
+        text.push(' ');
+        text.push_str(&bound);
+    }
+    if inputs.unknown_partitions > 0 {
+        text.push_str(&format!(
+            " {} of {} could not be read, so the target may rise but not fall.",
+            inputs.unknown_partitions,
+            count(inputs.partitions, "partition"),
+        ));
+    }
+    text
+}
+
+/// Why the work asks for what it asks for.
+fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> String {
+    if recommended == 0 {
+        return format!(
+            "nothing waits and nothing arrived for {}",
+            duration(spec.activation_window)
+        );
+    }
+    let only_group_missing = inputs.partitions_without_group > 0
+        && inputs.backlog.is_none_or(|backlog| backlog.value() == 0);
+    if only_group_missing && reason != Reason::Arrival {
+        return "the stream is there but its consumer group is not; the first consumer makes it"
+            .to_owned();
+    }
+    let load = format!(
+        "{} messages/s arrive and {} wait{}",
+        rate(inputs.arrival_per_second),
+        inputs
+            .backlog
+            .map_or_else(|| "an unknown number".to_owned(), quantity),
+        inputs
+            .oldest_age_seconds
+            .filter(|age| *age > 0.0)
+            .map_or_else(String::new, |age| format!(
+                ", the oldest for {}",
+                seconds(age)
+            )),
+    );
+    let (samples, needed) = inputs.capacity_samples;
+    match (inputs.capacity_source, inputs.capacity_per_second) {
+        (CapacitySource::Unknown, _) | (_, None) => format!(
+            "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), so the target follows the delay"
+        ),
+        (source, Some(capacity)) => format!(
+            "{load}; at {} messages/s per replica ({}), {:.0} % utilization and {} to catch up that takes {recommended}",
+            rate(Some(capacity)),
+            if source == CapacitySource::Configured {
+                "configured"
+            } else {
+                "learned"
+            },
+            inputs.target_utilization_ratio * 100.0,
+            duration(spec.target_delay),
+        ),
+    }
+}
+
+fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
+    match limit {
+        Limit::None => None,
+        Limit::MinReplicas => Some(format!("minReplicas is {}.", spec.min_replicas)),
+        Limit::MaxReplicas => Some(format!("maxReplicas is {}; the work asks for {recommended}.", spec.max_replicas)),
+        Limit::PartitionCount => Some(format!(
+            "The stream has {}; more replicas would have nothing to do.",
+            count(inputs.partitions, "partition"),
+        )),
+        Limit::Skew => Some("One partition is hotter than a replica: more replicas cannot cure that, more partitions can.".to_owned()),
+        Limit::Hold => Some(format!("Held: so many were needed within the last {}, or a backlog still drains.", duration(spec.scale_in_hold))),
+        Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
+    }
+}
+
+/// The text of a decision in `backlog` mode.
+pub fn backlog(counted: Quantity, measure: Measure, threshold: u64, active: bool) -> String {
+    let what = match measure {
+        Measure::Backlog => "unfinished messages",
+        Measure::Lag => "undelivered messages",
+        Measure::Pending => "pending messages",
+        Measure::StreamLength => "messages in the stream",
+    };
+    let state = if active { "active" } else { "inactive" };
+    format!(
+        "{} {what} at {threshold} per replica; {state}.",
+        quantity(counted)
+    )
+}
+
+/// The stream was there and is not any more.
+pub fn vanished() -> String {
+    "the stream was there and vanished within the last minute; it counts as empty if it stays away"
+        .to_owned()
+}
+
+/// Neither activity nor inactivity is certain.
+pub fn unsure(inputs: &Inputs) -> String {
+    if inputs.unknown_partitions > 0 || inputs.backlog.is_none_or(|backlog| !backlog.is_exact()) {
+        format!(
+            "the backlog is not fully known ({} of {} unreadable), so the target cannot be called inactive; see /api/v1/groups for the reason",
+            inputs.unknown_partitions,
+            count(inputs.partitions, "partition"),
+        )
+    } else {
+        "arrivals have not been watched for one activationWindow yet, so the target cannot be called inactive".to_owned()
+    }
+}
+
+/// The start without memory.
+pub fn too_early(left: Duration) -> String {
+    format!(
+        "just started: the running replicas are not visible and rates are not known yet; an answer follows within {} s",
+        left.as_secs().max(1)
+    )
+}
+
+fn count(n: u32, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
+}
+
+fn quantity(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::Exact(n) => n.to_string(),
+        Quantity::AtLeast(n) => format!("at least {n}"),
+    }
+}
+
+fn rate(per_second: Option<f64>) -> String {
+    match per_second {
+        None => "an unknown number of".to_owned(),
+        Some(rate) if rate >= 10.0 || rate == 0.0 => format!("{rate:.0}"),
+        Some(rate) => format!("{rate:.1}"),
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    if seconds < 10.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{seconds:.0} s")
+    }
+}
+
+fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}

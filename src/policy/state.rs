@@ -1,0 +1,184 @@
+//! The fold: a group's state changes only by `apply`, so that a journal of events is enough to compute it again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::capacity::CapacityRules;
+use crate::model::facts::GroupFacts;
+use crate::model::group::GroupModel;
+use crate::model::sample::{Failure, PartitionObservation, Sample};
+use crate::model::time::Timestamp;
+
+use super::bootstrap::Bootstrap;
+use super::decide::decide;
+use super::decision::{Decision, Metric, Reason};
+use super::event::{Event, TargetKey, What};
+use super::hold::HoldWindow;
+use super::spec::TargetSpec;
+
+/// All that is known and decided of one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupState {
+    model: GroupModel,
+    facts: GroupFacts,
+    targets: BTreeMap<TargetKey, TargetState>,
+    last_failure: Option<Failure>,
+    decided_at: Option<Timestamp>,
+}
+
+/// One target over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetState {
+    /// What was asked for.
+    pub spec: TargetSpec,
+    /// When it was first asked for: the start of its warm-up.
+    pub registered_at: Timestamp,
+    /// Recommendations held against scale-in.
+    pub hold: HoldWindow,
+    /// Steps taken while capacity is unknown.
+    pub bootstrap: Bootstrap,
+    /// The most replicas seen running during the warm-up.
+    pub warm_up_floor: u32,
+    /// The last wanted count.
+    pub last_desired: Option<u32>,
+    /// The last certain word on activity.
+    pub last_active: Option<bool>,
+    /// The last value given out.
+    pub last_metric: Option<Metric>,
+    /// What is answered until the next observation.
+    pub decision: Option<Decision>,
+    /// How often the answer changed, by reason.
+    pub changes: BTreeMap<Reason, u64>,
+}
+
+impl GroupState {
+    /// A group of which nothing is known.
+    pub fn new(rules: CapacityRules) -> Self {
+        Self {
+            model: GroupModel::new(rules),
+            facts: GroupFacts::default(),
+            targets: BTreeMap::new(),
+            last_failure: None,
+            decided_at: None,
+        }
+    }
+
+    /// Takes in one event; returns the targets whose answer is another than before, with their new decisions.
+    pub fn apply(&mut self, event: &Event) -> Vec<(TargetKey, Decision)> {
+        match &event.what {
+            What::Observed(Ok(sample)) => self.observed(event.at, sample),
+            What::Observed(Err(failure)) => {
+                self.last_failure = Some(failure.clone());
+                Vec::new()
+            }
+            What::TargetRegistered(key, spec) => self.registered(event.at, key, spec),
+            What::TargetExpired(key) => {
+                self.targets.remove(key);
+                Vec::new()
+            }
+        }
+    }
+
+    /// What is known of the group.
+    pub fn facts(&self) -> &GroupFacts {
+        &self.facts
+    }
+
+    /// Every target.
+    pub fn targets(&self) -> &BTreeMap<TargetKey, TargetState> {
+        &self.targets
+    }
+
+    /// Why the last poll brought nothing, or not everything.
+    pub fn last_failure(&self) -> Option<&Failure> {
+        self.last_failure.as_ref()
+    }
+
+    /// When the observation that the decisions rest on was made.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        self.decided_at
+    }
+
+    fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
+        self.model.observe(at, sample);
+        self.facts = self.model.facts();
+        self.last_failure = sample.partitions.values().find_map(|seen| match seen {
+            PartitionObservation::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        });
+        // Nothing certain at all: the last decision stands and ages. A stream that vanished is knowledge, though.
+        let vanished = self.facts.vanished_partitions > 0 && self.last_failure.is_none();
+        if self.facts.backlog.is_none() && !vanished {
+            return Vec::new();
+        }
+        self.decided_at = Some(at);
+        let keys: Vec<TargetKey> = self.targets.keys().cloned().collect();
+        keys.into_iter()
+            .filter_map(|key| self.decide(at, key))
+            .collect()
+    }
+
+    fn registered(
+        &mut self,
+        at: Timestamp,
+        key: &TargetKey,
+        spec: &TargetSpec,
+    ) -> Vec<(TargetKey, Decision)> {
+        match self.targets.get_mut(key) {
+            Some(target) => target.spec = spec.clone(),
+            None => {
+                self.targets
+                    .insert(key.clone(), TargetState::new(spec.clone(), at));
+            }
+        }
+        // Decided from the last observation, so that the first question has an answer; its age is that observation's.
+        match self.decided_at {
+            Some(observed_at) => self.decide(observed_at, key.clone()).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn decide(&mut self, at: Timestamp, key: TargetKey) -> Option<(TargetKey, Decision)> {
+        let target = self.targets.get_mut(&key)?;
+        let mut decision = decide(at, &self.model, &self.facts, target);
+        if let Some(before) = &target.decision {
+            let now = std::mem::replace(&mut decision.at, before.at);
+            if decision != *before {
+                decision.at = now;
+            }
+        }
+        let answer = |d: &Decision| (d.metric, d.active, d.desired, d.limit);
+        let changed = target.decision.as_ref().map(answer) != Some(answer(&decision));
+        target.remember(&decision, changed);
+        changed.then_some((key, decision))
+    }
+}
+
+impl TargetState {
+    /// A target that is asked for from now on.
+    pub fn new(spec: TargetSpec, registered_at: Timestamp) -> Self {
+        Self {
+            spec,
+            registered_at,
+            hold: HoldWindow::default(),
+            bootstrap: Bootstrap::default(),
+            warm_up_floor: 0,
+            last_desired: None,
+            last_active: None,
+            last_metric: None,
+            decision: None,
+            changes: BTreeMap::new(),
+        }
+    }
+
+    fn remember(&mut self, decision: &Decision, changed: bool) {
+        self.last_desired = decision.desired.or(self.last_desired);
+        self.last_active = decision.active.or(self.last_active);
+        self.last_metric = decision.metric.or(self.last_metric);
+        if changed {
+            *self.changes.entry(decision.reason).or_default() += 1;
+        }
+        self.decision = Some(decision.clone());
+    }
+}

@@ -1,0 +1,266 @@
+//! What adapters read: immutable snapshots of every group, replaced when something changed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::model::capacity::CapacityRules;
+use crate::model::facts::GroupFacts;
+use crate::model::identity::GroupKey;
+use crate::model::sample::Failure;
+use crate::model::stream::StreamSelector;
+use crate::model::time::Timestamp;
+use crate::policy::decision::{Decision, Metric, Reason};
+use crate::policy::event::{Event, TargetKey};
+use crate::policy::freshness::Freshness;
+use crate::policy::spec::{PolicySettings, TargetSpec};
+use crate::policy::state::GroupState;
+
+/// Changed decisions remembered per group, for the API.
+const HISTORY: usize = 256;
+
+/// What a group is, unchanging while it is observed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupDefinition {
+    /// The `group` label.
+    pub name: String,
+    /// What is observed.
+    pub key: GroupKey,
+    /// The stream, expanded.
+    pub selector: StreamSelector,
+    /// How often it is polled.
+    pub poll_interval: Duration,
+    /// The group's own policy, under each trigger's.
+    pub settings: PolicySettings,
+    /// Whether the config names it; else it lives as long as somebody asks.
+    pub configured: bool,
+}
+
+/// A group at a moment. Times are no part of it, so that it changes only when something did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupSnapshot {
+    /// What is known; `observed_at` is left out.
+    pub facts: GroupFacts,
+    /// What is decided. The unnamed target is here only while no ScaledObject asks.
+    pub targets: BTreeMap<TargetKey, TargetSnapshot>,
+    /// Why the last poll brought nothing, or not everything.
+    pub failure: Option<Failure>,
+}
+
+/// One target at a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetSnapshot {
+    /// What was asked for.
+    pub spec: TargetSpec,
+    /// What is answered; `None` before the first readable observation.
+    pub decision: Option<Decision>,
+    /// How often the answer changed, by reason.
+    pub changes: BTreeMap<Reason, u64>,
+}
+
+/// A decision that changed an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionRecord {
+    /// For whom.
+    pub target: TargetKey,
+    /// What.
+    pub decision: Decision,
+}
+
+/// A value and its activity, from one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// For GetMetrics.
+    pub metric: Metric,
+    /// For IsActive.
+    pub active: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoAnswer {
+    /// Not now: waiting may help.
+    NotNow(String),
+    /// Not before somebody changes something.
+    NeedsRepair(String),
+}
+
+/// One observed group: its state, and what is published of it.
+#[derive(Debug)]
+pub struct Group {
+    definition: GroupDefinition,
+    state: Mutex<GroupState>,
+    published: watch::Sender<Arc<GroupSnapshot>>,
+    /// Milliseconds of the last observation that was decided on; 0 before the first.
+    decided_at: AtomicU64,
+    history: Mutex<VecDeque<DecisionRecord>>,
+    retired: AtomicBool,
+}
+
+impl Group {
+    /// A group of which nothing is known yet.
+    pub fn new(definition: GroupDefinition, rules: CapacityRules) -> Self {
+        Self {
+            definition,
+            state: Mutex::new(GroupState::new(rules)),
+            published: watch::Sender::new(Arc::default()),
+            decided_at: AtomicU64::new(0),
+            history: Mutex::default(),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// What it is.
+    pub fn definition(&self) -> &GroupDefinition {
+        &self.definition
+    }
+
+    /// The only way in: folds the event and publishes what came of it.
+    pub fn apply(&self, event: &Event) {
+        let mut state = lock(&self.state);
+        let changed = state.apply(event);
+        let snapshot = snapshot(&state);
+        self.published.send_if_modified(|current| {
+            let modified = **current != snapshot;
+            if modified {
+                *current = Arc::new(snapshot);
+            }
+            modified
+        });
+        // After the snapshot: who reads the time first can only take the snapshot for older than it is.
+        if let Some(at) = state.decided_at() {
+            self.decided_at.store(at.as_millis(), Ordering::Release);
+        }
+        drop(state);
+        self.remember(changed);
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<GroupSnapshot> {
+        self.published.borrow().clone()
+    }
+
+    /// Wakes whenever the snapshot changes.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<GroupSnapshot>> {
+        self.published.subscribe()
+    }
+
+    /// When the observation behind the decisions was made; `None` before the first.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        match self.decided_at.load(Ordering::Acquire) {
+            0 => None,
+            millis => Some(Timestamp::from_millis(millis)),
+        }
+    }
+
+    /// The age class of what is published; `None` before the first readable observation.
+    pub fn freshness(&self, now: Timestamp) -> Option<Freshness> {
+        self.decided_at()
+            .map(|at| Freshness::of(at, now, self.definition.poll_interval))
+    }
+
+    /// What KEDA is told at `now`, by the staleness table of docs/operations.md.
+    ///
+    /// # Errors
+    /// [`NoAnswer`], with a text for the operator, where any number would be a guess.
+    pub fn answer(&self, key: &TargetKey, now: Timestamp) -> Result<Answer, NoAnswer> {
+        let freshness = self.freshness(now);
+        let snapshot = self.snapshot();
+        let decision = snapshot
+            .targets
+            .get(key)
+            .and_then(|target| target.decision.as_ref());
+        let (Some(freshness), Some(decision)) = (freshness, decision) else {
+            return Err(self.no_answer(&snapshot, "no readable observation yet"));
+        };
+        let Some((metric, active)) = decision.metric.zip(decision.active) else {
+            return Err(NoAnswer::NotNow(format!(
+                "group {}: {}",
+                self.definition.name, decision.text
+            )));
+        };
+        match freshness {
+            Freshness::Fresh => Ok(Answer { metric, active }),
+            Freshness::Stale if active => Ok(Answer { metric, active }),
+            Freshness::Stale => Err(self.no_answer(
+                &snapshot,
+                "it was inactive when last seen, and an old zero is no zero",
+            )),
+            Freshness::Expired => {
+                Err(self.no_answer(&snapshot, "the last observation is too old to scale by"))
+            }
+        }
+    }
+
+    /// Decisions that changed an answer, newest first.
+    pub fn history(&self) -> Vec<DecisionRecord> {
+        lock(&self.history).iter().rev().cloned().collect()
+    }
+
+    /// Marks the group as no longer wanted; its collector stops.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Whether its collector should stop.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    fn no_answer(&self, snapshot: &GroupSnapshot, why: &str) -> NoAnswer {
+        let name = &self.definition.name;
+        match &snapshot.failure {
+            None => NoAnswer::NotNow(format!("group {name}: {why}")),
+            Some(failure) => {
+                let text = format!("group {name}: {why}; {}", failure.text);
+                if failure.kind.needs_repair() {
+                    NoAnswer::NeedsRepair(text)
+                } else {
+                    NoAnswer::NotNow(text)
+                }
+            }
+        }
+    }
+
+    fn remember(&self, changed: Vec<(TargetKey, Decision)>) {
+        let mut history = lock(&self.history);
+        for (target, decision) in changed {
+            if history.len() == HISTORY {
+                history.pop_front();
+            }
+            history.push_back(DecisionRecord { target, decision });
+        }
+    }
+}
+
+fn snapshot(state: &GroupState) -> GroupSnapshot {
+    let mut facts = state.facts().clone();
+    facts.observed_at = None;
+    let named = state.targets().keys().any(|key| !key.is_unnamed());
+    let targets = state
+        .targets()
+        .iter()
+        .filter(|(key, _)| !(named && key.is_unnamed()))
+        .map(|(key, target)| {
+            let snapshot = TargetSnapshot {
+                spec: target.spec.clone(),
+                decision: target.decision.clone(),
+                changes: target.changes.clone(),
+            };
+            (key.clone(), snapshot)
+        })
+        .collect();
+    GroupSnapshot {
+        facts,
+        targets,
+        failure: state.last_failure().cloned(),
+    }
+}
+
+/// A poisoned lock is taken all the same: the panic behind it ended a task, and that ends the process.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
