@@ -6,9 +6,12 @@
 //! sources → sample → model (backlog, rates, capacity) → policy → snapshot → adapters
 //! ```
 
+pub mod adapters;
+pub mod clock;
 pub mod config;
 pub mod model;
 pub mod policy;
 pub mod publish;
 pub mod registry;
+pub mod shutdown;
 pub mod sources;

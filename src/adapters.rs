@@ -1,0 +1,3 @@
+//! What faces outwards. Adapters read published snapshots; they never call a source.
+
+pub mod grpc;
