@@ -27,6 +27,17 @@ const MOST_STREAMS: u32 = 10_000;
 /// Calls in work at a time per connection; more are refused with RESOURCE_EXHAUSTED instead of queued.
 const MOST_CALLS: usize = 1_024;
 
+/// Why the server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The connection side failed.
+    #[error("gRPC transport: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The compiled proto does not fit the reflection service.
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
 /// Serves until shutdown reaches [`Phase::Stopping`] and the calls in flight are done.
 ///
 /// # Errors
@@ -37,7 +48,7 @@ pub async fn serve(
     clock: Clock,
     shutdown: Shutdown,
     reflection: bool,
-) -> anyhow::Result<()> {
+) -> Result<(), ServeError> {
     let scaler = Scaler::new(registry, clock, shutdown.clone());
     let scaler = ExternalScalerServer::new(scaler)
         .max_decoding_message_size(MOST_MESSAGE_BYTES)
