@@ -6,7 +6,10 @@
 //! sources → sample → model (backlog, rates, capacity) → policy → snapshot → adapters
 //! ```
 
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod model;
 pub mod policy;
 pub mod sources;
+pub mod telemetry;
