@@ -48,11 +48,11 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
 async fn read_all(config: &Config) -> Vec<GroupReport> {
     let mut reports = Vec::new();
     for source in &config.sources {
-        let groups = connect::groups_of(config, &source.name);
+        let subjects = connect::subjects(config, source);
         reports.extend(
             match open(source).with_context(|| format!("source {}", source.name)) {
-                Ok(opened) => connect::read_groups(opened.as_ref(), &source.name, &groups).await,
-                Err(error) => connect::all_failed(&source.name, &groups, &format!("{error:#}")),
+                Ok(opened) => connect::read(opened.as_ref(), subjects).await,
+                Err(error) => connect::all_failed(subjects, &format!("{error:#}")),
             },
         );
     }

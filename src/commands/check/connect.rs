@@ -2,24 +2,33 @@
 
 use std::time::Duration;
 
-use crate::config::types::{Config, GroupConfig};
+use crate::config::types::{Config, SourceConfig};
 use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
+use crate::model::stream::StreamSelector;
 use crate::sources::Source;
 
 /// How long one group may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What one group's read brought.
-pub(super) struct GroupReport {
-    /// The group's name; `None` for a source without groups.
-    pub name: Option<String>,
+/// One thing to read from a source.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// The group's name; `-` for what stands in for a source without groups.
+    pub name: String,
     /// Its source.
     pub source: String,
-    /// Its stream.
+    /// Its stream as written.
     pub stream: String,
     /// Its consumer group.
     pub consumer_group: String,
+    selector: Option<StreamSelector>,
+}
+
+/// What one read brought.
+pub(super) struct GroupReport {
     /// What was read.
+    pub subject: Subject,
+    /// What it said.
     pub result: Result<Sample, Failure>,
 }
 
@@ -34,31 +43,56 @@ impl GroupReport {
     }
 }
 
-/// The groups that read from a source.
-pub(super) fn groups_of<'c>(config: &'c Config, source: &str) -> Vec<&'c GroupConfig> {
-    config
+/// What to read from a source: its groups, or without any, the streams that inline metadata may name.
+pub(super) fn subjects(config: &Config, source: &SourceConfig) -> Vec<Subject> {
+    let subject = |name: &str, stream: &str, consumer_group: &str, selector| Subject {
+        name: name.to_owned(),
+        source: source.name.clone(),
+        stream: stream.to_owned(),
+        consumer_group: consumer_group.to_owned(),
+        selector,
+    };
+    let groups = config
         .groups
         .iter()
-        .filter(|group| group.key.source == source)
-        .collect()
+        .filter(|group| group.key.source == source.name);
+    let mut found: Vec<Subject> = groups
+        .map(|group| {
+            let (key, selector) = (&group.key, group.selector.clone());
+            subject(
+                &group.name,
+                &key.stream,
+                &key.consumer_group,
+                Some(selector),
+            )
+        })
+        .collect();
+    if found.is_empty() {
+        let globs = source.allow.iter().flat_map(|rule| &rule.streams);
+        found.extend(globs.map(|glob| subject("-", glob, "", StreamSelector::parse(glob).ok())));
+    }
+    if found.is_empty() {
+        found.push(subject("-", "-", "-", None));
+    }
+    found
 }
 
-/// Reads each group once; one that fails does not keep the others from being read.
-pub(super) async fn read_groups(
-    source: &dyn Source,
-    name: &str,
-    groups: &[&GroupConfig],
-) -> Vec<GroupReport> {
-    let mut reports = Vec::with_capacity(groups.len());
-    for group in groups {
-        let result = read_once(source, group).await;
-        reports.push(report(name, group, result));
+/// Reads each once; one that fails does not keep the others from being read.
+pub(super) async fn read(source: &dyn Source, subjects: Vec<Subject>) -> Vec<GroupReport> {
+    let mut reports = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        let result = read_once(source, &subject).await;
+        reports.push(GroupReport { subject, result });
     }
     reports
 }
 
-async fn read_once(source: &dyn Source, group: &GroupConfig) -> Result<Sample, Failure> {
-    let mut reader = source.reader(&group.selector, &group.key.consumer_group);
+async fn read_once(source: &dyn Source, subject: &Subject) -> Result<Sample, Failure> {
+    let Some(selector) = &subject.selector else {
+        // Nothing names a stream of this source: there is nothing to ask it for.
+        return Ok(Sample::default());
+    };
+    let mut reader = source.reader(selector, &subject.consumer_group);
     let read = tokio::time::timeout(DEADLINE, reader.poll()).await;
     read.unwrap_or_else(|_| {
         let text = format!(
@@ -69,32 +103,13 @@ async fn read_once(source: &dyn Source, group: &GroupConfig) -> Result<Sample, F
     })
 }
 
-/// The reports of a source that cannot be opened at all; one even if it has no group.
-pub(super) fn all_failed(name: &str, groups: &[&GroupConfig], text: &str) -> Vec<GroupReport> {
-    let failure = || Err(Failure::new(FailureKind::Misconfigured, text));
-    if groups.is_empty() {
-        return vec![GroupReport {
-            name: None,
-            source: name.to_owned(),
-            stream: String::new(),
-            consumer_group: String::new(),
-            result: failure(),
-        }];
-    }
-    groups
-        .iter()
-        .map(|group| report(name, group, failure()))
-        .collect()
-}
-
-fn report(source: &str, group: &GroupConfig, result: Result<Sample, Failure>) -> GroupReport {
-    GroupReport {
-        name: Some(group.name.clone()),
-        source: source.to_owned(),
-        stream: group.key.stream.clone(),
-        consumer_group: group.key.consumer_group.clone(),
-        result,
-    }
+/// The reports of a source that cannot be opened at all.
+pub(super) fn all_failed(subjects: Vec<Subject>, text: &str) -> Vec<GroupReport> {
+    let report = |subject| GroupReport {
+        subject,
+        result: Err(Failure::new(FailureKind::Misconfigured, text)),
+    };
+    subjects.into_iter().map(report).collect()
 }
 
 #[cfg(test)]

@@ -76,11 +76,12 @@ pub(super) fn rows(reports: &[GroupReport]) -> Vec<Vec<String>> {
 }
 
 fn row(report: &GroupReport) -> Vec<String> {
+    let subject = &report.subject;
     let mut row = vec![
-        report.name.clone().unwrap_or_else(|| "-".into()),
-        report.source.clone(),
-        report.stream.clone(),
-        report.consumer_group.clone(),
+        subject.name.clone(),
+        subject.source.clone(),
+        subject.stream.clone(),
+        subject.consumer_group.clone(),
     ];
     match &report.result {
         Ok(sample) => row.extend(figures(sample)),

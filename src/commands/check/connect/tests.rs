@@ -80,7 +80,7 @@ fn config() -> Config {
 #[tokio::test(start_paused = true)]
 async fn a_group_that_fails_or_hangs_does_not_hide_the_others() {
     let config = config();
-    let reports = read_groups(&ByHeart, "main", &groups_of(&config, "main")).await;
+    let reports = read(&ByHeart, subjects(&config, &config.sources[0])).await;
     let expect = "\
 GROUP    SOURCE  STREAM         CONSUMER GROUP  PARTITIONS  BACKLOG  LAG  PENDING  OLDEST AGE  CONSUMERS  STATE
 billing  main    orders:{0..2}  billing         3           ≥10      ≥7   ≥5       1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group yet; 2 pending entries are stuck
@@ -95,10 +95,25 @@ slow     main    slow           c               -           -        -    -     
 #[test]
 fn a_source_that_cannot_be_opened_fails_with_all_its_groups() {
     let config = config();
-    let reports = all_failed("main", &groups_of(&config, "main"), "no password");
+    let reports = all_failed(subjects(&config, &config.sources[0]), "no password");
     assert_eq!(reports.len(), 3);
     assert!(reports.iter().all(GroupReport::failed));
-    assert!(all_failed("main", &[], "no password")[0].failed());
+}
+
+#[test]
+fn a_source_without_groups_is_asked_for_the_streams_that_metadata_may_name() {
+    let text = "
+sources:
+  - { name: a, redis: { url: redis://r }, allow: [{ namespaces: [n], streams: ['x:*'], consumer_groups: [g] }] }
+  - { name: b, redis: { url: redis://r } }
+";
+    let config = Config::parse(text, "c.yaml").expect("valid");
+    let asked = |n: usize| subjects(&config, &config.sources[n]).remove(0);
+    assert_eq!(
+        (asked(0).stream.as_str(), asked(0).selector),
+        ("x:*", StreamSelector::parse("x:*").ok())
+    );
+    assert_eq!(asked(1).selector, None);
 }
 
 #[test]
