@@ -7,7 +7,9 @@
 //! ```
 
 pub mod adapters;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod model;
 pub mod policy;
@@ -15,3 +17,4 @@ pub mod publish;
 pub mod registry;
 pub mod shutdown;
 pub mod sources;
+pub mod telemetry;
