@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("config", &["model", "policy"]),
     ("publish", &["model", "policy", "config"]),
-    ("registry", &["model", "policy", "config"]),
+    ("registry", &["model", "policy", "config", "publish"]),
     ("sources", &["model", "config", "resilience", "clock"]),
     ("state", &["model", "policy", "config"]),
     (
@@ -36,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        &["model", "policy", "publish", "registry", "config", "clock"],
+        &["model", "policy", "publish", "registry", "config", "clock", "shutdown"],
     ),
     ("shutdown", &[]),
 ];
