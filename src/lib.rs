@@ -9,4 +9,5 @@
 pub mod config;
 pub mod model;
 pub mod policy;
+pub mod resilience;
 pub mod sources;
