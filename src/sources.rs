@@ -1,5 +1,8 @@
 //! Where observations come from: the seam that every kind of source fits behind.
 
+pub mod guarded;
+pub mod redis_streams;
+
 use std::future::Future;
 use std::pin::Pin;
 
