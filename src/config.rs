@@ -6,7 +6,7 @@ pub mod error;
 mod groups;
 mod label;
 pub mod metadata;
-mod redis;
+pub mod redis;
 pub mod resolve;
 pub mod secret;
 mod section;

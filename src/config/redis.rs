@@ -11,15 +11,7 @@ const DEFAULT_STUCK_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Reads the section; `None` after a fault that leaves nothing to connect to.
 pub(super) fn read(mut section: Section<'_>) -> Option<RedisConfig> {
-    let address = section
-        .required_text("url", "add url: redis://host:6379/0")
-        .and_then(|url| match parse_url(&url) {
-            Ok(address) => Some(address),
-            Err(fault) => {
-                section.problem("url", fault);
-                None
-            }
-        });
+    let server = read_url(&mut section);
     read_mode(&mut section);
     let username = section.text("username");
     if username.as_deref() == Some("") {
@@ -33,19 +25,20 @@ pub(super) fn read(mut section: Section<'_>) -> Option<RedisConfig> {
         section.problem("stuck_after", "must be above 0");
     }
     section.finish();
-    let Address {
-        host,
-        port,
-        database,
-    } = address?;
     Some(RedisConfig {
-        host,
-        port,
-        database,
         username,
         password,
         stuck_after,
+        ..server?
     })
+}
+
+fn read_url(section: &mut Section<'_>) -> Option<RedisConfig> {
+    let url = section.required_text("url", "add url: redis://host:6379/0")?;
+    let server = RedisConfig::from_url(&url);
+    server
+        .map_err(|RedisUrlError(fault)| section.problem("url", fault))
+        .ok()
 }
 
 fn read_mode(section: &mut Section<'_>) {
@@ -56,6 +49,33 @@ fn read_mode(section: &mut Section<'_>) {
             "cluster and sentinel are not supported yet: remove it, or write standalone",
         ),
         Some(_) => section.problem("mode", "must be standalone"),
+    }
+}
+
+/// What is wrong with a Redis URL. Never repeats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the Redis URL {0}")]
+pub struct RedisUrlError(&'static str);
+
+impl RedisConfig {
+    /// A server by its URL alone, `redis://host[:port][/db]`, with the defaults for the rest.
+    ///
+    /// # Errors
+    /// The URL is not of that form.
+    pub fn from_url(url: &str) -> Result<Self, RedisUrlError> {
+        let Address {
+            host,
+            port,
+            database,
+        } = parse_url(url).map_err(RedisUrlError)?;
+        Ok(Self {
+            host,
+            port,
+            database,
+            username: None,
+            password: None,
+            stuck_after: DEFAULT_STUCK_AFTER,
+        })
     }
 }
 

@@ -1,8 +1,6 @@
 //! What `check` says: the summary of a config, and one table row per group.
 
-use std::fmt::Write;
-
-use crate::config::types::{Config, SourceKind};
+use crate::config::types::{Config, GroupConfig, SourceConfig, SourceKind};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{PartitionObservation, PartitionSample, Sample};
 use crate::policy::spec::Mode;
@@ -12,45 +10,47 @@ use super::warnings::warnings;
 
 /// Sources, groups and warnings of a valid config.
 pub(super) fn summary(file: &str, config: &Config) -> String {
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{file}: OK, {} source(s), {} group(s)",
+    let counts = format!(
+        "{} source(s), {} group(s)",
         config.sources.len(),
         config.groups.len()
     );
-    for source in &config.sources {
-        let SourceKind::Redis(redis) = &source.kind;
-        let host = if redis.host.contains(':') {
-            format!("[{}]", redis.host)
-        } else {
-            redis.host.clone()
-        };
-        let address = format!("redis://{host}:{}/{}", redis.port, redis.database);
-        let every = humantime::format_duration(source.poll_interval);
-        let _ = writeln!(
-            out,
-            "  source {}: {address}, polled every {every}",
-            source.name
-        );
-    }
-    for group in &config.groups {
-        let _ = writeln!(
-            out,
-            "  group {}: {}, {} mode, polled every {}",
-            group.name,
-            group.key,
-            match group.policy.resolve().mode {
-                Mode::Replicas => "replicas",
-                Mode::Backlog { .. } => "backlog",
-            },
-            humantime::format_duration(group.poll_interval),
-        );
-    }
-    for warning in warnings(config) {
-        let _ = writeln!(out, "warning: {warning}");
-    }
-    out
+    let mut lines = vec![format!("{file}: OK, {counts}")];
+    lines.extend(config.sources.iter().map(source_line));
+    lines.extend(config.groups.iter().map(group_line));
+    lines.extend(
+        warnings(config)
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn source_line(source: &SourceConfig) -> String {
+    let SourceKind::Redis(redis) = &source.kind;
+    let host = match redis.host.contains(':') {
+        true => format!("[{}]", redis.host),
+        false => redis.host.clone(),
+    };
+    let every = humantime::format_duration(source.poll_interval);
+    let (port, database) = (redis.port, redis.database);
+    format!(
+        "  source {}: redis://{host}:{port}/{database}, polled every {every}",
+        source.name
+    )
+}
+
+fn group_line(group: &GroupConfig) -> String {
+    let mode = match group.policy.resolve().mode {
+        Mode::Replicas => "replicas",
+        Mode::Backlog { .. } => "backlog",
+    };
+    let every = humantime::format_duration(group.poll_interval);
+    format!(
+        "  group {}: {}, {mode} mode, polled every {every}",
+        group.name, group.key
+    )
 }
 
 const HEADER: [&str; 11] = [
@@ -135,45 +135,50 @@ fn age(sample: &Sample) -> String {
     )
 }
 
+/// `ok`, or everything that is not as it should be.
 fn state(sample: &Sample) -> String {
-    let count = |wanted: fn(&PartitionObservation) -> bool| {
-        sample.partitions.values().filter(|o| wanted(o)).count()
-    };
-    let mut notes = Vec::new();
-    for observed in sample.partitions.iter() {
-        if let (id, PartitionObservation::Failed(failure)) = observed {
-            notes.push(format!("partition {id}: {failure}"));
-            break;
-        }
-    }
-    let all = sample.partitions.len();
-    for (n, what) in [
-        (
-            count(|o| matches!(o, PartitionObservation::Failed(_))),
-            "cannot be read",
-        ),
-        (
-            count(|o| matches!(o, PartitionObservation::StreamMissing)),
-            "do not exist yet",
-        ),
-        (
-            count(|o| matches!(o, PartitionObservation::GroupMissing { .. })),
-            "have no such consumer group yet",
-        ),
-    ] {
-        if n > 0 {
-            notes.push(format!("{n} of {all} {what}"));
-        }
-    }
+    let mut notes: Vec<String> = first_failure(sample).into_iter().collect();
+    notes.extend(odd_partitions(sample));
     let stuck: u64 = sample.partitions.values().map(stuck).sum();
     if stuck > 0 {
         notes.push(format!("{stuck} pending entries are stuck"));
     }
-    match (all, notes.is_empty()) {
-        (0, _) => "no partition found".into(),
-        (_, true) => "ok".into(),
-        (_, false) => notes.join("; "),
+    match (sample.partitions.is_empty(), notes.is_empty()) {
+        (true, _) => "no partition found".into(),
+        (false, true) => "ok".into(),
+        (false, false) => notes.join("; "),
     }
+}
+
+fn first_failure(sample: &Sample) -> Option<String> {
+    sample
+        .partitions
+        .iter()
+        .find_map(|(id, observed)| match observed {
+            PartitionObservation::Failed(failure) => Some(format!("partition {id}: {failure}")),
+            _ => None,
+        })
+}
+
+fn odd_partitions(sample: &Sample) -> Vec<String> {
+    let (mut failed, mut no_stream, mut no_group) = (0, 0, 0);
+    for observed in sample.partitions.values() {
+        match observed {
+            PartitionObservation::Present(_) => {}
+            PartitionObservation::Failed(_) => failed += 1,
+            PartitionObservation::StreamMissing => no_stream += 1,
+            PartitionObservation::GroupMissing { .. } => no_group += 1,
+        }
+    }
+    let all = sample.partitions.len();
+    let counts = [
+        (failed, "cannot be read"),
+        (no_stream, "do not exist yet"),
+        (no_group, "have no such consumer group yet"),
+    ];
+    let odd = counts.into_iter().filter(|(n, _)| *n > 0);
+    odd.map(|(n, what)| format!("{n} of {all} {what}"))
+        .collect()
 }
 
 fn stuck(observed: &PartitionObservation) -> u64 {

@@ -68,8 +68,8 @@ impl<'m> Reader<'m> {
     pub fn text(&self, key: &str) -> Option<&'m str> {
         self.metadata
             .get(key)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
+            .map(String::as_str)
+            .filter(|value| !value.trim().is_empty())
     }
 
     /// As [`Self::text`], but it has to be there.
@@ -87,7 +87,7 @@ impl<'m> Reader<'m> {
         expected: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let found = read(self.text(key)?);
+        let found = read(self.text(key)?.trim());
         if found.is_none() {
             self.problem(key, &format!("must be {expected}"));
         }
