@@ -15,17 +15,18 @@ use crate::resilience::breaker::BreakerSettings;
 
 /// Opens a configured source behind its circuit breaker. It connects at the first poll.
 pub fn open(config: &SourceConfig) -> GuardedSource {
-    let source: Box<dyn Source> = match &config.kind {
-        SourceKind::Redis(redis) => Box::new(RedisStreams::new(
-            redis.clone(),
-            poll_deadline(config.poll_interval),
-        )),
-    };
-    GuardedSource::new(
-        &config.name,
-        source,
-        BreakerSettings::for_poll_interval(config.poll_interval),
-    )
+    let settings = BreakerSettings::for_poll_interval(config.poll_interval);
+    GuardedSource::new(&config.name, unguarded(config), settings)
+}
+
+/// The source itself, to be asked once.
+pub fn unguarded(config: &SourceConfig) -> Box<dyn Source> {
+    match &config.kind {
+        SourceKind::Redis(redis) => {
+            let timeout = poll_deadline(config.poll_interval);
+            Box::new(RedisStreams::new(redis.clone(), timeout))
+        }
+    }
 }
 
 /// A boxed future, so that sources of different kinds can stand behind one trait.

@@ -36,7 +36,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "adapters",
-        &["model", "policy", "publish", "registry", "config", "clock", "shutdown"],
+        &[
+            "model", "policy", "publish", "registry", "config", "clock", "shutdown",
+        ],
     ),
     ("shutdown", &[]),
 ];

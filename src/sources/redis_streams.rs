@@ -22,7 +22,6 @@ mod range;
 mod read;
 mod reader;
 mod reply;
-mod secret;
 
 pub use failure::ACL_HINT;
 

@@ -103,14 +103,5 @@ async fn read_once(source: &dyn Source, subject: &Subject) -> Result<Sample, Fai
     })
 }
 
-/// The reports of a source that cannot be opened at all.
-pub(super) fn all_failed(subjects: Vec<Subject>, text: &str) -> Vec<GroupReport> {
-    let report = |subject| GroupReport {
-        subject,
-        result: Err(Failure::new(FailureKind::Misconfigured, text)),
-    };
-    subjects.into_iter().map(report).collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
 
-use super::{failure, secret};
+use super::failure;
 use crate::config::types::RedisConfig;
 use crate::model::sample::{Failure, FailureKind};
 
@@ -187,7 +187,10 @@ impl Connection {
             if let Some(username) = &self.config.username {
                 auth.arg(username);
             }
-            auth.arg(secret::read(password)?);
+            let password = password
+                .read()
+                .map_err(|error| Failure::new(FailureKind::Auth, error.to_string()))?;
+            auth.arg(password);
         }
         if self.config.database != 0 {
             commands.cmd("SELECT").arg(self.config.database);
