@@ -93,14 +93,6 @@ slow     main    slow           c               -           -        -    -     
 }
 
 #[test]
-fn a_source_that_cannot_be_opened_fails_with_all_its_groups() {
-    let config = config();
-    let reports = all_failed(subjects(&config, &config.sources[0]), "no password");
-    assert_eq!(reports.len(), 3);
-    assert!(reports.iter().all(GroupReport::failed));
-}
-
-#[test]
 fn a_source_without_groups_is_asked_for_the_streams_that_metadata_may_name() {
     let text = "
 sources:
