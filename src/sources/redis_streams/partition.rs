@@ -220,10 +220,6 @@ fn sample(
     let page = partition.page.as_deref();
     let oldest = pending::oldest_live(now, stuck, page, PENDING_PAGE, stuck_after);
     let first = partition.first.unwrap_or(FirstUndelivered::Unknown);
-    // The server's counter of reads is as wrong as its lag: it counts only while the two agree with what is certain.
-    let agrees = partition
-        .lag
-        .is_some_and(|lag| lag.exact() == group.native_lag);
     PartitionSample {
         log_end,
         length: stream.length,
@@ -233,7 +229,7 @@ fn sample(
         oldest_delivery_count: now.oldest_pending.as_ref().map(|entry| entry.deliveries),
         oldest_age_millis: pending::oldest_age_millis(oldest, first, now.now_millis),
         delivered: Some(group.last_delivered),
-        delivered_count: group.entries_read.filter(|_| agrees),
+        delivered_count: group.entries_read,
         oldest_kept: stream.first,
         newest_removed: stream.max_deleted.filter(|id| *id != Position::default()),
         owner: None,
