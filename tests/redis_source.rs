@@ -500,14 +500,14 @@ async fn a_cluster_without_slots_and_a_loading_server_are_passing_troubles_of_th
         "--appendfsync",
         "always",
         "--key-load-delay",
-        "2000",
+        "500",
         "--loading-process-events-interval-bytes",
         "1024",
     ];
     let mut server = RedisServer::start_with(Flavour::Redis70, &slow_start);
     let mut redis = server.connect();
     let mut fill = redis::pipe();
-    for n in 0..800 {
+    for n in 0..4000 {
         fill.cmd("XADD")
             .arg("x")
             .arg(format!("{}-0", n + 1))
@@ -526,7 +526,7 @@ async fn a_cluster_without_slots_and_a_loading_server_are_passing_troubles_of_th
     })
     .await;
     assert!(saw_loading, "the server loads for more than a second");
-    assert_eq!(present(&sample, "x").lag, Some(Quantity::Exact(800)));
+    assert_eq!(present(&sample, "x").lag, Some(Quantity::Exact(4000)));
 }
 
 async fn loop_until_ok(reader: &mut dyn GroupReader, mut seen: impl FnMut(&Failure)) -> Sample {
