@@ -1,7 +1,15 @@
 //! The lag we report against the counted truth, on real servers: all known scenarios, and random histories.
 
+#![allow(
+    clippy::expect_used,
+    reason = "this is test code; clippy knows only #[test] functions as such"
+)]
+
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use redis::Connection;
@@ -162,6 +170,78 @@ async fn every_scenario_gives_the_counted_truth_polled_at_the_end_or_after_each_
     }
 }
 
+/// Producers add, consumers read, acknowledge and delete what they read, all while we count several pages per poll: what
+/// is told must have been true at some moment of the poll. The group starts in the middle, so nothing but a count serves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_traffic_the_lag_is_that_of_a_moment_within_the_poll() {
+    for flavour in Flavour::ALL {
+        let server = RedisServer::start(flavour);
+        let mut redis = server.connect();
+        add(&mut redis, 3000, 1);
+        mk(&mut redis, "100-0");
+        run::<u64>(&mut redis, "XDEL x 200-0");
+        // (begun, done): what an operation under way has done so far lies between the two.
+        let added = Arc::new((AtomicU64::new(3000), AtomicU64::new(3000)));
+        let delivered = Arc::new((AtomicU64::new(101), AtomicU64::new(101)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let spawn = |mut step: Box<dyn FnMut() + Send>| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(SeqCst) {
+                    step();
+                }
+            })
+        };
+        let mut producer = server.connect();
+        let (counter, gone) = (Arc::clone(&added), Arc::clone(&delivered));
+        let produce = spawn(Box::new(move || {
+            if counter.0.load(SeqCst) > gone.1.load(SeqCst) + 5000 {
+                return std::thread::sleep(Duration::from_millis(1));
+            }
+            let id = counter.0.fetch_add(1, SeqCst) + 1;
+            run::<()>(&mut producer, &format!("XADD x {id}-0 d a"));
+            counter.1.store(id, SeqCst);
+        }));
+        let mut consumer = server.connect();
+        let counter = Arc::clone(&delivered);
+        let consume = spawn(Box::new(move || {
+            counter.0.fetch_add(1, SeqCst);
+            read(&mut consumer, 1);
+            counter.1.fetch_add(1, SeqCst);
+            let done: Vec<(String, String, u64, u64)> = run(&mut consumer, "XPENDING x g - + 1");
+            for (id, ..) in done {
+                run::<u64>(&mut consumer, &format!("XACK x g {id}"));
+                run::<u64>(&mut consumer, &format!("XDEL x {id}"));
+            }
+        }));
+        let mut reader = reader(&server);
+        let mut exact = 0;
+        for _ in 0..100 {
+            let least = added.1.load(SeqCst);
+            let most_delivered = delivered.1.load(SeqCst);
+            let lag = ours(&mut *reader).await.expect("a lag");
+            let most = added.0.load(SeqCst).saturating_sub(most_delivered);
+            let least = least.saturating_sub(delivered.0.load(SeqCst));
+            assert!(lag.value() <= most, "{flavour:?}: {lag:?}, at most {most}");
+            if lag.is_exact() {
+                exact += 1;
+                assert!(
+                    lag.value() >= least,
+                    "{flavour:?}: {lag:?}, at least {least}"
+                );
+            }
+        }
+        stop.store(true, SeqCst);
+        produce.join().expect("the producer lives");
+        consume.join().expect("the consumer lives");
+        assert_eq!(
+            ours(&mut *reader).await,
+            Some(Quantity::Exact(truth(&mut redis)))
+        );
+        println!("{flavour:?}: {exact} of 100 polls under traffic exact, the others at least");
+    }
+}
+
 #[derive(Default)]
 struct Tally {
     polls: u64,
@@ -208,11 +288,10 @@ async fn history(server: &RedisServer, redis: &mut Connection, seed: u64, tally:
         for _ in 0..=rng.below(3) {
             operate(redis, &mut rng, &mut last_id);
         }
-        let before = xrange_calls(redis);
+        let before = transactions(redis);
         let ours = ours(&mut *reader).await;
-        // Looking for the first undelivered entry is one XRANGE of one entry; a count asks for pages.
-        tally.counted +=
-            u64::from(xrange_calls(redis) > before && ours != Some(Quantity::Exact(0)));
+        // A count reads stream and group once more, together with the first page.
+        tally.counted += u64::from(transactions(redis) > before + 1);
         let truth = truth(redis);
         tally.polls += 1;
         match native(redis) {

@@ -1,5 +1,10 @@
 //! The guarded Redis source on a faulty line: no hang, no false number, right again within 5 s after it heals.
 
+#![allow(
+    clippy::expect_used,
+    reason = "this is test code; clippy knows only #[test] functions as such"
+)]
+
 mod support;
 
 use std::sync::Arc;

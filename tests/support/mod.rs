@@ -1,18 +1,21 @@
 //! What integration tests share: real servers, a faulty line, waiting with a deadline, a seeded generator.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(
+    clippy::expect_used,
+    reason = "this is test code; clippy knows only #[test] functions as such"
+)]
 
 pub mod proxy;
 pub mod redis;
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// Tries again until it gives something; panics after `within`.
-pub async fn eventually<T, F, Fut>(what: &str, within: Duration, mut attempt: F) -> T
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Option<T>>,
-{
+pub async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut attempt: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = attempt().await {

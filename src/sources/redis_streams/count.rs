@@ -15,8 +15,8 @@ use super::reply::{self, StreamInfo};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, Position};
 
-/// Keys per request: each may bring a page.
-const KEYS_PER_REQUEST: usize = 50;
+/// Entries per request, as far as the lengths tell.
+const ENTRIES_PER_REQUEST: usize = 10_000;
 
 /// One partition to be counted, and what came of it.
 #[derive(Debug)]
@@ -48,16 +48,39 @@ pub async fn count_all(
     let middle = rotation % counts.len();
     counts.rotate_left(middle);
     let mut more = Vec::new();
-    for chunk in counts.chunks_mut(KEYS_PER_REQUEST) {
+    let mut rest = &mut *counts;
+    while !rest.is_empty() {
         if budget.is_spent() {
-            bound_below(chunk);
-        } else {
-            first_pages(connection, group, chunk, &mut budget, &mut more).await?;
+            bound_below(rest);
+            break;
         }
+        let fitting = fitting(rest);
+        let (chunk, later) = rest.split_at_mut(fitting);
+        first_pages(connection, group, chunk, &mut budget, &mut more).await?;
+        rest = later;
     }
     counts.rotate_right(middle);
     range::count_on(connection, &mut more, &mut budget, rotation).await?;
     settle(connection, counts, &more).await
+}
+
+/// How many of the partitions are asked for their first page in one request.
+fn fitting(counts: &[Count]) -> usize {
+    let (mut entries, mut bytes) = (0, 0);
+    let fit = counts.iter().take_while(|count| {
+        let fits = entries < ENTRIES_PER_REQUEST && bytes < range::REQUEST_BYTES;
+        if let (Reading::Present(snapshot), Some(page)) =
+            (&count.reading, page_wanted(&count.reading))
+        {
+            let expected = page
+                .limit
+                .min(usize::try_from(snapshot.stream.length).unwrap_or(usize::MAX));
+            entries += expected;
+            bytes += expected * snapshot.stream.entry_bytes;
+        }
+        fits
+    });
+    fit.count().max(1)
 }
 
 /// The group's position lies before the newest entry, so that one is undelivered.
