@@ -69,6 +69,8 @@ pub struct Counting {
     pub until: Position,
     /// Entries so far.
     pub counted: u64,
+    /// Their ids, ascending.
+    pub ids: Vec<Position>,
     /// Whether all were counted.
     pub complete: bool,
     /// The refusal that ended it.
@@ -85,6 +87,7 @@ impl Counting {
             after,
             until,
             counted: 0,
+            ids: Vec::new(),
             complete: after >= until,
             failed: None,
             bytes: 0,
@@ -94,13 +97,19 @@ impl Counting {
 
     /// Counts a page that was asked for with that limit; `counts` says which ids belong to the number.
     pub fn take(&mut self, ids: &[Position], bytes: usize, limit: usize, from: Position) {
-        self.counted += ids.iter().filter(|id| **id > from).count() as u64;
+        self.ids.extend(ids.iter().filter(|id| **id > from));
+        self.counted = self.ids.len() as u64;
         self.bytes += bytes;
         self.entry_bytes = bytes / ids.len().max(1);
         if let Some(last) = ids.last() {
             self.after = self.after.max(*last);
         }
         self.complete = ids.len() < limit || self.after >= self.until;
+    }
+
+    /// The counted entries after an id.
+    pub fn ids_after(&self, id: Position) -> &[Position] {
+        &self.ids[self.ids.partition_point(|counted| *counted <= id)..]
     }
 
     fn wants_more(&self) -> bool {
