@@ -44,7 +44,7 @@ pub async fn count_all(
     if counts.is_empty() {
         return Ok(());
     }
-    let mut budget = Budget::default();
+    let mut budget = Budget::start(connection);
     let middle = rotation % counts.len();
     counts.rotate_left(middle);
     let mut more = Vec::new();
