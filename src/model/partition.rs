@@ -230,7 +230,7 @@ fn lost_of(then: &PartitionSample, now: &PartitionSample, left_lag: u64) -> u64 
     let deleted_ahead =
         now.newest_removed > then.newest_removed && now.newest_removed > now.delivered;
     let counts = then.delivered_count.zip(now.delivered_count);
-    if !deleted_ahead && !(counts.is_some() && trimmed_past(then, now)) {
+    if !(deleted_ahead || counts.is_some() && trimmed_past(then, now)) {
         return 0;
     }
     let handed_out = counts.map_or(0, |(before, after)| after.saturating_sub(before));
@@ -323,13 +323,29 @@ mod tests {
             4,
             None,
         );
-        // Trimming of what was read already is no loss.
+        // Deleting what was read already is no loss.
         check(
             sample(10, 3, 7, 0),
             removed(sample(10, 9, 1, 0), 8),
             6,
             0,
             Some(6),
+        );
+        // A slow group on a stream trimmed to 5: it stands at the head, and the trim runs on past it.
+        check(
+            kept(sample(100, 95, 5, 0), 96),
+            kept(sample(200, 195, 5, 0), 196),
+            99,
+            1,
+            None,
+        );
+        // A group that keeps up on the same stream loses nothing.
+        check(
+            kept(sample(100, 99, 1, 0), 96),
+            kept(sample(200, 199, 1, 0), 196),
+            100,
+            0,
+            Some(100),
         );
     }
 
