@@ -1,13 +1,236 @@
-//! `demo`: everything in one process.
+//! `demo`: everything in one process. Real: model, policy, gRPC, metrics, API. Played: Kubernetes, and without `--redis` the
+//! stream and its consumers.
+
+pub mod keda_client;
+pub mod redis_workload;
+mod story;
+mod table;
+mod workload;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::{Context, Result};
+
+use crate::autoscaler::hpa::HpaSpec;
+use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
 use crate::cli::DemoArgs;
+use crate::clock::Clock;
+use crate::config::types::{Config, GroupConfig, ServerConfig};
+use crate::model::capacity::CapacityRules;
+use crate::model::identity::GroupKey;
+use crate::model::stream::StreamSelector;
+use crate::model::time::Timestamp;
+use crate::policy::spec::PolicySettings;
+use crate::publish::Group;
+use crate::shutdown;
+
+use super::serve::Service;
+use keda_client::KedaClient;
+use workload::Workload;
+
+const GROUP: &str = "demo";
+const NAMESPACE: &str = "demo";
+const OBJECT: &str = "worker";
+const CONSUMER_GROUP: &str = "workers";
+/// Messages per second that one replica does.
+const CAPACITY_PER_SECOND: f64 = 50.0;
+const START_UP: Duration = Duration::from_secs(3);
+const MOST_REPLICAS: u32 = 30;
+/// How often the played world moves on.
+const TICK: Duration = Duration::from_millis(100);
+/// How often the table gets a line.
+const LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs until a signal or `--seconds` ends it.
 ///
 /// # Errors
 /// An address cannot be bound or Redis cannot be reached.
-pub async fn run(_args: DemoArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("wired by the lead")
+pub async fn run(args: DemoArgs) -> Result<ExitCode> {
+    let clock = Clock::start();
+    let workload = match &args.redis {
+        None => Workload::simulated(clock.now()),
+        Some(url) => Workload::on_redis(url).await?,
+    };
+    let config = config(&workload.stream())?;
+    let sources = [(
+        GROUP.to_owned(),
+        Arc::new(workload.source(config.groups[0].poll_interval)),
+    )]
+    .into();
+    let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
+    introduce(&service, args.redis.is_some());
+    let group = service
+        .groups()
+        .into_iter()
+        .next()
+        .context("the demo's group is configured")?;
+    let client = KedaClient::connect(
+        service.grpc_address(),
+        NAMESPACE,
+        OBJECT,
+        &[("group", GROUP)],
+    )
+    .await?;
+    let object = scaled_object(clock.now());
+    let mut world = World {
+        clock,
+        started: clock.now(),
+        workload,
+        group,
+        client,
+        object,
+    };
+    let stop = async {
+        match args.seconds {
+            None => shutdown::requested().await,
+            Some(seconds) => tokio::select! {
+                stopped = shutdown::requested() => stopped,
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
+            },
+        }
+    };
+    let ended = tokio::select! {
+        ended = service.run_until(stop, Duration::ZERO) => ended,
+        ended = world.play() => ended,
+    };
+    world.workload.clean_up().await?;
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shorter times than in production, so that the whole story fits three minutes; the introduction prints them.
+fn config(stream: &str) -> Result<Config> {
+    let free_port = ([127, 0, 0, 1], 0).into();
+    let policy = PolicySettings {
+        target_delay: Some(Duration::from_secs(10)),
+        capacity_per_replica: Some(CAPACITY_PER_SECOND),
+        max_replicas: Some(MOST_REPLICAS),
+        activation_window: Some(Duration::from_secs(10)),
+        scale_in_hold: Some(Duration::from_secs(15)),
+        ..PolicySettings::default()
+    };
+    let key = GroupKey {
+        source: GROUP.to_owned(),
+        stream: stream.to_owned(),
+        consumer_group: CONSUMER_GROUP.to_owned(),
+    };
+    let group = GroupConfig {
+        name: GROUP.to_owned(),
+        key,
+        selector: StreamSelector::parse(stream)?,
+        poll_interval: Duration::from_secs(1),
+        policy,
+    };
+    Ok(Config {
+        server: ServerConfig {
+            grpc: free_port,
+            http: free_port,
+            reflection: true,
+        },
+        sources: Vec::new(),
+        groups: vec![group],
+    })
+}
+
+fn scaled_object(now: Timestamp) -> ScaledObject {
+    let spec = ScaledObjectSpec {
+        min_replicas: 0,
+        polling_interval: Duration::from_secs(3),
+        cooldown: Duration::from_secs(10),
+        hpa_sync: Duration::from_secs(2),
+        // Scale-in is held by the policy; a second window here would only add to it.
+        hpa: HpaSpec {
+            max_replicas: MOST_REPLICAS,
+            stabilization_down: Duration::ZERO,
+            scale_up_period: Duration::from_secs(2),
+            ..HpaSpec::default()
+        },
+    };
+    ScaledObject::new(spec, 0, now)
+}
+
+fn introduce(service: &Service, on_redis: bool) {
+    let (grpc, http) = (service.grpc_address(), service.http_address());
+    let stream = if on_redis {
+        "real streams on your Redis"
+    } else {
+        "a simulated stream"
+    };
+    println!(
+        "streamgauge demo: {} partitions of {stream}, consumers of {CAPACITY_PER_SECOND} messages/s that start {} s late,",
+        story::PARTITIONS,
+        START_UP.as_secs(),
+    );
+    println!(
+        "scaled by a model of KEDA and the HPA that asks the service over gRPC at {grpc}. Ctrl-C ends it."
+    );
+    println!(
+        "Shorter times than in production: poll 1 s, hold 15 s, KEDA 3 s, HPA 2 s, cooldown 10 s; a round takes 3 min.\n"
+    );
+    println!("  curl http://{http}/metrics");
+    println!("  curl http://{http}/api/v1/groups/{GROUP}");
+    println!("  curl http://{http}/api/v1/decisions?limit=3\n");
+    println!("{}", table::header());
+}
+
+/// The played world around the service.
+struct World {
+    clock: Clock,
+    started: Timestamp,
+    workload: Workload,
+    group: Arc<Group>,
+    client: KedaClient,
+    object: ScaledObject,
+}
+
+impl World {
+    async fn play(&mut self) -> Result<()> {
+        let mut tick = tokio::time::interval(TICK);
+        let mut line = tokio::time::interval(LINE_EVERY);
+        let mut said = None;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => self.move_on().await?,
+                _ = line.tick() => said = self.print(said),
+            }
+        }
+    }
+
+    async fn move_on(&mut self) -> Result<()> {
+        let now = self.clock.now();
+        let rates = story::arrivals_per_second(now.since(self.started));
+        self.workload.advance(now, &rates);
+        while let Some(asker) = self.object.due(now) {
+            let answer = self.client.ask().await;
+            self.object.answered(now, asker, answer.ok());
+        }
+        self.workload.set_replicas(self.object.replicas());
+        self.workload.check()
+    }
+
+    /// Prints a line, and the decision in words if it is for another count than the one said last.
+    fn print(&self, said: Option<u32>) -> Option<u32> {
+        let elapsed = self.clock.now().since(self.started);
+        let snapshot = self.group.snapshot();
+        let decision = snapshot
+            .targets
+            .values()
+            .next()
+            .and_then(|target| target.decision.as_ref());
+        let row = table::Row {
+            second: elapsed.as_secs(),
+            phase: story::phase(elapsed).as_str(),
+            facts: &snapshot.facts,
+            decision,
+            replicas: (self.object.replicas(), self.workload.ready_replicas()),
+        };
+        println!("{}", table::line(&row));
+        let desired = decision.and_then(|decision| decision.desired);
+        if let Some(decision) = decision.filter(|_| desired != said) {
+            println!("       → {}", decision.text);
+        }
+        desired
+    }
 }

@@ -57,6 +57,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
 pub struct Service {
     grpc: SocketAddr,
     http: SocketAddr,
+    registry: Arc<Registry>,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -101,11 +102,12 @@ impl Service {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(collect_all(started, sources, clock));
-        tasks.spawn(expire(registry, clock));
+        tasks.spawn(expire(registry.clone(), clock));
         readiness.set_ready(true);
         Ok(Self {
             grpc,
             http,
+            registry,
             shutdown,
             readiness,
             tasks,
@@ -121,6 +123,11 @@ impl Service {
     /// Where metrics and API are.
     pub fn http_address(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Every group that is observed.
+    pub fn groups(&self) -> Vec<Arc<Group>> {
+        self.registry.groups()
     }
 
     /// Runs until `stop` is done, then leaves in order: not ready, `drain` for callers to notice, streams end, calls finish.

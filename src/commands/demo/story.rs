@@ -59,7 +59,11 @@ pub fn arrivals_per_second(elapsed: Duration) -> Vec<f64> {
         Phase::Burst => 1_200.0,
         Phase::Ebb => 300.0 * (115.0 - second) / 25.0,
     };
-    let hot = if phase(elapsed) == Phase::Hot { 12.0 * (second - 45.0) / 30.0 } else { 0.0 };
+    let hot = if phase(elapsed) == Phase::Hot {
+        12.0 * (second - 45.0) / 30.0
+    } else {
+        0.0
+    };
     let weights: Vec<f64> = (0..PARTITIONS)
         .map(|n| {
             // A wave that wanders over the partitions.
@@ -69,7 +73,10 @@ pub fn arrivals_per_second(elapsed: Duration) -> Vec<f64> {
         })
         .collect();
     let sum: f64 = weights.iter().sum();
-    weights.into_iter().map(|weight| total * weight / sum).collect()
+    weights
+        .into_iter()
+        .map(|weight| total * weight / sum)
+        .collect()
 }
 
 fn seconds_of_round(elapsed: Duration) -> f64 {
@@ -82,14 +89,19 @@ mod tests {
 
     #[test]
     fn the_phases_bring_what_their_names_say() {
-        let check = |second: u64, expect: Phase, total: f64, hottest_share: std::ops::Range<f64>| {
-            let elapsed = Duration::from_secs(second);
-            let rates = arrivals_per_second(elapsed);
-            let sum: f64 = rates.iter().sum();
-            let share = rates.iter().copied().fold(0.0, f64::max) / sum.max(1.0);
-            assert_eq!((phase(elapsed), sum.round(), rates.len()), (expect, total, PARTITIONS), "at {second} s");
-            assert!(hottest_share.contains(&share), "at {second} s: {share}");
-        };
+        let check =
+            |second: u64, expect: Phase, total: f64, hottest_share: std::ops::Range<f64>| {
+                let elapsed = Duration::from_secs(second);
+                let rates = arrivals_per_second(elapsed);
+                let sum: f64 = rates.iter().sum();
+                let share = rates.iter().copied().fold(0.0, f64::max) / sum.max(1.0);
+                assert_eq!(
+                    (phase(elapsed), sum.round(), rates.len()),
+                    (expect, total, PARTITIONS),
+                    "at {second} s"
+                );
+                assert!(hottest_share.contains(&share), "at {second} s: {share}");
+            };
         check(0, Phase::Quiet, 0.0, 0.0..0.1);
         check(40, Phase::Drift, 300.0, 0.09..0.12);
         check(74, Phase::Hot, 300.0, 0.4..0.5);

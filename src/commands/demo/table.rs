@@ -22,26 +22,45 @@ pub struct Row<'a> {
 pub fn header() -> String {
     format!(
         "{:>5}  {:<13}  {:>8}  {:>6}  {:>9}  {:>7}  {:>7}  {:>12}  {:<14}  {}",
-        "time", "phase", "backlog", "oldest", "arrival/s", "hottest", "desired", "actual/ready", "limit", "reason"
+        "time",
+        "phase",
+        "backlog",
+        "oldest",
+        "arrival/s",
+        "hottest",
+        "desired",
+        "actual/ready",
+        "limit",
+        "reason"
     )
 }
 
 /// One line, 120 columns at most.
 pub fn line(row: &Row<'_>) -> String {
     let (desired, limit, reason) = match row.decision {
-        Some(d) => (d.desired.map_or_else(unknown, |n| n.to_string()), d.limit.as_str(), d.reason.as_str()),
+        Some(d) => (
+            d.desired.map_or_else(unknown, |n| n.to_string()),
+            d.limit.as_str(),
+            d.reason.as_str(),
+        ),
         None => (unknown(), "", ""),
     };
     format!(
         "{:>4}s  {:<13}  {:>8}  {:>6}  {:>9}  {:>7}  {:>7}  {:>12}  {:<14}  {}",
         row.second,
         row.phase,
-        row.facts.backlog.map_or_else(unknown, |backlog| match backlog {
-            Quantity::Exact(n) => n.to_string(),
-            Quantity::AtLeast(n) => format!("≥{n}"),
-        }),
-        row.facts.oldest_age_seconds.map_or_else(unknown, |age| format!("{age:.1}s")),
-        row.facts.arrival_per_second.map_or_else(unknown, |rate| format!("{rate:.0}")),
+        row.facts
+            .backlog
+            .map_or_else(unknown, |backlog| match backlog {
+                Quantity::Exact(n) => n.to_string(),
+                Quantity::AtLeast(n) => format!("≥{n}"),
+            }),
+        row.facts
+            .oldest_age_seconds
+            .map_or_else(unknown, |age| format!("{age:.1}s")),
+        row.facts
+            .arrival_per_second
+            .map_or_else(unknown, |rate| format!("{rate:.0}")),
         hottest(row.facts).map_or_else(unknown, |share| format!("{:.0} %", share * 100.0)),
         desired,
         format!("{}/{}", row.replicas.0, row.replicas.1),
@@ -53,7 +72,10 @@ pub fn line(row: &Row<'_>) -> String {
 /// The hottest partition's share of all arrivals.
 fn hottest(facts: &GroupFacts) -> Option<f64> {
     let total = facts.arrival_per_second.filter(|rate| *rate > 0.0)?;
-    let rates = facts.partitions.values().filter_map(|p| p.arrival_per_second);
+    let rates = facts
+        .partitions
+        .values()
+        .filter_map(|p| p.arrival_per_second);
     Some(rates.fold(0.0, f64::max) / total)
 }
 
@@ -67,9 +89,18 @@ mod tests {
 
     #[test]
     fn unknown_is_a_question_mark_and_never_a_zero() {
-        let row = Row { second: 3, phase: "quiet", facts: &GroupFacts::default(), decision: None, replicas: (2, 1) };
+        let row = Row {
+            second: 3,
+            phase: "quiet",
+            facts: &GroupFacts::default(),
+            decision: None,
+            replicas: (2, 1),
+        };
         let line = line(&row);
         assert_eq!(line.matches('?').count(), 5, "{line}");
-        assert!(line.contains("2/1") && line.chars().count() <= 120, "{line}");
+        assert!(
+            line.contains("2/1") && line.chars().count() <= 120,
+            "{line}"
+        );
     }
 }
