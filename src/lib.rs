@@ -6,6 +6,7 @@
 //! sources → sample → model (backlog, rates, capacity) → policy → snapshot → adapters
 //! ```
 
+pub mod adapters;
 pub mod config;
 pub mod model;
 pub mod policy;
