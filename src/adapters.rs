@@ -1,5 +1,6 @@
-//! The ways out: what others read of the published snapshots. Nothing here asks a source.
+//! What faces outwards. Adapters read published snapshots; they never call a source.
 
+pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod json_api;

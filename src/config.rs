@@ -1,5 +1,103 @@
-//! The configuration file: raw types, validation, errors that say what, where and what to do.
+//! The configuration file and trigger metadata: reading, validation, errors that say what, where and what to do.
 
 pub mod allow;
+pub mod duration;
+pub mod error;
+mod groups;
+mod label;
 pub mod metadata;
+pub mod redis;
+pub mod resolve;
+pub mod secret;
+mod section;
+mod sources;
+mod stream;
+mod suggest;
 pub mod types;
+
+use std::path::Path;
+
+use serde_yaml::Value;
+
+use error::{ConfigErrors, Problem};
+use section::Section;
+use types::{Config, ServerConfig};
+
+impl Config {
+    /// Reads and validates a file.
+    ///
+    /// # Errors
+    /// That it cannot be read, is no YAML, or everything that is wrong with its contents.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &file),
+            Err(reason) => Err(ConfigErrors::Unreadable { file, reason }),
+        }
+    }
+
+    /// Validates a configuration; `file` is the name that errors show.
+    ///
+    /// # Errors
+    /// A syntax error with its line and column, or everything that is wrong with the contents, all at once.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigErrors> {
+        let value =
+            serde_yaml::from_str(text).map_err(|error| ConfigErrors::syntax(file, &error))?;
+        let mut problems = Vec::new();
+        match read(value, &mut problems) {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigErrors::Invalid {
+                file: file.to_owned(),
+                problems,
+            }),
+        }
+    }
+}
+
+/// `None` only after at least one problem was noted; a config beside problems is incomplete and not to be used.
+fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
+    let mut root = Section::open(String::new(), value, problems)?;
+    root.later(&["state", "prometheus"]);
+    let server = read_server(&mut root);
+    let poll_interval = root.poll_interval();
+    let sources = sources::read(&mut root, poll_interval);
+    let groups = groups::read(&mut root, &sources);
+    root.finish();
+    Some(Config {
+        server,
+        sources: sources.valid,
+        groups,
+    })
+}
+
+fn read_server(root: &mut Section<'_>) -> ServerConfig {
+    let mut server = ServerConfig::default();
+    if let Some(mut section) = root.section("server") {
+        section.later(&["tls"]);
+        server.grpc = section.address("grpc").unwrap_or(server.grpc);
+        server.http = section.address("http").unwrap_or(server.http);
+        server.reflection = section.flag("reflection").unwrap_or(server.reflection);
+        if server.grpc == server.http && server.grpc.port() != 0 {
+            section.problem(
+                "http",
+                "is the same address as server.grpc: give it its own port",
+            );
+        }
+        section.finish();
+    }
+    server
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let any = std::net::Ipv4Addr::UNSPECIFIED;
+        Self {
+            grpc: (any, 9090).into(),
+            http: (any, 8080).into(),
+            reflection: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

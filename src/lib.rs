@@ -7,9 +7,16 @@
 //! ```
 
 pub mod adapters;
+pub mod cli;
+pub mod clock;
+pub mod collector;
+pub mod commands;
 pub mod config;
 pub mod model;
 pub mod policy;
 pub mod publish;
 pub mod registry;
+pub mod resilience;
+pub mod shutdown;
 pub mod sources;
+pub mod telemetry;

@@ -1,1 +1,22 @@
-fn main() {}
+//! Parses the command line, starts logging, dispatches; the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use streamgauge::cli::{Cli, Command};
+use streamgauge::{commands, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start();
+    let done = match cli.command {
+        Command::Serve(args) => commands::serve::run(args).await,
+        Command::Check(args) => commands::check::run(args).await,
+        Command::Demo(args) => commands::demo::run(args).await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

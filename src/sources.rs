@@ -1,10 +1,33 @@
 //! Where observations come from: the seam that every kind of source fits behind.
 
+pub mod guarded;
+pub mod redis_streams;
+
 use std::future::Future;
 use std::pin::Pin;
 
+use self::guarded::{GuardedSource, poll_deadline};
+use self::redis_streams::RedisStreams;
+use crate::config::types::{SourceConfig, SourceKind};
 use crate::model::sample::{Failure, Sample};
 use crate::model::stream::StreamSelector;
+use crate::resilience::breaker::BreakerSettings;
+
+/// Opens a configured source behind its circuit breaker. It connects at the first poll.
+pub fn open(config: &SourceConfig) -> GuardedSource {
+    let settings = BreakerSettings::for_poll_interval(config.poll_interval);
+    GuardedSource::new(&config.name, unguarded(config), settings)
+}
+
+/// The source itself, to be asked once.
+pub fn unguarded(config: &SourceConfig) -> Box<dyn Source> {
+    match &config.kind {
+        SourceKind::Redis(redis) => {
+            let timeout = poll_deadline(config.poll_interval);
+            Box::new(RedisStreams::new(redis.clone(), timeout))
+        }
+    }
+}
 
 /// A boxed future, so that sources of different kinds can stand behind one trait.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -16,7 +16,7 @@ use super::json_api;
 use super::prometheus::Exporter;
 use super::prometheus::negotiate::Form;
 use super::sources_view::SourcesView;
-use super::view::Clock;
+use super::view::Now;
 
 const INDEX: &str = "\
 streamgauge
@@ -37,7 +37,7 @@ pub struct HttpState {
     /// Statistics of the sources.
     pub sources: SourcesView,
     /// The time.
-    pub clock: Clock,
+    pub now: Now,
     /// Whether requests are wanted.
     pub readiness: Readiness,
 }
@@ -55,7 +55,7 @@ pub fn router(state: HttpState) -> Router {
     let exporter = Exporter::new(
         state.registry.clone(),
         state.sources.clone(),
-        state.clock.clone(),
+        state.now.clone(),
     );
     Router::new()
         .route("/metrics", get(metrics))

@@ -151,5 +151,5 @@ async fn sources(State(state): State<HttpState>) -> Json<Sources> {
 }
 
 fn views(state: &HttpState) -> Vec<GroupView> {
-    view::groups(&state.registry, (state.clock)())
+    view::groups(&state.registry, (state.now)())
 }

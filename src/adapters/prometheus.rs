@@ -22,7 +22,7 @@ use crate::registry::Registry;
 
 use self::negotiate::Form;
 use super::sources_view::SourcesView;
-use super::view::{self, Clock};
+use super::view::{self, Now};
 
 /// Stands before every name.
 const PREFIX: &str = "streamgauge";
@@ -33,12 +33,12 @@ pub struct Exporter(prometheus_client::registry::Registry);
 
 impl Exporter {
     /// An exporter of these groups and sources.
-    pub fn new(registry: Arc<Registry>, sources: SourcesView, clock: Clock) -> Self {
+    pub fn new(registry: Arc<Registry>, sources: SourcesView, now: Now) -> Self {
         let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
         exported.register_collector(Box::new(Snapshots {
             registry,
             sources,
-            clock,
+            now,
         }));
         Self(exported)
     }
@@ -61,7 +61,7 @@ impl Exporter {
 struct Snapshots {
     registry: Arc<Registry>,
     sources: SourcesView,
-    clock: Clock,
+    now: Now,
 }
 
 impl fmt::Debug for Snapshots {
@@ -72,7 +72,7 @@ impl fmt::Debug for Snapshots {
 
 impl Collector for Snapshots {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let groups = view::groups(&self.registry, (self.clock)());
+        let groups = view::groups(&self.registry, (self.now)());
         process::write(&mut encoder)?;
         sources::write(&mut encoder, &(self.sources)())?;
         partitions::write(&mut encoder, &groups)?;

@@ -17,7 +17,7 @@ use crate::registry::Registry;
 use super::natural_order;
 
 /// Tells the time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The `scaled_object` labels of registered targets.
 pub type Labels = HashMap<TargetKey, String>;

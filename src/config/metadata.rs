@@ -1,24 +1,211 @@
-//! Stub.
-#![allow(missing_docs)]
-use crate::policy::spec::PolicySettings;
+//! The metadata of a ScaledObject's trigger: what is asked for, and with which settings.
+
+mod error;
+mod keda;
+mod keys;
+mod reader;
+
 use std::collections::HashMap;
+
+use crate::model::identity::Assignment;
+use crate::model::stream::{MAX_PARTITIONS, StreamError, StreamSelector};
+use crate::policy::spec::{Measure, PolicySettings};
+
+pub use error::{MetadataErrors, MetadataProblem};
+
+use super::allow::is_simple;
+use super::groups::{self, ModeWord};
+use super::label::{is_name, label_fault};
+use super::stream;
+use reader::Reader;
+
+/// What one trigger asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TriggerRequest {
+    /// What is to be observed.
+    pub subject: Subject,
+    /// The settings that the metadata names; the rest comes from the config and the defaults.
+    pub settings: PolicySettings,
+}
+
+/// What a trigger wants observed.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
+    /// A group of the config.
     Named(String),
+    /// Named piece by piece; subject to the source's `allow` rules.
     Inline {
+        /// A configured source.
         source: String,
+        /// The stream as written.
         stream: String,
+        /// The stream, expanded.
+        selector: StreamSelector,
+        /// The consumer group; empty where only the stream's length counts.
         consumer_group: String,
     },
 }
-pub struct TriggerRequest {
-    pub subject: Subject,
-    pub settings: PolicySettings,
-}
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct MetadataError;
+
 impl TriggerRequest {
-    pub fn parse(_m: &HashMap<String, String>) -> Result<Self, MetadataError> {
-        Err(MetadataError)
+    /// Reads trigger metadata.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, by key. No value ever shows up: it may be a secret that KEDA resolved.
+    pub fn parse(metadata: &HashMap<String, String>) -> Result<Self, MetadataErrors> {
+        let mut reader = Reader::new(metadata);
+        reader.refuse_foreign_keys();
+        let subject = read_subject(&mut reader);
+        let settings = read_settings(&mut reader);
+        for (field, text) in settings.problems() {
+            reader.problem_of_field(field, &text);
+        }
+        match (subject, reader.finish()) {
+            (Some(subject), Ok(())) => Ok(Self { subject, settings }),
+            (_, Err(errors)) => Err(errors),
+            (None, Ok(())) => Err(MetadataErrors::single("group", NO_SUBJECT)),
+        }
+    }
+
+    /// These settings over those of the config, checked together.
+    ///
+    /// # Errors
+    /// The settings contradict each other, although each alone is fine.
+    pub fn settings_over(&self, base: &PolicySettings) -> Result<PolicySettings, MetadataErrors> {
+        let merged = self.settings.over(base);
+        MetadataErrors::of_fields(groups::problems(&merged))?;
+        Ok(merged)
     }
 }
+
+const NO_SUBJECT: &str =
+    "is missing: name a group of the config, or source, stream and consumerGroup";
+
+fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
+    let group = reader.text("group");
+    let inline: Vec<&'static str> = ["source", "stream", "consumerGroup"]
+        .into_iter()
+        .filter(|key| reader.has(key))
+        .collect();
+    match (group, inline.first()) {
+        (Some(_), Some(key)) => {
+            reader.problem(
+                key,
+                "has no meaning beside group: name a group, or source, stream and consumerGroup",
+            );
+            None
+        }
+        (Some(name), None) => {
+            if !is_name(name) {
+                reader.problem(
+                    "group",
+                    "must be the name of a group in streamgauge's config",
+                );
+            }
+            Some(Subject::Named(name.to_owned()))
+        }
+        (None, Some(_)) => read_inline(reader),
+        (None, None) => {
+            reader.problem("group", NO_SUBJECT);
+            None
+        }
+    }
+}
+
+fn read_inline(reader: &mut Reader<'_>) -> Option<Subject> {
+    let source = reader.required("source", "name a source of streamgauge's config");
+    if source.is_some_and(|source| !is_name(source)) {
+        reader.problem(
+            "source",
+            "must be the name of a source in streamgauge's config, never an address",
+        );
+    }
+    let text = reader.required(
+        "stream",
+        "a key, a pattern such as orders:*, or a template such as orders:{0..15}",
+    );
+    let selector = text.and_then(|text| {
+        let found = read_stream(text);
+        found.map_err(|fault| reader.problem("stream", &fault)).ok()
+    });
+    let consumer_group = read_consumer_group(reader);
+    Some(Subject::Inline {
+        source: source?.to_owned(),
+        stream: text?.to_owned(),
+        selector: selector?,
+        consumer_group: consumer_group?.to_owned(),
+    })
+}
+
+fn read_stream(text: &str) -> Result<StreamSelector, String> {
+    if !is_simple(text) {
+        return Err(
+            "may hold no wildcard but *: patterns with ? [ or \\ belong into a group of the config"
+                .into(),
+        );
+    }
+    // The selector's own texts repeat parts of the expression; here nothing of a value is repeated.
+    match StreamSelector::parse(text) {
+        Err(StreamError::Backwards(..)) => Err("has a template that ends before it starts".into()),
+        Err(StreamError::TooMany(_)) => Err(format!(
+            "names more than {MAX_PARTITIONS} partitions: split it"
+        )),
+        _ => stream::expression(text).map(|named| named.selector),
+    }
+}
+
+/// May be absent only where the stream's length is all that counts, as in KEDA.
+fn read_consumer_group<'m>(reader: &mut Reader<'m>) -> Option<&'m str> {
+    let name = reader.text("consumerGroup").unwrap_or_default();
+    if let Some(fault) = label_fault(name) {
+        reader.problem("consumerGroup", fault);
+    }
+    if name.is_empty() && !reader.has("streamLength") {
+        reader.problem(
+            "consumerGroup",
+            "is missing: only streamLength can do without it",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
+    let word = reader.word(
+        "mode",
+        &[
+            ("replicas", ModeWord::Replicas),
+            ("backlog", ModeWord::Backlog),
+        ],
+    );
+    let threshold = reader.threshold("backlogThreshold");
+    let keda = keda::read(reader, word, threshold);
+    let mode = match keda {
+        Some(mode) => Some(mode),
+        None => groups::mode(word, threshold, Measure::Backlog).unwrap_or_else(|(field, text)| {
+            reader.problem_of_field(field, text);
+            None
+        }),
+    };
+    let activation_backlog = reader.whole("activationBacklog");
+    PolicySettings {
+        mode,
+        target_delay: reader.duration("targetDelay"),
+        capacity_per_replica: reader.number("capacityPerReplica"),
+        min_replicas: reader.whole("minReplicas"),
+        max_replicas: reader.whole("maxReplicas"),
+        activation_backlog: keda::activation(reader).or(activation_backlog),
+        activation_window: reader.duration("activationWindow"),
+        scale_in_hold: None,
+        assignment: reader.word(
+            "assignment",
+            &[
+                ("shared", Assignment::Shared),
+                ("exclusive", Assignment::Exclusive),
+            ],
+        ),
+        consumers_per_replica: reader.whole("consumersPerReplica"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ pub struct GroupFacts {
 pub struct PartitionFacts {
     /// What it is like.
     pub status: PartitionStatus,
+    /// Whether the stream is there but the consumer group on it is not: what is kept and what arrives is no work of it yet.
+    pub lacks_group: bool,
     /// Unfinished: undelivered plus pending, without stuck entries.
     pub backlog: Option<Quantity>,
     /// Undelivered.

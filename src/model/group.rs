@@ -204,6 +204,7 @@ fn partition_facts(model: &PartitionModel) -> PartitionFacts {
     let unfinished = model.backlog().map(Quantity::value);
     PartitionFacts {
         status,
+        lacks_group: matches!(model.state, PartitionState::GroupMissing { .. }),
         backlog: model.backlog(),
         lag: part(model, |s| s.lag, |_| 0),
         pending: sample.map(|s| s.pending),

@@ -214,14 +214,15 @@ impl PartitionModel {
     }
 }
 
-/// Whether somebody moved the group (SETID, re-creation) between the samples.
+/// Whether somebody moved the group (SETID, re-creation) between the samples: back, or forward, after which the source no
+/// longer counts deliveries. It also stops counting when the group reads past a deleted message; that is no move.
 fn repositioned(then: &PartitionSample, now: &PartitionSample) -> bool {
-    now.delivered < then.delivered
-        || (then.delivered_count.is_some() && now.delivered_count.is_none())
+    let uncounted = then.delivered_count.is_some() && now.delivered_count.is_none();
+    now.delivered < then.delivered || uncounted && now.newest_removed <= then.delivered
 }
 
-/// Of the messages that left the undelivered part, those that were removed instead of handed out. Exact where the
-/// group did not move or the source counts deliveries; else an upper bound, given only where a loss is certain.
+/// Of the messages that left the undelivered part, those that were removed instead of handed out. Exact if the group did
+/// not move; else given only where a loss is certain, as what is missing from the source's count of deliveries.
 fn lost_of(then: &PartitionSample, now: &PartitionSample, left_lag: u64) -> u64 {
     if now.delivered == then.delivered {
         return left_lag;
@@ -231,10 +232,11 @@ fn lost_of(then: &PartitionSample, now: &PartitionSample, left_lag: u64) -> u64 
     if !removed_ahead {
         return 0;
     }
-    match then.delivered_count.zip(now.delivered_count) {
-        Some((before, after)) => left_lag.saturating_sub(after.saturating_sub(before)),
-        None => left_lag,
-    }
+    let handed_out = match then.delivered_count.zip(now.delivered_count) {
+        Some((before, after)) => after.saturating_sub(before),
+        None => 0,
+    };
+    left_lag.saturating_sub(handed_out).max(1).min(left_lag)
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use super::time::Timestamp;
 /// Time over which rates are averaged: long enough for acknowledgements that come in bursts.
 pub const RATE_WINDOW: Duration = Duration::from_secs(30);
 
+/// A rate over less time would call a handful of messages a flood, and holds would keep what it asked for.
+const LEAST_COVERED: Duration = Duration::from_secs(5);
+
 /// Intervals shorter than this are merged, so that fast polling does not cost memory.
 const BUCKET: Duration = Duration::from_millis(2_500);
 
@@ -51,11 +54,12 @@ impl RateWindow {
         }
     }
 
-    /// Messages per second: all counted ÷ all covered time; `None` before the first interval.
+    /// Messages per second: all counted ÷ all covered time, which counts as [`LEAST_COVERED`] at least; `None` before the
+    /// first interval.
     pub fn per_second(&self) -> Option<f64> {
         let covered: Duration = self.intervals.iter().map(|i| i.covered).sum();
         let count: u64 = self.intervals.iter().map(|i| i.count).sum();
-        (!covered.is_zero()).then(|| count as f64 / covered.as_secs_f64())
+        (!covered.is_zero()).then(|| count as f64 / covered.max(LEAST_COVERED).as_secs_f64())
     }
 
     /// Forgets everything, after a reset of the counter behind it.
@@ -127,6 +131,13 @@ mod tests {
             window.add(at(poll * 5), POLL, if poll % 3 == 0 { 300 } else { 0 });
         }
         assert_eq!(window.per_second(), Some(20.0));
+    }
+
+    #[test]
+    fn a_burst_within_the_first_moments_is_not_taken_for_a_rate() {
+        let mut window = RateWindow::default();
+        window.add(at(1), Duration::from_millis(200), 30);
+        assert_eq!(window.per_second(), Some(6.0));
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub struct PartitionSample {
     pub oldest_age_millis: Option<u64>,
     /// Position of the last message handed to the group. For a log with checkpoints, the checkpoint.
     pub delivered: Option<Position>,
-    /// Messages ever handed to the group, where the source counts them. Falls to `None` when the group is repositioned.
+    /// Messages ever handed to the group, as the source counts them; `None` after the group was repositioned, or read past a
+    /// deleted message.
     pub delivered_count: Option<u64>,
     /// The oldest message still in the log.
     pub oldest_kept: Option<Position>,

@@ -32,7 +32,7 @@ impl Work {
             from_backlog: 0.0,
             from_arrivals: 0.0,
         };
-        for partition in facts.partitions.values() {
+        for partition in facts.partitions.values().filter(|p| !p.lacks_group) {
             let arrivals = partition.arrival_per_second.unwrap_or(0.0) / utilization;
             let backlog = partition.backlog.map_or(0, Quantity::value) as f64 / catch_up;
             work.from_arrivals += arrivals;

@@ -1,0 +1,17 @@
+# A static binary and nothing else. Pin both stages' base by digest where you build for production.
+ARG RUST_VERSION=1.95
+
+FROM rust:${RUST_VERSION}-alpine AS build
+# git: the build records its revision.
+RUN apk add --no-cache musl-dev git
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked && install -D -m 0755 target/release/streamgauge /out/streamgauge
+
+FROM scratch
+COPY --from=build /out/streamgauge /streamgauge
+COPY LICENSE /LICENSE
+USER 65532:65532
+EXPOSE 9090 8080
+ENTRYPOINT ["/streamgauge"]
+CMD ["serve", "--config", "/etc/streamgauge/config.yaml"]

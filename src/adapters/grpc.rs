@@ -1,0 +1,96 @@
+//! KEDA's external scaler protocol over gRPC: the server and its limits.
+
+pub mod proto;
+mod scaler;
+mod status;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::clock::Clock;
+use crate::registry::Registry;
+use crate::shutdown::{Phase, Shutdown};
+
+use self::proto::external_scaler_server::ExternalScalerServer;
+pub use self::scaler::Scaler;
+
+/// A trigger's metadata fits many times over.
+const MOST_MESSAGE_BYTES: usize = 64 * 1024;
+const MOST_HEADER_BYTES: u32 = 8 * 1024;
+/// KEDA uses one connection for all its ScaledObjects, one to three streams each.
+const MOST_STREAMS: u32 = 10_000;
+/// Calls in work at a time per connection; more are refused with RESOURCE_EXHAUSTED instead of queued.
+const MOST_CALLS: usize = 1_024;
+
+/// Why the server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The connection side failed.
+    #[error("gRPC transport: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The compiled proto does not fit the reflection service.
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves until shutdown reaches [`Phase::Stopping`] and the calls in flight are done.
+///
+/// # Errors
+/// If the transport fails or the reflection data does not fit the server.
+pub async fn serve(
+    listener: TcpListener,
+    registry: Arc<Registry>,
+    clock: Clock,
+    shutdown: Shutdown,
+    reflection: bool,
+) -> Result<(), ServeError> {
+    let scaler = Scaler::new(registry, clock, shutdown.clone());
+    let scaler = ExternalScalerServer::new(scaler)
+        .max_decoding_message_size(MOST_MESSAGE_BYTES)
+        .max_encoding_message_size(MOST_MESSAGE_BYTES);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ExternalScalerServer<Scaler>>().await;
+    let reflection = if reflection {
+        let service = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        Some(service)
+    } else {
+        None
+    };
+    let leaving = shutdown.clone();
+    let health_says_no = async move {
+        leaving.reached(Phase::Draining).await;
+        health
+            .set_not_serving::<ExternalScalerServer<Scaler>>()
+            .await;
+        health
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
+        std::future::pending::<()>().await;
+    };
+    let server = Server::builder()
+        .max_concurrent_streams(MOST_STREAMS)
+        .http2_max_header_list_size(MOST_HEADER_BYTES)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .tcp_nodelay(true)
+        .concurrency_limit_per_connection(MOST_CALLS)
+        .load_shed(true)
+        .add_service(scaler)
+        .add_service(health_service)
+        .add_optional_service(reflection)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            shutdown.reached(Phase::Stopping).await;
+        });
+    tokio::select! {
+        served = server => Ok(served?),
+        () = health_says_no => Ok(()),
+    }
+}

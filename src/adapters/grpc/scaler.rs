@@ -1,0 +1,146 @@
+//! The five methods. Every answer comes from memory without waiting, so that KEDA, which sets no deadline, never hangs here.
+
+use std::sync::Arc;
+
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::clock::Clock;
+use crate::policy::spec::{Mode, TargetSpec};
+use crate::registry::{Registry, Target};
+use crate::shutdown::Shutdown;
+
+use super::proto::external_scaler_server::ExternalScaler;
+use super::proto::{
+    GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec,
+    MetricValue, ScaledObjectRef,
+};
+use super::streams;
+
+/// Answers KEDA from the published snapshots.
+#[derive(Debug)]
+pub struct Scaler {
+    registry: Arc<Registry>,
+    clock: Clock,
+    shutdown: Shutdown,
+}
+
+impl Scaler {
+    /// A scaler that answers for the targets of `registry`.
+    pub fn new(registry: Arc<Registry>, clock: Clock, shutdown: Shutdown) -> Self {
+        Self {
+            registry,
+            clock,
+            shutdown,
+        }
+    }
+
+    fn target(&self, object: &ScaledObjectRef) -> Result<Arc<Target>, Status> {
+        let now = self.clock.now();
+        Ok(self.registry.resolve(
+            &object.namespace,
+            &object.name,
+            &object.scaler_metadata,
+            now,
+        )?)
+    }
+}
+
+#[tonic::async_trait]
+impl ExternalScaler for Scaler {
+    type StreamIsActiveStream = ReceiverStream<Result<IsActiveResponse, Status>>;
+    type StreamMetricSpecStream = ReceiverStream<Result<GetMetricSpecResponse, Status>>;
+
+    async fn is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<IsActiveResponse>, Status> {
+        let target = self.target(request.get_ref())?;
+        let answer = target.group.answer(&target.key, self.clock.now())?;
+        Ok(Response::new(IsActiveResponse {
+            result: answer.active,
+        }))
+    }
+
+    async fn get_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<GetMetricSpecResponse>, Status> {
+        let target = self.target(request.get_ref())?;
+        Ok(Response::new(specs(&target.spec)))
+    }
+
+    async fn get_metrics(
+        &self,
+        request: Request<GetMetricsRequest>,
+    ) -> Result<Response<GetMetricsResponse>, Status> {
+        let request = request.into_inner();
+        let object = request
+            .scaled_object_ref
+            .ok_or_else(|| Status::invalid_argument("scaledObjectRef is missing"))?;
+        let target = self.target(&object)?;
+        let name = metric_name(target.spec.mode);
+        if request.metric_name != name {
+            return Err(Status::invalid_argument(format!(
+                "metricName: this trigger has one metric, {name:?}; GetMetricSpec lists it"
+            )));
+        }
+        let metric = target.group.answer(&target.key, self.clock.now())?.metric;
+        let value = MetricValue {
+            metric_name: name.to_owned(),
+            metric_value: metric.ceil(),
+            metric_value_float: metric.as_f64(),
+        };
+        Ok(Response::new(GetMetricsResponse {
+            metric_values: vec![value],
+        }))
+    }
+
+    async fn stream_is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        let target = self.target(request.get_ref())?;
+        Ok(Response::new(streams::activity(
+            target,
+            self.clock,
+            self.shutdown.clone(),
+        )))
+    }
+
+    async fn stream_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
+        let target = self.target(request.get_ref())?;
+        let specs = specs(&target.spec);
+        Ok(Response::new(streams::specs(
+            target,
+            specs,
+            self.clock,
+            self.shutdown.clone(),
+        )))
+    }
+}
+
+const fn metric_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Replicas => "replicas",
+        Mode::Backlog { .. } => "backlog",
+    }
+}
+
+/// One spec per trigger, both number fields set: clients before KEDA 2.17 read integers only.
+fn specs(spec: &TargetSpec) -> GetMetricSpecResponse {
+    let target = match spec.mode {
+        Mode::Replicas => 1,
+        Mode::Backlog { threshold, .. } => threshold,
+    };
+    GetMetricSpecResponse {
+        metric_specs: vec![MetricSpec {
+            metric_name: metric_name(spec.mode).to_owned(),
+            target_size: i64::try_from(target).unwrap_or(i64::MAX),
+            target_size_float: target as f64,
+        }],
+    }
+}

@@ -1,0 +1,70 @@
+//! Per group: poll → observe → publish, for as long as somebody wants it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::model::sample::{Failure, FailureKind, Sample};
+use crate::policy::event::{Event, What};
+use crate::publish::Group;
+use crate::sources::guarded::{GuardedSource, poll_deadline};
+
+/// A failing source is asked again at least this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Polls the group until it is retired. Never ends on its own.
+pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock) {
+    let definition = group.definition();
+    let deadline = poll_deadline(definition.poll_interval);
+    let mut reader = source.reader(&definition.selector, &definition.key.consumer_group);
+    let mut failing = None;
+    while !group.is_retired() {
+        let started = Instant::now();
+        // The start of the poll, so that an answer is never taken for fresher than it is.
+        let at = clock.now();
+        let seen = source
+            .poll(reader.as_mut(), deadline, &move || clock.now())
+            .await;
+        failing = report(&definition.name, failing, &seen);
+        let pause = match &seen {
+            Ok(_) => definition.poll_interval,
+            Err(_) => definition.poll_interval.min(RETRY),
+        };
+        group.apply(&Event {
+            at,
+            what: What::Observed(seen),
+        });
+        tokio::time::sleep_until(started + pause).await;
+    }
+}
+
+/// Logs the first failure of a kind, and the recovery; not every poll in between.
+fn report(
+    group: &str,
+    before: Option<FailureKind>,
+    seen: &Result<Sample, Failure>,
+) -> Option<FailureKind> {
+    match seen {
+        Ok(_) => {
+            if before.is_some() {
+                tracing::info!(group, "polling works again");
+            }
+            None
+        }
+        // Says nothing new: the failure that opened the circuit was logged.
+        Err(failure) if failure.kind == FailureKind::CircuitOpen => before.or(Some(failure.kind)),
+        Err(failure) => {
+            if before != Some(failure.kind) {
+                tracing::warn!(
+                    group,
+                    reason = failure.kind.as_str(),
+                    "poll failed: {}",
+                    failure.text
+                );
+            }
+            Some(failure.kind)
+        }
+    }
+}

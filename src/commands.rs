@@ -1,0 +1,5 @@
+//! One `run` per command: the only places where everything is wired together.
+
+pub mod check;
+pub mod demo;
+pub mod serve;

@@ -1,0 +1,53 @@
+//! `check`: is the config right, and with `--connect`, can everything in it be read?
+
+mod connect;
+mod report;
+mod table;
+mod warnings;
+
+use std::process::ExitCode;
+
+use crate::cli::CheckArgs;
+use crate::config::types::Config;
+use crate::sources::unguarded;
+
+use connect::GroupReport;
+
+/// Validates the config and prints what it holds; exit codes as in the interface: 0, 1, 2.
+///
+/// # Errors
+/// None of its own: what is wrong with config or groups is printed and becomes the exit code.
+pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    print!(
+        "{}",
+        report::summary(&args.config.display().to_string(), &config)
+    );
+    if !args.connect {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reports = read_all(&config).await;
+    print!("\n{}", table::render(&report::rows(&reports)));
+    let failed = reports.iter().any(GroupReport::failed);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Reads every source once, one after the other: a check is no load test.
+async fn read_all(config: &Config) -> Vec<GroupReport> {
+    let mut reports = Vec::new();
+    for source in &config.sources {
+        let subjects = connect::subjects(config, source);
+        reports.extend(connect::read(unguarded(source).as_ref(), subjects).await);
+    }
+    reports
+}

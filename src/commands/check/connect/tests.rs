@@ -1,0 +1,124 @@
+//! The table of `check --connect` over a source that answers by heart.
+
+use std::collections::BTreeMap;
+
+use super::super::{report, table};
+use super::*;
+use crate::model::identity::PartitionId;
+use crate::model::quantity::Quantity;
+use crate::model::sample::PartitionSample;
+use crate::model::stream::StreamSelector;
+use crate::sources::{BoxFuture, GroupReader};
+
+const CONFIG: &str = "
+sources: [{ name: main, redis: { url: 'redis://[::1]' } }]
+groups:
+  - { name: billing, source: main, stream: 'orders:{0..2}', consumer_group: billing }
+  - { name: mails, source: main, stream: mails, consumer_group: send, policy: { backlog_threshold: 5 } }
+  - { name: slow, source: main, stream: slow, consumer_group: c, policy: { min_replicas: 1, capacity_per_replica: 5 } }
+";
+
+/// Answers by the name of the consumer group.
+struct ByHeart;
+
+impl Source for ByHeart {
+    fn reader(&self, _: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
+        Box::new(ByHeartReader(consumer_group.to_owned()))
+    }
+
+    fn reconnect(&self) {}
+}
+
+struct ByHeartReader(String);
+
+impl GroupReader for ByHeartReader {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        Box::pin(async {
+            match self.0.as_str() {
+                "billing" => Ok(mixed()),
+                "send" => Err(Failure::new(
+                    FailureKind::WrongType,
+                    "mails holds a list: name a stream",
+                )),
+                _ => std::future::pending().await,
+            }
+        })
+    }
+}
+
+fn mixed() -> Sample {
+    let present = PartitionSample {
+        lag: Some(Quantity::Exact(7)),
+        pending: 5,
+        stuck_pending: 2,
+        oldest_age_millis: Some(1_540),
+        ..PartitionSample::default()
+    };
+    let partitions = [
+        PartitionObservation::Present(present),
+        PartitionObservation::StreamMissing,
+        PartitionObservation::GroupMissing {
+            length: 9,
+            log_end: None,
+        },
+    ];
+    let named = partitions
+        .into_iter()
+        .enumerate()
+        .map(|(n, p)| (PartitionId::new(n.to_string()), p));
+    Sample {
+        partitions: named.collect::<BTreeMap<_, _>>(),
+        consumers: Some(3),
+        source_time: None,
+    }
+}
+
+fn config() -> Config {
+    Config::parse(CONFIG, "c.yaml").expect("valid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_fails_or_hangs_does_not_hide_the_others() {
+    let config = config();
+    let reports = read(&ByHeart, subjects(&config, &config.sources[0])).await;
+    let expect = "\
+GROUP    SOURCE  STREAM         CONSUMER GROUP  PARTITIONS  BACKLOG  LAG  PENDING  OLDEST AGE  CONSUMERS  STATE
+billing  main    orders:{0..2}  billing         3           ≥10      ≥7   ≥5       1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group yet; 2 pending entries are stuck
+mails    main    mails          send            -           -        -    -        -           -          wrong_type: mails holds a list: name a stream
+slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5 s: is the address right and reachable?
+";
+    assert_eq!(table::render(&report::rows(&reports)), expect);
+    let failed: Vec<bool> = reports.iter().map(GroupReport::failed).collect();
+    assert_eq!(failed, [false, true, true]);
+}
+
+#[test]
+fn a_source_without_groups_is_asked_for_the_streams_that_metadata_may_name() {
+    let text = "
+sources:
+  - { name: a, redis: { url: redis://r }, allow: [{ namespaces: [n], streams: ['x:*'], consumer_groups: [g] }] }
+  - { name: b, redis: { url: redis://r } }
+";
+    let config = Config::parse(text, "c.yaml").expect("valid");
+    let asked = |n: usize| subjects(&config, &config.sources[n]).remove(0);
+    assert_eq!(
+        (asked(0).stream.as_str(), asked(0).selector),
+        ("x:*", StreamSelector::parse("x:*").ok())
+    );
+    assert_eq!(asked(1).selector, None);
+}
+
+#[test]
+fn the_summary_lists_everything_and_warns_of_surprises() {
+    let expect = "\
+c.yaml: OK, 1 source(s), 3 group(s)
+  source main: redis://[::1]:6379/0, polled every 5s
+  group billing: main/orders:{0..2}/billing, replicas mode, polled every 5s
+  group mails: main/mails/send, backlog mode, polled every 5s
+  group slow: main/slow/c, replicas mode, polled every 5s
+warning: source main: allow is empty: ScaledObjects can name its groups, inline metadata is refused
+warning: minimum 0 (billing, mails): while a backlog cannot be read, KEDA gets an error and no value; a ScaledObject with fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running
+warning: group billing: capacity_per_replica is not set: it is learned, and until then the answer follows the delay
+";
+    assert_eq!(report::summary("c.yaml", &config()), expect);
+}

@@ -1,0 +1,189 @@
+//! What `check` says: the summary of a config, and one table row per group.
+
+use crate::config::types::{Config, GroupConfig, SourceConfig, SourceKind};
+use crate::model::quantity::Quantity;
+use crate::model::sample::{PartitionObservation, PartitionSample, Sample};
+use crate::policy::spec::Mode;
+
+use super::connect::GroupReport;
+use super::warnings::warnings;
+
+/// Sources, groups and warnings of a valid config.
+pub(super) fn summary(file: &str, config: &Config) -> String {
+    let counts = format!(
+        "{} source(s), {} group(s)",
+        config.sources.len(),
+        config.groups.len()
+    );
+    let mut lines = vec![format!("{file}: OK, {counts}")];
+    lines.extend(config.sources.iter().map(source_line));
+    lines.extend(config.groups.iter().map(group_line));
+    lines.extend(
+        warnings(config)
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn source_line(source: &SourceConfig) -> String {
+    let SourceKind::Redis(redis) = &source.kind;
+    let host = match redis.host.contains(':') {
+        true => format!("[{}]", redis.host),
+        false => redis.host.clone(),
+    };
+    let every = humantime::format_duration(source.poll_interval);
+    let (port, database) = (redis.port, redis.database);
+    format!(
+        "  source {}: redis://{host}:{port}/{database}, polled every {every}",
+        source.name
+    )
+}
+
+fn group_line(group: &GroupConfig) -> String {
+    let mode = match group.policy.resolve().mode {
+        Mode::Replicas => "replicas",
+        Mode::Backlog { .. } => "backlog",
+    };
+    let every = humantime::format_duration(group.poll_interval);
+    format!(
+        "  group {}: {}, {mode} mode, polled every {every}",
+        group.name, group.key
+    )
+}
+
+const HEADER: [&str; 11] = [
+    "GROUP",
+    "SOURCE",
+    "STREAM",
+    "CONSUMER GROUP",
+    "PARTITIONS",
+    "BACKLOG",
+    "LAG",
+    "PENDING",
+    "OLDEST AGE",
+    "CONSUMERS",
+    "STATE",
+];
+
+/// The header and one row per group.
+pub(super) fn rows(reports: &[GroupReport]) -> Vec<Vec<String>> {
+    let header = HEADER.map(str::to_owned).to_vec();
+    std::iter::once(header)
+        .chain(reports.iter().map(row))
+        .collect()
+}
+
+fn row(report: &GroupReport) -> Vec<String> {
+    let subject = &report.subject;
+    let mut row = vec![
+        subject.name.clone(),
+        subject.source.clone(),
+        subject.stream.clone(),
+        subject.consumer_group.clone(),
+    ];
+    match &report.result {
+        Ok(sample) => row.extend(figures(sample)),
+        Err(failure) => {
+            row.extend(std::iter::repeat_n("-".to_owned(), 6));
+            row.push(format!("{}: {failure}", failure.kind.as_str()));
+        }
+    }
+    row
+}
+
+fn figures(sample: &Sample) -> [String; 7] {
+    [
+        sample.partitions.len().to_string(),
+        total(sample, PartitionSample::backlog),
+        total(sample, |p| p.lag),
+        total(sample, |p| Some(Quantity::Exact(p.pending))),
+        age(sample),
+        sample
+            .consumers
+            .map_or_else(|| "?".into(), |n| n.to_string()),
+        state(sample),
+    ]
+}
+
+/// The sum over partitions: `5`, `≥5` where part of it is not known exactly, `?` where nothing is.
+fn total(sample: &Sample, part: impl Fn(&PartitionSample) -> Option<Quantity>) -> String {
+    let parts = sample.partitions.values().map(|observed| match observed {
+        PartitionObservation::Present(partition) => part(partition),
+        PartitionObservation::StreamMissing => Some(Quantity::Exact(0)),
+        PartitionObservation::GroupMissing { .. } | PartitionObservation::Failed(_) => None,
+    });
+    match Quantity::sum(parts) {
+        Some(Quantity::Exact(n)) => n.to_string(),
+        Some(Quantity::AtLeast(n)) => format!("≥{n}"),
+        None => "?".into(),
+    }
+}
+
+fn age(sample: &Sample) -> String {
+    let ages = sample
+        .partitions
+        .values()
+        .filter_map(|observed| match observed {
+            PartitionObservation::Present(partition) => partition.oldest_age_millis,
+            _ => None,
+        });
+    ages.max().map_or_else(
+        || "?".into(),
+        |millis| format!("{:.1}s", millis as f64 / 1000.0),
+    )
+}
+
+/// `ok`, or everything that is not as it should be.
+fn state(sample: &Sample) -> String {
+    let mut notes: Vec<String> = first_failure(sample).into_iter().collect();
+    notes.extend(odd_partitions(sample));
+    let stuck: u64 = sample.partitions.values().map(stuck).sum();
+    if stuck > 0 {
+        notes.push(format!("{stuck} pending entries are stuck"));
+    }
+    match (sample.partitions.is_empty(), notes.is_empty()) {
+        (true, _) => "no partition found".into(),
+        (false, true) => "ok".into(),
+        (false, false) => notes.join("; "),
+    }
+}
+
+fn first_failure(sample: &Sample) -> Option<String> {
+    sample
+        .partitions
+        .iter()
+        .find_map(|(id, observed)| match observed {
+            PartitionObservation::Failed(failure) => Some(format!("partition {id}: {failure}")),
+            _ => None,
+        })
+}
+
+fn odd_partitions(sample: &Sample) -> Vec<String> {
+    let (mut failed, mut no_stream, mut no_group) = (0, 0, 0);
+    for observed in sample.partitions.values() {
+        match observed {
+            PartitionObservation::Present(_) => {}
+            PartitionObservation::Failed(_) => failed += 1,
+            PartitionObservation::StreamMissing => no_stream += 1,
+            PartitionObservation::GroupMissing { .. } => no_group += 1,
+        }
+    }
+    let all = sample.partitions.len();
+    let counts = [
+        (failed, "cannot be read"),
+        (no_stream, "do not exist yet"),
+        (no_group, "have no such consumer group yet"),
+    ];
+    let odd = counts.into_iter().filter(|(n, _)| *n > 0);
+    odd.map(|(n, what)| format!("{n} of {all} {what}"))
+        .collect()
+}
+
+fn stuck(observed: &PartitionObservation) -> u64 {
+    match observed {
+        PartitionObservation::Present(partition) => partition.stuck_pending,
+        _ => 0,
+    }
+}

@@ -1,0 +1,208 @@
+//! `serve`: the service, wired together; the demo embeds the same one.
+
+mod source_views;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::adapters::grpc;
+use crate::adapters::health::Readiness;
+use crate::adapters::http::{self, HttpState};
+use crate::cli::ServeArgs;
+use crate::clock::Clock;
+use crate::collector::collect;
+use crate::config::types::Config;
+use crate::model::capacity::CapacityRules;
+use crate::publish::Group;
+use crate::registry::Registry;
+use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
+use crate::sources::guarded::GuardedSource;
+use crate::sources::open;
+
+/// How often unused targets are looked for.
+const EXPIRY_CHECK: Duration = Duration::from_secs(10);
+
+/// Runs until a signal ends it; a second signal ends it at once.
+///
+/// # Errors
+/// The config is wrong, an address cannot be bound, or a part of the service failed.
+pub async fn run(args: ServeArgs) -> Result<ExitCode> {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let clock = Clock::start();
+    let sources = config
+        .sources
+        .iter()
+        .map(|source| (source.name.clone(), Arc::new(open(source))))
+        .collect();
+    let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
+    tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
+    service.run_until(shutdown::requested(), DRAIN).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct Service {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    shutdown: Shutdown,
+    readiness: Readiness,
+    /// Parts that run for ever; if one ends, so does the service.
+    tasks: JoinSet<Result<()>>,
+    /// The two servers, which end when told to.
+    servers: JoinSet<Result<()>>,
+}
+
+impl Service {
+    /// Binds both addresses and starts every part. Sources are those that the config's groups and allow rules name.
+    ///
+    /// # Errors
+    /// An address cannot be bound.
+    pub async fn start(
+        config: Config,
+        sources: BTreeMap<String, Arc<GuardedSource>>,
+        rules: CapacityRules,
+        clock: Clock,
+    ) -> Result<Self> {
+        let grpc_listener = bind(config.server.grpc, "server.grpc").await?;
+        let http_listener = bind(config.server.http, "server.http").await?;
+        let (grpc, http) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
+        let reflection = config.server.reflection;
+        let shutdown = Shutdown::default();
+        let readiness = Readiness::default();
+        let (registry, started) = Registry::new(config, rules, clock.now());
+        let registry = Arc::new(registry);
+
+        let mut servers = JoinSet::new();
+        let (for_grpc, until) = (registry.clone(), shutdown.clone());
+        servers.spawn(async move {
+            Ok(grpc::serve(grpc_listener, for_grpc, clock, until, reflection).await?)
+        });
+        let state = HttpState {
+            registry: registry.clone(),
+            sources: source_views::of(&sources, clock),
+            now: Arc::new(move || clock.now()),
+            readiness: readiness.clone(),
+        };
+        let until = shutdown.clone();
+        servers.spawn(async move {
+            let stop = async move { until.reached(Phase::Stopping).await };
+            Ok(axum::serve(http_listener, http::router(state))
+                .with_graceful_shutdown(stop)
+                .await?)
+        });
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(collect_all(started, sources, clock));
+        tasks.spawn(expire(registry, clock));
+        readiness.set_ready(true);
+        Ok(Self {
+            grpc,
+            http,
+            shutdown,
+            readiness,
+            tasks,
+            servers,
+        })
+    }
+
+    /// Where KEDA calls.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where metrics and API are.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Runs until `stop` is done, then leaves in order: not ready, `drain` for callers to notice, streams end, calls finish.
+    ///
+    /// # Errors
+    /// A part of the service ended by itself; the process should end, loudly.
+    pub async fn run_until(
+        mut self,
+        stop: impl Future<Output = std::io::Result<()>>,
+        drain: Duration,
+    ) -> Result<()> {
+        tokio::select! {
+            stopped = stop => stopped?,
+            ended = self.tasks.join_next() => return unexpected(ended),
+            ended = self.servers.join_next() => return unexpected(ended),
+        }
+        tracing::info!("leaving; a second signal leaves at once");
+        self.readiness.set_ready(false);
+        self.shutdown.enter(Phase::Draining);
+        tokio::select! {
+            () = tokio::time::sleep(drain) => {}
+            again = shutdown::requested() => return Ok(again?),
+        }
+        self.shutdown.enter(Phase::Stopping);
+        let finished = async { while self.servers.join_next().await.is_some() {} };
+        tokio::select! {
+            done = tokio::time::timeout(FINISH, finished) => {
+                if done.is_err() {
+                    tracing::warn!("calls were still in flight after {} s", FINISH.as_secs());
+                }
+            }
+            again = shutdown::requested() => again?,
+        }
+        Ok(())
+    }
+}
+
+fn unexpected(ended: Option<Result<Result<()>, tokio::task::JoinError>>) -> Result<()> {
+    match ended {
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(panic)) => Err(panic).context("a part of the service failed"),
+        Some(Ok(Ok(()))) | None => bail!("a part of the service ended by itself"),
+    }
+}
+
+async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{field}: cannot listen on {address}; is another process there?"))
+}
+
+/// Starts a collector for every group that comes; fails if one of them does.
+async fn collect_all(
+    mut started: mpsc::UnboundedReceiver<Arc<Group>>,
+    sources: BTreeMap<String, Arc<GuardedSource>>,
+    clock: Clock,
+) -> Result<()> {
+    let mut collectors = JoinSet::new();
+    loop {
+        tokio::select! {
+            group = started.recv() => {
+                let Some(group) = group else { return Ok(()) };
+                let source = &group.definition().key.source;
+                let source = sources.get(source).with_context(|| format!("no source named {source}"))?.clone();
+                collectors.spawn(collect(group, source, clock));
+            }
+            Some(ended) = collectors.join_next() => ended.context("a collector failed")?,
+        }
+    }
+}
+
+async fn expire(registry: Arc<Registry>, clock: Clock) -> Result<()> {
+    let mut tick = tokio::time::interval(EXPIRY_CHECK);
+    loop {
+        tick.tick().await;
+        registry.expire(clock.now());
+    }
+}

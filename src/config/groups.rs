@@ -1,0 +1,222 @@
+//! The `groups` of the configuration with their policies.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::identity::{Assignment, GroupKey};
+use crate::policy::spec::{Measure, Mode, PolicySettings};
+
+use super::label::label_fault;
+use super::section::Section;
+use super::sources::{Sources, read_name};
+use super::stream::{self, NamedStream};
+use super::types::GroupConfig;
+
+/// The words for the mode, in config and metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ModeWord {
+    Replicas,
+    Backlog,
+}
+
+/// What must be unique across groups.
+#[derive(Default)]
+struct Seen {
+    names: BTreeSet<String>,
+    keys: BTreeSet<GroupKey>,
+}
+
+/// Reads all groups; none is fine, ScaledObjects may then name streams inline.
+pub(super) fn read(root: &mut Section<'_>, sources: &Sources) -> Vec<GroupConfig> {
+    let mut seen = Seen::default();
+    let items = root.items("groups").unwrap_or_default();
+    let mut groups = Vec::with_capacity(items.len());
+    for (path, item) in items {
+        if let Some(section) = Section::open(path, item, root.problems()) {
+            groups.extend(read_group(section, sources, &mut seen));
+        }
+    }
+    groups
+}
+
+fn read_group(mut section: Section<'_>, sources: &Sources, seen: &mut Seen) -> Option<GroupConfig> {
+    section.later(&["signals"]);
+    let name = read_name(&mut section, &mut seen.names, "give the group a name");
+    let source = read_source_name(&mut section, sources);
+    let stream = read_stream(&mut section);
+    let consumer_group = read_consumer_group(&mut section);
+    let poll_interval = section.poll_interval();
+    let policy = read_policy(&mut section);
+    let group = build(name, source, stream, consumer_group, policy, |source| {
+        poll_interval.unwrap_or_else(|| interval_of(sources, source))
+    });
+    if let Some(group) = &group
+        && !seen.keys.insert(group.key.clone())
+    {
+        section.problem(
+            "",
+            "has the same source, stream and consumer_group as another group: remove one of them",
+        );
+    }
+    section.finish();
+    group
+}
+
+fn build(
+    name: Option<String>,
+    source: Option<String>,
+    stream: Option<NamedStream>,
+    consumer_group: Option<String>,
+    policy: PolicySettings,
+    poll_interval: impl FnOnce(&str) -> Duration,
+) -> Option<GroupConfig> {
+    let (source, stream) = (source?, stream?);
+    Some(GroupConfig {
+        name: name?,
+        poll_interval: poll_interval(&source),
+        key: GroupKey {
+            source,
+            stream: stream.text,
+            consumer_group: consumer_group?,
+        },
+        selector: stream.selector,
+        policy,
+    })
+}
+
+fn interval_of(sources: &Sources, name: &str) -> Duration {
+    let source = sources.valid.iter().find(|source| source.name == name);
+    source.map_or(Duration::from_secs(5), |source| source.poll_interval)
+}
+
+fn read_source_name(section: &mut Section<'_>, sources: &Sources) -> Option<String> {
+    let name = section.required_text("source", "name one of the sources")?;
+    if !sources.names.contains(&name) {
+        let known: Vec<&str> = sources.names.iter().map(String::as_str).collect();
+        let known = known.join(", ");
+        section.problem(
+            "source",
+            format!("there is no source {name:?}; sources: {known}"),
+        );
+    }
+    Some(name)
+}
+
+fn read_stream(section: &mut Section<'_>) -> Option<NamedStream> {
+    let Some(value) = section.take("stream") else {
+        section.problem(
+            "stream",
+            "is missing: a key, a pattern \"orders:*\", a template \"orders:{0..15}\", or a list of keys",
+        );
+        return None;
+    };
+    let found = stream::read(&value);
+    found.map_err(|fault| section.problem("stream", fault)).ok()
+}
+
+fn read_consumer_group(section: &mut Section<'_>) -> Option<String> {
+    let name = section.required_text(
+        "consumer_group",
+        "name the consumer group whose backlog counts",
+    )?;
+    if name.is_empty() {
+        section.problem(
+            "consumer_group",
+            "is empty: name the consumer group whose backlog counts",
+        );
+    } else if let Some(fault) = label_fault(&name) {
+        section.problem("consumer_group", fault);
+    }
+    Some(name)
+}
+
+/// Assignment and consumers stand beside the policy in the file and within it in the program.
+fn read_policy(group: &mut Section<'_>) -> PolicySettings {
+    let assignment = group.word(
+        "assignment",
+        &[
+            ("shared", Assignment::Shared),
+            ("exclusive", Assignment::Exclusive),
+        ],
+    );
+    let consumers_per_replica = group.whole("consumers_per_replica");
+    if consumers_per_replica == Some(0) {
+        group.problem("consumers_per_replica", "must be at least 1");
+    }
+    let mut settings = PolicySettings::default();
+    if let Some(mut section) = group.section("policy") {
+        settings = read_settings(&mut section);
+        for (key, text) in problems(&settings) {
+            section.problem(key, text);
+        }
+        section.finish();
+    }
+    PolicySettings {
+        assignment,
+        consumers_per_replica,
+        ..settings
+    }
+}
+
+fn read_settings(section: &mut Section<'_>) -> PolicySettings {
+    let word = section.word(
+        "mode",
+        &[
+            ("replicas", ModeWord::Replicas),
+            ("backlog", ModeWord::Backlog),
+        ],
+    );
+    let threshold = section.whole("backlog_threshold");
+    let mode = mode(word, threshold, Measure::Backlog).unwrap_or_else(|(key, text)| {
+        section.problem(key, text);
+        None
+    });
+    PolicySettings {
+        mode,
+        target_delay: section.duration("target_delay"),
+        capacity_per_replica: section.number("capacity_per_replica"),
+        min_replicas: section.whole("min_replicas"),
+        max_replicas: section.whole("max_replicas"),
+        activation_backlog: section.whole("activation_backlog"),
+        activation_window: section.duration("activation_window"),
+        scale_in_hold: section.duration("scale_in_hold"),
+        assignment: None,
+        consumers_per_replica: None,
+    }
+}
+
+/// The mode from its word and its threshold. A threshold alone means `backlog`.
+pub(super) fn mode(
+    word: Option<ModeWord>,
+    threshold: Option<u64>,
+    measure: Measure,
+) -> Result<Option<Mode>, (&'static str, &'static str)> {
+    match (word, threshold) {
+        (None, None) => Ok(None),
+        (Some(ModeWord::Replicas), None) => Ok(Some(Mode::Replicas)),
+        (Some(ModeWord::Replicas), Some(_)) => Err((
+            "backlog_threshold",
+            "has no meaning in mode replicas: remove it, or set mode to backlog",
+        )),
+        (Some(ModeWord::Backlog), None) => Err((
+            "mode",
+            "backlog needs backlog_threshold, the messages per replica",
+        )),
+        (_, Some(threshold)) => Ok(Some(Mode::Backlog { threshold, measure })),
+    }
+}
+
+/// What is wrong with settings, the defaults of what they leave open included.
+pub(super) fn problems(settings: &PolicySettings) -> Vec<(&'static str, String)> {
+    let mut found = settings.problems();
+    let default_max = PolicySettings::default().resolve().max_replicas;
+    if let (Some(min), None) = (settings.min_replicas, settings.max_replicas)
+        && min > default_max
+    {
+        found.push((
+            "min_replicas",
+            format!("is above the default max_replicas of {default_max}: set max_replicas, too"),
+        ));
+    }
+    found
+}

@@ -1,0 +1,62 @@
+//! What is wrong with metadata: the key, the fault, the cure; never a value.
+
+use std::fmt;
+
+use super::keys::in_camel_case;
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataProblem {
+    /// The key, shortened if it is an overlong unknown one.
+    pub key: String,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for MetadataProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.text)
+    }
+}
+
+/// Every fault of one trigger's metadata, sorted by key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("trigger metadata: {}", joined(.problems))]
+pub struct MetadataErrors {
+    /// At least one.
+    pub problems: Vec<MetadataProblem>,
+}
+
+impl MetadataErrors {
+    pub(in crate::config) fn single(key: &str, text: &str) -> Self {
+        let problem = MetadataProblem {
+            key: key.to_owned(),
+            text: text.to_owned(),
+        };
+        Self {
+            problems: vec![problem],
+        }
+    }
+
+    /// Faults of settings, whose fields are written in camelCase here.
+    pub(super) fn of_fields(faults: Vec<(&'static str, String)>) -> Result<(), Self> {
+        let problem = |(field, text): (&str, String)| MetadataProblem {
+            key: in_camel_case(field),
+            text: in_camel_case(&text),
+        };
+        Self::unless_empty(faults.into_iter().map(problem).collect())
+    }
+
+    pub(super) fn unless_empty(mut problems: Vec<MetadataProblem>) -> Result<(), Self> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort_by(|a, b| a.key.cmp(&b.key));
+        Err(Self { problems })
+    }
+}
+
+fn joined(problems: &[MetadataProblem]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}

@@ -1,0 +1,385 @@
+//! Metadata and the exact texts that faulty ones are answered with.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::types::Config;
+use crate::policy::spec::Mode;
+
+fn parse(pairs: &[(&str, &str)]) -> Result<TriggerRequest, MetadataErrors> {
+    let metadata = pairs
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
+    TriggerRequest::parse(&metadata)
+}
+
+const INLINE: [(&str, &str); 3] = [
+    ("source", "main"),
+    ("stream", "orders:*"),
+    ("consumerGroup", "billing"),
+];
+
+/// The settings of a valid request for an inline group.
+fn settings(pairs: &[(&str, &str)]) -> PolicySettings {
+    let request = parse(&[&INLINE[..], pairs].concat());
+    request
+        .unwrap_or_else(|error| panic!("{pairs:?}: {error}"))
+        .settings
+}
+
+/// The faults of `group: g` with these keys.
+fn check(pairs: &[(&str, &str)], expect: &str) {
+    let error = parse(&[&[("group", "g")], pairs].concat())
+        .expect_err("faulty")
+        .to_string();
+    assert_eq!(error, format!("trigger metadata: {expect}"), "{pairs:?}");
+}
+
+#[test]
+fn everything_that_can_be_set_is_read() {
+    let found = settings(&[
+        ("scalerAddress", "streamgauge:9090"),
+        ("enableTLS", "true"),
+        ("mode", "replicas"),
+        ("targetDelay", "45"),
+        ("capacityPerReplica", "12.5"),
+        ("minReplicas", "1"),
+        ("maxReplicas", "50"),
+        ("activationBacklog", "7"),
+        ("activationWindow", "2m"),
+        ("assignment", "exclusive"),
+        ("consumersPerReplica", "2"),
+    ]);
+    let expect = PolicySettings {
+        mode: Some(Mode::Replicas),
+        target_delay: Some(Duration::from_secs(45)),
+        capacity_per_replica: Some(12.5),
+        min_replicas: Some(1),
+        max_replicas: Some(50),
+        activation_backlog: Some(7),
+        activation_window: Some(Duration::from_secs(120)),
+        scale_in_hold: None,
+        assignment: Some(Assignment::Exclusive),
+        consumers_per_replica: Some(2),
+    };
+    assert_eq!(found, expect);
+    assert_eq!(settings(&[]), PolicySettings::default());
+    assert_eq!(
+        parse(&[("group", "g")]).map(|r| r.subject),
+        Ok(Subject::Named("g".into()))
+    );
+}
+
+#[test]
+fn keda_s_own_keys_mean_what_keda_makes_of_them() {
+    let check = |pairs: &[(&str, &str)], measure, threshold| {
+        assert_eq!(
+            settings(pairs).mode,
+            Some(Mode::Backlog { threshold, measure }),
+            "{pairs:?}"
+        );
+    };
+    check(&[("backlogThreshold", "10")], Measure::Backlog, 10);
+    check(
+        &[("backlogThreshold", "10"), ("mode", "backlog")],
+        Measure::Backlog,
+        10,
+    );
+    check(&[("lagCount", "5")], Measure::Lag, 5);
+    check(
+        &[("lagCount", "5"), ("pendingEntriesCount", "7")],
+        Measure::Lag,
+        5,
+    );
+    check(&[("lagCount", "5"), ("streamLength", "7")], Measure::Lag, 5);
+    check(&[("pendingEntriesCount", "7")], Measure::Pending, 7);
+    check(
+        &[
+            ("pendingEntriesCount", "7"),
+            ("streamLength", "9"),
+            ("mode", "backlog"),
+        ],
+        Measure::Pending,
+        7,
+    );
+    check(&[("streamLength", "9")], Measure::Pending, 5);
+    let length = parse(&[
+        ("source", "main"),
+        ("stream", "s"),
+        ("streamLength", "50"),
+        ("lagCount", "5"),
+    ])
+    .expect("valid");
+    assert_eq!(
+        length.settings.mode,
+        Some(Mode::Backlog {
+            threshold: 50,
+            measure: Measure::StreamLength
+        })
+    );
+    assert!(
+        matches!(length.subject, Subject::Inline { consumer_group, .. } if consumer_group.is_empty())
+    );
+    let named = parse(&[("group", "g"), ("streamLength", "50")]).expect("valid");
+    assert_eq!(
+        named.settings.mode,
+        Some(Mode::Backlog {
+            threshold: 50,
+            measure: Measure::StreamLength
+        })
+    );
+    assert_eq!(
+        settings(&[("lagCount", "5"), ("activationLagCount", "3")]).activation_backlog,
+        Some(3)
+    );
+}
+
+#[test]
+fn each_fault_has_its_text() {
+    check(
+        &[("targetDelay", "soon")],
+        "targetDelay: must be seconds, or a whole number with its unit, such as 30, 500ms or 2m",
+    );
+    check(
+        &[("targetDelay", "0")],
+        "targetDelay: must be above 0 and at most 1day",
+    );
+    check(
+        &[("capacityPerReplica", "NaN")],
+        "capacityPerReplica: must be a number above 0",
+    );
+    check(
+        &[("minReplicas", "-1")],
+        "minReplicas: must be a whole number, 0 or more, within range",
+    );
+    check(
+        &[("minReplicas", "5"), ("maxReplicas", "2")],
+        "maxReplicas: must not be less than minReplicas (5), is 2",
+    );
+    check(
+        &[("maxReplicas", "0")],
+        "maxReplicas: must be at least 1: with 0 nothing could ever run",
+    );
+    check(&[("mode", "auto")], "mode: must be replicas or backlog");
+    check(
+        &[("mode", "backlog")],
+        "mode: backlog needs backlogThreshold, the messages per replica",
+    );
+    check(
+        &[("assignment", "sticky")],
+        "assignment: must be shared or exclusive",
+    );
+    check(
+        &[("consumersPerReplica", "0")],
+        "consumersPerReplica: must be at least 1",
+    );
+    check(
+        &[("backlogThreshold", "0")],
+        "backlogThreshold: must be a whole number of messages per replica, at least 1",
+    );
+    check(
+        &[("mode", "replicas"), ("backlogThreshold", "5")],
+        "backlogThreshold: has no meaning in mode replicas: remove it, or set mode to backlog",
+    );
+    check(
+        &[("mode", "replicas"), ("lagCount", "5")],
+        "lagCount: has no meaning in mode replicas: remove it, or set mode to backlog",
+    );
+    check(
+        &[("lagCount", "5"), ("backlogThreshold", "5")],
+        "lagCount: stands beside backlogThreshold: keep one of them",
+    );
+    check(
+        &[("lagCount", "0")],
+        "lagCount: must be a whole number of messages per replica, at least 1",
+    );
+    check(
+        &[("activationLagCount", "5")],
+        "activationLagCount: belongs to lagCount, pendingEntriesCount or streamLength: write activationBacklog",
+    );
+    check(
+        &[("source", "main")],
+        "source: has no meaning beside group: name a group, or source, stream and consumerGroup",
+    );
+    check(
+        &[("unprocessedEventThreshold", "5")],
+        "unprocessedEventThreshold: not supported yet: remove it",
+    );
+    check(
+        &[("scaleInHold", "5")],
+        "scaleInHold: is set in the config only: groups[].policy.scale_in_hold",
+    );
+}
+
+#[test]
+fn unknown_keys_get_a_suggestion_and_all_faults_are_told_at_once() {
+    let all = keys::KNOWN.join(", ");
+    check(
+        &[("target_delay", "5"), ("mode", "x")],
+        &format!(
+            "mode: must be replicas or backlog; target_delay: unknown key: did you mean targetDelay? Known here: {all}"
+        ),
+    );
+}
+
+#[test]
+fn credentials_and_addresses_are_refused_by_key_and_no_value_is_ever_shown() {
+    let credentials = "credentials do not belong here: put them into the source in streamgauge's config and remove this key";
+    for key in [
+        "password",
+        "passwordFromEnv",
+        "groupFromEnv",
+        "connectionString",
+        "sasToken",
+        "username",
+        "clientSecret",
+    ] {
+        check(&[(key, "hunter2")], &format!("{key}: {credentials}"));
+    }
+    for key in ["address", "hosts", "databaseIndex"] {
+        check(
+            &[(key, "hunter2")],
+            &format!(
+                "{key}: addresses do not belong here: name a source of streamgauge's config with source"
+            ),
+        );
+    }
+    let known = keys::KNOWN
+        .iter()
+        .filter(|key| !matches!(**key, "stream" | "consumerGroup"));
+    for key in known {
+        let error = parse(&[(key, "redis://:hunter2@host")])
+            .expect_err(key)
+            .to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn inline_requests_are_checked_part_by_part() {
+    let check = |pairs: &[(&str, &str)], expect: &str| {
+        let error = parse(pairs).expect_err("faulty").to_string();
+        assert_eq!(error, format!("trigger metadata: {expect}"), "{pairs:?}");
+    };
+    check(
+        &[],
+        "group: is missing: name a group of the config, or source, stream and consumerGroup",
+    );
+    check(
+        &[("source", "main")],
+        "consumerGroup: is missing: only streamLength can do without it; \
+         stream: is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}",
+    );
+    let stream = |stream, expect: &str| {
+        check(
+            &[
+                ("source", "main"),
+                ("stream", stream),
+                ("consumerGroup", "g"),
+            ],
+            &format!("stream: {expect}"),
+        );
+    };
+    let simple =
+        "may hold no wildcard but *: patterns with ? [ or \\ belong into a group of the config";
+    stream("a?", simple);
+    stream("a[bc]", simple);
+    stream("a\\*", simple);
+    stream("a{9..1}", "has a template that ends before it starts");
+    stream("a{0..10000}", "names more than 10000 partitions: split it");
+    stream(
+        "a{0..1}*",
+        "mixes a template with a pattern: use one of them",
+    );
+    stream(
+        "a\tb",
+        "contains a control character: remove it, the text becomes a label",
+    );
+    check(
+        &[
+            ("source", "redis://x"),
+            ("stream", "s"),
+            ("consumerGroup", "g"),
+        ],
+        "source: must be the name of a source in streamgauge's config, never an address",
+    );
+}
+
+const CONFIG: &str = "
+sources:
+  - name: main
+    redis: { url: redis://r }
+    allow: [{ namespaces: [shop], streams: ['orders:*'], consumer_groups: [billing] }]
+groups:
+  - { name: mails, source: main, stream: mails, consumer_group: send, poll_interval: 1s, policy: { min_replicas: 5, max_replicas: 200 } }
+";
+
+fn resolve(
+    namespace: &str,
+    pairs: &[(&str, &str)],
+) -> Result<crate::config::resolve::ResolvedTarget, String> {
+    let config = Config::parse(CONFIG, "c.yaml").expect("valid");
+    let request = parse(pairs).expect("valid");
+    config
+        .resolve(&request, namespace)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_request_resolves_to_a_group_of_the_config_or_to_what_the_rules_allow() {
+    let mails = resolve("anyone", &[("group", "mails"), ("minReplicas", "150")]).expect("a group");
+    assert_eq!(
+        (mails.group.as_str(), mails.poll_interval),
+        ("mails", Duration::from_secs(1))
+    );
+    assert_eq!(
+        (mails.settings.min_replicas, mails.settings.max_replicas),
+        (Some(150), Some(200))
+    );
+    let same = resolve(
+        "anyone",
+        &[
+            ("source", "main"),
+            ("stream", "mails"),
+            ("consumerGroup", "send"),
+        ],
+    )
+    .expect("the group");
+    assert_eq!(same.group, "mails");
+    let inline = resolve("shop", &INLINE).expect("allowed");
+    assert_eq!(inline.group, "main/orders:*/billing");
+    assert_eq!(inline.poll_interval, Duration::from_secs(5));
+}
+
+#[test]
+fn what_cannot_be_resolved_says_why() {
+    let check = |namespace, pairs: &[(&str, &str)], expect: &str| {
+        assert_eq!(resolve(namespace, pairs).expect_err("refused"), expect);
+    };
+    let denied = "namespace other may not name this stream and consumer group of the source: ask for a rule under the \
+                  source's allow in streamgauge's config, or use a group of the config";
+    check("other", &INLINE, denied);
+    let none = "there is none of that name in streamgauge's config: check the spelling or add it";
+    check(
+        "shop",
+        &[("group", "nope")],
+        &format!("trigger metadata: group: {none}"),
+    );
+    let source = [("source", "nope"), INLINE[1], INLINE[2]];
+    check(
+        "shop",
+        &source,
+        &format!("trigger metadata: source: {none}"),
+    );
+    check(
+        "shop",
+        &[("group", "mails"), ("maxReplicas", "2")],
+        "trigger metadata: maxReplicas: must not be less than minReplicas (5), is 2",
+    );
+    check(
+        "shop",
+        &[INLINE[0], INLINE[1], INLINE[2], ("minReplicas", "101")],
+        "trigger metadata: minReplicas: is above the default maxReplicas of 100: set maxReplicas, too",
+    );
+}

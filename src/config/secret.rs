@@ -1,0 +1,129 @@
+//! Secrets by reference: where one is, and its value at the moment it is needed.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_yaml::Value;
+
+use super::section::Section;
+use super::types::Secret;
+
+/// Why a secret cannot be had. Names the place, never the value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// No such variable.
+    #[error("environment variable {0} is not set: set it, or use {{ file: /path }}")]
+    Unset(String),
+    /// The variable is no text.
+    #[error("environment variable {0} is not valid UTF-8")]
+    NotText(String),
+    /// The file cannot be read.
+    #[error("secret file {0} cannot be read: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+}
+
+impl Secret {
+    /// The value now; a trailing line break is not part of it. Read anew each time, so that rotation works.
+    ///
+    /// # Errors
+    /// The variable is not set or the file cannot be read.
+    pub fn read(&self) -> Result<String, SecretError> {
+        match self {
+            Self::Env(name) => std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => SecretError::Unset(name.clone()),
+                std::env::VarError::NotUnicode(_) => SecretError::NotText(name.clone()),
+            }),
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| SecretError::Unreadable(path.clone(), error))?;
+                Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Secret {
+    /// Where it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
+}
+
+const SHAPE: &str = "write { env: NAME } or { file: /path }";
+
+/// Reads a reference to a secret. A plain value is refused and never shown.
+pub(super) fn read(parent: &mut Section<'_>, key: &'static str) -> Option<Secret> {
+    let value = parent.take(key)?;
+    if !matches!(value, Value::Mapping(_)) {
+        parent.problem(
+            key,
+            format!("a secret must not stand in the config: {SHAPE}"),
+        );
+        return None;
+    }
+    let path = parent.path_of(key);
+    let mut section = Section::open(path, value, parent.problems())?;
+    let env = section.text("env");
+    let file = section.text("file");
+    let found = match (env, file) {
+        (Some(name), None) if is_variable(&name) => Some(Secret::Env(name)),
+        (Some(_), None) => {
+            section.problem(
+                "env",
+                "must be the name of an environment variable, such as REDIS_PASSWORD",
+            );
+            None
+        }
+        (None, Some(path)) if !path.is_empty() => Some(Secret::File(path.into())),
+        _ => {
+            section.problem("", format!("names no single place: {SHAPE}"));
+            None
+        }
+    };
+    section.finish();
+    found
+}
+
+/// Keeps a secret that was put where a variable's name belongs out of later errors.
+fn is_variable(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(allowed) && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_anew_and_loses_its_line_break() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("password");
+        let secret = Secret::File(path.clone());
+        std::fs::write(&path, "one\n").expect("written");
+        assert_eq!(secret.read().expect("read"), "one");
+        std::fs::write(&path, "two two \r\n").expect("written");
+        assert_eq!(secret.read().expect("read"), "two two ");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let unset = Secret::Env("STREAMGAUGE_TEST_NOT_SET".into())
+            .read()
+            .expect_err("unset");
+        assert_eq!(
+            unset.to_string(),
+            "environment variable STREAMGAUGE_TEST_NOT_SET is not set: set it, or use { file: /path }"
+        );
+        let missing = Secret::File("/nonexistent/x".into())
+            .read()
+            .expect_err("missing");
+        assert!(
+            missing
+                .to_string()
+                .starts_with("secret file /nonexistent/x cannot be read: ")
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Stream expressions of config and metadata: the selector, and the one text that stands for it in labels.
+
+use serde_yaml::Value;
+
+use crate::model::stream::StreamSelector;
+
+use super::label::label_fault;
+use super::section::as_texts;
+
+/// A stream with the text that names it.
+#[derive(Debug, PartialEq)]
+pub(super) struct NamedStream {
+    /// As `GroupKey.stream` holds it.
+    pub text: String,
+    /// What is read.
+    pub selector: StreamSelector,
+}
+
+/// Reads `stream:` of a config group: one expression or a list of keys.
+pub(super) fn read(value: &Value) -> Result<NamedStream, String> {
+    if let Some(text) = value.as_str() {
+        return expression(text);
+    }
+    let keys = as_texts(value).ok_or("must be text or a list of texts: put numbers in quotes")?;
+    if let Some(fault) = keys.iter().find_map(|key| label_fault(key)) {
+        return Err(format!("holds a key that {fault}"));
+    }
+    let selector = StreamSelector::list(&keys).map_err(|error| error.to_string())?;
+    Ok(NamedStream {
+        text: list_text(&keys),
+        selector,
+    })
+}
+
+/// Reads one expression: a key, a pattern or a template.
+pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
+    if let Some(fault) = label_fault(text) {
+        return Err(fault.to_owned());
+    }
+    let selector = StreamSelector::parse(text).map_err(|error| error.to_string())?;
+    if let StreamSelector::Keys(keys) = &selector
+        && keys.iter().any(|(key, _)| key.contains(['*', '?', '[']))
+    {
+        return Err("mixes a template with a pattern: use one of them".into());
+    }
+    Ok(NamedStream {
+        text: text.to_owned(),
+        selector,
+    })
+}
+
+/// A list's keys joined by commas; where that is too long for a label, its start, its size and a hash of all of it.
+fn list_text(keys: &[String]) -> String {
+    const ROOM: usize = 96;
+    let joined = keys.join(",");
+    if label_fault(&joined).is_none() {
+        return joined;
+    }
+    let first = keys.first().map_or("", String::as_str);
+    let cut = (0..=first.len().min(ROOM))
+        .rev()
+        .find(|n| first.is_char_boundary(*n));
+    let start = &first[..cut.unwrap_or(0)];
+    format!(
+        "{start},…(+{})#{:08x}",
+        keys.len() - 1,
+        fnv1a(joined.as_bytes())
+    )
+}
+
+/// FNV-1a, folded to 32 bits: the same on every machine and in every version, unlike the standard library's hasher.
+fn fnv1a(bytes: &[u8]) -> u32 {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    (hash >> 32) as u32 ^ hash as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(keys: impl Iterator<Item = String>) -> Result<NamedStream, String> {
+        read(&Value::Sequence(keys.map(Value::String).collect()))
+    }
+
+    #[test]
+    fn a_list_is_named_by_its_keys_and_a_long_one_by_start_size_and_hash() {
+        let short = list(["a", "b"].map(String::from).into_iter()).expect("valid");
+        assert_eq!(short.text, "a,b");
+        let long = |to: u32| {
+            list((0..to).map(|n| format!("orders:{n}")))
+                .expect("valid")
+                .text
+        };
+        assert_eq!(long(100), "orders:0,…(+99)#5496a889");
+        assert_ne!(long(100), long(101));
+        let wide = list((0..3).map(|n| format!("{n}{}", "ä".repeat(60))))
+            .expect("valid")
+            .text;
+        assert!(wide.len() <= 128, "{} bytes", wide.len());
+    }
+
+    #[test]
+    fn expressions_that_cannot_be_read_are_refused() {
+        let check = |text: &str, expect: &str| {
+            assert_eq!(expression(text).expect_err(text), expect);
+        };
+        check(
+            "o:{0..3}:*",
+            "mixes a template with a pattern: use one of them",
+        );
+        check(
+            &"x".repeat(129),
+            "is longer than 128 bytes: shorten it, it becomes a label",
+        );
+        check(
+            "a\nb",
+            "contains a control character: remove it, the text becomes a label",
+        );
+        check(
+            "o:{3..1}",
+            "the template {3..1} ends before it starts: write the smaller number first",
+        );
+        assert_eq!(
+            read(&Value::from(7)).expect_err("a number"),
+            "must be text or a list of texts: put numbers in quotes"
+        );
+    }
+}

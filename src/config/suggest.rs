@@ -1,0 +1,63 @@
+//! "Did you mean": the known key nearest to a mistyped one.
+
+/// What to write instead of an unknown key: the nearest known one, or all of them.
+pub(super) fn did_you_mean(key: &str, known: &[&str]) -> String {
+    let folded = fold(key);
+    let near = known
+        .iter()
+        .map(|candidate| (distance(&folded, &fold(candidate)), *candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5);
+    let all = known.join(", ");
+    match near {
+        Some((_, candidate)) => format!("did you mean {candidate}? Known here: {all}"),
+        None => format!("remove it; known here: {all}"),
+    }
+}
+
+/// Without case and separators, so that `targetDelay` is near `target_delay`.
+fn fold(text: &str) -> Vec<char> {
+    let plain = text.chars().filter(|c| !matches!(c, '_' | '-'));
+    plain.flat_map(char::to_lowercase).take(64).collect()
+}
+
+/// Levenshtein's distance.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_answered_with_the_key_that_was_meant() {
+        let check = |key: &str, expect: &str| {
+            assert_eq!(
+                did_you_mean(key, &["target_delay", "mode"]),
+                expect,
+                "{key}"
+            );
+        };
+        let all = "target_delay, mode";
+        check(
+            "target_dealy",
+            &format!("did you mean target_delay? Known here: {all}"),
+        );
+        check(
+            "targetDelay",
+            &format!("did you mean target_delay? Known here: {all}"),
+        );
+        check("colour", &format!("remove it; known here: {all}"));
+    }
+}

@@ -1,0 +1,323 @@
+//! Configurations and the exact texts that faulty ones are answered with.
+
+use std::time::Duration;
+
+use super::types::*;
+use super::*;
+use crate::model::identity::{Assignment, GroupKey};
+use crate::policy::spec::{Measure, Mode};
+
+const SOURCE: &str = "sources: [{ name: main, redis: { url: 'redis://r' } }]\n";
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, "c.yaml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// All faults, one a line, without the file's name.
+fn faults(text: &str) -> String {
+    let error = Config::parse(text, "c.yaml").expect_err("faulty");
+    error.to_string().replace("c.yaml: ", "")
+}
+
+fn check(text: &str, expect: &str) {
+    assert_eq!(faults(text), expect, "\n{text}");
+}
+
+/// The faults of one group with that line added.
+fn check_group(lines: &str, expect: &str) {
+    let group = "groups:\n  - name: g\n    source: main\n    stream: s\n    consumer_group: c\n";
+    check(&format!("{SOURCE}{group}    {lines}\n"), expect);
+}
+
+#[test]
+fn the_smallest_config_gets_the_documented_defaults() {
+    let config = parse(SOURCE);
+    assert_eq!(config.server.grpc.to_string(), "0.0.0.0:9090");
+    assert_eq!(config.server.http.to_string(), "0.0.0.0:8080");
+    assert!(!config.server.reflection);
+    assert!(config.groups.is_empty());
+    let expect = SourceConfig {
+        name: "main".into(),
+        poll_interval: Duration::from_secs(5),
+        kind: SourceKind::Redis(RedisConfig {
+            host: "r".into(),
+            port: 6379,
+            database: 0,
+            username: None,
+            password: None,
+            stuck_after: Duration::from_secs(3600),
+        }),
+        allow: vec![],
+    };
+    assert_eq!(config.sources, [expect]);
+}
+
+const FULL: &str = r#"
+server: { grpc: "127.0.0.1:1", http: "[::1]:2", reflection: true }
+poll_interval: 2s
+sources:
+  - name: main
+    redis: { url: "redis://[::1]:6380/3", mode: standalone, username: gauge, password: { env: REDIS_PASSWORD }, stuck_after: 10m }
+    allow: [ { namespaces: [shop], streams: ["orders:*"], consumer_groups: ["*"] } ]
+  - name: second
+    poll_interval: 50ms
+    redis: { url: "redis://b", password: { file: /run/p } }
+groups:
+  - name: billing
+    source: main
+    stream: "orders:{0..2}"
+    consumer_group: billing
+    assignment: exclusive
+    consumers_per_replica: 2
+    policy: { target_delay: 30s, capacity_per_replica: 12.5, min_replicas: 1, max_replicas: 50, activation_backlog: 3, activation_window: 2m, scale_in_hold: 1m }
+  - { name: list, source: second, stream: [a, b], consumer_group: g, policy: { mode: backlog, backlog_threshold: 100 } }
+  - { name: pattern, source: second, stream: "x*", consumer_group: g, poll_interval: 1h0 }
+"#;
+
+#[test]
+fn everything_that_can_be_set_is_read() {
+    let config = parse(&FULL.replace("1h0", "1m"));
+    assert_eq!(config.server.http.to_string(), "[::1]:2");
+    assert!(config.server.reflection);
+    let intervals: Vec<u128> = config
+        .sources
+        .iter()
+        .map(|s| s.poll_interval.as_millis())
+        .collect();
+    assert_eq!(intervals, [2_000, 50]);
+    let SourceKind::Redis(redis) = &config.sources[0].kind;
+    assert_eq!(
+        (redis.host.as_str(), redis.port, redis.database),
+        ("::1", 6380, 3)
+    );
+    assert_eq!(redis.password, Some(Secret::Env("REDIS_PASSWORD".into())));
+    assert_eq!(redis.stuck_after, Duration::from_secs(600));
+    let [billing, list, pattern] = &config.groups[..] else {
+        panic!("three groups")
+    };
+    assert_eq!(billing.assignment(), Assignment::Exclusive);
+    assert_eq!(billing.poll_interval, Duration::from_secs(2));
+    assert_eq!(billing.policy.consumers_per_replica, Some(2));
+    assert_eq!(billing.policy.capacity_per_replica, Some(12.5));
+    assert_eq!(billing.policy.scale_in_hold, Some(Duration::from_secs(60)));
+    assert_eq!(
+        list.key,
+        GroupKey {
+            source: "second".into(),
+            stream: "a,b".into(),
+            consumer_group: "g".into()
+        }
+    );
+    assert_eq!(
+        list.policy.mode,
+        Some(Mode::Backlog {
+            threshold: 100,
+            measure: Measure::Backlog
+        })
+    );
+    assert_eq!(list.poll_interval, Duration::from_millis(50));
+    assert_eq!(pattern.poll_interval, Duration::from_secs(60));
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let text = "
+server: { grpc: 9090, htp: x, tls: {} }
+poll_interval: 5
+state: { dir: /x }
+sources:
+  - { name: 'a b', redis: { url: 'redis://r', pasword: x } }
+  - { name: a, event_hubs: { namespace: n } }
+  - { name: a }
+groups:
+  - { name: g, source: nope, stream: '', consumer_group: c, signals: {} }
+  - 7
+";
+    check(
+        text,
+        "\
+state: not supported yet: remove it
+server.tls: not supported yet: remove it
+server.grpc: must be an IP address and a port, such as 0.0.0.0:9090
+server.htp: unknown key: did you mean http? Known here: grpc, http, reflection
+poll_interval: must be a whole number with its unit, such as 500ms, 5s, 2m or 1h
+sources[0].name: must be 1 to 128 of the characters A-Z a-z 0-9 . _ -
+sources[0].redis.pasword: unknown key: did you mean password? Known here: url, mode, username, password, stuck_after
+sources[1].event_hubs: not supported yet: remove it
+sources[2].name: \"a\" is taken: names must be unique
+sources[2]: has no kind: add redis: { url: redis://host:6379/0 }
+groups[0].signals: not supported yet: remove it
+groups[0].source: there is no source \"nope\"; sources: a
+groups[0].stream: is empty: give a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys
+groups[1]: is of another shape: must be a mapping, lines of `key: value`",
+    );
+}
+
+#[test]
+fn files_that_are_no_config_are_refused_with_the_place() {
+    check("", "is empty: must be a mapping, lines of `key: value`");
+    check(
+        "[]",
+        "is of another shape: must be a mapping, lines of `key: value`",
+    );
+    check("{}", "sources: is missing: name at least one source");
+    check(
+        "sources: []",
+        "sources: is missing: name at least one source",
+    );
+    check(
+        "sources: {}",
+        "sources: must be a list: items that start with `- `",
+    );
+    let syntax = Config::parse("server:\n  grpc: [1\nx: y\n", "c.yaml").expect_err("no YAML");
+    let text = syntax.to_string();
+    assert!(text.starts_with("c.yaml:3:2: not valid YAML: "), "{text}");
+    let twice = Config::parse("server: {}\nserver: {}\n", "c.yaml").expect_err("a key twice");
+    assert!(twice.to_string().contains("duplicate"), "{twice}");
+    let missing = Config::load(Path::new("/nonexistent/c.yaml")).expect_err("no file");
+    assert!(
+        missing
+            .to_string()
+            .starts_with("/nonexistent/c.yaml: cannot be read: "),
+        "{missing}"
+    );
+}
+
+#[test]
+fn secrets_must_be_references_and_are_never_shown() {
+    let redis =
+        |fields: &str| format!("sources: [{{ name: m, redis: {{ url: 'redis://r', {fields} }} }}]");
+    let at = "sources[0].redis.password";
+    let how = "write { env: NAME } or { file: /path }";
+    check(
+        &redis("password: hunter2"),
+        &format!("{at}: a secret must not stand in the config: {how}"),
+    );
+    check(
+        &redis("password: [hunter2]"),
+        &format!("{at}: a secret must not stand in the config: {how}"),
+    );
+    check(
+        &redis("password: {}"),
+        &format!("{at}: names no single place: {how}"),
+    );
+    check(
+        &redis("password: { env: A, file: /b }"),
+        &format!("{at}: names no single place: {how}"),
+    );
+    check(
+        &redis("password: { env: 'hunter 2' }"),
+        &format!("{at}.env: must be the name of an environment variable, such as REDIS_PASSWORD"),
+    );
+    let url = |url: &str| format!("sources: [{{ name: m, redis: {{ url: '{url}' }} }}]");
+    check(
+        &url("redis://u:hunter2@r"),
+        "sources[0].redis.url: must not hold a user or password: put them into username and password: { env: NAME } or { file: /path }",
+    );
+    check(
+        &url("rediss://r"),
+        "sources[0].redis.url: rediss:// (TLS) is not supported yet: use redis:// within a trusted network",
+    );
+}
+
+#[test]
+fn each_fault_of_a_source_has_its_text() {
+    let check = |fields: &str, expect: &str| {
+        check(
+            &format!("sources: [{{ name: m, redis: {{ url: 'redis://r', {fields} }} }}]"),
+            expect,
+        );
+    };
+    check(
+        "mode: cluster",
+        "sources[0].redis.mode: cluster and sentinel are not supported yet: remove it, or write standalone",
+    );
+    check("mode: x", "sources[0].redis.mode: must be standalone");
+    check(
+        "stuck_after: 0s",
+        "sources[0].redis.stuck_after: must be above 0",
+    );
+    check(
+        "username: ''",
+        "sources[0].redis.username: is empty: remove it for the default user",
+    );
+    check(
+        "username: 7",
+        "sources[0].redis.username: must be text: put it in quotes",
+    );
+    let rule = "}, allow: [{ namespaces: [a], streams: a, x: 1 }], poll_interval: 10ms, redos: {";
+    check(
+        rule,
+        "sources[0].poll_interval: must be between 50ms and 5m
+sources[0].allow[0].streams: must be a list of texts, such as [\"orders:*\"]
+sources[0].allow[0].consumer_groups: is missing: list what is allowed, or [\"*\"] for everything
+sources[0].allow[0].x: unknown key: remove it; known here: namespaces, streams, consumer_groups
+sources[0].redos: unknown key: did you mean redis? Known here: name, poll_interval, redis, allow",
+    );
+}
+
+#[test]
+fn each_fault_of_a_group_has_its_text() {
+    let check = check_group;
+    check(
+        "policy: { min_replicas: 5, max_replicas: 2 }",
+        "groups[0].policy.max_replicas: must not be less than min_replicas (5), is 2",
+    );
+    check(
+        "policy: { min_replicas: 200 }",
+        "groups[0].policy.min_replicas: is above the default max_replicas of 100: set max_replicas, too",
+    );
+    check(
+        "policy: { min_replicas: -1 }",
+        "groups[0].policy.min_replicas: must be a whole number, 0 or more, within range",
+    );
+    check(
+        "policy: { target_delay: 30 }",
+        "groups[0].policy.target_delay: must be a whole number with its unit, such as 500ms, 5s, 2m or 1h",
+    );
+    check(
+        "policy: { target_delay: 0s }",
+        "groups[0].policy.target_delay: must be above 0 and at most 1day",
+    );
+    check(
+        "policy: { mode: replica }",
+        "groups[0].policy.mode: must be replicas or backlog",
+    );
+    check(
+        "policy: { mode: backlog }",
+        "groups[0].policy.mode: backlog needs backlog_threshold, the messages per replica",
+    );
+    check(
+        "policy: { mode: replicas, backlog_threshold: 5 }",
+        "groups[0].policy.backlog_threshold: has no meaning in mode replicas: remove it, or set mode to backlog",
+    );
+    check(
+        "policy: { backlog_threshold: 0 }",
+        "groups[0].policy.backlog_threshold: must be at least 1 message per replica",
+    );
+    check(
+        "consumers_per_replica: 0",
+        "groups[0].consumers_per_replica: must be at least 1",
+    );
+    check(
+        "assignment: sticky",
+        "groups[0].assignment: must be shared or exclusive",
+    );
+    check(
+        "poll_interval: 6m",
+        "groups[0].poll_interval: must be between 50ms and 5m",
+    );
+}
+
+#[test]
+fn groups_are_unique_by_name_and_by_what_they_observe() {
+    let group = |name: &str| {
+        format!("  - {{ name: {name}, source: main, stream: s, consumer_group: c }}\n")
+    };
+    check(
+        &format!("{SOURCE}groups:\n{}{}{}", group("a"), group("b"), group("a")),
+        "groups[1]: has the same source, stream and consumer_group as another group: remove one of them
+groups[2].name: \"a\" is taken: names must be unique
+groups[2]: has the same source, stream and consumer_group as another group: remove one of them",
+    );
+}

@@ -1,0 +1,3 @@
+//! What keeps one failing source from harming the rest. Pure: `now` is an argument.
+
+pub mod breaker;

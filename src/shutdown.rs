@@ -1,0 +1,73 @@
+//! The order of leaving: say so, wait until nobody sends new work, end streams, finish calls.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// Steps on the way out; later ones include earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Serving.
+    Running,
+    /// Health and readiness say no; calls are still answered while load balancers notice.
+    Draining,
+    /// Streams end, no new connections; calls in flight finish.
+    Stopping,
+}
+
+/// How long callers get to notice that health says no.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// How long calls in flight get to finish.
+pub const FINISH: Duration = Duration::from_secs(10);
+
+/// Tells the parts of the program when to leave.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    phase: watch::Sender<Phase>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::Running),
+        }
+    }
+}
+
+impl Shutdown {
+    /// Moves on to `phase`; never back.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|current| {
+            let later = phase > *current;
+            *current = phase.max(*current);
+            later
+        });
+    }
+
+    /// Waits until `phase` is reached.
+    pub async fn reached(&self, phase: Phase) {
+        let mut changes = self.phase.subscribe();
+        // Cannot fail: `self` holds the sender.
+        let _ = changes.wait_for(|current| *current >= phase).await;
+    }
+
+    /// Whether `phase` is reached.
+    pub fn has_reached(&self, phase: Phase) -> bool {
+        *self.phase.borrow() >= phase
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// If the signal handlers cannot be installed.
+pub async fn requested() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

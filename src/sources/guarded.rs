@@ -1,0 +1,213 @@
+//! A source behind its circuit breaker: bounds every poll, counts what happened, and has the connection rebuilt after
+//! timeouts.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{GroupReader, Source};
+use crate::model::sample::{Failure, FailureKind, Sample};
+use crate::model::stream::StreamSelector;
+use crate::model::time::Timestamp;
+use crate::resilience::breaker::{Breaker, BreakerSettings, CircuitState, Outcome, Permit, Ticket};
+
+/// Upper bounds of the poll duration buckets, in seconds; one more bucket holds what lies above.
+pub const DURATION_BUCKETS_SECONDS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+];
+
+/// Timeouts in a row after which the connection is rebuilt.
+const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
+
+/// The longest that a poll may take.
+const MAX_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The time that a poll of a group may take: min(poll interval, 2 s).
+pub fn poll_deadline(poll_interval: Duration) -> Duration {
+    poll_interval.min(MAX_DEADLINE)
+}
+
+/// What the polls of a source came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PollStats {
+    /// Polls that asked the source.
+    pub count: u64,
+    /// Seconds that these took together.
+    pub sum_seconds: f64,
+    /// Polls per duration bucket, not cumulated; see [`DURATION_BUCKETS_SECONDS`].
+    pub buckets: [u64; DURATION_BUCKETS_SECONDS.len() + 1],
+    /// Failed polls by class, those denied by the circuit included.
+    pub errors: BTreeMap<FailureKind, u64>,
+    /// When a poll last succeeded.
+    pub last_success: Option<Timestamp>,
+    /// Whether the last poll that asked the source succeeded.
+    pub up: bool,
+    /// How often the connection was dropped for timeouts.
+    pub reconnects: u64,
+}
+
+/// A source that is asked only while its circuit allows it.
+pub struct GuardedSource {
+    name: String,
+    source: Box<dyn Source>,
+    guard: Mutex<Guard>,
+}
+
+struct Guard {
+    breaker: Breaker,
+    stats: PollStats,
+    timeouts: u32,
+    reconnected_at: Option<Instant>,
+}
+
+impl GuardedSource {
+    /// A source whose circuit is closed.
+    pub fn new(
+        name: impl Into<String>,
+        source: Box<dyn Source>,
+        settings: BreakerSettings,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            guard: Mutex::new(Guard {
+                breaker: Breaker::new(settings),
+                stats: PollStats::default(),
+                timeouts: 0,
+                reconnected_at: None,
+            }),
+        }
+    }
+
+    /// The source's configured name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A reader of one group, to be handed to [`Self::poll`].
+    pub fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
+        self.source.reader(stream, consumer_group)
+    }
+
+    /// What the polls so far came to.
+    pub fn stats(&self) -> PollStats {
+        self.guard().stats.clone()
+    }
+
+    /// Where the circuit stands.
+    pub fn circuit_state(&self, now: Timestamp) -> CircuitState {
+        self.guard().breaker.state(now)
+    }
+
+    /// Polls once, within `deadline`. `clock` tells the time before and after.
+    ///
+    /// # Errors
+    /// What the source failed with, a timeout, or at once [`FailureKind::CircuitOpen`].
+    pub async fn poll(
+        &self,
+        reader: &mut dyn GroupReader,
+        deadline: Duration,
+        clock: &(dyn Fn() -> Timestamp + Send + Sync),
+    ) -> Result<Sample, Failure> {
+        let ticket = self.permit(clock())?;
+        let started = Instant::now();
+        let result = tokio::time::timeout(deadline, reader.poll())
+            .await
+            .unwrap_or_else(|_| Err(self.timed_out(deadline)));
+        if self.record(ticket, started, clock(), &result) {
+            self.source.reconnect();
+        }
+        result
+    }
+
+    fn permit(&self, now: Timestamp) -> Result<Ticket, Failure> {
+        let mut guard = self.guard();
+        match guard.breaker.permit(now) {
+            Permit::Allowed(ticket) => Ok(ticket),
+            Permit::Denied => {
+                let kind = FailureKind::CircuitOpen;
+                *guard.stats.errors.entry(kind).or_default() += 1;
+                let text = format!(
+                    "source {} keeps failing; it is probed, not polled",
+                    self.name
+                );
+                Err(Failure::new(kind, text))
+            }
+        }
+    }
+
+    fn timed_out(&self, deadline: Duration) -> Failure {
+        let text = format!(
+            "source {} did not answer within {}",
+            self.name,
+            humantime::format_duration(deadline)
+        );
+        Failure::new(FailureKind::Timeout, text)
+    }
+
+    /// Counts the poll; true if the connection should be rebuilt.
+    fn record(
+        &self,
+        ticket: Ticket,
+        started: Instant,
+        now: Timestamp,
+        result: &Result<Sample, Failure>,
+    ) -> bool {
+        let mut guard = self.guard();
+        let kind = result.as_ref().err().map(|failure| failure.kind);
+        let outage = kind.is_some_and(FailureKind::is_outage);
+        let outcome = if outage {
+            Outcome::Outage
+        } else {
+            Outcome::Answered
+        };
+        guard.breaker.record(now, ticket, outcome);
+        guard.stats.observe(started.elapsed(), kind, now);
+        guard.must_reconnect(started, kind)
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guard {
+    fn must_reconnect(&mut self, started: Instant, kind: Option<FailureKind>) -> bool {
+        if self.reconnected_at.is_some_and(|at| started < at) {
+            // It waited on the connection that was dropped already.
+            return false;
+        }
+        self.timeouts = if kind == Some(FailureKind::Timeout) {
+            self.timeouts + 1
+        } else {
+            0
+        };
+        let must = self.timeouts >= TIMEOUTS_BEFORE_RECONNECT;
+        if must {
+            self.timeouts = 0;
+            self.reconnected_at = Some(Instant::now());
+            self.stats.reconnects += 1;
+        }
+        must
+    }
+}
+
+impl PollStats {
+    fn observe(&mut self, took: Duration, kind: Option<FailureKind>, now: Timestamp) {
+        let seconds = took.as_secs_f64();
+        let bucket = DURATION_BUCKETS_SECONDS
+            .iter()
+            .position(|bound| seconds <= *bound)
+            .unwrap_or(DURATION_BUCKETS_SECONDS.len());
+        self.count += 1;
+        self.sum_seconds += seconds;
+        self.buckets[bucket] += 1;
+        self.up = kind.is_none();
+        match kind {
+            None => self.last_success = Some(now),
+            Some(kind) => *self.errors.entry(kind).or_default() += 1,
+        }
+    }
+}

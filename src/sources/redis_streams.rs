@@ -1,0 +1,57 @@
+//! Redis Streams: partitions are stream keys, read with pipelined transactions over one supervised connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::types::RedisConfig;
+use crate::model::stream::StreamSelector;
+use crate::sources::{GroupReader, Source};
+
+mod connection;
+mod consumers;
+mod count;
+mod discovery;
+mod failure;
+mod followup;
+mod id;
+mod lag;
+mod log_end;
+mod partition;
+mod pending;
+mod range;
+mod read;
+mod reader;
+mod reply;
+
+pub use failure::ACL_HINT;
+
+/// A standalone Redis or Valkey server. A cluster or a sentinel set would stand behind another `Connection`.
+pub struct RedisStreams {
+    connection: Arc<connection::Connection>,
+    stuck_after: Duration,
+}
+
+impl RedisStreams {
+    /// A source that connects at its first poll. `response_timeout` bounds connecting and each request.
+    pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
+        Self {
+            stuck_after: config.stuck_after,
+            connection: Arc::new(connection::Connection::new(config, response_timeout)),
+        }
+    }
+}
+
+impl Source for RedisStreams {
+    fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
+        Box::new(reader::Reader::new(
+            Arc::clone(&self.connection),
+            stream,
+            consumer_group,
+            self.stuck_after,
+        ))
+    }
+
+    fn reconnect(&self) {
+        self.connection.reconnect();
+    }
+}

@@ -1,0 +1,248 @@
+//! One supervised connection, shared by all groups of a source: rebuilt at once when it breaks, and after two timeouts
+//! in a row, because a half-open connection shows itself by nothing else.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
+
+use super::failure;
+use crate::config::types::RedisConfig;
+use crate::model::sample::{Failure, FailureKind};
+
+/// Timeouts in a row after which the connection is dropped.
+const TIMEOUTS_BEFORE_REBUILD: u32 = 2;
+
+/// The name that `CLIENT LIST` shows.
+const CLIENT_NAME: &str = "streamgauge";
+
+/// The connection of one source. Requests of several groups may be under way at once.
+pub struct Connection {
+    config: RedisConfig,
+    address: String,
+    response_timeout: Duration,
+    slot: Mutex<Slot>,
+    /// Held while connecting, so that callers who find no connection wait for one attempt instead of each making one.
+    connecting: tokio::sync::Mutex<()>,
+    nonce: AtomicU64,
+}
+
+#[derive(Default)]
+struct Slot {
+    live: Option<Live>,
+    /// Attempts to connect that have ended.
+    attempts: u64,
+    /// Why the last attempt failed, if it did.
+    last_failure: Option<Failure>,
+}
+
+#[derive(Clone)]
+struct Live {
+    /// The attempt that built it: what a request says of an older connection must not touch this one.
+    generation: u64,
+    timeouts: u32,
+    connection: MultiplexedConnection,
+}
+
+impl Connection {
+    /// Connects at the first request. `response_timeout` bounds each request, and connecting too.
+    pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
+        Self {
+            address: format!("{}:{}", config.host, config.port),
+            config,
+            response_timeout,
+            slot: Mutex::default(),
+            connecting: tokio::sync::Mutex::new(()),
+            nonce: AtomicU64::new(1),
+        }
+    }
+
+    /// `host:port`, for texts.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The time that one request may take.
+    pub const fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+
+    /// Drops the connection; the next request builds a new one.
+    pub fn reconnect(&self) {
+        self.slot().live = None;
+    }
+
+    /// Sends the commands in one piece and returns one reply each; an error reply is a reply. A trailing PING proves that
+    /// the replies belong to these commands, so that a stray byte on the line can never shift one answer to another key.
+    ///
+    /// # Errors
+    /// If nothing, garbage, or a refusal of the whole connection came back.
+    pub async fn request(&self, mut commands: Pipeline) -> Result<Vec<Value>, Failure> {
+        let nonce = self.nonce.fetch_add(1, Ordering::Relaxed).to_string();
+        commands.cmd("PING").arg(&nonce);
+        let live = self.lease().await?;
+        let mut connection = live.connection.clone();
+        let outcome = connection
+            .req_packed_commands(&commands, 0, commands.len())
+            .await
+            .map_err(|error| failure::of_error(&self.address, &error))
+            .and_then(|replies| self.checked(replies, nonce.as_bytes()));
+        self.note(live.generation, outcome.as_ref().err());
+        outcome
+    }
+
+    /// Drops this connection for a reply that made no sense.
+    pub fn distrust(&self) {
+        self.reconnect();
+    }
+
+    fn checked(&self, mut replies: Vec<Value>, nonce: &[u8]) -> Result<Vec<Value>, Failure> {
+        match replies.pop() {
+            Some(Value::BulkString(echo)) if echo == nonce => Ok(replies),
+            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, &error)),
+            _ => Err(failure::garbled(&self.address, "replies are out of step")),
+        }
+    }
+
+    /// The live connection, or a new one. Of several callers one connects; the others get what it got.
+    async fn lease(&self) -> Result<Live, Failure> {
+        let seen = {
+            let slot = self.slot();
+            if let Some(live) = &slot.live {
+                return Ok(live.clone());
+            }
+            slot.attempts
+        };
+        let _connecting = self.connecting.lock().await;
+        {
+            let slot = self.slot();
+            if let Some(live) = &slot.live {
+                return Ok(live.clone());
+            }
+            if slot.attempts != seen
+                && let Some(failure) = &slot.last_failure
+            {
+                return Err(failure.clone());
+            }
+        }
+        let built = self.connect().await;
+        self.settle(built)
+    }
+
+    fn settle(&self, built: Result<MultiplexedConnection, Failure>) -> Result<Live, Failure> {
+        let mut slot = self.slot();
+        slot.attempts += 1;
+        slot.last_failure = built.as_ref().err().cloned();
+        let live = Live {
+            generation: slot.attempts,
+            timeouts: 0,
+            connection: built?,
+        };
+        slot.live = Some(live.clone());
+        Ok(live)
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
+        // The credential is sent by our own handshake: the library turns every failure there, be it a full server, into a
+        // wrong password, and this way no structure of the library ever holds the secret.
+        let handshake = async {
+            let mut connection = self.open().await?;
+            self.introduce(&mut connection).await?;
+            Ok(connection)
+        };
+        tokio::time::timeout(self.response_timeout, handshake)
+            .await
+            .unwrap_or_else(|_| {
+                let text = format!(
+                    "redis at {} did not accept a connection in time",
+                    self.address
+                );
+                Err(Failure::new(FailureKind::Timeout, text))
+            })
+    }
+
+    async fn open(&self) -> Result<MultiplexedConnection, Failure> {
+        let fail = |error| failure::of_error(&self.address, &error);
+        let target = redis::ConnectionAddr::Tcp(self.config.host.clone(), self.config.port);
+        let info = redis::IntoConnectionInfo::into_connection_info(target).map_err(fail)?;
+        let info = info
+            .set_redis_settings(redis::RedisConnectionInfo::default().set_skip_set_lib_name())
+            .set_tcp_settings(redis::io::tcp::TcpSettings::default().set_nodelay(true));
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.response_timeout))
+            .set_response_timeout(Some(self.response_timeout));
+        Client::open(info)
+            .map_err(fail)?
+            .get_multiplexed_async_connection_with_config(&settings)
+            .await
+            .map_err(fail)
+    }
+
+    async fn introduce(&self, connection: &mut MultiplexedConnection) -> Result<(), Failure> {
+        let mut commands = redis::pipe();
+        if let Some(password) = &self.config.password {
+            let auth = commands.cmd("AUTH");
+            if let Some(username) = &self.config.username {
+                auth.arg(username);
+            }
+            let password = password
+                .read()
+                .map_err(|error| Failure::new(FailureKind::Auth, error.to_string()))?;
+            auth.arg(password);
+        }
+        if self.config.database != 0 {
+            commands.cmd("SELECT").arg(self.config.database);
+        }
+        let must_succeed = commands.len();
+        commands.cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME);
+        let replies = connection
+            .req_packed_commands(&commands, 0, commands.len())
+            .await
+            .map_err(|error| failure::of_error(&self.address, &error))?;
+        match replies
+            .iter()
+            .take(must_succeed)
+            .find(|r| **r != Value::Okay)
+        {
+            None => Ok(()),
+            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, error)),
+            Some(_) => Err(failure::garbled(
+                &self.address,
+                "the handshake was not answered by OK",
+            )),
+        }
+    }
+
+    /// Takes note of how a request on that connection ended, and drops the connection if it must not be used again.
+    fn note(&self, generation: u64, failure: Option<&Failure>) {
+        let mut slot = self.slot();
+        let Some(live) = slot
+            .live
+            .as_mut()
+            .filter(|live| live.generation == generation)
+        else {
+            return;
+        };
+        let broken = match failure.map(|failure| failure.kind) {
+            Some(FailureKind::Timeout) => {
+                live.timeouts += 1;
+                live.timeouts >= TIMEOUTS_BEFORE_REBUILD
+            }
+            // A refusal by credentials is asked again with the credentials of then.
+            Some(FailureKind::Unreachable | FailureKind::Protocol | FailureKind::Auth) => true,
+            _ => {
+                live.timeouts = 0;
+                false
+            }
+        };
+        if broken {
+            slot.live = None;
+        }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,182 @@
+//! Who is at work in the group: read less often than the lag, because it costs more, and merged by consumer name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::reply::{self, ConsumerInfo};
+
+/// Time between two readings.
+const READ_EVERY: Duration = Duration::from_secs(5);
+
+/// Partitions per poll; a larger group is read over several polls.
+const PARTITIONS_PER_POLL: usize = 200;
+
+/// A consumer that asked within so many milliseconds is at work.
+const ACTIVE_IDLE_MILLIS: u64 = 60_000;
+
+/// One that holds entries may work on them for so long without asking; after that they are a dead pod's.
+const BUSY_IDLE_MILLIS: u64 = 300_000;
+
+/// A count of consumers, taken over one or several polls.
+#[derive(Debug, Default)]
+pub struct Census {
+    started: Option<Instant>,
+    /// Keys still to be read in this reading.
+    left: Vec<String>,
+    reading: Reading,
+    lagging_before: BTreeSet<String>,
+    result: Option<u32>,
+}
+
+/// What is known of the consumers so far.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Per name: whether it is at work anywhere, and the keys that list it.
+    consumers: BTreeMap<String, (bool, Vec<String>)>,
+    failed: bool,
+}
+
+impl Census {
+    /// Consumers at work as of the last complete reading, after going on with the reading if one is due. `present` are the
+    /// keys on which the group exists, `lagging` those of them with undelivered entries; `complete` says whether every
+    /// partition of the stream could be read.
+    pub async fn count(
+        &mut self,
+        connection: &Connection,
+        group: &str,
+        present: &[String],
+        lagging: &BTreeSet<String>,
+        complete: bool,
+    ) -> Option<u32> {
+        let due = self.started.is_none_or(|at| at.elapsed() >= READ_EVERY);
+        if self.left.is_empty() {
+            if !due {
+                return self.result.filter(|_| complete);
+            }
+            self.started = Some(Instant::now());
+            self.reading = Reading::default();
+            self.left = present.to_vec();
+        }
+        let batch = self.left.len().saturating_sub(PARTITIONS_PER_POLL);
+        // Copied, and removed only once read: a poll that is dropped here resumes with the same keys.
+        let keys = self.left[batch..].to_vec();
+        if !self.reading.read(connection, group, &keys).await {
+            self.reading.failed = true;
+        }
+        self.left.truncate(batch);
+        if self.left.is_empty() {
+            self.result = self.reading.verdict(lagging, &self.lagging_before);
+            self.lagging_before.clone_from(lagging);
+        }
+        self.result.filter(|_| complete)
+    }
+}
+
+impl Reading {
+    /// Adds the consumers of those keys; false if that failed.
+    async fn read(&mut self, connection: &Connection, group: &str, keys: &[String]) -> bool {
+        if keys.is_empty() {
+            return true;
+        }
+        let mut commands = redis::pipe();
+        for key in keys {
+            commands.cmd("XINFO").arg("CONSUMERS").arg(key).arg(group);
+        }
+        let Ok(replies) = connection.request(commands).await else {
+            return false;
+        };
+        keys.iter().zip(&replies).all(|(key, reply)| match reply {
+            // The group or the key went away since: nobody reads there.
+            Value::ServerError(error) => {
+                error.code() == "NOGROUP"
+                    || error.details().is_some_and(|d| d.contains("no such key"))
+            }
+            reply => reply::consumers(reply)
+                .map(|found| self.add(key, found))
+                .is_some(),
+        })
+    }
+
+    fn add(&mut self, key: &str, found: Vec<ConsumerInfo>) {
+        for consumer in found {
+            let at_work = is_at_work(&consumer);
+            let entry = self.consumers.entry(consumer.name).or_default();
+            entry.0 |= at_work;
+            entry.1.push(key.to_owned());
+        }
+    }
+
+    /// A silent consumer may be blocked waiting for entries, or dead: the listing looks the same. Only where entries lay
+    /// undelivered at this and the previous reading would a live one have been woken; so all are gone if each is listed on
+    /// such a partition.
+    fn verdict(
+        &self,
+        lagging: &BTreeSet<String>,
+        lagging_before: &BTreeSet<String>,
+    ) -> Option<u32> {
+        if self.failed {
+            return None;
+        }
+        let active = self
+            .consumers
+            .values()
+            .filter(|(at_work, _)| *at_work)
+            .count();
+        let would_have_been_woken =
+            |key: &String| lagging.contains(key) && lagging_before.contains(key);
+        let all_gone = || {
+            self.consumers
+                .values()
+                .all(|(_, keys)| keys.iter().any(would_have_been_woken))
+        };
+        (active > 0 || all_gone()).then(|| u32::try_from(active).unwrap_or(u32::MAX))
+    }
+}
+
+fn is_at_work(consumer: &ConsumerInfo) -> bool {
+    consumer.idle_millis < ACTIVE_IDLE_MILLIS
+        || (consumer.pending > 0 && consumer.idle_millis < BUSY_IDLE_MILLIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silent_consumers_are_unknown_unless_entries_lay_waiting_for_each_of_them() {
+        let check = |consumers: &[(&str, &str, u64, u64)], lagging: &[&str], expect| {
+            let mut reading = Reading::default();
+            for (key, name, pending, idle_seconds) in consumers {
+                let consumer = ConsumerInfo {
+                    name: (*name).to_owned(),
+                    pending: *pending,
+                    idle_millis: idle_seconds * 1000,
+                };
+                reading.add(key, vec![consumer]);
+            }
+            let lagging = lagging.iter().map(|key| (*key).to_owned()).collect();
+            assert_eq!(reading.verdict(&lagging, &lagging), expect, "{consumers:?}");
+        };
+        check(&[], &[], Some(0));
+        check(&[("k1", "a", 0, 1), ("k2", "a", 0, 1)], &[], Some(1));
+        check(&[("k1", "a", 0, 1), ("k2", "b", 0, 59)], &[], Some(2));
+        check(&[("k1", "a", 2, 61), ("k2", "b", 0, 61)], &[], Some(1));
+        check(&[("k1", "a", 2, 301)], &[], None);
+        check(&[("k1", "a", 0, 61)], &[], None);
+        check(&[("k1", "a", 0, 61)], &["k1"], Some(0));
+        check(&[("k1", "a", 0, 61), ("k2", "b", 0, 61)], &["k1"], None);
+    }
+
+    #[test]
+    fn a_failed_reading_tells_nothing() {
+        let reading = Reading {
+            failed: true,
+            ..Reading::default()
+        };
+        assert_eq!(reading.verdict(&BTreeSet::new(), &BTreeSet::new()), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! Counts undelivered entries where nothing else certifies their number (rule 5 of `lag`).
+//!
+//! A count must belong to one moment. So the first page is read in one transaction with the stream and the group, and
+//! that reading takes the place of the first one: with up to a page of undelivered entries the count is exact, whatever
+//! producers and consumers do meanwhile. Further pages come later and are bounded by the newest entry of that moment, so
+//! arrivals do not inflate them. Entries removed in between would be missing from them; a last look at the stream tells
+//! whether that can have happened, and then the count is only a lower bound.
+
+use redis::Value;
+
+use super::connection::Connection;
+use super::range::{self, Budget, Counting};
+use super::read::{self, Page, PageWanted, Reading, Snapshot};
+use super::reply::{self, StreamInfo};
+use crate::model::quantity::Quantity;
+use crate::model::sample::{Failure, Position};
+
+/// Keys per request: each may bring a page.
+const KEYS_PER_REQUEST: usize = 50;
+
+/// One partition to be counted, and what came of it.
+#[derive(Debug)]
+pub struct Count {
+    /// The key.
+    pub key: String,
+    /// The reading that the count belongs to; at first the one that asked for it.
+    pub reading: Reading,
+    /// Undelivered entries.
+    pub lag: Option<Quantity>,
+    /// The first undelivered entry.
+    pub first: Option<Position>,
+}
+
+/// Counts all of them.
+///
+/// # Errors
+/// If the connection failed.
+pub async fn count_all(
+    connection: &Connection,
+    group: &str,
+    counts: &mut [Count],
+    rotation: usize,
+) -> Result<(), Failure> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let mut budget = Budget::default();
+    let middle = rotation % counts.len();
+    counts.rotate_left(middle);
+    let mut more = Vec::new();
+    for chunk in counts.chunks_mut(KEYS_PER_REQUEST) {
+        if budget.is_spent() {
+            bound_below(chunk);
+        } else {
+            first_pages(connection, group, chunk, &mut budget, &mut more).await?;
+        }
+    }
+    counts.rotate_right(middle);
+    range::count_on(connection, &mut more, &mut budget, rotation).await?;
+    settle(connection, counts, &more).await
+}
+
+/// The group's position lies before the newest entry, so that one is undelivered.
+fn bound_below(counts: &mut [Count]) {
+    for count in counts {
+        count.lag = Some(Quantity::AtLeast(1));
+    }
+}
+
+async fn first_pages(
+    connection: &Connection,
+    group: &str,
+    counts: &mut [Count],
+    budget: &mut Budget,
+    more: &mut Vec<Counting>,
+) -> Result<(), Failure> {
+    let wanted: Vec<_> = counts
+        .iter()
+        .map(|count| (count.key.as_str(), page_wanted(&count.reading)))
+        .collect();
+    let limits: Vec<_> = wanted.iter().map(|(_, page)| *page).collect();
+    let (_, frames) = read::read_frames(connection, group, &wanted).await?;
+    for ((count, wanted), (reading, page)) in counts.iter_mut().zip(limits).zip(frames) {
+        count.reading = reading;
+        if let (Reading::Present(snapshot), Some(wanted)) = (&count.reading, wanted) {
+            let (lag, first, unfinished) = of_first_page(&count.key, snapshot, wanted, &page);
+            budget.spend(
+                page.as_ref().map_or(0, |p| p.0.len()),
+                page.map_or(0, |p| p.1),
+            );
+            count.lag = Some(lag);
+            count.first = first;
+            more.extend(unfinished);
+        }
+    }
+    Ok(())
+}
+
+fn page_wanted(reading: &Reading) -> Option<PageWanted> {
+    match reading {
+        Reading::Present(snapshot) => Some(PageWanted {
+            after: snapshot.group.last_delivered,
+            limit: range::page_limit(snapshot.stream.entry_bytes),
+        }),
+        _ => None,
+    }
+}
+
+/// The count by the page read with the snapshot; with a counting to go on if the page did not reach the end.
+fn of_first_page(
+    key: &str,
+    snapshot: &Snapshot,
+    wanted: PageWanted,
+    page: &Page,
+) -> (Quantity, Option<Position>, Option<Counting>) {
+    let delivered = snapshot.group.last_delivered;
+    let (Some(last), Some((ids, bytes))) = (snapshot.stream.last, page) else {
+        return (Quantity::Exact(0), None, None);
+    };
+    if delivered >= last {
+        return (Quantity::Exact(0), None, None);
+    }
+    let first = ids.iter().find(|id| **id > delivered).copied();
+    let mut counting = Counting::new(key, wanted.after, last, snapshot.stream.entry_bytes);
+    counting.take(ids, *bytes, wanted.limit, delivered);
+    if delivered < wanted.after {
+        // Moved back since the page was asked for: what lies in between was not read.
+        return (Quantity::AtLeast(counting.counted.max(1)), None, None);
+    }
+    if counting.complete {
+        return (Quantity::Exact(counting.counted), first, None);
+    }
+    counting.after = counting.after.max(delivered);
+    (
+        Quantity::AtLeast(counting.counted.max(1)),
+        first,
+        Some(counting),
+    )
+}
+
+/// Takes over what further pages counted.
+async fn settle(
+    connection: &Connection,
+    counts: &mut [Count],
+    more: &[Counting],
+) -> Result<(), Failure> {
+    if more.is_empty() {
+        return Ok(());
+    }
+    let mut commands = redis::pipe();
+    for counting in more {
+        commands.cmd("XINFO").arg("STREAM").arg(&counting.key);
+    }
+    let now = connection.request(commands).await?;
+    for (counting, now) in more.iter().zip(&now) {
+        let Some(count) = counts.iter_mut().find(|count| count.key == counting.key) else {
+            continue;
+        };
+        if let Some(failure) = &counting.failed {
+            count.reading = Reading::Failed(failure.clone());
+        }
+        let Reading::Present(then) = &count.reading else {
+            continue;
+        };
+        let intact = match now {
+            Value::ServerError(_) => false,
+            reply => reply::stream_info(reply).is_some_and(|now| is_intact(then, &now)),
+        };
+        count.lag = Some(if counting.complete && intact {
+            Quantity::Exact(counting.counted)
+        } else {
+            Quantity::AtLeast(counting.counted.max(1))
+        });
+    }
+    Ok(())
+}
+
+/// Whether no undelivered entry can have been removed since: nothing was removed at all, or only entries up to the
+/// group's position. Redis 6.2 does not tell of deletions; there only trims are seen.
+fn is_intact(then: &Snapshot, now: &StreamInfo) -> bool {
+    let removed = |stream: &StreamInfo| stream.entries_added?.checked_sub(stream.length);
+    let delivered = then.group.last_delivered;
+    let nothing_removed = removed(now).is_some() && removed(now) == removed(&then.stream);
+    let only_delivered = now.first.is_some_and(|first| first <= delivered)
+        && now.max_deleted.is_none_or(|deleted| deleted <= delivered);
+    nothing_removed || only_delivered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::redis_streams::reply::GroupInfo;
+
+    fn at(major: u64) -> Position {
+        Position { major, minor: 0 }
+    }
+
+    fn snapshot(delivered: u64, last: u64) -> Snapshot {
+        Snapshot {
+            stream: StreamInfo {
+                length: 5,
+                first: Some(at(1)),
+                last: Some(at(last)),
+                entries_added: Some(9),
+                max_deleted: Some(at(0)),
+                ..StreamInfo::default()
+            },
+            group: GroupInfo {
+                last_delivered: at(delivered),
+                ..GroupInfo::default()
+            },
+            oldest_pending: None,
+            now_millis: 0,
+        }
+    }
+
+    #[test]
+    fn the_first_page_is_judged_by_the_position_read_with_it() {
+        let wanted = PageWanted {
+            after: at(2),
+            limit: 3,
+        };
+        let check = |delivered, ids: &[u64], expect, goes_on: bool| {
+            let page = Some((ids.iter().map(|id| at(*id)).collect(), 10));
+            let (lag, _, more) = of_first_page("k", &snapshot(delivered, 9), wanted, &page);
+            assert_eq!(
+                (lag, more.is_some()),
+                (expect, goes_on),
+                "{delivered} {ids:?}"
+            );
+        };
+        check(2, &[4, 9], Quantity::Exact(2), false);
+        check(2, &[4, 7, 9], Quantity::Exact(3), false);
+        check(2, &[4, 5, 6], Quantity::AtLeast(3), true);
+        // Delivered further meanwhile, repositioned to before the page, and past everything.
+        check(4, &[4, 9], Quantity::Exact(1), false);
+        check(1, &[4, 9], Quantity::AtLeast(2), false);
+        check(9, &[4, 9], Quantity::Exact(0), false);
+        check(7, &[4, 5, 6], Quantity::AtLeast(1), true);
+    }
+
+    #[test]
+    fn removals_of_delivered_entries_do_not_spoil_a_long_count() {
+        let then = snapshot(4, 9);
+        let check = |first, length, added, max_deleted, expect| {
+            let now = StreamInfo {
+                first: Some(at(first)),
+                length,
+                entries_added: Some(added),
+                max_deleted: Some(at(max_deleted)),
+                ..StreamInfo::default()
+            };
+            assert_eq!(is_intact(&then, &now), expect);
+        };
+        check(1, 8, 12, 0, true);
+        check(3, 4, 9, 2, true);
+        check(5, 4, 9, 0, false);
+        check(1, 4, 9, 6, false);
+    }
+}

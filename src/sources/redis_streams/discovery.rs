@@ -1,0 +1,226 @@
+//! Which keys make up the stream: listed ones as they are, those of a pattern by SCAN, looked up again every 30 s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::{failure, reply};
+use crate::model::identity::PartitionId;
+use crate::model::sample::{Failure, FailureKind};
+use crate::model::stream::{MAX_PARTITIONS, StreamSelector};
+
+/// How often a pattern is looked up again.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// A key that vanished is still asked for, and so reported as missing, for so long …
+const KEEP_VANISHED: Duration = Duration::from_secs(120);
+
+/// … and for at least so many look-ups.
+const KEEP_LOOKUPS: u32 = 2;
+
+/// How many keys SCAN looks at per call.
+const SCAN_COUNT: u32 = 1000;
+
+/// SCAN calls per poll once the keys are known; a larger keyspace is walked through over several polls.
+const SCANS_PER_POLL: u32 = 50;
+
+/// The keys of one group's stream, and how far the current look-up is.
+pub struct Discovery {
+    selector: StreamSelector,
+    known: BTreeMap<String, Known>,
+    /// The look-up under way: kept here, so that a poll that is dropped resumes it.
+    walk: Option<Walk>,
+    completed_at: Option<Instant>,
+}
+
+struct Known {
+    id: PartitionId,
+    vanished: Option<Vanished>,
+}
+
+#[derive(Clone, Copy)]
+struct Vanished {
+    since: Instant,
+    lookups: u32,
+}
+
+#[derive(Default)]
+struct Walk {
+    cursor: u64,
+    found: BTreeSet<String>,
+}
+
+impl Discovery {
+    /// Nothing looked up yet.
+    pub fn new(selector: StreamSelector) -> Self {
+        let known = match &selector {
+            StreamSelector::Keys(keys) => keys
+                .iter()
+                .map(|(key, id)| {
+                    (
+                        key.clone(),
+                        Known {
+                            id: id.clone(),
+                            vanished: None,
+                        },
+                    )
+                })
+                .collect(),
+            StreamSelector::Pattern(_) => BTreeMap::new(),
+        };
+        Self {
+            selector,
+            known,
+            walk: None,
+            completed_at: None,
+        }
+    }
+
+    /// The keys to ask for, in order. Looks a pattern up first if that is due.
+    ///
+    /// # Errors
+    /// If SCAN fails, finds too much, or is not through within half of a request's time at the first look-up.
+    pub async fn keys(&mut self, connection: &Connection) -> Result<Vec<String>, Failure> {
+        if let StreamSelector::Pattern(pattern) = &self.selector {
+            let pattern = pattern.clone();
+            self.look_up(connection, &pattern).await?;
+        }
+        Ok(self.known.keys().cloned().collect())
+    }
+
+    /// The partition that a key is.
+    pub fn id(&self, key: &str) -> Option<&PartitionId> {
+        self.known.get(key).map(|known| &known.id)
+    }
+
+    async fn look_up(&mut self, connection: &Connection, pattern: &str) -> Result<(), Failure> {
+        let started = Instant::now();
+        let due = self
+            .completed_at
+            .is_none_or(|at| started.duration_since(at) >= REFRESH_EVERY);
+        if !due && self.walk.is_none() {
+            return Ok(());
+        }
+        let mut scans = 0;
+        loop {
+            let walk = self.walk.get_or_insert_with(Walk::default);
+            let (cursor, keys) = scan(connection, pattern, walk.cursor).await?;
+            walk.found.extend(keys);
+            walk.cursor = cursor;
+            if walk.found.len() > MAX_PARTITIONS {
+                self.walk = None;
+                return Err(too_many(pattern));
+            }
+            if cursor == 0 {
+                let found = self.walk.take().unwrap_or_default().found;
+                return self.settle(pattern, found, Instant::now());
+            }
+            scans += 1;
+            match self.completed_at {
+                Some(_) if scans >= SCANS_PER_POLL => return Ok(()),
+                None if started.elapsed() > connection.response_timeout() / 2 => {
+                    return Err(still_walking(connection, pattern));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn settle(
+        &mut self,
+        pattern: &str,
+        found: BTreeSet<String>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        self.known.retain(|key, known| {
+            known.vanished = if found.contains(key) {
+                None
+            } else {
+                let before = known.vanished.unwrap_or(Vanished {
+                    since: now,
+                    lookups: 0,
+                });
+                Some(Vanished {
+                    lookups: before.lookups + 1,
+                    ..before
+                })
+            };
+            known.vanished.is_none_or(|v| {
+                v.lookups <= KEEP_LOOKUPS || now.duration_since(v.since) <= KEEP_VANISHED
+            })
+        });
+        let mut taken: BTreeSet<_> = self.known.values().map(|known| known.id.clone()).collect();
+        for key in found {
+            if self.known.contains_key(&key) {
+                continue;
+            }
+            let mut id = self.selector.partition_of(&key);
+            if !taken.insert(id.clone()) {
+                // `orders*` gives both `orders` and `ordersorders` the name `orders`; a whole key is its own.
+                id = PartitionId::new(key.as_str());
+                taken.insert(id.clone());
+            }
+            self.known.insert(key, Known { id, vanished: None });
+        }
+        if self.known.len() > MAX_PARTITIONS {
+            return Err(too_many(pattern));
+        }
+        self.completed_at = Some(now);
+        Ok(())
+    }
+}
+
+async fn scan(
+    connection: &Connection,
+    pattern: &str,
+    cursor: u64,
+) -> Result<(u64, Vec<String>), Failure> {
+    let mut commands = redis::pipe();
+    commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern);
+    commands
+        .arg("COUNT")
+        .arg(SCAN_COUNT)
+        .arg("TYPE")
+        .arg("stream");
+    let replies = connection.request(commands).await?;
+    let page = match replies.first() {
+        Some(Value::ServerError(error)) => {
+            return Err(failure::of_reply(connection.address(), error));
+        }
+        Some(value) => reply::scan_page(value),
+        None => None,
+    };
+    let Some((cursor, keys)) = page else {
+        connection.distrust();
+        return Err(failure::garbled(connection.address(), "SCAN"));
+    };
+    let keys = keys.into_iter().collect::<Result<_, _>>().map_err(|key| {
+        Failure::new(
+            FailureKind::Misconfigured,
+            format!("the pattern {pattern:?} matches the key {key:?}, which is not UTF-8: narrow the pattern"),
+        )
+    })?;
+    Ok((cursor, keys))
+}
+
+fn too_many(pattern: &str) -> Failure {
+    Failure::new(
+        FailureKind::Misconfigured,
+        format!(
+            "the pattern {pattern:?} matches more than {MAX_PARTITIONS} streams: split it into several groups"
+        ),
+    )
+}
+
+fn still_walking(connection: &Connection, pattern: &str) -> Failure {
+    Failure::new(
+        FailureKind::Transient,
+        format!(
+            "redis at {}: still looking for keys that match {pattern:?}",
+            connection.address()
+        ),
+    )
+}

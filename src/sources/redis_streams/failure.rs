@@ -1,0 +1,185 @@
+//! Sorts what the server or the network said into classes of failures, each with a text that says what to do.
+
+use redis::{ErrorKind, RedisError, ServerError};
+
+use crate::model::sample::{Failure, FailureKind};
+
+/// The ACL rule that a user of ours needs, besides its key patterns.
+pub const ACL_HINT: &str =
+    "+xinfo +xpending +xrange +scan +time +multi +exec +ping +select +client|setname";
+
+/// What a command failed with, told as a failure of the connection to `address`.
+pub fn of_error(address: &str, error: &RedisError) -> Failure {
+    if let Some(code) = error.code() {
+        return of_answer(address, code, error.detail().unwrap_or_default());
+    }
+    if error.is_timeout() {
+        return Failure::new(
+            FailureKind::Timeout,
+            format!("redis at {address} did not answer in time"),
+        );
+    }
+    match error.kind() {
+        ErrorKind::Io => Failure::new(
+            FailureKind::Unreachable,
+            format!("redis at {address} cannot be reached: {error}"),
+        ),
+        ErrorKind::AuthenticationFailed => of_answer(
+            address,
+            "WRONGPASS",
+            error.detail().unwrap_or("authentication failed"),
+        ),
+        ErrorKind::Client | ErrorKind::InvalidClientConfig => Failure::new(
+            FailureKind::Misconfigured,
+            format!("redis at {address}: {error}"),
+        ),
+        _ => garbled(address, "the reply does not follow the protocol"),
+    }
+}
+
+/// A reply that cannot be understood.
+pub fn garbled(address: &str, what: &str) -> Failure {
+    Failure::new(
+        FailureKind::Protocol,
+        format!("redis at {address} sent a reply that cannot be understood: {what}"),
+    )
+}
+
+/// What an error reply means; `subject` is the address, with the key where there is one.
+pub fn of_reply(subject: &str, error: &ServerError) -> Failure {
+    of_answer(subject, error.code(), error.details().unwrap_or_default())
+}
+
+fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
+    let (kind, advice) = match code {
+        "WRONGTYPE" => (
+            FailureKind::WrongType,
+            "the key does not hold a stream: correct the stream's name or remove the key",
+        ),
+        "NOAUTH" => (FailureKind::Auth, "give the source a username and password"),
+        "WRONGPASS" => (
+            FailureKind::Auth,
+            "check the source's username and password",
+        ),
+        "DENIED" => (
+            FailureKind::Auth,
+            "the server is in protected mode: set a password",
+        ),
+        "NOPERM" => (FailureKind::Auth, "the user's ACL lacks a permission"),
+        "MOVED" | "ASK" | "CROSSSLOT" => (
+            FailureKind::Misconfigured,
+            "this is a cluster node: mode: cluster is not supported yet",
+        ),
+        "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY" | "MISCONF"
+        | "OOM" | "UNKILLABLE" | "NOREPLICAS" => (FailureKind::Transient, "it is asked again"),
+        _ => of_detail(detail),
+    };
+    let acl = if code == "NOPERM" {
+        format!(" ({ACL_HINT} and the key patterns)")
+    } else {
+        String::new()
+    };
+    let said = if is_private(code, detail) { "" } else { detail };
+    Failure::new(
+        kind,
+        format!("redis at {subject}: {code} {said}: {advice}{acl}"),
+    )
+}
+
+/// The bare `ERR` answers that are told apart by their text.
+fn of_detail(detail: &str) -> (FailureKind, &'static str) {
+    let lower = detail.to_ascii_lowercase();
+    if lower.contains("unknown command") || lower.contains("unknown subcommand") {
+        let advice = "Redis 6.2 or newer, or Valkey, is needed";
+        (FailureKind::Misconfigured, advice)
+    } else if lower.contains("db index") || lower.contains("select is not allowed") {
+        (
+            FailureKind::Misconfigured,
+            "correct the database number in the source's url",
+        )
+    } else if lower.contains("auth") || lower.contains("password") {
+        (
+            FailureKind::Auth,
+            "check the source's username and password",
+        )
+    } else if lower.contains("max number of clients") {
+        (FailureKind::Transient, "raise the server's maxclients")
+    } else {
+        (FailureKind::Protocol, "the answer was not expected")
+    }
+}
+
+/// Whether the text of an answer may repeat what was sent while authenticating.
+fn is_private(code: &str, detail: &str) -> bool {
+    code == "ERR" && detail.to_ascii_lowercase().contains("unknown command")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_from_outages() {
+        let check = |code: &str, detail: &str, kind| {
+            let failure = of_answer("h:1", code, detail);
+            assert_eq!(failure.kind, kind, "{code} {detail}");
+            assert!(failure.text.contains("h:1"), "{}", failure.text);
+        };
+        check(
+            "WRONGTYPE",
+            "Operation against a key",
+            FailureKind::WrongType,
+        );
+        check("NOAUTH", "Authentication required.", FailureKind::Auth);
+        check(
+            "WRONGPASS",
+            "invalid username-password pair",
+            FailureKind::Auth,
+        );
+        check("NOPERM", "this user has no permissions", FailureKind::Auth);
+        check(
+            "ERR",
+            "Client sent AUTH, but no password is set",
+            FailureKind::Auth,
+        );
+        for code in [
+            "LOADING",
+            "CLUSTERDOWN",
+            "MASTERDOWN",
+            "TRYAGAIN",
+            "BUSY",
+            "READONLY",
+        ] {
+            check(code, "", FailureKind::Transient);
+        }
+        check("MOVED", "3999 127.0.0.1:6381", FailureKind::Misconfigured);
+        check("ASK", "3999 127.0.0.1:6381", FailureKind::Misconfigured);
+        check(
+            "ERR",
+            "DB index is out of range",
+            FailureKind::Misconfigured,
+        );
+        check("ERR", "unknown command 'XINFO'", FailureKind::Misconfigured);
+        check(
+            "ERR",
+            "max number of clients reached",
+            FailureKind::Transient,
+        );
+        check("ERR", "something else", FailureKind::Protocol);
+    }
+
+    #[test]
+    fn a_cluster_node_is_named_as_the_reason() {
+        let failure = of_answer("h:1", "MOVED", "1 x:2");
+        assert_eq!(
+            failure.text,
+            "redis at h:1: MOVED 1 x:2: this is a cluster node: mode: cluster is not supported yet"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_may_repeat_the_command_sent_is_not_quoted() {
+        let failure = of_answer("h:1", "ERR", "unknown command 'AUTH', with args: 's3cret'");
+        assert!(!failure.text.contains("s3cret"), "{}", failure.text);
+    }
+}

@@ -1,0 +1,181 @@
+//! Reads one group, poll by poll. All that is remembered changes only once a step is through, without an await in
+//! between, so a poll may be dropped at any await.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::consumers::Census;
+use super::count::{self, Count};
+use super::discovery::Discovery;
+use super::followup;
+use super::partition::{Memory, Partition};
+use super::pending::FirstUndelivered;
+use super::range::{self, Budget, Counting};
+use super::read::{self, Reading};
+use crate::model::identity::PartitionId;
+use crate::model::sample::{Failure, PartitionObservation, Sample};
+use crate::model::stream::StreamSelector;
+use crate::model::time::Timestamp;
+use crate::sources::{BoxFuture, GroupReader};
+
+/// The reader of one group on one server.
+pub struct Reader {
+    connection: Arc<Connection>,
+    group: String,
+    stuck_after: Duration,
+    discovery: Discovery,
+    memories: BTreeMap<String, Memory>,
+    census: Census,
+    polls: usize,
+}
+
+impl GroupReader for Reader {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        Box::pin(self.read())
+    }
+}
+
+impl Reader {
+    /// A reader that has seen nothing yet.
+    pub fn new(
+        connection: Arc<Connection>,
+        stream: &StreamSelector,
+        group: &str,
+        stuck_after: Duration,
+    ) -> Self {
+        Self {
+            connection,
+            group: group.to_owned(),
+            stuck_after,
+            discovery: Discovery::new(stream.clone()),
+            memories: BTreeMap::new(),
+            census: Census::default(),
+            polls: 0,
+        }
+    }
+
+    async fn read(&mut self) -> Result<Sample, Failure> {
+        self.polls = self.polls.wrapping_add(1);
+        let keys = self.discovery.keys(&self.connection).await?;
+        let read = read::read_all(&self.connection, &keys, &self.group).await?;
+        let mut partitions: Vec<_> = keys
+            .into_iter()
+            .zip(read.readings)
+            .map(|(key, reading)| {
+                let memory = self.memories.get(&key).cloned().unwrap_or_default();
+                Partition::begin(key, reading, memory)
+            })
+            .collect();
+        self.count_undelivered(&mut partitions).await?;
+        self.count_arrivals(&mut partitions).await?;
+        self.ask_further(&mut partitions).await?;
+        let consumers = self.count_consumers(&partitions).await;
+        Ok(Sample {
+            partitions: self.finish(partitions),
+            consumers,
+            source_time: Some(Timestamp::from_millis(read.now_millis)),
+        })
+    }
+
+    async fn count_undelivered(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+        let mut uncertain: Vec<_> = partitions.iter_mut().filter(|p| p.must_count()).collect();
+        let mut counts: Vec<_> = uncertain
+            .iter()
+            .map(|partition| Count {
+                key: partition.key.clone(),
+                reading: partition.reading.clone(),
+                lag: None,
+                first: None,
+            })
+            .collect();
+        count::count_all(&self.connection, &self.group, &mut counts, self.polls).await?;
+        for (partition, count) in uncertain.iter_mut().zip(counts) {
+            partition.reading = count.reading;
+            partition.lag = count.lag;
+            partition.first = count.first.map(FirstUndelivered::At);
+        }
+        Ok(())
+    }
+
+    /// Redis 6.2 does not tell how many entries were added.
+    async fn count_arrivals(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+        let mut uncertain = Vec::new();
+        let mut countings = Vec::new();
+        for partition in partitions {
+            if let Some((after, until, bytes)) = partition.arrivals_between() {
+                countings.push(Counting::new(&partition.key, after, until, bytes));
+                uncertain.push(partition);
+            }
+        }
+        let mut budget = Budget::default();
+        range::count_on(&self.connection, &mut countings, &mut budget, self.polls).await?;
+        for (partition, counting) in uncertain.into_iter().zip(countings) {
+            partition.arrived = counting.complete.then_some(counting.counted);
+        }
+        Ok(())
+    }
+
+    async fn ask_further(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+        let at = Instant::now();
+        let mut questions = Vec::new();
+        let mut askers = Vec::new();
+        for (index, partition) in partitions.iter_mut().enumerate() {
+            for question in partition.questions(self.stuck_after, at) {
+                questions.push((partition.key.clone(), question));
+                askers.push(index);
+            }
+        }
+        let answers = followup::ask(&self.connection, &self.group, &questions).await?;
+        for (index, answer) in askers.into_iter().zip(answers) {
+            if let Some(partition) = partitions.get_mut(index) {
+                partition.take(answer, at);
+            }
+        }
+        Ok(())
+    }
+
+    async fn count_consumers(&mut self, partitions: &[Partition]) -> Option<u32> {
+        if self.group.is_empty() {
+            return None;
+        }
+        let is_present = |partition: &&Partition| matches!(partition.reading, Reading::Present(_));
+        let present: Vec<_> = partitions
+            .iter()
+            .filter(is_present)
+            .map(|p| p.key.clone())
+            .collect();
+        let lagging: BTreeSet<_> = partitions
+            .iter()
+            .filter(|p| p.is_lagging())
+            .map(|p| p.key.clone())
+            .collect();
+        let complete = !partitions
+            .iter()
+            .any(|p| matches!(p.reading, Reading::Failed(_)));
+        self.census
+            .count(&self.connection, &self.group, &present, &lagging, complete)
+            .await
+    }
+
+    /// Turns what was found into observations, and remembers.
+    fn finish(
+        &mut self,
+        partitions: Vec<Partition>,
+    ) -> BTreeMap<PartitionId, PartitionObservation> {
+        let mut memories = BTreeMap::new();
+        let mut observations = BTreeMap::new();
+        for partition in partitions {
+            let (key, observation, memory) = partition.finish(self.stuck_after);
+            if let Some(id) = self.discovery.id(&key) {
+                observations.insert(id.clone(), observation);
+                memories.insert(key, memory);
+            }
+        }
+        self.memories = memories;
+        observations
+    }
+}

@@ -1,0 +1,32 @@
+//! Logging: for people on a terminal, JSON otherwise; on stderr, filtered by `STREAMGAUGE_LOG`.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// The variable that holds the filter, such as `debug` or `streamgauge=debug,info`.
+pub const FILTER_VARIABLE: &str = "STREAMGAUGE_LOG";
+
+/// Starts logging. Called once, first thing; a second call changes nothing.
+pub fn start() {
+    let (filter, fault) = match std::env::var(FILTER_VARIABLE) {
+        Ok(text) => match EnvFilter::try_new(&text) {
+            Ok(filter) => (filter, None),
+            Err(error) => (EnvFilter::new("info"), Some(error)),
+        },
+        Err(_) => (EnvFilter::new("info"), None),
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // The only error is that logging was started before.
+    let _started = if terminal {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    if let Some(error) = fault {
+        tracing::warn!(%error, "{FILTER_VARIABLE} is no filter: logging at info; write for example streamgauge=debug,info");
+    }
+}

@@ -1,0 +1,117 @@
+//! The real binary as a child process, on free ports, stopped by pid.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// `streamgauge serve`; killed when dropped.
+pub struct Service {
+    child: Child,
+    /// Where KEDA calls.
+    pub grpc: SocketAddr,
+    /// Where metrics and API are.
+    pub http: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Service {
+    /// Starts the binary with that config, which must listen on port 0, and waits until it says that it serves.
+    pub fn start(config: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let path: PathBuf = folder.path().join("config.yaml");
+        std::fs::write(&path, config).expect("a written config");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+            .args(["serve", "--config"])
+            .arg(&path)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let (said, lines) = mpsc::channel();
+        let stderr = child.stderr.take().expect("its stderr");
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = said.send(line);
+            }
+        });
+        let (grpc, http) = serving(&lines);
+        Self {
+            child,
+            grpc,
+            http,
+            _folder: folder,
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory, in megabytes (10⁶ bytes).
+    pub fn resident_megabytes(&self) -> f64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("VmRSS");
+        let kibibytes: f64 = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
+        kibibytes * 1024.0 / 1e6
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Waits for the end; its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        super::eventually("the service ends", Duration::from_secs(20), || {
+            std::future::ready(child.try_wait().expect("its state"))
+        })
+        .await
+        .code()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The addresses from the log line that says so (JSON, as no terminal is attached).
+fn serving(lines: &mpsc::Receiver<String>) -> (SocketAddr, SocketAddr) {
+    let mut all = String::new();
+    while let Ok(line) = lines.recv_timeout(Duration::from_secs(20)) {
+        let fields = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
+        let address = |name: &str| {
+            let field = fields
+                .get(name)
+                .or_else(|| fields.get("fields")?.get(name))?;
+            field.as_str()?.parse().ok()
+        };
+        if let (Some(grpc), Some(http)) = (address("grpc"), address("http")) {
+            return (grpc, http);
+        }
+        all.push_str(&line);
+        all.push('\n');
+    }
+    panic!("the service never said that it serves:\n{all}");
+}
