@@ -1,17 +1,20 @@
 //! A group as every adapter shows it at a moment: the one place that says what is too old or unreadable to be shown.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
+use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::policy::decision::Decision;
 use crate::policy::event::TargetKey;
 use crate::policy::freshness::Freshness;
 use crate::policy::spec::TargetSpec;
-use crate::publish::{Answer, Group, GroupDefinition, GroupSnapshot, NoAnswer, TargetSnapshot};
+use crate::publish::{
+    Answer, DecisionRecord, Group, GroupDefinition, GroupSnapshot, NoAnswer, TargetSnapshot,
+};
 use crate::registry::Registry;
 
 use super::natural_order;
@@ -21,6 +24,9 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The `scaled_object` labels of registered targets.
 pub type Labels = HashMap<TargetKey, String>;
+
+/// What is known of a partition that was never read.
+static UNSEEN: LazyLock<PartitionFacts> = LazyLock::new(PartitionFacts::default);
 
 /// One group at one moment.
 #[derive(Debug)]
@@ -87,7 +93,7 @@ impl GroupView {
     }
 
     /// Decisions that changed an answer, newest first.
-    pub fn history(&self) -> Vec<crate::publish::DecisionRecord> {
+    pub fn history(&self) -> Vec<DecisionRecord> {
         self.group.history()
     }
 
@@ -131,17 +137,19 @@ impl GroupView {
         (gain > 0.0).then(|| backlog as f64 / gain)
     }
 
-    /// Every partition, in natural order.
+    /// Every partition, in natural order. Keys that the config names are there, as unknown, before they were ever read.
     pub fn partitions(&self) -> Vec<PartitionView<'_>> {
         let usable = self.is_usable();
-        let mut partitions: Vec<PartitionView<'_>> = self
-            .snapshot
-            .facts
-            .partitions
-            .iter()
-            .map(|(id, facts)| PartitionView { id, facts, usable })
-            .collect();
-        partitions.sort_by(|a, b| natural_order::compare(a.id.as_str(), b.id.as_str()));
+        let view = |(id, facts)| PartitionView { id, facts, usable };
+        let seen = &self.snapshot.facts.partitions;
+        let mut partitions: Vec<PartitionView<'_>> = match &self.definition().selector {
+            StreamSelector::Keys(keys) if seen.is_empty() => {
+                let named = keys.iter().map(|(_, id)| (id, &*UNSEEN));
+                named.map(view).collect()
+            }
+            _ => seen.iter().map(view).collect(),
+        };
+        partitions.sort_by(|a, b| natural_order::compare(a.name(), b.name()));
         partitions
     }
 

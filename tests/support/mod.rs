@@ -1,6 +1,8 @@
 //! What integration tests share: real servers, a faulty line, waiting with a deadline, a seeded generator.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod exported;
+pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod service;
