@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use streamgauge::model::identity::PartitionId;
-use streamgauge::model::sample::{PartitionObservation, Sample};
+use streamgauge::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
 use support::exported::{Exported, LAST_POLL, sample};
 
 async fn json(exported: &Exported, path: &str) -> (u16, Value) {
@@ -167,6 +167,49 @@ async fn known_keys_are_unknown_partitions_before_they_were_ever_read() {
         (&partition["status"], &partition["backlog"]),
         (&"unknown".into(), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn a_partition_that_can_no_longer_be_read_has_no_rate_left_over() {
+    let exported = Exported::unobserved();
+    for (added, at) in [
+        (900, LAST_POLL.minus(Duration::from_secs(10))),
+        (950, LAST_POLL.minus(Duration::from_secs(5))),
+    ] {
+        let seen = |added| PartitionObservation::Present(sample(added, added, 0));
+        let partitions = [
+            (PartitionId::new("0"), seen(added)),
+            (PartitionId::new("1"), seen(added)),
+        ];
+        exported.observe(
+            "billing",
+            at,
+            Sample {
+                partitions: partitions.into(),
+                consumers: None,
+                source_time: None,
+            },
+        );
+    }
+    let (_, before) = json(&exported, "/api/v1/groups/billing").await;
+    assert_eq!(before["partitions"][1]["arrival_per_second"], 10.0);
+    let gone = PartitionObservation::Failed(Failure::new(FailureKind::WrongType, "no stream"));
+    let seen = PartitionObservation::Present(sample(1_000, 999, 0));
+    let partitions = [(PartitionId::new("0"), seen), (PartitionId::new("1"), gone)];
+    exported.observe(
+        "billing",
+        LAST_POLL,
+        Sample {
+            partitions: partitions.into(),
+            consumers: None,
+            source_time: None,
+        },
+    );
+    let (_, after) = json(&exported, "/api/v1/groups/billing").await;
+    assert_eq!(after["freshness"], "fresh");
+    assert_eq!(after["partitions"][0]["arrival_per_second"], 10.0);
+    assert_eq!(after["partitions"][1]["arrival_per_second"], Value::Null);
+    assert_eq!(after["partitions"][1]["problem"], "no stream");
 }
 
 #[tokio::test]
