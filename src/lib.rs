@@ -7,6 +7,7 @@
 //! ```
 
 pub mod adapters;
+pub mod autoscaler;
 pub mod cli;
 pub mod clock;
 pub mod collector;

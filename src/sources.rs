@@ -2,6 +2,7 @@
 
 pub mod guarded;
 pub mod redis_streams;
+pub mod simulated;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -222,21 +222,29 @@ fn repositioned(then: &PartitionSample, now: &PartitionSample) -> bool {
 }
 
 /// Of the messages that left the undelivered part, those that were removed instead of handed out. Exact if the group did
-/// not move; else given only where a loss is certain, as what is missing from the source's count of deliveries.
+/// not move; else at least one where a loss is certain, and as many as the source's count of deliveries lacks.
 fn lost_of(then: &PartitionSample, now: &PartitionSample, left_lag: u64) -> u64 {
     if now.delivered == then.delivered {
         return left_lag;
     }
-    let removed_ahead =
+    let deleted_ahead =
         now.newest_removed > then.newest_removed && now.newest_removed > now.delivered;
-    if !removed_ahead {
+    let counts = then.delivered_count.zip(now.delivered_count);
+    if !(deleted_ahead || counts.is_some() && trimmed_past(then, now)) {
         return 0;
     }
-    let handed_out = match then.delivered_count.zip(now.delivered_count) {
-        Some((before, after)) => after.saturating_sub(before),
-        None => 0,
-    };
+    let handed_out = counts.map_or(0, |(before, after)| after.saturating_sub(before));
     left_lag.saturating_sub(handed_out).max(1).min(left_lag)
+}
+
+/// Whether trimming (not deleting) ran past a group that had everything kept still before it: then the trim was at its
+/// heels. A group that is further ahead read what was trimmed behind it.
+fn trimmed_past(then: &PartitionSample, now: &PartitionSample) -> bool {
+    let head_moved_past = now.oldest_kept > then.oldest_kept && now.oldest_kept > then.delivered;
+    let by_trimming = now.newest_removed < then.oldest_kept;
+    let at_the_head =
+        |s: &PartitionSample| s.length > 0 && s.lag == Some(Quantity::Exact(s.length));
+    head_moved_past && by_trimming && (at_the_head(then) || at_the_head(now))
 }
 
 #[cfg(test)]
@@ -266,6 +274,16 @@ mod tests {
             major: newest_removed,
             minor: 0,
         });
+        sample
+    }
+
+    /// Trimmed to the entries from `oldest` on.
+    fn kept(mut sample: PartitionSample, oldest: u64) -> PartitionSample {
+        sample.oldest_kept = Some(Position {
+            major: oldest,
+            minor: 0,
+        });
+        sample.length = 5;
         sample
     }
 
@@ -305,13 +323,29 @@ mod tests {
             4,
             None,
         );
-        // Trimming of what was read already is no loss.
+        // Deleting what was read already is no loss.
         check(
             sample(10, 3, 7, 0),
             removed(sample(10, 9, 1, 0), 8),
             6,
             0,
             Some(6),
+        );
+        // A slow group on a stream trimmed to 5: it stands at the head, and the trim runs on past it.
+        check(
+            kept(sample(100, 95, 5, 0), 96),
+            kept(sample(200, 195, 5, 0), 196),
+            99,
+            1,
+            None,
+        );
+        // A group that keeps up on the same stream loses nothing.
+        check(
+            kept(sample(100, 99, 1, 0), 96),
+            kept(sample(200, 199, 1, 0), 196),
+            100,
+            0,
+            Some(100),
         );
     }
 

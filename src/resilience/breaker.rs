@@ -259,6 +259,24 @@ mod tests {
     }
 
     proptest! {
+        /// Against the two rules written out over the whole history.
+        #[test]
+        fn a_closed_circuit_opens_at_the_first_attempt_that_meets_a_rule(
+            failed in prop::collection::vec(any::<bool>(), 1..60)
+        ) {
+            let mut b = breaker();
+            for (n, outage) in failed.iter().enumerate() {
+                let outcome = if *outage { Outcome::Outage } else { Outcome::Answered };
+                prop_assert!(attempt(&mut b, at(0), outcome));
+                let last = |many: usize| failed[..=n].iter().rev().take(many).filter(|f| **f).count();
+                let must = last(3) == 3 || (n >= 9 && last(10) > 5);
+                prop_assert_eq!(b.state(at(0)) == CircuitState::Open, must);
+                if must {
+                    break;
+                }
+            }
+        }
+
         /// Random histories of attempts, some never reported, some reported late.
         #[test]
         fn while_not_closed_probes_keep_their_distance_and_one_is_always_due_in_time(

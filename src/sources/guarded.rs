@@ -60,6 +60,8 @@ struct Guard {
     stats: PollStats,
     timeouts: u32,
     reconnected_at: Option<Instant>,
+    /// What the last failed attempt said: still the reason while the circuit is open.
+    last_outage: Option<String>,
 }
 
 impl GuardedSource {
@@ -77,6 +79,7 @@ impl GuardedSource {
                 stats: PollStats::default(),
                 timeouts: 0,
                 reconnected_at: None,
+                last_outage: None,
             }),
         }
     }
@@ -129,8 +132,9 @@ impl GuardedSource {
             Permit::Denied => {
                 let kind = FailureKind::CircuitOpen;
                 *guard.stats.errors.entry(kind).or_default() += 1;
+                let why = guard.last_outage.as_deref().unwrap_or("it did not answer");
                 let text = format!(
-                    "source {} keeps failing; it is probed, not polled",
+                    "source {} keeps failing and is only probed: {why}",
                     self.name
                 );
                 Err(Failure::new(kind, text))
@@ -164,6 +168,11 @@ impl GuardedSource {
             Outcome::Answered
         };
         guard.breaker.record(now, ticket, outcome);
+        guard.last_outage = result
+            .as_ref()
+            .err()
+            .filter(|_| outage)
+            .map(|failure| failure.text.clone());
         guard.stats.observe(started.elapsed(), kind, now);
         guard.must_reconnect(started, kind)
     }

@@ -1,5 +1,9 @@
 //! What integration tests share: real servers, a faulty line, waiting with a deadline, a seeded generator.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(
+    clippy::expect_used,
+    reason = "this is test code; clippy knows only #[test] functions as such"
+)]
 
 pub mod exported;
 pub mod prometheus;

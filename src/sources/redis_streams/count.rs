@@ -3,20 +3,20 @@
 //! A count must belong to one moment. So the first page is read in one transaction with the stream and the group, and
 //! that reading takes the place of the first one: with up to a page of undelivered entries the count is exact, whatever
 //! producers and consumers do meanwhile. Further pages come later and are bounded by the newest entry of that moment, so
-//! arrivals do not inflate them. Entries removed in between would be missing from them; a last look at the stream tells
-//! whether that can have happened, and then the count is only a lower bound.
-
-use redis::Value;
+//! arrivals do not inflate them. Entries removed in between would be missing from them; a last reading of stream and group
+//! tells whether that can have happened. If not, the count is that of the first moment, or, where consumers delete what
+//! they have done, that of the last one; else it is only a lower bound.
 
 use super::connection::Connection;
+use super::lag::{self, Verdict};
 use super::range::{self, Budget, Counting};
 use super::read::{self, Page, PageWanted, Reading, Snapshot};
-use super::reply::{self, StreamInfo};
+use super::reply::StreamInfo;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, Position};
 
-/// Keys per request: each may bring a page.
-const KEYS_PER_REQUEST: usize = 50;
+/// Entries per request, as far as the lengths tell.
+const ENTRIES_PER_REQUEST: usize = 10_000;
 
 /// One partition to be counted, and what came of it.
 #[derive(Debug)]
@@ -44,20 +44,43 @@ pub async fn count_all(
     if counts.is_empty() {
         return Ok(());
     }
-    let mut budget = Budget::default();
+    let mut budget = Budget::start(connection);
     let middle = rotation % counts.len();
     counts.rotate_left(middle);
     let mut more = Vec::new();
-    for chunk in counts.chunks_mut(KEYS_PER_REQUEST) {
+    let mut rest = &mut *counts;
+    while !rest.is_empty() {
         if budget.is_spent() {
-            bound_below(chunk);
-        } else {
-            first_pages(connection, group, chunk, &mut budget, &mut more).await?;
+            bound_below(rest);
+            break;
         }
+        let fitting = fitting(rest);
+        let (chunk, later) = rest.split_at_mut(fitting);
+        first_pages(connection, group, chunk, &mut budget, &mut more).await?;
+        rest = later;
     }
     counts.rotate_right(middle);
     range::count_on(connection, &mut more, &mut budget, rotation).await?;
-    settle(connection, counts, &more).await
+    settle(connection, group, counts, &more).await
+}
+
+/// How many of the partitions are asked for their first page in one request.
+fn fitting(counts: &[Count]) -> usize {
+    let (mut entries, mut bytes) = (0, 0);
+    let fit = counts.iter().take_while(|count| {
+        let fits = entries < ENTRIES_PER_REQUEST && bytes < range::REQUEST_BYTES;
+        if let (Reading::Present(snapshot), Some(page)) =
+            (&count.reading, page_wanted(&count.reading))
+        {
+            let expected = page
+                .limit
+                .min(usize::try_from(snapshot.stream.length).unwrap_or(usize::MAX));
+            entries += expected;
+            bytes += expected * snapshot.stream.entry_bytes;
+        }
+        fits
+    });
+    fit.count().max(1)
 }
 
 /// The group's position lies before the newest entry, so that one is undelivered.
@@ -141,38 +164,68 @@ fn of_first_page(
 /// Takes over what further pages counted.
 async fn settle(
     connection: &Connection,
+    group: &str,
     counts: &mut [Count],
     more: &[Counting],
 ) -> Result<(), Failure> {
     if more.is_empty() {
         return Ok(());
     }
-    let mut commands = redis::pipe();
-    for counting in more {
-        commands.cmd("XINFO").arg("STREAM").arg(&counting.key);
-    }
-    let now = connection.request(commands).await?;
-    for (counting, now) in more.iter().zip(&now) {
-        let Some(count) = counts.iter_mut().find(|count| count.key == counting.key) else {
-            continue;
-        };
-        if let Some(failure) = &counting.failed {
-            count.reading = Reading::Failed(failure.clone());
+    let wanted: Vec<_> = more
+        .iter()
+        .map(|counting| (counting.key.as_str(), None))
+        .collect();
+    let (_, frames) = read::read_frames(connection, group, &wanted).await?;
+    for (counting, (reading, _)) in more.iter().zip(frames) {
+        if let Some(count) = counts.iter_mut().find(|count| count.key == counting.key) {
+            count.settle(reading, counting);
         }
-        let Reading::Present(then) = &count.reading else {
-            continue;
-        };
-        let intact = match now {
-            Value::ServerError(_) => false,
-            reply => reply::stream_info(reply).is_some_and(|now| is_intact(then, &now)),
-        };
-        count.lag = Some(if counting.complete && intact {
-            Quantity::Exact(counting.counted)
-        } else {
-            Quantity::AtLeast(counting.counted.max(1))
-        });
     }
     Ok(())
+}
+
+impl Count {
+    fn settle(&mut self, last: Reading, counting: &Counting) {
+        if let Some(failure) = &counting.failed {
+            self.reading = Reading::Failed(failure.clone());
+        }
+        let Reading::Present(then) = &self.reading else {
+            return;
+        };
+        let Reading::Present(now) = &last else {
+            // The group or the stream went away meanwhile.
+            self.reading = last;
+            return;
+        };
+        if counting.complete && is_intact(then, &now.stream) {
+            self.lag = Some(Quantity::Exact(counting.counted));
+        } else if let Some(lag) = at_the_end(then, now, counting) {
+            self.lag = Some(Quantity::Exact(lag));
+            self.first = counting
+                .ids_after(now.group.last_delivered)
+                .first()
+                .copied();
+            self.reading = last;
+        } else {
+            self.lag = Some(Quantity::AtLeast(counting.counted.max(1)));
+        }
+    }
+}
+
+/// The undelivered entries at the last reading. If it does not tell them by itself, they are those counted that lie after
+/// the group's new position, and all that arrived since; given that nothing after that position was removed.
+fn at_the_end(then: &Snapshot, now: &Snapshot, counting: &Counting) -> Option<u64> {
+    if let Verdict::Derived(lag) = lag::certify(&now.stream, &now.group, None) {
+        return Some(lag);
+    }
+    let at = now.group.last_delivered;
+    let covered = counting.complete && then.group.last_delivered <= at && at <= counting.until;
+    let kept = now.stream.first? <= at && now.stream.max_deleted? <= at;
+    let arrived = now
+        .stream
+        .entries_added?
+        .checked_sub(then.stream.entries_added?)?;
+    (covered && kept).then(|| counting.ids_after(at).len() as u64 + arrived)
 }
 
 /// Whether no undelivered entry can have been removed since: nothing was removed at all, or only entries up to the
@@ -237,6 +290,25 @@ mod tests {
         check(1, &[4, 9], Quantity::AtLeast(2), false);
         check(9, &[4, 9], Quantity::Exact(0), false);
         check(7, &[4, 5, 6], Quantity::AtLeast(1), true);
+    }
+
+    #[test]
+    fn consumers_that_delete_what_they_have_done_move_the_count_to_the_last_reading() {
+        let then = snapshot(2, 9);
+        let mut counting = Counting::new("k", at(2), at(9), 10);
+        counting.take(&[at(3), at(5), at(8), at(9)], 10, 9, at(2));
+        let check = |delivered, max_deleted, expect| {
+            let mut now = snapshot(delivered, 11);
+            now.stream.entries_added = Some(11);
+            now.stream.max_deleted = Some(at(max_deleted));
+            assert_eq!(at_the_end(&then, &now, &counting), expect);
+        };
+        // 8 and 9 are left, 10 and 11 arrived.
+        check(5, 4, Some(4));
+        check(5, 5, Some(4));
+        check(5, 6, None);
+        check(10, 3, None);
+        check(11, 3, Some(0));
     }
 
     #[test]

@@ -129,29 +129,37 @@ impl Discovery {
         }
     }
 
+    /// Takes over a complete look-up.
     fn settle(
         &mut self,
         pattern: &str,
         found: BTreeSet<String>,
         now: Instant,
     ) -> Result<(), Failure> {
+        self.forget_vanished(&found, now);
+        self.adopt(found);
+        if self.known.len() > MAX_PARTITIONS {
+            return Err(too_many(pattern));
+        }
+        self.completed_at = Some(now);
+        Ok(())
+    }
+
+    fn forget_vanished(&mut self, found: &BTreeSet<String>, now: Instant) {
         self.known.retain(|key, known| {
-            known.vanished = if found.contains(key) {
-                None
-            } else {
-                let before = known.vanished.unwrap_or(Vanished {
-                    since: now,
-                    lookups: 0,
-                });
-                Some(Vanished {
-                    lookups: before.lookups + 1,
-                    ..before
-                })
-            };
-            known.vanished.is_none_or(|v| {
-                v.lookups <= KEEP_LOOKUPS || now.duration_since(v.since) <= KEEP_VANISHED
+            known.vanished = (!found.contains(key)).then(|| {
+                let since = known.vanished.map_or(now, |vanished| vanished.since);
+                let lookups = known.vanished.map_or(0, |vanished| vanished.lookups) + 1;
+                Vanished { since, lookups }
+            });
+            known.vanished.is_none_or(|vanished| {
+                vanished.lookups <= KEEP_LOOKUPS
+                    || now.duration_since(vanished.since) <= KEEP_VANISHED
             })
         });
+    }
+
+    fn adopt(&mut self, found: BTreeSet<String>) {
         let mut taken: BTreeSet<_> = self.known.values().map(|known| known.id.clone()).collect();
         for key in found {
             if self.known.contains_key(&key) {
@@ -165,11 +173,6 @@ impl Discovery {
             }
             self.known.insert(key, Known { id, vanished: None });
         }
-        if self.known.len() > MAX_PARTITIONS {
-            return Err(too_many(pattern));
-        }
-        self.completed_at = Some(now);
-        Ok(())
     }
 }
 

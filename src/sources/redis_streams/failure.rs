@@ -51,6 +51,13 @@ pub fn of_reply(subject: &str, error: &ServerError) -> Failure {
 }
 
 fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
+    // EXEC that was itself refused wraps the reason.
+    if let Some(("EXECABORT", (code, detail))) = detail
+        .split_once("because of: ")
+        .and_then(|(_, reason)| Some((code, reason.split_once(' ')?)))
+    {
+        return of_answer(subject, code, detail);
+    }
     let (kind, advice) = match code {
         "WRONGTYPE" => (
             FailureKind::WrongType,

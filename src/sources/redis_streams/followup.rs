@@ -50,6 +50,8 @@ pub enum Answer {
     Pending(Vec<PendingEntry>),
     /// A number of entries.
     Stuck(u64),
+    /// The group went away since it was seen.
+    GroupGone,
     /// The server refused to answer.
     Refused(Failure),
 }
@@ -140,6 +142,9 @@ fn understand(
     reply: &Value,
 ) -> Result<Answer, Failure> {
     if let Value::ServerError(error) = reply {
+        if error.code() == "NOGROUP" {
+            return Ok(Answer::GroupGone);
+        }
         let subject = format!("{}, key {key:?}", connection.address());
         return Ok(Answer::Refused(failure::of_reply(&subject, error)));
     }

@@ -133,6 +133,11 @@ impl Partition {
             Answer::First(None) => self.first = Some(FirstUndelivered::None),
             Answer::Pending(page) => self.page = Some(page),
             Answer::Stuck(count) => self.memory.stuck = Some((at, count)),
+            Answer::GroupGone => {
+                if let Some(stream) = self.stream().cloned() {
+                    self.reading = Reading::GroupMissing(stream);
+                }
+            }
             Answer::Refused(failure) => self.reading = Reading::Failed(failure),
         }
     }

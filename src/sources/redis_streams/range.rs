@@ -1,6 +1,7 @@
 //! Counts entries by paging through them, within bounds of entries and bytes, per partition and per poll.
 
 use redis::Value;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::{failure, id, reply};
@@ -24,23 +25,25 @@ const POLL_BYTES: usize = 64 << 20;
 /// Bytes that one request may bring, as far as the sizes of entries seen can tell.
 pub const REQUEST_BYTES: usize = 8 << 20;
 
-/// What a poll may still read.
+/// What a poll may still read. Half of a request's time is set aside for it: a slow line must give a lower bound, not a
+/// poll that never ends in time.
 #[derive(Debug)]
 pub struct Budget {
     entries: usize,
     bytes: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self {
-            entries: POLL_ENTRIES,
-            bytes: POLL_BYTES,
-        }
-    }
+    until: Instant,
 }
 
 impl Budget {
+    /// The budget of a poll that begins to count now.
+    pub fn start(connection: &Connection) -> Self {
+        Self {
+            entries: POLL_ENTRIES,
+            bytes: POLL_BYTES,
+            until: Instant::now() + connection.response_timeout() / 2,
+        }
+    }
+
     /// Takes note of a page that was read.
     pub const fn spend(&mut self, entries: usize, bytes: usize) {
         self.entries = self.entries.saturating_sub(entries);
@@ -48,8 +51,8 @@ impl Budget {
     }
 
     /// Whether nothing may be read any more.
-    pub const fn is_spent(&self) -> bool {
-        self.entries == 0 || self.bytes == 0
+    pub fn is_spent(&self) -> bool {
+        self.entries == 0 || self.bytes == 0 || Instant::now() >= self.until
     }
 }
 
@@ -69,6 +72,8 @@ pub struct Counting {
     pub until: Position,
     /// Entries so far.
     pub counted: u64,
+    /// Their ids, ascending.
+    pub ids: Vec<Position>,
     /// Whether all were counted.
     pub complete: bool,
     /// The refusal that ended it.
@@ -85,6 +90,7 @@ impl Counting {
             after,
             until,
             counted: 0,
+            ids: Vec::new(),
             complete: after >= until,
             failed: None,
             bytes: 0,
@@ -94,13 +100,19 @@ impl Counting {
 
     /// Counts a page that was asked for with that limit; `counts` says which ids belong to the number.
     pub fn take(&mut self, ids: &[Position], bytes: usize, limit: usize, from: Position) {
-        self.counted += ids.iter().filter(|id| **id > from).count() as u64;
+        self.ids.extend(ids.iter().filter(|id| **id > from));
+        self.counted = self.ids.len() as u64;
         self.bytes += bytes;
         self.entry_bytes = bytes / ids.len().max(1);
         if let Some(last) = ids.last() {
             self.after = self.after.max(*last);
         }
         self.complete = ids.len() < limit || self.after >= self.until;
+    }
+
+    /// The counted entries after an id.
+    pub fn ids_after(&self, id: Position) -> &[Position] {
+        &self.ids[self.ids.partition_point(|counted| *counted <= id)..]
     }
 
     fn wants_more(&self) -> bool {

@@ -111,7 +111,7 @@ impl Reader {
                 uncertain.push(partition);
             }
         }
-        let mut budget = Budget::default();
+        let mut budget = Budget::start(&self.connection);
         range::count_on(&self.connection, &mut countings, &mut budget, self.polls).await?;
         for (partition, counting) in uncertain.into_iter().zip(countings) {
             partition.arrived = counting.complete.then_some(counting.counted);
