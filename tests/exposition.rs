@@ -13,8 +13,11 @@ use std::time::Duration;
 
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::sample::{PartitionObservation, Sample};
+use support::eventually;
 use support::exported::{Exported, LAST_POLL, sample};
-use support::prometheus::{Prometheus, promtool_complaints};
+use support::prometheus::{Prometheus, http_body, promtool_complaints};
+use support::redis::free_port;
+use support::service::Service;
 
 const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0";
 
@@ -258,4 +261,37 @@ async fn a_real_prometheus_reads_the_text_form() {
     let content_type = [("content-type", "text/plain; version=0.0.4; charset=utf-8")];
     let only_text = axum::routing::get(async move || (content_type, text));
     check_scrape(axum::Router::new().route("/metrics", only_text)).await;
+}
+
+#[tokio::test]
+async fn the_binary_counts_the_polls_of_a_source_that_is_not_there() {
+    let service = Service::start(&format!(
+        "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
+         poll_interval: 50ms\n\
+         sources: [ {{ name: main, redis: {{ url: \"redis://127.0.0.1:{}/0\" }} }} ]\n\
+         groups: [ {{ name: billing, source: main, stream: orders, consumer_group: g }} ]\n",
+        free_port()
+    ));
+    let text = eventually("a failed poll", Duration::from_secs(20), async || {
+        let text = http_body(service.http, "/metrics")?;
+        text.contains("streamgauge_source_up{source=\"main\"} 0")
+            .then_some(text)
+    })
+    .await;
+    let value = |series: &str| -> Option<f64> {
+        let line = text.lines().find(|line| line.starts_with(series))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    };
+    let polls = value("streamgauge_poll_duration_seconds_count").expect("polls");
+    assert!(polls > 0.0);
+    assert_eq!(
+        value("streamgauge_poll_duration_seconds_bucket{le=\"+Inf\""),
+        Some(polls)
+    );
+    let errors = "streamgauge_poll_errors_total{source=\"main\",reason=\"unreachable\"}";
+    assert!(value(errors).expect("errors") > 0.0, "{text}");
+    assert_eq!(value("streamgauge_source_last_success"), None);
+    assert_eq!(value("streamgauge_partition_backlog_known"), Some(0.0));
+    assert_eq!(http_body(service.http, "/readyz").as_deref(), Some("ok\n"));
+    assert_eq!(promtool_complaints(&text), "");
 }

@@ -114,15 +114,20 @@ impl Drop for Prometheus {
     }
 }
 
-/// HTTP 1.0, so that the answer ends where the connection does. `None` while nobody answers.
 fn get(address: SocketAddr, path: &str) -> Option<Value> {
+    serde_json::from_str(&http_body(address, path)?).ok()
+}
+
+/// The body of an answer, whatever its status. HTTP 1.0, so that it ends where the connection does. `None` while nobody
+/// answers.
+pub fn http_body(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: prometheus\r\n\r\n").ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
-    serde_json::from_str(body).ok()
+    Some(body.to_owned())
 }
 
 fn percent_encoded(text: &str) -> String {
