@@ -1,5 +1,6 @@
 //! What is known of a group, computed from observations. Pure: no I/O, no clock; `now` is an argument.
 
+mod accounting;
 pub mod capacity;
 pub mod facts;
 pub mod group;
