@@ -3,3 +3,8 @@
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod json_api;
+pub mod natural_order;
+pub mod prometheus;
+pub mod sources_view;
+pub mod view;

@@ -1,6 +1,83 @@
-//! Stub until the export branch lands.
-#![allow(missing_docs)]
-pub struct HttpState;
-pub fn router(_state: HttpState) -> axum::Router {
-    axum::Router::new()
+//! The HTTP server's routes: metrics, API, probes, and an index of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::registry::Registry;
+
+use super::health::{self, Readiness};
+use super::json_api;
+use super::prometheus::Exporter;
+use super::prometheus::negotiate::Form;
+use super::sources_view::SourcesView;
+use super::view::Now;
+
+const INDEX: &str = "\
+streamgauge
+
+/metrics                metrics for Prometheus (text 0.0.4 or OpenMetrics 1.0, by Accept header)
+/api/v1/groups          every group with its partitions and targets
+/api/v1/groups/{name}   one of them; write / in a name as %2F
+/api/v1/decisions       decisions that changed an answer, newest first; ?group=NAME&limit=100
+/api/v1/sources         how the sources do
+/livez, /readyz         probes
+";
+
+/// What the routes read.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Groups and targets.
+    pub registry: Arc<Registry>,
+    /// Statistics of the sources.
+    pub sources: SourcesView,
+    /// The time.
+    pub now: Now,
+    /// Whether requests are wanted.
+    pub readiness: Readiness,
+}
+
+impl fmt::Debug for HttpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpState")
+            .field("readiness", &self.readiness)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every route.
+pub fn router(state: HttpState) -> Router {
+    let exporter = Exporter::new(
+        state.registry.clone(),
+        state.sources.clone(),
+        state.now.clone(),
+    );
+    Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(exporter))
+        .route("/", get(async || INDEX))
+        .merge(health::routes(state.readiness.clone()))
+        .merge(json_api::routes(state))
+}
+
+async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
+    let accept: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let form = Form::negotiate(&accept.join(","));
+    match exporter.write(form) {
+        Ok(body) => {
+            let content_type = (header::CONTENT_TYPE, form.content_type());
+            // Caches must not hand one client the other's form.
+            ([content_type, (header::VARY, "accept")], body).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }

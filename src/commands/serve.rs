@@ -1,5 +1,7 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
+mod source_views;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -91,7 +93,12 @@ impl Service {
         servers.spawn(async move {
             Ok(grpc::serve(grpc_listener, for_grpc, clock, until, reflection).await?)
         });
-        let state = HttpState;
+        let state = HttpState {
+            registry: registry.clone(),
+            sources: source_views::of(&sources, clock),
+            now: Arc::new(move || clock.now()),
+            readiness: readiness.clone(),
+        };
         let until = shutdown.clone();
         servers.spawn(async move {
             let stop = async move { until.reached(Phase::Stopping).await };

@@ -121,6 +121,15 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason that exists by now, in label order.
+    pub const ALL: [Self; 5] = [
+        Self::Backlog,
+        Self::Arrival,
+        Self::Idle,
+        Self::Limit,
+        Self::Activation,
+    ];
+
     /// The label value.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,91 @@
+//! A decision as JSON, with what it was computed from.
+
+use serde::Serialize;
+
+use crate::adapters::view::{Labels, label_of};
+use crate::policy::decision::{CapacitySource, Inputs, Limit, Reason};
+use crate::publish::DecisionRecord;
+
+use super::values::{QuantityShape, number, rfc3339};
+
+/// A decision that changed an answer.
+#[derive(Serialize)]
+pub(super) struct DecisionShape {
+    at: String,
+    group: String,
+    scaled_object: String,
+    desired: Option<u32>,
+    emitted: Option<serde_json::Number>,
+    active: Option<bool>,
+    current: Option<u32>,
+    limit: Limit,
+    reason: Reason,
+    text: String,
+    inputs: InputsShape,
+}
+
+impl DecisionShape {
+    pub(super) fn of(group: &str, record: &DecisionRecord, labels: &Labels) -> Self {
+        let decision = &record.decision;
+        Self {
+            at: rfc3339(decision.at),
+            group: group.to_owned(),
+            scaled_object: label_of(labels, &record.target),
+            desired: decision.desired,
+            emitted: decision.metric.and_then(number),
+            active: decision.active,
+            current: decision.inputs.current,
+            limit: decision.limit,
+            reason: decision.reason,
+            text: decision.text.clone(),
+            inputs: InputsShape::of(&decision.inputs),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct InputsShape {
+    backlog: Option<QuantityShape>,
+    arrival_per_second: Option<f64>,
+    arrived_in_window: Option<u64>,
+    oldest_age_seconds: Option<f64>,
+    capacity_per_second: Option<f64>,
+    /// `configured`, `learned`, `unknown`.
+    capacity_source: CapacitySource,
+    capacity_samples_taken: u32,
+    capacity_samples_needed: u32,
+    current: Option<u32>,
+    partitions: u32,
+    unknown_partitions: u32,
+    partitions_without_group: u32,
+    work_per_second: Option<f64>,
+    work_replicas: Option<u32>,
+    held_replicas: Option<u32>,
+    target_utilization_ratio: f64,
+    catch_up_seconds: f64,
+}
+
+impl InputsShape {
+    fn of(inputs: &Inputs) -> Self {
+        let (capacity_samples_taken, capacity_samples_needed) = inputs.capacity_samples;
+        Self {
+            backlog: inputs.backlog.map(QuantityShape::from),
+            arrival_per_second: inputs.arrival_per_second,
+            arrived_in_window: inputs.arrived_in_window,
+            oldest_age_seconds: inputs.oldest_age_seconds,
+            capacity_per_second: inputs.capacity_per_second,
+            capacity_source: inputs.capacity_source,
+            capacity_samples_taken,
+            capacity_samples_needed,
+            current: inputs.current,
+            partitions: inputs.partitions,
+            unknown_partitions: inputs.unknown_partitions,
+            partitions_without_group: inputs.partitions_without_group,
+            work_per_second: inputs.work_per_second,
+            work_replicas: inputs.work_replicas,
+            held_replicas: inputs.held_replicas,
+            target_utilization_ratio: inputs.target_utilization_ratio,
+            catch_up_seconds: inputs.catch_up_seconds,
+        }
+    }
+}

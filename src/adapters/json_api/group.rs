@@ -1,0 +1,164 @@
+//! A group as JSON, with its partitions and targets. Rates are messages per second, counts are messages.
+
+use serde::Serialize;
+
+use crate::adapters::view::{GroupView, Labels, PartitionView, TargetView};
+use crate::model::facts::PartitionStatus;
+use crate::model::quantity::Quantity;
+use crate::model::sample::Failure;
+use crate::policy::decision::{Limit, Reason};
+use crate::policy::freshness::Freshness;
+use crate::policy::spec::Mode;
+
+use super::values::{QuantityShape, certainty, number, rfc3339};
+
+/// One group.
+#[derive(Serialize)]
+pub(super) struct GroupShape {
+    name: String,
+    source: String,
+    stream: String,
+    consumer_group: String,
+    assignment: &'static str,
+    observed_at: Option<String>,
+    freshness: &'static str,
+    /// Why the last poll brought nothing, or not everything.
+    failure: Option<FailureShape>,
+    backlog: Option<QuantityShape>,
+    oldest_age_seconds: Option<f64>,
+    arrival_per_second: Option<f64>,
+    processing_per_second: Option<f64>,
+    /// One replica's.
+    capacity_per_second: Option<f64>,
+    consumers: Option<u32>,
+    utilization_ratio: Option<f64>,
+    drain_seconds: Option<f64>,
+    skew_ratio: Option<f64>,
+    partitions: Vec<PartitionShape>,
+    targets: Vec<TargetShape>,
+}
+
+impl GroupShape {
+    pub(super) fn of(group: &GroupView, labels: &Labels) -> Self {
+        let definition = group.definition();
+        let facts = group.facts();
+        Self {
+            name: definition.name.clone(),
+            source: definition.key.source.clone(),
+            stream: definition.key.stream.clone(),
+            consumer_group: definition.key.consumer_group.clone(),
+            assignment: group.spec().assignment.as_str(),
+            observed_at: group.observed_at.map(rfc3339),
+            freshness: freshness(group.freshness),
+            failure: group.snapshot().failure.as_ref().map(FailureShape::of),
+            backlog: facts.and_then(|f| f.backlog).map(QuantityShape::from),
+            oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds),
+            arrival_per_second: facts.and_then(|f| f.arrival_per_second),
+            processing_per_second: facts.and_then(|f| f.processing_per_second),
+            capacity_per_second: group.capacity_per_replica(),
+            consumers: facts.and_then(|f| f.consumers),
+            utilization_ratio: group.utilization_ratio(),
+            drain_seconds: group.drain_seconds(),
+            skew_ratio: facts.and_then(|f| f.skew_ratio),
+            partitions: group.partitions().iter().map(PartitionShape::of).collect(),
+            targets: group.targets(labels).iter().map(TargetShape::of).collect(),
+        }
+    }
+}
+
+fn freshness(class: Option<Freshness>) -> &'static str {
+    match class {
+        Some(Freshness::Fresh) => "fresh",
+        Some(Freshness::Stale) => "stale",
+        Some(Freshness::Expired) | None => "unknown",
+    }
+}
+
+#[derive(Serialize)]
+struct FailureShape {
+    kind: &'static str,
+    text: String,
+}
+
+impl FailureShape {
+    fn of(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind.as_str(),
+            text: failure.text.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PartitionShape {
+    partition: String,
+    backlog: Option<u64>,
+    /// Of the backlog.
+    certainty: Option<&'static str>,
+    lag: Option<u64>,
+    pending: Option<u64>,
+    /// Of the pending ones, those that count as stuck.
+    stuck_pending: Option<u64>,
+    oldest_age_seconds: Option<f64>,
+    arrival_per_second: Option<f64>,
+    processing_per_second: Option<f64>,
+    /// `ok`, `rewound`, `unknown`.
+    status: &'static str,
+    owner: Option<String>,
+    /// Why it is unknown, or what is odd about it.
+    problem: Option<String>,
+}
+
+impl PartitionShape {
+    fn of(partition: &PartitionView<'_>) -> Self {
+        let facts = partition.facts();
+        let backlog = partition.backlog();
+        let status = facts.map_or(PartitionStatus::Unknown, |f| f.status);
+        Self {
+            partition: partition.name().to_owned(),
+            backlog: backlog.map(Quantity::value),
+            certainty: backlog.map(certainty),
+            lag: facts.and_then(|f| f.lag).map(Quantity::value),
+            pending: facts.and_then(|f| f.pending),
+            stuck_pending: facts.and_then(|f| f.stuck_pending),
+            oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds),
+            arrival_per_second: partition.arrival_per_second(),
+            processing_per_second: partition.processing_per_second(),
+            status: status.as_str(),
+            owner: facts.and_then(|f| f.owner.clone()),
+            problem: facts.and_then(|f| f.problem.clone()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TargetShape {
+    scaled_object: String,
+    mode: &'static str,
+    desired: Option<u32>,
+    /// What KEDA is told: replicas, in `backlog` mode messages; null while it is told nothing.
+    emitted: Option<serde_json::Number>,
+    active: Option<bool>,
+    limit: Option<Limit>,
+    reason: Option<Reason>,
+    text: String,
+}
+
+impl TargetShape {
+    fn of(target: &TargetView<'_>) -> Self {
+        let decision = target.decision();
+        Self {
+            scaled_object: target.scaled_object.clone(),
+            mode: match target.target.spec.mode {
+                Mode::Replicas => "replicas",
+                Mode::Backlog { .. } => "backlog",
+            },
+            desired: decision.and_then(|d| d.desired),
+            emitted: target.answer.as_ref().ok().and_then(|a| number(a.metric)),
+            active: target.active(),
+            limit: decision.map(|d| d.limit),
+            reason: decision.map(|d| d.reason),
+            text: target.text().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! A source as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::adapters::sources_view::SourceView;
+
+use super::values::rfc3339;
+
+/// One source.
+#[derive(Serialize)]
+pub(super) struct SourceShape {
+    name: String,
+    up: Option<bool>,
+    last_success_at: Option<String>,
+    circuit: &'static str,
+    polls: u64,
+    /// Failed polls by class; classes that never happened are left out.
+    errors: BTreeMap<&'static str, u64>,
+}
+
+impl SourceShape {
+    pub(super) fn of(source: &SourceView) -> Self {
+        let errors = source.errors.iter();
+        Self {
+            name: source.name.clone(),
+            up: source.up,
+            last_success_at: source.last_success.map(rfc3339),
+            circuit: source.circuit,
+            polls: source.poll_duration.count,
+            errors: errors.map(|(kind, n)| (kind.as_str(), *n)).collect(),
+        }
+    }
+}

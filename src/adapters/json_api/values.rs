@@ -1,0 +1,50 @@
+//! How numbers and times are written in JSON.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::model::quantity::Quantity;
+use crate::model::time::Timestamp;
+use crate::policy::decision::Metric;
+
+/// A number that may be a lower bound.
+#[derive(Serialize)]
+pub(super) struct QuantityShape {
+    value: u64,
+    certainty: &'static str,
+}
+
+impl From<Quantity> for QuantityShape {
+    fn from(quantity: Quantity) -> Self {
+        Self {
+            value: quantity.value(),
+            certainty: certainty(quantity),
+        }
+    }
+}
+
+pub(super) fn certainty(quantity: Quantity) -> &'static str {
+    if quantity.is_exact() {
+        "exact"
+    } else {
+        "at_least"
+    }
+}
+
+/// Whole where it is whole.
+pub(super) fn number(metric: Metric) -> Option<serde_json::Number> {
+    if metric.milli.is_multiple_of(1000) {
+        Some((metric.milli / 1000).into())
+    } else {
+        serde_json::Number::from_f64(metric.as_f64())
+    }
+}
+
+/// The end of the year 9999: later times have no RFC 3339 form.
+const LAST_MILLI: u64 = 253_402_300_799_999;
+
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    let since_epoch = Duration::from_millis(at.as_millis().min(LAST_MILLI));
+    humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch).to_string()
+}

@@ -1,0 +1,82 @@
+//! The exporter: writes every metric from the published snapshots while it is scraped. Names are fixed by CONTRACT.
+//!
+//! What is unknown or too old has no sample (`partition_backlog_known` is 0 then); counters always have one.
+
+mod family;
+mod groups;
+pub mod negotiate;
+mod partitions;
+mod process;
+mod sources;
+mod targets;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::text::encode;
+
+use crate::registry::Registry;
+
+use self::negotiate::Form;
+use super::sources_view::SourcesView;
+use super::view::{self, Now};
+
+/// Stands before every name.
+const PREFIX: &str = "streamgauge";
+
+/// Writes the metrics.
+#[derive(Debug)]
+pub struct Exporter(prometheus_client::registry::Registry);
+
+impl Exporter {
+    /// An exporter of these groups and sources.
+    pub fn new(registry: Arc<Registry>, sources: SourcesView, now: Now) -> Self {
+        let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
+        exported.register_collector(Box::new(Snapshots {
+            registry,
+            sources,
+            now,
+        }));
+        Self(exported)
+    }
+
+    /// Everything as it stands now.
+    ///
+    /// # Errors
+    /// None in practice: writing into a string does not fail.
+    pub fn write(&self, form: Form) -> Result<String, fmt::Error> {
+        let mut written = String::new();
+        encode(&mut written, &self.0)?;
+        Ok(match form {
+            Form::OpenMetrics => written,
+            Form::Text => text::from_openmetrics(&written),
+        })
+    }
+}
+
+/// What is read at every scrape.
+struct Snapshots {
+    registry: Arc<Registry>,
+    sources: SourcesView,
+    now: Now,
+}
+
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Snapshots {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let groups = view::groups(&self.registry, (self.now)());
+        process::write(&mut encoder)?;
+        sources::write(&mut encoder, &(self.sources)())?;
+        partitions::write(&mut encoder, &groups)?;
+        groups::write(&mut encoder, &groups)?;
+        targets::write(&mut encoder, &groups, &self.registry.labels())
+    }
+}

@@ -1,0 +1,83 @@
+//! Metrics per group.
+
+use std::fmt;
+
+use prometheus_client::encoding::DescriptorEncoder;
+
+use crate::adapters::view::GroupView;
+
+use super::family::{About, Value, gauge, group_labels};
+
+type Read = fn(&GroupView) -> Option<Value>;
+
+const GAUGES: [(About, Read); 9] = [
+    (
+        About(
+            "group_backlog_messages",
+            "Unfinished messages of all partitions; a lower bound while some are unknown, absent while nothing is known.",
+        ),
+        |g| g.facts()?.backlog.map(Value::from),
+    ),
+    (
+        About(
+            "group_oldest_age_seconds",
+            "Seconds that the oldest unfinished message of any partition has waited; 0 for none.",
+        ),
+        |g| g.facts()?.oldest_age_seconds.map(Value::from),
+    ),
+    (
+        About(
+            "group_arrival_messages_per_second",
+            "Messages arriving per second at the partitions that could be read, averaged over 30 seconds.",
+        ),
+        |g| g.facts()?.arrival_per_second.map(Value::from),
+    ),
+    (
+        About(
+            "group_processing_messages_per_second",
+            "Messages processed per second on the partitions that could be read, averaged over 30 seconds.",
+        ),
+        |g| g.facts()?.processing_per_second.map(Value::from),
+    ),
+    (About("group_consumers", "Consumers at work."), |g| {
+        g.facts()?.consumers.map(Value::from)
+    }),
+    (
+        About(
+            "group_capacity_messages_per_second",
+            "Messages per second one replica does when it is never idle, configured or learned.",
+        ),
+        |g| g.capacity_per_replica().map(Value::from),
+    ),
+    (
+        About(
+            "group_utilization_ratio",
+            "Arrival rate divided by what the running replicas can do.",
+        ),
+        |g| g.utilization_ratio().map(Value::from),
+    ),
+    (
+        About(
+            "group_drain_seconds",
+            "Seconds until the running replicas have worked off the backlog; absent unless they gain on the arrivals.",
+        ),
+        |g| g.drain_seconds().map(Value::from),
+    ),
+    (
+        About(
+            "group_skew_ratio",
+            "Arrival rate of the hottest partition divided by the mean of all; absent without arrivals.",
+        ),
+        |g| g.facts()?.skew_ratio.map(Value::from),
+    ),
+];
+
+/// Everything about every group as a whole.
+pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
+    GAUGES.into_iter().try_for_each(|(about, read)| {
+        let samples = groups
+            .iter()
+            .filter_map(|group| Some((group_labels(group), read(group)?)));
+        gauge(encoder, about, samples)
+    })
+}

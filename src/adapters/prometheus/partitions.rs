@@ -1,0 +1,140 @@
+//! Metrics per partition.
+
+use std::fmt;
+
+use prometheus_client::encoding::DescriptorEncoder;
+
+use crate::adapters::view::{GroupView, PartitionView};
+
+use super::family::{About, Label, Value, counter, gauge, group_labels};
+
+type Read = fn(&PartitionView<'_>) -> Option<Value>;
+
+const GAUGES: [(About, Read); 10] = [
+    (
+        About(
+            "partition_backlog_messages",
+            "Unfinished messages: undelivered plus pending, without stuck ones; absent while unknown.",
+        ),
+        |p| p.backlog().map(Value::from),
+    ),
+    (
+        About(
+            "partition_backlog_known",
+            "Whether the backlog is known: 1, or 0 where it could not be read or was read too long ago.",
+        ),
+        |p| Some(p.backlog().is_some().into()),
+    ),
+    (
+        About(
+            "partition_backlog_at_least",
+            "Whether the backlog sample is only a lower bound: 1, or 0 where it was counted exactly.",
+        ),
+        |p| p.backlog().map(|backlog| (!backlog.is_exact()).into()),
+    ),
+    (
+        About(
+            "partition_lag_messages",
+            "Messages not yet delivered to the consumer group.",
+        ),
+        |p| p.facts()?.lag.map(Value::from),
+    ),
+    (
+        About(
+            "partition_pending_messages",
+            "Messages delivered and not yet acknowledged, stuck ones included.",
+        ),
+        |p| p.facts()?.pending.map(Value::from),
+    ),
+    (
+        About(
+            "partition_stuck_pending_messages",
+            "Messages pending for so long that they count neither as backlog nor towards any target.",
+        ),
+        |p| p.facts()?.stuck_pending.map(Value::from),
+    ),
+    (
+        About(
+            "partition_oldest_pending_deliveries",
+            "How often the oldest pending message was delivered; many deliveries mean that nobody can process it.",
+        ),
+        |p| p.facts()?.oldest_delivery_count.map(Value::from),
+    ),
+    (
+        About(
+            "partition_oldest_age_seconds",
+            "Seconds that the oldest unfinished message has waited; 0 for none.",
+        ),
+        |p| p.facts()?.oldest_age_seconds.map(Value::from),
+    ),
+    (
+        About(
+            "partition_arrival_messages_per_second",
+            "Messages arriving per second, averaged over 30 seconds.",
+        ),
+        |p| p.arrival_per_second().map(Value::from),
+    ),
+    (
+        About(
+            "partition_processing_messages_per_second",
+            "Messages processed per second, averaged over 30 seconds; lost ones are not among them.",
+        ),
+        |p| p.processing_per_second().map(Value::from),
+    ),
+];
+
+type Count = fn(&PartitionView<'_>) -> u64;
+
+const COUNTERS: [(About, Count); 3] = [
+    (
+        About(
+            "partition_arrived_messages",
+            "Messages that arrived since the service watches.",
+        ),
+        |p| p.counters().arrived_total,
+    ),
+    (
+        About(
+            "partition_processed_messages",
+            "Messages processed since the service watches.",
+        ),
+        |p| p.counters().processed_total,
+    ),
+    (
+        About(
+            "partition_lost_messages",
+            "Messages that left the log before they were processed, since the service watches.",
+        ),
+        |p| p.counters().lost_total,
+    ),
+];
+
+/// Everything about every partition of every group.
+pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
+    let rows: Vec<([Label<'_>; 5], PartitionView<'_>)> = groups
+        .iter()
+        .flat_map(|group| {
+            group.partitions().into_iter().map(|partition| {
+                let [name, source, stream, consumer_group] = group_labels(group);
+                let partition_label = ("partition", partition.name());
+                (
+                    [name, source, stream, consumer_group, partition_label],
+                    partition,
+                )
+            })
+        })
+        .collect();
+    for (about, read) in GAUGES {
+        let samples = rows
+            .iter()
+            .filter_map(|(labels, partition)| Some((*labels, read(partition)?)));
+        gauge(encoder, about, samples)?;
+    }
+    for (about, read) in COUNTERS {
+        let samples = rows
+            .iter()
+            .map(|(labels, partition)| (*labels, read(partition).into()));
+        counter(encoder, about, samples)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Metrics per source.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, SourceView};
+use crate::model::sample::FailureKind;
+
+use super::family::{About, Label, Value, counter, gauge};
+
+const UP: About = About(
+    "source_up",
+    "Whether the last poll of the source brought something: 1 or 0.",
+);
+const LAST_SUCCESS: About = About(
+    "source_last_success_timestamp_seconds",
+    "When a poll last brought something, in seconds since the Unix epoch.",
+);
+const CIRCUIT: About = About(
+    "circuit_state",
+    "The state of the circuit breaker of the source: 1 for that one, 0 for the others.",
+);
+const DURATION: About = About("poll_duration_seconds", "How long polls took, in seconds.");
+const ERRORS: About = About("poll_errors", "Polls that failed, by class of failure.");
+
+/// Everything about every source.
+pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
+    let up = |s| Some((label(s), Value::from(s.up?)));
+    gauge(encoder, UP, sources.iter().filter_map(up))?;
+    let last_success = |s| Some((label(s), Value::from(s.last_success?.as_seconds())));
+    gauge(
+        encoder,
+        LAST_SUCCESS,
+        sources.iter().filter_map(last_success),
+    )?;
+    let circuit = sources.iter().flat_map(|source| {
+        CIRCUIT_STATES.into_iter().map(move |state| {
+            let labels = (label(source), [("state", state)]);
+            (labels, (source.circuit == state).into())
+        })
+    });
+    gauge(encoder, CIRCUIT, circuit)?;
+    durations(encoder, sources)?;
+    let errors = sources.iter().flat_map(|source| {
+        FailureKind::ALL.into_iter().map(move |kind| {
+            let count = source.errors.get(&kind).copied().unwrap_or_default();
+            ((label(source), [("reason", kind.as_str())]), count.into())
+        })
+    });
+    counter(encoder, ERRORS, errors)
+}
+
+fn label(source: &SourceView) -> [Label<'_>; 1] {
+    [("source", &source.name)]
+}
+
+fn durations(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let About(name, help) = DURATION;
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    sources.iter().try_for_each(|source| {
+        let PollDurations { sum, count, .. } = source.poll_duration;
+        family
+            .encode_family(&label(source))?
+            .encode_histogram::<NoLabelSet>(
+                sum,
+                count,
+                &single_buckets(&source.poll_duration),
+                None,
+            )
+    })
+}
+
+/// The encoder adds buckets up itself and wants the last one to be infinite.
+fn single_buckets(durations: &PollDurations) -> Vec<(f64, u64)> {
+    let finite = durations
+        .buckets
+        .iter()
+        .filter(|(upper, _)| upper.is_finite());
+    let all = finite.copied().chain([(f64::INFINITY, durations.count)]);
+    let mut below = 0;
+    all.map(|(upper, cumulative)| {
+        let single = cumulative.saturating_sub(below);
+        below = below.max(cumulative);
+        (upper, single)
+    })
+    .collect()
+}

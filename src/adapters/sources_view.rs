@@ -1,0 +1,41 @@
+//! How adapters see the configured sources: a reading of their statistics, taken when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::sample::FailureKind;
+use crate::model::time::Timestamp;
+
+/// The names of a circuit's states, as labels show them.
+pub const CIRCUIT_STATES: [&str; 3] = ["closed", "open", "half_open"];
+
+/// Statistics of one source since the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceView {
+    /// Its configured name.
+    pub name: String,
+    /// Whether the last poll brought something; `None` before the first one ended.
+    pub up: Option<bool>,
+    /// When a poll last brought something.
+    pub last_success: Option<Timestamp>,
+    /// The state of its circuit breaker: one of [`CIRCUIT_STATES`].
+    pub circuit: &'static str,
+    /// How long polls took.
+    pub poll_duration: PollDurations,
+    /// Failed polls by class.
+    pub errors: BTreeMap<FailureKind, u64>,
+}
+
+/// A histogram of seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PollDurations {
+    /// Upper bounds, ascending, each with the number of polls that took at most so long.
+    pub buckets: Vec<(f64, u64)>,
+    /// Seconds of all polls together.
+    pub sum: f64,
+    /// Polls.
+    pub count: u64,
+}
+
+/// Reads the statistics of every source.
+pub type SourcesView = Arc<dyn Fn() -> Vec<SourceView> + Send + Sync>;

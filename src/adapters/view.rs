@@ -1,0 +1,250 @@
+//! A group as every adapter shows it at a moment: the one place that says what is too old or unreadable to be shown.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use crate::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
+use crate::model::identity::PartitionId;
+use crate::model::quantity::Quantity;
+use crate::model::stream::StreamSelector;
+use crate::model::time::Timestamp;
+use crate::policy::decision::Decision;
+use crate::policy::event::TargetKey;
+use crate::policy::freshness::Freshness;
+use crate::policy::spec::TargetSpec;
+use crate::publish::{
+    Answer, DecisionRecord, Group, GroupDefinition, GroupSnapshot, NoAnswer, TargetSnapshot,
+};
+use crate::registry::Registry;
+
+use super::natural_order;
+
+/// Tells the time.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The `scaled_object` labels of registered targets.
+pub type Labels = HashMap<TargetKey, String>;
+
+/// What is known of a partition that was never read.
+static UNSEEN: LazyLock<PartitionFacts> = LazyLock::new(PartitionFacts::default);
+
+/// One group at one moment.
+#[derive(Debug)]
+pub struct GroupView {
+    group: Arc<Group>,
+    snapshot: Arc<GroupSnapshot>,
+    spec: TargetSpec,
+    now: Timestamp,
+    /// When the last readable observation was made; `None` before the first.
+    pub observed_at: Option<Timestamp>,
+    /// Its age class.
+    pub freshness: Option<Freshness>,
+}
+
+/// Every group at `now`, by name in natural order.
+pub fn groups(registry: &Registry, now: Timestamp) -> Vec<GroupView> {
+    let mut views: Vec<GroupView> = registry
+        .groups()
+        .into_iter()
+        .map(|group| GroupView::new(group, now))
+        .collect();
+    views.sort_by(|a, b| natural_order::compare(&a.definition().name, &b.definition().name));
+    views
+}
+
+/// The `scaled_object` label: the registry's while it knows the target, else the ScaledObject's name; empty for nobody.
+pub fn label_of(labels: &Labels, key: &TargetKey) -> String {
+    match labels.get(key) {
+        Some(label) => label.clone(),
+        None if key.is_unnamed() => String::new(),
+        None => format!("{}/{}", key.namespace, key.name),
+    }
+}
+
+impl GroupView {
+    /// A group as it stands at `now`.
+    pub fn new(group: Arc<Group>, now: Timestamp) -> Self {
+        // In this order the snapshot is never older than its time.
+        let observed_at = group.decided_at();
+        let freshness = group.freshness(now);
+        Self {
+            snapshot: group.snapshot(),
+            spec: group.definition().settings.resolve(),
+            group,
+            now,
+            observed_at,
+            freshness,
+        }
+    }
+
+    /// What the group is.
+    pub fn definition(&self) -> &GroupDefinition {
+        self.group.definition()
+    }
+
+    /// The group's own policy, resolved.
+    pub fn spec(&self) -> &TargetSpec {
+        &self.spec
+    }
+
+    /// What is published.
+    pub fn snapshot(&self) -> &GroupSnapshot {
+        &self.snapshot
+    }
+
+    /// Decisions that changed an answer, newest first.
+    pub fn history(&self) -> Vec<DecisionRecord> {
+        self.group.history()
+    }
+
+    /// Whether the observation is young enough to be shown.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.freshness, Some(Freshness::Fresh | Freshness::Stale))
+    }
+
+    /// What is known; `None` while nothing is, or once it is too old.
+    pub fn facts(&self) -> Option<&GroupFacts> {
+        self.is_usable().then_some(&self.snapshot.facts)
+    }
+
+    /// Messages per second that one replica of the group's own policy does.
+    pub fn capacity_per_replica(&self) -> Option<f64> {
+        let learned = self.facts()?.capacity_per_consumer;
+        let per_replica = learned.map(|rate| rate * f64::from(self.spec.consumers_per_replica));
+        self.spec.capacity_per_replica.or(per_replica)
+    }
+
+    /// Messages per second that the running replicas do together.
+    fn capacity(&self) -> Option<f64> {
+        let replicas = self
+            .facts()?
+            .consumers?
+            .div_ceil(self.spec.consumers_per_replica.max(1));
+        Some(self.capacity_per_replica()? * f64::from(replicas))
+    }
+
+    /// Arrivals ÷ what the running replicas do. Source: CONTRACT, "utilization".
+    pub fn utilization_ratio(&self) -> Option<f64> {
+        let capacity = self.capacity().filter(|capacity| *capacity > 0.0)?;
+        Some(self.facts()?.arrival_per_second? / capacity)
+    }
+
+    /// Seconds until the running replicas are through; `None` unless they gain on the arrivals. Source: CONTRACT, "drain time".
+    pub fn drain_seconds(&self) -> Option<f64> {
+        let facts = self.facts()?;
+        let backlog = facts.backlog.and_then(Quantity::exact)?;
+        let gain = self.capacity()? - facts.arrival_per_second?;
+        (gain > 0.0).then(|| backlog as f64 / gain)
+    }
+
+    /// Every partition, in natural order. Keys that the config names are there, as unknown, before they were ever read.
+    pub fn partitions(&self) -> Vec<PartitionView<'_>> {
+        let usable = self.is_usable();
+        let view = |(id, facts)| PartitionView { id, facts, usable };
+        let seen = &self.snapshot.facts.partitions;
+        let mut partitions: Vec<PartitionView<'_>> = match &self.definition().selector {
+            StreamSelector::Keys(keys) if seen.is_empty() => {
+                let named = keys.iter().map(|(_, id)| (id, &*UNSEEN));
+                named.map(view).collect()
+            }
+            _ => seen.iter().map(view).collect(),
+        };
+        partitions.sort_by(|a, b| natural_order::compare(a.name(), b.name()));
+        partitions
+    }
+
+    /// Every target, by its label in natural order.
+    pub fn targets(&self, labels: &Labels) -> Vec<TargetView<'_>> {
+        let mut targets: Vec<TargetView<'_>> = self
+            .snapshot
+            .targets
+            .iter()
+            .map(|(key, target)| TargetView {
+                scaled_object: label_of(labels, key),
+                target,
+                usable: self.is_usable(),
+                answer: self.group.answer(key, self.now),
+            })
+            .collect();
+        targets.sort_by(|a, b| natural_order::compare(&a.scaled_object, &b.scaled_object));
+        targets
+    }
+}
+
+/// One partition at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionView<'a> {
+    id: &'a PartitionId,
+    facts: &'a PartitionFacts,
+    usable: bool,
+}
+
+impl<'a> PartitionView<'a> {
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        self.id.as_str()
+    }
+
+    /// What is known of it; `None` once that is too old.
+    pub fn facts(&self) -> Option<&'a PartitionFacts> {
+        self.usable.then_some(self.facts)
+    }
+
+    /// Its counters: they stand however old the last observation is.
+    pub fn counters(&self) -> &'a PartitionFacts {
+        self.facts
+    }
+
+    /// Unfinished messages.
+    pub fn backlog(&self) -> Option<Quantity> {
+        self.facts()?.backlog
+    }
+
+    /// Arrivals per second; `None` for a partition that could not be read, whose window only tells of the past.
+    pub fn arrival_per_second(&self) -> Option<f64> {
+        self.readable()?.arrival_per_second
+    }
+
+    /// Processed per second, likewise.
+    pub fn processing_per_second(&self) -> Option<f64> {
+        self.readable()?.processing_per_second
+    }
+
+    fn readable(&self) -> Option<&'a PartitionFacts> {
+        self.facts()
+            .filter(|facts| facts.status != PartitionStatus::Unknown || facts.pending.is_some())
+    }
+}
+
+/// One target at one moment.
+#[derive(Debug)]
+pub struct TargetView<'a> {
+    /// Its label.
+    pub scaled_object: String,
+    /// What is published of it.
+    pub target: &'a TargetSnapshot,
+    usable: bool,
+    /// What KEDA is told if it asks now.
+    pub answer: Result<Answer, NoAnswer>,
+}
+
+impl<'a> TargetView<'a> {
+    /// The decision; `None` before the first, and once the observation behind it is too old.
+    pub fn decision(&self) -> Option<&'a Decision> {
+        self.target.decision.as_ref().filter(|_| self.usable)
+    }
+
+    /// Whether KEDA is told to run anything; `None` while it is told nothing.
+    pub fn active(&self) -> Option<bool> {
+        self.answer.as_ref().ok().map(|answer| answer.active)
+    }
+
+    /// Why it is as it is: the decision's words, or why there is no answer.
+    pub fn text(&self) -> &str {
+        match (&self.answer, self.decision()) {
+            (Err(NoAnswer::NotNow(text) | NoAnswer::NeedsRepair(text)), _) => text,
+            (Ok(_), Some(decision)) => &decision.text,
+            (Ok(_), None) => "",
+        }
+    }
+}

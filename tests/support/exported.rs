@@ -1,0 +1,224 @@
+//! A small registry with a known past, and the router that shows it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use streamgauge::adapters::health::Readiness;
+use streamgauge::adapters::http::{HttpState, router};
+use streamgauge::adapters::sources_view::{PollDurations, SourceView};
+use streamgauge::config::types::Config;
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::model::identity::PartitionId;
+use streamgauge::model::quantity::Quantity;
+use streamgauge::model::sample::{
+    Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
+};
+use streamgauge::model::time::Timestamp;
+use streamgauge::policy::event::{Event, What};
+use streamgauge::publish::Group;
+use streamgauge::registry::Registry;
+use tower::Service;
+
+/// The past ends here: 2023-11-14T22:13:20Z plus a minute.
+pub const LAST_POLL: Timestamp = Timestamp::from_millis(1_700_000_060_000);
+
+const CONFIG: &str = r#"
+sources:
+  - name: main
+    redis: { url: "redis://127.0.0.1:6379/0" }
+    allow: [ { namespaces: ["shop"], streams: ["mails"], consumer_groups: ["*"] } ]
+groups:
+  - name: billing
+    source: main
+    stream: "orders:*"
+    consumer_group: billing
+    policy: { capacity_per_replica: 20, max_replicas: 10 }
+  - name: odd
+    source: main
+    stream: odd
+    consumer_group: odd
+"#;
+
+/// Groups, and the time that the router believes it is.
+pub struct Exported {
+    pub registry: Arc<Registry>,
+    pub readiness: Readiness,
+    now: Arc<AtomicU64>,
+}
+
+/// An answer of the router.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Exported {
+    /// The config's groups; nothing is known of them.
+    pub fn unobserved() -> Self {
+        let mut config = Config::parse(CONFIG, "config.yaml").expect("a right config");
+        // The config lets none of these in; labels and JSON are to hold them all the same.
+        let odd = &mut config.groups[1];
+        odd.name = "odd \"name\"".to_owned();
+        odd.key.stream = "back\\slash".to_owned();
+        odd.key.consumer_group = "line\nbreak".to_owned();
+        let at = LAST_POLL.minus(Duration::from_secs(60));
+        let (registry, _started) = Registry::new(config, CapacityRules::default(), at);
+        Self {
+            registry: Arc::new(registry),
+            readiness: Readiness::default(),
+            now: Arc::new(AtomicU64::new(LAST_POLL.as_millis())),
+        }
+    }
+
+    /// `billing` watched for a minute with a trigger of `shop/worker`; an inline group that `shop/mailer` asks for and
+    /// nobody could read.
+    pub fn observed() -> Self {
+        let exported = Self::unobserved();
+        exported.register("worker", &[("group", "billing")]);
+        exported.register(
+            "mailer",
+            &[
+                ("source", "main"),
+                ("stream", "mails"),
+                ("consumerGroup", "g"),
+            ],
+        );
+        for poll in 0..=12_u64 {
+            let at = LAST_POLL.minus(Duration::from_secs(60 - 5 * poll));
+            exported.observe("billing", at, billing(poll));
+        }
+        let unread = Err(Failure::new(FailureKind::Unreachable, "no connection"));
+        exported.apply("main/mails/g", LAST_POLL, What::Observed(unread));
+        exported
+    }
+
+    /// From now on it is so long after the last poll.
+    pub fn wait(&self, since_last_poll: Duration) {
+        let now = LAST_POLL.plus(since_last_poll);
+        self.now.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    pub fn observe(&self, group: &str, at: Timestamp, sample: Sample) {
+        self.apply(group, at, What::Observed(Ok(sample)));
+    }
+
+    pub fn group(&self, name: &str) -> Arc<Group> {
+        let mut groups = self.registry.groups().into_iter();
+        groups
+            .find(|group| group.definition().name == name)
+            .expect("a group of that name")
+    }
+
+    pub fn router(&self) -> axum::Router {
+        let now = self.now.clone();
+        router(HttpState {
+            registry: self.registry.clone(),
+            sources: Arc::new(|| vec![main_source()]),
+            now: Arc::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed))),
+            readiness: self.readiness.clone(),
+        })
+    }
+
+    /// GET, without a network.
+    pub async fn get(&self, path: &str, accept: &str) -> Answer {
+        let request = Request::get(path)
+            .header(header::ACCEPT, accept)
+            .body(Body::empty())
+            .expect("a request");
+        let response = self
+            .router()
+            .call(request)
+            .await
+            .expect("the router answers");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body");
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).expect("text"),
+        }
+    }
+
+    fn register(&self, name: &str, metadata: &[(&str, &str)]) {
+        let metadata: HashMap<String, String> = metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let at = LAST_POLL.minus(Duration::from_secs(60));
+        self.registry
+            .resolve("shop", name, &metadata, at)
+            .expect("a right trigger");
+    }
+
+    fn apply(&self, group: &str, at: Timestamp, what: What) {
+        self.group(group).apply(&Event { at, what });
+    }
+}
+
+/// Four partitions: a slow hot one, a calm one, one with stuck entries and a lower bound, one that cannot be read.
+fn billing(poll: u64) -> Sample {
+    let present = PartitionObservation::Present;
+    let hot = PartitionSample {
+        oldest_age_millis: Some(12_500),
+        ..sample(300 * poll, 200 * poll, 40)
+    };
+    let calm = PartitionSample {
+        oldest_age_millis: Some(0),
+        ..sample(100 * poll, 100 * poll, 0)
+    };
+    let stuck = PartitionSample {
+        lag: Some(Quantity::AtLeast(7)),
+        stuck_pending: 3,
+        oldest_delivery_count: Some(9),
+        oldest_age_millis: None,
+        log_end: None,
+        ..sample(50, 40, 5)
+    };
+    let failed = Failure::new(FailureKind::WrongType, "orders:x holds a string, no stream");
+    Sample {
+        partitions: BTreeMap::from([
+            (PartitionId::new("10"), present(calm)),
+            (PartitionId::new("2"), present(hot)),
+            (PartitionId::new("3"), present(stuck)),
+            (PartitionId::new("x"), PartitionObservation::Failed(failed)),
+        ]),
+        consumers: Some(4),
+        source_time: None,
+    }
+}
+
+/// `added` messages, `delivered` of them handed out, `pending` of these unacknowledged.
+pub fn sample(added: u64, delivered: u64, pending: u64) -> PartitionSample {
+    PartitionSample {
+        log_end: Some(added),
+        length: added,
+        lag: Some(Quantity::Exact(added - delivered)),
+        pending,
+        delivered: Some(Position {
+            major: delivered,
+            minor: 0,
+        }),
+        delivered_count: Some(delivered),
+        ..PartitionSample::default()
+    }
+}
+
+fn main_source() -> SourceView {
+    SourceView {
+        name: "main".to_owned(),
+        up: Some(true),
+        last_success: Some(LAST_POLL),
+        circuit: "half_open",
+        poll_duration: PollDurations {
+            buckets: vec![(0.001, 3), (0.01, 12), (1.0, 12)],
+            sum: 0.25,
+            count: 13,
+        },
+        errors: BTreeMap::from([(FailureKind::Timeout, 2)]),
+    }
+}

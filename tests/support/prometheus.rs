@@ -1,0 +1,135 @@
+//! A real Prometheus and its promtool.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::redis::free_port;
+
+const MISSING: &str = "the package prometheus is not installed: run `make test`";
+
+/// What `promtool check metrics` has to say; nothing if all is well.
+pub fn promtool_complaints(text: &str) -> String {
+    let mut child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("promtool: {error}; {MISSING}"));
+    let mut stdin = child.stdin.take().expect("its stdin");
+    stdin.write_all(text.as_bytes()).expect("written");
+    drop(stdin);
+    let said = child.wait_with_output().expect("it ends");
+    let mut complaints = String::from_utf8_lossy(&said.stdout).into_owned();
+    complaints.push_str(&String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success() || !complaints.is_empty(),
+        "promtool failed and said nothing"
+    );
+    complaints
+}
+
+/// A running Prometheus that scrapes one target; killed when dropped.
+pub struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Prometheus {
+    /// Starts one that scrapes `/metrics` there every 200 ms.
+    pub fn start(target: SocketAddr) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let config = format!(
+            "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\n\
+             scrape_configs: [ {{ job_name: streamgauge, static_configs: [ {{ targets: [\"{target}\"] }} ] }} ]\n"
+        );
+        std::fs::write(folder.path().join("prometheus.yml"), config).expect("a written config");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let child = Command::new("prometheus")
+            .current_dir(folder.path())
+            .arg("--config.file=prometheus.yml")
+            .arg("--storage.tsdb.path=data")
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("prometheus: {error}; {MISSING}"));
+        Self {
+            child,
+            address,
+            folder,
+        }
+    }
+
+    /// The samples of an instant query as (labels, value), once there are any.
+    pub fn query(&mut self, promql: &str) -> Vec<(Value, f64)> {
+        let path = format!("/api/v1/query?query={}", percent_encoded(promql));
+        self.until(promql, &path, |answer| {
+            let result = answer["data"]["result"].as_array()?;
+            let sample = |sample: &Value| {
+                let value = sample["value"][1].as_str()?.parse().ok()?;
+                Some((sample["metric"].clone(), value))
+            };
+            let samples: Vec<(Value, f64)> = result.iter().filter_map(sample).collect();
+            (!samples.is_empty()).then_some(samples)
+        })
+    }
+
+    /// What the last scrape of the target came to, once there was one.
+    pub fn target(&mut self) -> Value {
+        self.until("a scraped target", "/api/v1/targets", |answer| {
+            let target = &answer["data"]["activeTargets"][0];
+            (target["health"] != "unknown" && !target.is_null()).then(|| target.clone())
+        })
+    }
+
+    fn until<T>(&mut self, what: &str, path: &str, found: impl Fn(&Value) -> Option<T>) -> T {
+        let started = Instant::now();
+        loop {
+            let answer = get(self.address, path);
+            if let Some(found) = answer.as_ref().and_then(&found) {
+                return found;
+            }
+            let ended = self.child.try_wait().expect("a child").is_some();
+            if ended || started.elapsed() > Duration::from_secs(30) {
+                let log = std::fs::read_to_string(self.folder.path().join("log"));
+                panic!("Prometheus does not show {what}: {answer:?}\n{log:?}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: SocketAddr, path: &str) -> Option<Value> {
+    serde_json::from_str(&http_body(address, path)?).ok()
+}
+
+/// The body of an answer, whatever its status. HTTP 1.0, so that it ends where the connection does. `None` while nobody
+/// answers.
+pub fn http_body(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some(body.to_owned())
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
