@@ -25,9 +25,9 @@ pub struct GroupFacts {
     pub backlog_or_length: Option<Quantity>,
     /// Seconds the oldest unfinished message has waited; 0 for none; `None` if it cannot be told for every partition.
     pub oldest_age_seconds: Option<f64>,
-    /// Arrivals per second over [`super::rates::RATE_WINDOW`], of the partitions that could be read.
+    /// Arrivals per second over [`super::rates::ARRIVAL_WINDOW`], of the partitions that could be read.
     pub arrival_per_second: Option<f64>,
-    /// Processed messages per second, likewise.
+    /// Processed messages per second over [`super::rates::PROCESSING_WINDOW`], likewise.
     pub processing_per_second: Option<f64>,
     /// Messages per second one consumer does when never idle; `None` until learned.
     pub capacity_per_consumer: Option<f64>,

@@ -202,6 +202,8 @@ fn partition_facts(model: &PartitionModel) -> PartitionFacts {
         PartitionState::Unseen => (PartitionStatus::Unknown, None),
     };
     let unfinished = model.backlog().map(Quantity::value);
+    // A rate from before a partition became unreadable says nothing of now.
+    let readable = !matches!(model.state, PartitionState::Failed(_));
     PartitionFacts {
         status,
         lacks_group: matches!(model.state, PartitionState::GroupMissing { .. }),
@@ -214,8 +216,8 @@ fn partition_facts(model: &PartitionModel) -> PartitionFacts {
             Some(s) => s.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
             None => unfinished.filter(|n| *n == 0).map(|_| 0.0),
         },
-        arrival_per_second: model.arrival.per_second(),
-        processing_per_second: model.processing.per_second(),
+        arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
+        processing_per_second: readable.then(|| model.processing.per_second()).flatten(),
         arrived_total: model.arrived_total,
         processed_total: model.processed_total,
         lost_total: model.lost_total,

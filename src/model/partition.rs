@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounting::{repositioned, settle};
 use super::quantity::Quantity;
-use super::rates::RateWindow;
+use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::Timestamp;
 
@@ -14,7 +14,7 @@ use super::time::Timestamp;
 pub const VANISHED_GRACE: Duration = Duration::from_secs(60);
 
 /// What is remembered of one partition.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartitionModel {
     /// What the last poll saw.
     pub(super) state: PartitionState,
@@ -32,6 +32,21 @@ pub struct PartitionModel {
     pub(super) arrival: RateWindow,
     /// Processed messages per second.
     pub(super) processing: RateWindow,
+}
+
+impl Default for PartitionModel {
+    fn default() -> Self {
+        Self {
+            state: PartitionState::default(),
+            last: None,
+            seen: false,
+            arrived_total: 0,
+            processed_total: 0,
+            lost_total: 0,
+            arrival: RateWindow::new(ARRIVAL_WINDOW),
+            processing: RateWindow::new(PROCESSING_WINDOW),
+        }
+    }
 }
 
 /// What the last poll saw of a partition.

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
-/// Time over which rates are averaged: long enough for acknowledgements that come in bursts.
-pub const RATE_WINDOW: Duration = Duration::from_secs(30);
+/// Time over which arrivals are averaged: short, so that the target follows a rise.
+pub const ARRIVAL_WINDOW: Duration = Duration::from_secs(15);
+/// Time over which processing is averaged: long enough for acknowledgements that come in bursts.
+pub const PROCESSING_WINDOW: Duration = Duration::from_secs(30);
 
 /// A rate over less time would call a handful of messages a flood, and holds would keep what it asked for.
 const LEAST_COVERED: Duration = Duration::from_secs(5);
@@ -16,9 +18,10 @@ const LEAST_COVERED: Duration = Duration::from_secs(5);
 /// Intervals shorter than this are merged, so that fast polling does not cost memory.
 const BUCKET: Duration = Duration::from_millis(2_500);
 
-/// Counted intervals of the last [`RATE_WINDOW`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Counted intervals of the last so many seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RateWindow {
+    window: Duration,
     intervals: VecDeque<Interval>,
 }
 
@@ -30,6 +33,14 @@ struct Interval {
 }
 
 impl RateWindow {
+    /// Averages over `window`.
+    pub const fn new(window: Duration) -> Self {
+        Self {
+            window,
+            intervals: VecDeque::new(),
+        }
+    }
+
     /// Adds `count` messages counted over the `covered` time that ended at `end`.
     pub fn add(&mut self, end: Timestamp, covered: Duration, count: u64) {
         match self.intervals.back_mut() {
@@ -48,7 +59,7 @@ impl RateWindow {
             && self
                 .intervals
                 .front()
-                .is_some_and(|first| end.since(first.end) >= RATE_WINDOW)
+                .is_some_and(|first| end.since(first.end) >= self.window)
         {
             self.intervals.pop_front();
         }
@@ -125,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_acknowledgements_is_spread_over_the_window() {
-        let mut window = RateWindow::default();
+        let mut window = RateWindow::new(PROCESSING_WINDOW);
         assert_eq!(window.per_second(), None);
         for poll in 1..=6 {
             window.add(at(poll * 5), POLL, if poll % 3 == 0 { 300 } else { 0 });
@@ -135,14 +146,14 @@ mod tests {
 
     #[test]
     fn a_burst_within_the_first_moments_is_not_taken_for_a_rate() {
-        let mut window = RateWindow::default();
+        let mut window = RateWindow::new(PROCESSING_WINDOW);
         window.add(at(1), Duration::from_millis(200), 30);
         assert_eq!(window.per_second(), Some(6.0));
     }
 
     #[test]
     fn a_gap_counts_its_whole_time_and_a_dropped_interval_counts_nothing() {
-        let mut window = RateWindow::default();
+        let mut window = RateWindow::new(PROCESSING_WINDOW);
         window.add(at(5), POLL, 50);
         window.add(at(65), Duration::from_secs(60), 1200);
         assert_eq!(
@@ -159,7 +170,7 @@ mod tests {
 
     #[test]
     fn polling_every_50_ms_keeps_few_entries_and_the_same_rate() {
-        let mut window = RateWindow::default();
+        let mut window = RateWindow::new(PROCESSING_WINDOW);
         for poll in 1..=4_000_u64 {
             window.add(
                 Timestamp::from_millis(poll * 50),
