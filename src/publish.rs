@@ -113,6 +113,23 @@ impl Group {
         }
     }
 
+    /// A group of another definition that knows and has decided all that this one did.
+    pub fn succeed(&self, definition: GroupDefinition) -> Self {
+        Self {
+            definition,
+            state: Mutex::new(lock(&self.state).clone()),
+            published: watch::Sender::new(self.snapshot()),
+            decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
+            history: Mutex::new(lock(&self.history).clone()),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// Every target, the unnamed one included.
+    pub fn target_keys(&self) -> Vec<TargetKey> {
+        lock(&self.state).targets().keys().cloned().collect()
+    }
+
     /// What it is.
     pub fn definition(&self) -> &GroupDefinition {
         &self.definition
@@ -200,12 +217,13 @@ impl Group {
         lock(&self.history).iter().rev().cloned().collect()
     }
 
-    /// Marks the group as no longer wanted; its collector stops.
+    /// Marks the group as no longer wanted: its collector stops, and who follows it is woken to see that.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        self.published.send_modify(|_| {});
     }
 
-    /// Whether its collector should stop.
+    /// Whether its collector should stop, and its streams end.
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }

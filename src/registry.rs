@@ -2,8 +2,9 @@
 
 mod admission;
 mod expiry;
+mod reload;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::config::metadata::TriggerRequest;
 use crate::config::resolve::ResolvedTarget;
-use crate::config::types::Config;
+use crate::config::types::{Config, GroupConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
@@ -25,15 +26,15 @@ pub use self::expiry::EXPIRES_AFTER;
 /// Groups and targets.
 #[derive(Debug)]
 pub struct Registry {
-    config: Config,
     rules: CapacityRules,
     inner: RwLock<Inner>,
     /// New groups, for whoever starts their collectors.
     started: mpsc::UnboundedSender<Arc<Group>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    config: Config,
     groups: BTreeMap<GroupKey, Arc<Group>>,
     targets: HashMap<TargetKey, Arc<Target>>,
     registered: u64,
@@ -48,6 +49,8 @@ pub struct Target {
     pub spec: TargetSpec,
     /// For which group.
     pub group: Arc<Group>,
+    /// As it was asked for, to be resolved again when the configuration changes.
+    request: TriggerRequest,
     ordinal: u64,
     last_called: AtomicU64,
 }
@@ -60,32 +63,21 @@ impl Registry {
         now: Timestamp,
     ) -> (Self, mpsc::UnboundedReceiver<Arc<Group>>) {
         let (started, to_start) = mpsc::unbounded_channel();
+        let empty = Inner {
+            config: Config {
+                groups: Vec::new(),
+                ..config.clone()
+            },
+            groups: BTreeMap::new(),
+            targets: HashMap::new(),
+            registered: 0,
+        };
         let registry = Self {
-            config,
             rules,
-            inner: RwLock::default(),
+            inner: RwLock::new(empty),
             started,
         };
-        let mut inner = registry.write();
-        for group in &registry.config.groups {
-            let group = registry.add_group(
-                &mut inner,
-                GroupDefinition {
-                    name: group.name.clone(),
-                    key: group.key.clone(),
-                    selector: group.selector.clone(),
-                    poll_interval: group.poll_interval,
-                    settings: group.policy.clone(),
-                    configured: true,
-                },
-            );
-            let spec = Box::new(group.definition().settings.resolve());
-            group.apply(&Event {
-                at: now,
-                what: What::TargetRegistered(TargetKey::default(), spec),
-            });
-        }
-        drop(inner);
+        registry.reconfigure(config, &BTreeSet::new(), now);
         (registry, to_start)
     }
 
@@ -120,9 +112,9 @@ impl Registry {
     ) -> Result<Arc<Target>, Refusal> {
         admission::check_names(&key)?;
         let request = TriggerRequest::parse(metadata)?;
-        let resolved = self.config.resolve(&request, &key.namespace)?;
-        let spec = resolved.settings.resolve();
         let mut inner = self.write();
+        let resolved = inner.config.resolve(&request, &key.namespace)?;
+        let spec = resolved.settings.resolve();
         if let Some(target) = inner.targets.get(&key) {
             return Ok(target.clone());
         }
@@ -133,6 +125,7 @@ impl Registry {
             key: key.clone(),
             spec: spec.clone(),
             group: group.clone(),
+            request,
             ordinal: inner.registered,
             last_called: AtomicU64::new(now.as_millis()),
         });
@@ -175,22 +168,14 @@ impl Registry {
 
     /// The group that a request resolved to: the config's, one that others ask for already, or a new inline one.
     fn group_of(&self, inner: &mut Inner, resolved: ResolvedTarget) -> Arc<Group> {
-        if let Some(group) = inner.groups.get(&resolved.key) {
-            return group.clone();
+        match inner.groups.get(&resolved.key) {
+            Some(group) => group.clone(),
+            None => self.add_group(inner, Group::new(inline(resolved), self.rules)),
         }
-        let definition = GroupDefinition {
-            name: resolved.group,
-            key: resolved.key,
-            selector: resolved.selector,
-            poll_interval: resolved.poll_interval,
-            settings: PolicySettings::default(),
-            configured: false,
-        };
-        self.add_group(inner, definition)
     }
 
-    fn add_group(&self, inner: &mut Inner, definition: GroupDefinition) -> Arc<Group> {
-        let group = Arc::new(Group::new(definition, self.rules));
+    fn add_group(&self, inner: &mut Inner, group: Group) -> Arc<Group> {
+        let group = Arc::new(group);
         inner
             .groups
             .insert(group.definition().key.clone(), group.clone());
@@ -216,6 +201,30 @@ impl Target {
 
     fn called_at(&self) -> Timestamp {
         Timestamp::from_millis(self.last_called.load(Ordering::Relaxed))
+    }
+}
+
+/// A group of the config.
+fn configured(group: &GroupConfig) -> GroupDefinition {
+    GroupDefinition {
+        name: group.name.clone(),
+        key: group.key.clone(),
+        selector: group.selector.clone(),
+        poll_interval: group.poll_interval,
+        settings: group.policy.clone(),
+        configured: true,
+    }
+}
+
+/// A group that only triggers name.
+fn inline(resolved: ResolvedTarget) -> GroupDefinition {
+    GroupDefinition {
+        name: resolved.group,
+        key: resolved.key,
+        selector: resolved.selector,
+        poll_interval: resolved.poll_interval,
+        settings: PolicySettings::default(),
+        configured: false,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::publish::Group;
 use crate::shutdown;
 
 use super::serve::Service;
+use super::serve::sources::Sources;
 use keda_client::KedaClient;
 use workload::Workload;
 
@@ -54,11 +55,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         Some(url) => Workload::on_redis(url).await?,
     };
     let config = config(&workload.stream())?;
-    let sources = [(
-        GROUP.to_owned(),
-        Arc::new(workload.source(config.groups[0].poll_interval)),
-    )]
-    .into();
+    let sources = Sources::of(workload.source(config.groups[0].poll_interval));
     let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
     introduce(&service, args.redis.is_some());
     let group = service

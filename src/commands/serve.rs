@@ -1,8 +1,9 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
+mod reload;
 mod source_views;
+pub mod sources;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::sources::Sources;
 use crate::adapters::grpc;
 use crate::adapters::health::Readiness;
 use crate::adapters::http::{self, HttpState};
@@ -24,8 +26,6 @@ use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
 use crate::registry::Registry;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
-use crate::sources::guarded::GuardedSource;
-use crate::sources::open;
 
 /// How often unused targets are looked for.
 const EXPIRY_CHECK: Duration = Duration::from_secs(10);
@@ -43,14 +43,20 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         }
     };
     let clock = Clock::start();
-    let sources = config
-        .sources
-        .iter()
-        .map(|source| (source.name.clone(), Arc::new(open(source))))
-        .collect();
-    let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
+    let sources = Sources::open(&config.sources);
+    let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
     tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
-    service.run_until(shutdown::requested(), DRAIN).await?;
+    let reloads = reload::follow(
+        args.config,
+        config,
+        service.registry.clone(),
+        service.sources.clone(),
+        clock,
+    );
+    tokio::select! {
+        ended = service.run_until(shutdown::requested(), DRAIN) => ended?,
+        ended = reloads => ended?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,6 +66,7 @@ pub struct Service {
     grpc: SocketAddr,
     http: SocketAddr,
     registry: Arc<Registry>,
+    sources: Sources,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -75,7 +82,7 @@ impl Service {
     /// An address cannot be bound.
     pub async fn start(
         config: Config,
-        sources: BTreeMap<String, Arc<GuardedSource>>,
+        sources: Sources,
         rules: CapacityRules,
         clock: Clock,
     ) -> Result<Self> {
@@ -95,7 +102,7 @@ impl Service {
         });
         let state = HttpState {
             registry: registry.clone(),
-            sources: source_views::of(&sources, clock),
+            sources: source_views::of(sources.clone(), clock),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
         };
@@ -108,13 +115,14 @@ impl Service {
         });
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(collect_all(started, sources, clock));
+        tasks.spawn(collect_all(started, sources.clone(), clock));
         tasks.spawn(expire(registry.clone(), clock));
         readiness.set_ready(true);
         Ok(Self {
             grpc,
             http,
             registry,
+            sources,
             shutdown,
             readiness,
             tasks,
@@ -189,7 +197,7 @@ async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
 /// Starts a collector for every group that comes; fails if one of them does.
 async fn collect_all(
     mut started: mpsc::UnboundedReceiver<Arc<Group>>,
-    sources: BTreeMap<String, Arc<GuardedSource>>,
+    sources: Sources,
     clock: Clock,
 ) -> Result<()> {
     let mut collectors = JoinSet::new();
@@ -198,7 +206,7 @@ async fn collect_all(
             group = started.recv() => {
                 let Some(group) = group else { return Ok(()) };
                 let source = &group.definition().key.source;
-                let source = sources.get(source).with_context(|| format!("no source named {source}"))?.clone();
+                let source = sources.get(source).with_context(|| format!("no source named {source}"))?;
                 collectors.spawn(collect(group, source, clock));
             }
             Some(ended) = collectors.join_next() => ended.context("a collector failed")?,

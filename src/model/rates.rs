@@ -65,7 +65,7 @@ impl RateWindow {
         }
     }
 
-    /// Messages per second: all counted ÷ all covered time, which counts as [`LEAST_COVERED`] at least; `None` before the
+    /// Messages per second: all counted ÷ all covered time, which counts as five seconds at least; `None` before the
     /// first interval.
     pub fn per_second(&self) -> Option<f64> {
         let covered: Duration = self.intervals.iter().map(|i| i.covered).sum();

@@ -2,6 +2,7 @@
 //! timeouts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,14 @@ struct Guard {
     reconnected_at: Option<Instant>,
     /// What the last failed attempt said: still the reason while the circuit is open.
     last_outage: Option<String>,
+}
+
+impl fmt::Debug for GuardedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedSource")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl GuardedSource {

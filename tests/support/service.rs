@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -16,7 +16,8 @@ pub struct Service {
     pub grpc: SocketAddr,
     /// Where metrics and API are.
     pub http: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Service {
@@ -32,9 +33,12 @@ impl Service {
             .spawn()
             .expect("the binary starts");
         let (said, lines) = mpsc::channel();
+        let log = Arc::new(Mutex::new(Vec::new()));
         let stderr = child.stderr.take().expect("its stderr");
+        let kept = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                kept.lock().expect("the log").push(line.clone());
                 let _ = said.send(line);
             }
         });
@@ -43,8 +47,32 @@ impl Service {
             child,
             grpc,
             http,
-            _folder: folder,
+            folder,
+            log,
         }
+    }
+
+    /// Puts another config in the place of the one it was started with.
+    pub fn rewrite(&self, config: &str) {
+        std::fs::write(self.folder.path().join("config.yaml"), config).expect("a written config");
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.pid().to_string()])
+            .status()
+            .expect("kill");
+        assert!(sent.success());
     }
 
     /// Its process id.
@@ -70,12 +98,7 @@ impl Service {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .expect("kill");
-        assert!(sent.success());
+        self.signal("-TERM");
     }
 
     /// Waits for the end; its exit code.

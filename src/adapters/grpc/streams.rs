@@ -34,6 +34,9 @@ pub fn activity(target: Arc<Target>, clock: Clock, shutdown: Shutdown) -> Stream
         let mut repeat = false;
         loop {
             changes.mark_unchanged();
+            if target.group.is_retired() {
+                break;
+            }
             let active = target
                 .group
                 .answer(&target.key, clock.now())
@@ -56,7 +59,8 @@ pub fn activity(target: Arc<Target>, clock: Clock, shutdown: Shutdown) -> Stream
     ReceiverStream::new(stream)
 }
 
-/// The specs at once. They change only with the trigger's metadata, which opens another stream.
+/// The specs at once. They change only with the trigger's metadata, which opens another stream, or with the configuration,
+/// which ends this one.
 pub fn specs(
     target: Arc<Target>,
     specs: GetMetricSpecResponse,
@@ -65,13 +69,15 @@ pub fn specs(
 ) -> Stream<GetMetricSpecResponse> {
     let (out, stream) = mpsc::channel(1);
     tokio::spawn(async move {
+        let mut changes = target.group.subscribe();
         let mut heartbeat = heartbeat();
         let end = end_of(&target);
         if out.send(Ok(specs)).await.is_err() {
             return;
         }
-        loop {
+        while !target.group.is_retired() {
             tokio::select! {
+                changed = changes.changed() => if changed.is_err() { break },
                 _ = heartbeat.tick() => target.touch(clock.now()),
                 () = over(end, &shutdown, &out) => break,
             }

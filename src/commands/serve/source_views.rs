@@ -1,16 +1,22 @@
 //! The statistics of guarded sources, in the shape that adapters read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::adapters::sources_view::{PollDurations, SourceView, SourcesView};
 use crate::clock::Clock;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
 
+use super::sources::Sources;
+
 /// Reads these sources whenever somebody asks.
-pub(super) fn of(sources: &BTreeMap<String, Arc<GuardedSource>>, clock: Clock) -> SourcesView {
-    let sources: Vec<Arc<GuardedSource>> = sources.values().cloned().collect();
-    Arc::new(move || sources.iter().map(|source| view(source, clock)).collect())
+pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
+    Arc::new(move || {
+        sources
+            .all()
+            .iter()
+            .map(|source| view(source, clock))
+            .collect()
+    })
 }
 
 fn view(source: &GuardedSource, clock: Clock) -> SourceView {
