@@ -2,26 +2,30 @@
 
 use std::path::PathBuf;
 
+use prost::Message;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto/externalscaler.proto");
-    println!("cargo:rerun-if-changed=.git/HEAD");
+    // Moves with every commit; where it does not exist (a source archive), the revision is unknown anyway.
+    println!(
+        "cargo:rerun-if-changed={}",
+        git(&["rev-parse", "--git-path", "logs/HEAD"]).unwrap_or_default()
+    );
     let descriptors = protox::compile(["externalscaler.proto"], ["proto"])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    tonic_prost_build::configure()
-        .file_descriptor_set_path(out.join("externalscaler.bin"))
-        .compile_fds(descriptors.clone())?;
-    std::fs::write(out.join("externalscaler.bin"), encode(&descriptors))?;
-    let revision = std::process::Command::new("git")
-        .args(["rev-parse", "--short", "HEAD"])
-        .output()
-        .ok()
-        .filter(|out| out.status.success())
-        .and_then(|out| String::from_utf8(out.stdout).ok())
-        .unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo:rustc-env=STREAMGAUGE_REVISION={}", revision.trim());
+    // For server reflection.
+    std::fs::write(out.join("externalscaler.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::compile_fds(descriptors)?;
+    let revision = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo:rustc-env=STREAMGAUGE_REVISION={revision}");
     Ok(())
 }
 
-fn encode(descriptors: &impl prost::Message) -> Vec<u8> {
-    descriptors.encode_to_vec()
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .args(arguments)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }

@@ -111,7 +111,7 @@ fn play(
 
 #[test]
 fn an_unknown_capacity_is_learned_and_the_target_settles_at_what_arrivals_need() {
-    let world = play(
+    play(
         &TargetSpec::default(),
         2 * 3_600,
         |_| 330.0,

@@ -1,8 +1,11 @@
 //! What `check` says: the summary of a config, and one table row per group.
 
 use crate::config::types::{Config, GroupConfig, SourceConfig, SourceKind};
+use crate::model::capacity::CapacityRules;
+use crate::model::group::GroupModel;
 use crate::model::quantity::Quantity;
-use crate::model::sample::{PartitionObservation, PartitionSample, Sample};
+use crate::model::sample::{PartitionObservation, Sample};
+use crate::model::time::Timestamp;
 use crate::policy::spec::Mode;
 
 use super::connect::GroupReport;
@@ -94,45 +97,30 @@ fn row(report: &GroupReport) -> Vec<String> {
 }
 
 fn figures(sample: &Sample) -> [String; 7] {
+    // By the service's own model, so that both say the same.
+    let mut model = GroupModel::new(CapacityRules::default());
+    model.observe(Timestamp::default(), sample);
+    let facts = model.facts();
+    let unknown = || "?".to_owned();
     [
         sample.partitions.len().to_string(),
-        total(sample, PartitionSample::backlog),
-        total(sample, |p| p.lag),
-        total(sample, |p| Some(Quantity::Exact(p.pending))),
-        age(sample),
-        sample
-            .consumers
-            .map_or_else(|| "?".into(), |n| n.to_string()),
+        facts.backlog.map_or_else(unknown, shown),
+        facts.lag.map_or_else(unknown, shown),
+        facts.pending.map_or_else(unknown, shown),
+        facts
+            .oldest_age_seconds
+            .map_or_else(unknown, |age| format!("{age:.1}s")),
+        facts.consumers.map_or_else(unknown, |n| n.to_string()),
         state(sample),
     ]
 }
 
-/// The sum over partitions: `5`, `≥5` where part of it is not known exactly, `?` where nothing is.
-fn total(sample: &Sample, part: impl Fn(&PartitionSample) -> Option<Quantity>) -> String {
-    let parts = sample.partitions.values().map(|observed| match observed {
-        PartitionObservation::Present(partition) => part(partition),
-        PartitionObservation::StreamMissing => Some(Quantity::Exact(0)),
-        PartitionObservation::GroupMissing { .. } | PartitionObservation::Failed(_) => None,
-    });
-    match Quantity::sum(parts) {
-        Some(Quantity::Exact(n)) => n.to_string(),
-        Some(Quantity::AtLeast(n)) => format!("≥{n}"),
-        None => "?".into(),
+/// `5`, or `≥5` where part of it is not known exactly.
+fn shown(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::Exact(n) => n.to_string(),
+        Quantity::AtLeast(n) => format!("≥{n}"),
     }
-}
-
-fn age(sample: &Sample) -> String {
-    let ages = sample
-        .partitions
-        .values()
-        .filter_map(|observed| match observed {
-            PartitionObservation::Present(partition) => partition.oldest_age_millis,
-            _ => None,
-        });
-    ages.max().map_or_else(
-        || "?".into(),
-        |millis| format!("{:.1}s", millis as f64 / 1000.0),
-    )
 }
 
 /// `ok`, or everything that is not as it should be.

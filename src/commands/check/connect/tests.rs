@@ -83,7 +83,7 @@ async fn a_group_that_fails_or_hangs_does_not_hide_the_others() {
     let reports = read(&ByHeart, subjects(&config, &config.sources[0])).await;
     let expect = "\
 GROUP    SOURCE  STREAM         CONSUMER GROUP  PARTITIONS  BACKLOG  LAG  PENDING  OLDEST AGE  CONSUMERS  STATE
-billing  main    orders:{0..2}  billing         3           ≥10      ≥7   ≥5       1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group yet; 2 pending entries are stuck
+billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group yet; 2 pending entries are stuck
 mails    main    mails          send            -           -        -    -        -           -          wrong_type: mails holds a list: name a stream
 slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5 s: is the address right and reachable?
 ";
