@@ -30,7 +30,7 @@ const PARTITIONS_PER_OBJECT: usize = 5;
 const RUN: Duration = Duration::from_secs(10);
 const RATES: [u32; 3] = [1_000, 5_000, 10_000];
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     // `cargo test --benches` only wants to know that it builds.
     if std::env::args().any(|argument| argument == "--test") {
