@@ -226,7 +226,7 @@ impl World {
         println!("{}", table::line(&row));
         let desired = decision.and_then(|decision| decision.desired);
         if let Some(decision) = decision.filter(|_| desired != said) {
-            println!("       → {}", decision.text);
+            println!("{}", table::words(&decision.text));
         }
         desired
     }
