@@ -202,10 +202,11 @@ impl Group {
         match freshness {
             Freshness::Fresh => Ok(Answer { metric, active }),
             Freshness::Stale if active => Ok(Answer { metric, active }),
-            Freshness::Stale => Err(self.no_answer(
+            // Unavailable whatever failed: the value may be back at the next poll.
+            Freshness::Stale => Err(NoAnswer::NotNow(self.explain(
                 &snapshot,
                 "it was inactive when last seen, and an old zero is no zero",
-            )),
+            ))),
             Freshness::Expired => {
                 Err(self.no_answer(&snapshot, "the last observation is too old to scale by"))
             }
@@ -229,17 +230,18 @@ impl Group {
     }
 
     fn no_answer(&self, snapshot: &GroupSnapshot, why: &str) -> NoAnswer {
+        let text = self.explain(snapshot, why);
+        match &snapshot.failure {
+            Some(failure) if failure.kind.needs_repair() => NoAnswer::NeedsRepair(text),
+            _ => NoAnswer::NotNow(text),
+        }
+    }
+
+    fn explain(&self, snapshot: &GroupSnapshot, why: &str) -> String {
         let name = &self.definition.name;
         match &snapshot.failure {
-            None => NoAnswer::NotNow(format!("group {name}: {why}")),
-            Some(failure) => {
-                let text = format!("group {name}: {why}; {}", failure.text);
-                if failure.kind.needs_repair() {
-                    NoAnswer::NeedsRepair(text)
-                } else {
-                    NoAnswer::NotNow(text)
-                }
-            }
+            None => format!("group {name}: {why}"),
+            Some(failure) => format!("group {name}: {why}; {}", failure.text),
         }
     }
 
