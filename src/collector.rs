@@ -1,5 +1,6 @@
 //! Per group: poll → observe → publish, for as long as somebody wants it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
     let deadline = poll_deadline(definition.poll_interval);
     let mut reader = source.reader(&definition.selector, &definition.key.consumer_group);
     let mut failing = None;
+    // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
+    let mut share = spread(&definition.name);
     while !group.is_retired() {
         let started = Instant::now();
         // The start of the poll, so that an answer is never taken for fresher than it is.
@@ -29,7 +32,9 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
             .await;
         failing = report(&definition.name, failing, &seen);
         let pause = match &seen {
-            Ok(_) => definition.poll_interval,
+            Ok(_) => definition
+                .poll_interval
+                .mul_f64(std::mem::replace(&mut share, 1.0)),
             Err(_) => definition.poll_interval.min(RETRY),
         };
         group.apply(&Event {
@@ -38,6 +43,13 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
         });
         tokio::time::sleep_until(started + pause).await;
     }
+}
+
+/// A share between 0 and 1 that depends on the name alone.
+fn spread(name: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    f64::from((hasher.finish() >> 40) as u32) / f64::from(1_u32 << 24)
 }
 
 /// Logs the first failure of a kind, and the recovery; not every poll in between.

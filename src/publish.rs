@@ -20,7 +20,7 @@ use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::policy::state::GroupState;
 
 /// Changed decisions remembered per group, for the API.
-const HISTORY: usize = 256;
+const HISTORY: usize = 64;
 
 /// What a group is, unchanging while it is observed.
 #[derive(Clone, Debug, PartialEq)]

@@ -228,16 +228,15 @@ fn inline(resolved: ResolvedTarget) -> GroupDefinition {
     }
 }
 
-/// FNV-1a over the sorted pairs: stable over restarts and releases, so that a journal can name a target.
+/// The sum of FNV-1a over each pair: the same in any order, and over restarts and releases, so that a journal can name a target.
 fn hash_of(metadata: &HashMap<String, String>) -> u64 {
-    let sorted: BTreeMap<&String, &String> = metadata.iter().collect();
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for (key, value) in sorted {
-        for byte in key.bytes().chain([0xff]).chain(value.bytes()).chain([0xfe]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    hash
+    let of_pair = |(key, value): (&String, &String)| {
+        let bytes = key.bytes().chain([0xff]).chain(value.bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    metadata.iter().map(of_pair).fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]
