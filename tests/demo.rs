@@ -7,7 +7,8 @@
 
 mod support;
 
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use support::redis::{Flavour, RedisServer, run};
 
@@ -48,6 +49,8 @@ fn with_nothing_installed_consumers_start_and_work_and_every_change_is_said_in_w
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+    let widest = said.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(120), "{said}");
 }
 
 #[test]
@@ -55,10 +58,77 @@ fn on_a_real_redis_it_does_the_same_and_leaves_nothing_behind() {
     let redis = RedisServer::start(Flavour::Redis70);
     let mut connection = redis.connect();
     run::<()>(&mut connection, "SET theirs 1");
+    run::<()>(&mut connection, "XADD streamgauge-demo-1:0 * of another");
     let (ready, said) = demo(&["--redis", &format!("redis://{}", redis.address())]);
     assert!(ready >= 2, "{said}");
-    let keys: Vec<String> = run(&mut connection, "KEYS *");
-    assert_eq!(keys, ["theirs"]);
+    let mut keys: Vec<String> = run(&mut connection, "KEYS *");
+    keys.sort();
+    assert_eq!(keys, ["streamgauge-demo-1:0", "theirs"]);
+    assert_eq!(run::<u64>(&mut connection, "XLEN streamgauge-demo-1:0"), 1);
+}
+
+/// The demo on that Redis, once its keys are there.
+fn begin(redis: &RedisServer) -> Child {
+    let child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .args(["demo", "--redis", &format!("redis://{}", redis.address())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut connection = redis.connect();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while run::<u64>(&mut connection, "DBSIZE") < 16 {
+        assert!(Instant::now() < deadline, "its keys are made");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+/// What it said, if it ends within 20 s; otherwise it is killed.
+fn end(mut child: Child) -> Output {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().expect("its state").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("a kill");
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().expect("its output")
+}
+
+#[test]
+fn stopped_by_a_signal_at_any_moment_it_deletes_its_keys() {
+    let redis = RedisServer::start(Flavour::Redis70);
+    for wait in [Duration::ZERO, Duration::from_secs(9)] {
+        let child = begin(&redis);
+        std::thread::sleep(wait);
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill runs");
+        let output = end(child);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(
+            run::<u64>(&mut redis.connect(), "DBSIZE"),
+            0,
+            "after {wait:?}"
+        );
+    }
+}
+
+#[test]
+fn when_redis_goes_away_it_ends_and_names_the_keys_that_are_left() {
+    let mut redis = RedisServer::start(Flavour::Redis70);
+    let child = begin(&redis);
+    std::thread::sleep(Duration::from_secs(9));
+    redis.kill();
+    let output = end(child);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    for expected in ["streamgauge-demo-", ":{0..15}", "delete them", "lost Redis"] {
+        assert!(complained.contains(expected), "{expected}: {complained}");
+    }
 }
 
 #[test]

@@ -1,9 +1,15 @@
 //! The HPA: from a metric and the current replicas to the next count.
 
-use std::collections::VecDeque;
+mod history;
+mod reading;
+
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
+
+use history::History;
+
+pub use reading::Reading;
 
 /// What an HPA is configured with. The defaults are Kubernetes' own.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,43 +50,11 @@ impl Default for HpaSpec {
     }
 }
 
-/// One external metric as KEDA's metrics server hands it on, in thousandths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The value.
-    pub value_milli: u64,
-    /// The target per replica; not 0.
-    pub target_milli: u64,
-}
-
-impl Reading {
-    /// From the number pairs of the protocol: the float counts if it is above 0, else the integer. Three decimals are kept,
-    /// cut off; what is no finite positive number becomes 0. `None` if the target is 0.
-    pub fn of_wire(value: i64, value_float: f64, target: i64, target_float: f64) -> Option<Self> {
-        let target_milli = milli(target, target_float);
-        (target_milli > 0).then(|| Self {
-            value_milli: milli(value, value_float),
-            target_milli,
-        })
-    }
-}
-
-fn milli(int: i64, float: f64) -> u64 {
-    if float.is_finite() && float > 0.0 {
-        // Nudged, so that 0.29 does not become 289 thousandths.
-        (float * 1000.0 + 1e-6) as u64
-    } else {
-        u64::try_from(int).unwrap_or(0).saturating_mul(1000)
-    }
-}
-
 /// One HPA over time.
 #[derive(Clone, Debug, Default)]
 pub struct Hpa {
     spec: HpaSpec,
-    recommendations: VecDeque<(Timestamp, u32)>,
-    /// Rises within the last period: when, and by how many.
-    rises: VecDeque<(Timestamp, u32)>,
+    history: History,
 }
 
 impl Hpa {
@@ -92,27 +66,37 @@ impl Hpa {
         }
     }
 
-    /// The next replica count at a sync. Metrics that are missing (`None`) can hold the count up but not take it down; with
-    /// all of them missing it stays.
+    /// The next replica count at a sync, `current` being the replicas that exist (the scale's status); not 0, where an HPA is
+    /// at rest. Metrics that are missing (`None`) can hold the count up but not take it down; with all of them missing it stays.
+    /// Out of bounds it returns to the bound, whatever the metrics say.
     pub fn sync(&mut self, now: Timestamp, current: u32, metrics: &[Option<Reading>]) -> u32 {
-        let known: Vec<u32> = metrics
-            .iter()
-            .flatten()
-            .map(|reading| self.wanted(*reading, current))
-            .collect();
-        let Some(mut wanted) = known.iter().copied().max() else {
+        self.history.begin(now, current);
+        let bounded = self.bound(current);
+        let next = if bounded == current {
+            self.follow(now, current, metrics)
+        } else {
+            bounded
+        };
+        self.history.moved(now, current, next);
+        next
+    }
+
+    fn bound(&self, replicas: u32) -> u32 {
+        let least = self.spec.min_replicas.max(1);
+        replicas.min(self.spec.max_replicas).max(least)
+    }
+
+    fn follow(&mut self, now: Timestamp, current: u32, metrics: &[Option<Reading>]) -> u32 {
+        let known = metrics.iter().flatten();
+        let known: Vec<u32> = known.map(|metric| self.wanted(*metric, current)).collect();
+        let Some(most) = known.iter().copied().max() else {
             return current;
         };
-        if known.len() < metrics.len() {
-            wanted = wanted.max(current);
-        }
-        let stabilized = self.stabilize(now, current, wanted);
-        let limited = stabilized.min(self.limit_of_rise(now, current));
-        let next = limited.clamp(self.spec.min_replicas.max(1), self.spec.max_replicas);
-        if next > current {
-            self.rises.push_back((now, next - current));
-        }
-        next
+        let any_missing = known.len() < metrics.len();
+        let wanted = if any_missing { most.max(current) } else { most };
+        let stabilized = self.history.stabilize(&self.spec, now, current, wanted);
+        let limit = self.history.limit_of_rise(&self.spec, now, current);
+        self.bound(stabilized.min(limit))
     }
 
     /// One metric's replicas: unchanged within the tolerance, else ⌈value ÷ target⌉.
@@ -124,32 +108,6 @@ impl Hpa {
             return current;
         }
         u32::try_from(reading.value_milli.div_ceil(reading.target_milli)).unwrap_or(u32::MAX)
-    }
-
-    fn stabilize(&mut self, now: Timestamp, current: u32, wanted: u32) -> u32 {
-        let longest = self.spec.stabilization_up.max(self.spec.stabilization_down);
-        self.recommendations
-            .retain(|(at, _)| now.since(*at) < longest);
-        self.recommendations.push_back((now, wanted));
-        let within = |window: Duration| {
-            let inside = move |at: Timestamp| at == now || now.since(at) < window;
-            self.recommendations
-                .iter()
-                .filter(move |(at, _)| inside(*at))
-                .map(|(_, wanted)| *wanted)
-        };
-        let least = within(self.spec.stabilization_up).min().unwrap_or(wanted);
-        let most = within(self.spec.stabilization_down).max().unwrap_or(wanted);
-        current.max(least).min(most)
-    }
-
-    fn limit_of_rise(&mut self, now: Timestamp, current: u32) -> u32 {
-        let period = self.spec.scale_up_period;
-        self.rises.retain(|(at, _)| now.since(*at) < period);
-        let risen: u32 = self.rises.iter().map(|(_, by)| by).sum();
-        let start = current.saturating_sub(risen);
-        let by_ratio = (f64::from(start) * (1.0 + self.spec.scale_up_ratio)).ceil() as u32;
-        by_ratio.max(start.saturating_add(self.spec.scale_up_pods))
     }
 }
 
@@ -217,21 +175,6 @@ mod tests {
     }
 
     #[test]
-    fn number_pairs_of_the_protocol_become_thousandths() {
-        let check = |value, float, expect| {
-            let reading = Reading::of_wire(value, float, 1, 0.0).unwrap();
-            assert_eq!(reading.value_milli, expect, "{value} {float}");
-        };
-        check(3, 2.5, 2_500);
-        check(3, 0.0, 3_000);
-        check(3, f64::NAN, 3_000);
-        check(-3, f64::NEG_INFINITY, 0);
-        check(0, 0.29, 290);
-        check(0, 0.000_9, 0);
-        assert_eq!(Reading::of_wire(1, 1.0, 0, 0.0), None);
-    }
-
-    #[test]
     fn fifty_replicas_from_one_take_about_75_seconds_by_default() {
         let mut hpa = Hpa::default();
         let mut counts = vec![1];
@@ -275,7 +218,70 @@ mod tests {
         assert_eq!(sync(&[]), 4);
     }
 
+    #[test]
+    fn keda_s_end_to_end_figures_of_the_push_scaler_stop_at_their_maximum() {
+        let spec = HpaSpec {
+            max_replicas: 3,
+            stabilization_down: Duration::ZERO,
+            ..HpaSpec::default()
+        };
+        let mut hpa = Hpa::new(spec);
+        assert_eq!(hpa.sync(at(0), 1, &[Some(reading(22.222, 6.111))]), 3);
+        assert_eq!(hpa.sync(at(1), 3, &[Reading::of_wire(0, 0.0, 6, 6.111)]), 1);
+    }
+
+    #[test]
+    fn a_tolerance_of_zero_passes_every_step() {
+        let check = |value, tolerance_up, tolerance_down, expect| {
+            let spec = HpaSpec {
+                tolerance_up,
+                tolerance_down,
+                stabilization_down: Duration::ZERO,
+                ..HpaSpec::default()
+            };
+            let next = Hpa::new(spec).sync(at(0), 40, &[Some(reading(value, 1.0))]);
+            assert_eq!(
+                next, expect,
+                "{value} up {tolerance_up} down {tolerance_down}"
+            );
+        };
+        check(41.0, 0.0, 0.1, 41);
+        check(39.0, 0.0, 0.1, 40);
+        check(39.0, 0.1, 0.0, 39);
+        check(41.0, 0.1, 0.0, 40);
+        check(40.0, 0.0, 0.0, 40);
+    }
+
+    #[test]
+    fn out_of_bounds_it_returns_to_the_bound_even_without_a_metric() {
+        let spec = HpaSpec {
+            min_replicas: 4,
+            max_replicas: 10,
+            ..HpaSpec::default()
+        };
+        let sync = |current, metric| Hpa::new(spec.clone()).sync(at(0), current, &[metric]);
+        assert_eq!(sync(12, None), 10);
+        assert_eq!(sync(12, Some(reading(50.0, 1.0))), 10);
+        assert_eq!(sync(2, None), 4);
+        assert_eq!(sync(7, None), 7);
+    }
+
     proptest! {
+        #[test]
+        fn without_windows_the_count_lies_between_what_runs_and_what_is_wanted(
+            syncs in prop::collection::vec((1_u64..40, 0_i64..300), 1..60),
+        ) {
+            let mut hpa = Hpa::new(HpaSpec { stabilization_down: Duration::ZERO, ..HpaSpec::default() });
+            let (mut now, mut current) = (at(0), 1);
+            for (passed, value) in syncs {
+                now = now.plus(Duration::from_secs(passed));
+                let next = hpa.sync(now, current, &[Reading::of_wire(value, 0.0, 1, 0.0)]);
+                let wanted = (value as u32).clamp(1, 100);
+                prop_assert!((current.min(wanted)..=current.max(wanted)).contains(&next));
+                current = next;
+            }
+        }
+
         #[test]
         fn the_count_stays_within_its_bounds_and_rises_by_no_more_than_allowed(
             values in prop::collection::vec(prop::option::of(0.0_f64..300.0), 1..40),

@@ -122,28 +122,47 @@ impl ScaledObject {
     }
 
     /// An active scaler starts the first replica and refreshes the cooldown; an inactive one that cooled down goes to zero past
-    /// the HPA. An error does neither.
+    /// the HPA, or is brought up to its minimum. An error does neither. As KEDA's `RequestScale`: who was never active
+    /// has no cooldown to wait for.
     fn polled(&mut self, now: Timestamp, active: bool) {
         if active {
             self.last_active = Some(now);
             if self.replicas == 0 {
-                self.replicas = self.spec.min_replicas.max(1);
-                self.next_sync = now.plus(self.spec.hpa_sync);
+                self.start(now, self.spec.min_replicas.max(1));
             }
-        } else if self.spec.min_replicas == 0 {
-            let since = *self.last_active.get_or_insert(now);
-            if now.since(since) >= self.spec.cooldown {
-                self.replicas = 0;
-            }
+        } else if self.replicas < self.spec.min_replicas {
+            self.start(now, self.spec.min_replicas);
+        } else if self.spec.min_replicas == 0 && self.cooled_down(now) {
+            self.replicas = 0;
         }
+    }
+
+    /// KEDA sets the count itself; from zero the HPA wakes up and syncs a period later.
+    fn start(&mut self, now: Timestamp, replicas: u32) {
+        if self.replicas == 0 {
+            self.next_sync = now.plus(self.spec.hpa_sync);
+        }
+        self.replicas = replicas;
+    }
+
+    fn cooled_down(&self, now: Timestamp) -> bool {
+        self.last_active
+            .is_none_or(|last| now.since(last) >= self.spec.cooldown)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn answer(value: f64, active: bool) -> Option<Answer> {
+        let reading = Reading::of_wire(0, value, 1, 1.0)?;
+        Some(Answer { reading, active })
+    }
 
     /// Runs `seconds` with a scaler that answers by time; the counts whenever they change.
     fn run(
@@ -156,11 +175,8 @@ mod tests {
         for second in 0..seconds {
             let now = START.plus(Duration::from_secs(second));
             while let Some(asker) = object.due(now) {
-                let answer = scaler(second).map(|(value, active)| Answer {
-                    reading: Reading::of_wire(0, value, 1, 1.0).unwrap(),
-                    active,
-                });
-                object.answered(now, asker, answer);
+                let said = scaler(second).and_then(|(value, active)| answer(value, active));
+                object.answered(now, asker, said);
             }
             if object.replicas() != changes.last().unwrap().1 {
                 changes.push((second, object.replicas()));
@@ -192,5 +208,87 @@ mod tests {
     #[test]
     fn a_zero_value_while_active_keeps_one_replica() {
         assert_eq!(run(1, 900, |_| Some((0.0, true))), [(0, 1)]);
+    }
+
+    #[test]
+    fn replicas_that_keda_never_saw_active_end_at_the_first_poll() {
+        assert_eq!(run(8, 600, |_| Some((8.0, false))), [(0, 8), (0, 0)]);
+    }
+
+    #[test]
+    fn fewer_than_the_minimum_are_brought_up_to_it_active_or_not() {
+        let check = |active, least: u32| {
+            let spec = ScaledObjectSpec {
+                min_replicas: 3,
+                ..ScaledObjectSpec::default()
+            };
+            let mut object = ScaledObject::new(spec, least, START);
+            object.answered(START, Asker::PollLoop, answer(0.0, active));
+            object.replicas()
+        };
+        assert_eq!(check(true, 0), 3);
+        assert_eq!(check(false, 0), 3);
+        assert_eq!(check(false, 5), 5, "the HPA takes care of the rest");
+    }
+
+    #[test]
+    fn at_zero_only_the_poll_loop_asks() {
+        let mut object = ScaledObject::new(ScaledObjectSpec::default(), 0, START);
+        let later = START.plus(Duration::from_secs(29));
+        object.answered(START, Asker::PollLoop, answer(0.0, false));
+        assert_eq!(object.due(later), None);
+        assert_eq!(object.next_due(), START.plus(Duration::from_secs(30)));
+        let mut running = ScaledObject::new(ScaledObjectSpec::default(), 1, START);
+        running.answered(START, Asker::PollLoop, answer(1.0, true));
+        assert_eq!(running.due(later), Some(Asker::Hpa));
+    }
+
+    #[test]
+    fn keda_s_end_to_end_figures() {
+        let settled = |value: f64, active| {
+            let mut object = ScaledObject::new(ScaledObjectSpec::default(), 0, START);
+            for second in 0..60 {
+                let now = START.plus(Duration::from_secs(second));
+                while let Some(asker) = object.due(now) {
+                    let reading = Reading::of_wire(value as i64, value, 10, 0.0).unwrap();
+                    object.answered(now, asker, Some(Answer { reading, active }));
+                }
+            }
+            object.replicas()
+        };
+        assert_eq!(settled(30.0, true), 3);
+        assert_eq!(settled(10.0, true), 1);
+        assert_eq!(settled(20.0, true), 2);
+        assert_eq!(settled(0.0, false), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn only_an_answer_moves_it_and_only_a_cooled_down_one_ends_it(
+            answers in prop::collection::vec(prop::option::of((0.0_f64..200.0, any::<bool>())), 1..200),
+        ) {
+            let mut object = ScaledObject::new(ScaledObjectSpec::default(), 0, START);
+            let mut last_active = None;
+            for said in answers {
+                let now = object.next_due();
+                let asker = object.due(now).unwrap();
+                let before = object.replicas();
+                object.answered(now, asker, said.and_then(|(value, active)| answer(value, active)));
+                let after = object.replicas();
+                let active = said.is_some_and(|(_, active)| active);
+                prop_assert!(object.due(now) != Some(asker), "asked twice");
+                prop_assert!(after <= 100);
+                prop_assert!(said.is_some() || after == before, "an error moved it");
+                prop_assert!(before > 0 || after == u32::from(active), "{before} → {after}");
+                if before > 0 && after == 0 {
+                    let since = last_active.map(|last| now.since(last));
+                    prop_assert!(asker == Asker::PollLoop && !active);
+                    prop_assert!(since.is_none_or(|since| since >= Duration::from_secs(300)));
+                }
+                if asker == Asker::PollLoop && active {
+                    last_active = Some(now);
+                }
+            }
+        }
     }
 }

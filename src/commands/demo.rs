@@ -7,11 +7,13 @@ mod story;
 mod table;
 mod workload;
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
 
 use crate::autoscaler::hpa::HpaSpec;
 use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
@@ -44,20 +46,48 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the table gets a line.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs until a signal or `--seconds` ends it.
+/// Runs until a signal or `--seconds` ends it. However it ends, what it made on Redis is deleted.
 ///
 /// # Errors
 /// An address cannot be bound or Redis cannot be reached.
 pub async fn run(args: DemoArgs) -> Result<ExitCode> {
+    // Listened for from the start, so that a signal never leaves keys behind.
+    let stop = tokio::spawn(stopped(args.seconds));
     let clock = Clock::start();
-    let workload = match &args.redis {
+    let mut workload = match &args.redis {
         None => Workload::simulated(clock.now()),
-        Some(url) => Workload::on_redis(url).await?,
+        Some(url) => Workload::on_redis(url, clock.now()).await?,
     };
+    let played = play(&mut workload, stop, clock, args.redis.is_some()).await;
+    match (played, workload.clean_up().await) {
+        (Err(played), Err(left)) => Err(played.context(format!("{left:#}"))),
+        (played, cleaned) => played.and(cleaned),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for a signal, or so many seconds if they are given.
+async fn stopped(seconds: Option<u64>) -> io::Result<()> {
+    let Some(seconds) = seconds else {
+        return shutdown::requested().await;
+    };
+    tokio::select! {
+        stopped = shutdown::requested() => stopped,
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
+    }
+}
+
+/// Starts the service on the workload and plays the world around it until `stop`.
+async fn play(
+    workload: &mut Workload,
+    stop: JoinHandle<io::Result<()>>,
+    clock: Clock,
+    on_redis: bool,
+) -> Result<()> {
     let config = config(&workload.stream())?;
     let sources = Sources::of(workload.source(config.groups[0].poll_interval));
     let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
-    introduce(&service, args.redis.is_some());
+    introduce(&service, on_redis);
     let group = service
         .groups()
         .into_iter()
@@ -70,31 +100,19 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         &[("group", GROUP)],
     )
     .await?;
-    let object = scaled_object(clock.now());
     let mut world = World {
         clock,
         started: clock.now(),
         workload,
         group,
         client,
-        object,
+        object: scaled_object(clock.now()),
     };
-    let stop = async {
-        match args.seconds {
-            None => shutdown::requested().await,
-            Some(seconds) => tokio::select! {
-                stopped = shutdown::requested() => stopped,
-                () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
-            },
-        }
-    };
-    let ended = tokio::select! {
+    let stop = async { stop.await.map_err(io::Error::other)? };
+    tokio::select! {
         ended = service.run_until(stop, Duration::ZERO) => ended,
         ended = world.play() => ended,
-    };
-    world.workload.clean_up().await?;
-    ended?;
-    Ok(ExitCode::SUCCESS)
+    }
 }
 
 /// Shorter times than in production, so that the whole story fits three minutes; the introduction prints them.
@@ -173,16 +191,16 @@ fn introduce(service: &Service, on_redis: bool) {
 }
 
 /// The played world around the service.
-struct World {
+struct World<'a> {
     clock: Clock,
     started: Timestamp,
-    workload: Workload,
+    workload: &'a mut Workload,
     group: Arc<Group>,
     client: KedaClient,
     object: ScaledObject,
 }
 
-impl World {
+impl World<'_> {
     async fn play(&mut self) -> Result<()> {
         let mut tick = tokio::time::interval(TICK);
         let mut line = tokio::time::interval(LINE_EVERY);
@@ -226,7 +244,7 @@ impl World {
         println!("{}", table::line(&row));
         let desired = decision.and_then(|decision| decision.desired);
         if let Some(decision) = decision.filter(|_| desired != said) {
-            println!("       → {}", decision.text);
+            println!("{}", table::words(&decision.text));
         }
         desired
     }

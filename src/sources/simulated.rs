@@ -2,16 +2,19 @@
 //!
 //! Every message is accounted for: arrived = done + in hand + waiting, at any time.
 
-use std::collections::{BTreeMap, VecDeque};
+mod partition;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{BoxFuture, GroupReader, Source};
 use crate::model::identity::PartitionId;
-use crate::model::quantity::Quantity;
-use crate::model::sample::{Failure, PartitionObservation, PartitionSample, Position, Sample};
+use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
+
+use partition::Partition;
 
 /// Time advances in steps of this; what a consumer takes in one step is done in the next.
 const STEP: Duration = Duration::from_millis(100);
@@ -34,19 +37,6 @@ struct Inner {
     consumers: Vec<Timestamp>,
     /// Work that the consumers could not spend in whole messages yet.
     unspent: f64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Partition {
-    arrived: u64,
-    done: u64,
-    in_hand: u64,
-    /// Share of a message that has arrived.
-    fraction: f64,
-    /// Waiting messages by the step they arrived in.
-    waiting: VecDeque<(Timestamp, u64)>,
-    /// When the oldest message in hand arrived.
-    oldest_in_hand: Option<Timestamp>,
 }
 
 impl SimulatedStream {
@@ -131,8 +121,7 @@ impl Inner {
 
     fn finish(&mut self) {
         for partition in &mut self.partitions {
-            partition.done += std::mem::take(&mut partition.in_hand);
-            partition.oldest_in_hand = None;
+            partition.finish();
         }
     }
 
@@ -142,8 +131,7 @@ impl Inner {
             let whole = partition.fraction.floor();
             partition.fraction -= whole;
             if whole > 0.0 {
-                partition.arrived += whole as u64;
-                partition.waiting.push_back((self.now, whole as u64));
+                partition.arrive(self.now, whole as u64);
             }
         }
     }
@@ -159,45 +147,6 @@ impl Inner {
                 return;
             };
             self.unspent -= partition.take(self.unspent as u64) as f64;
-        }
-    }
-}
-
-impl Partition {
-    /// Takes up to `most` messages of its oldest step in hand.
-    fn take(&mut self, most: u64) -> u64 {
-        let Some((at, count)) = self.waiting.front_mut() else {
-            return 0;
-        };
-        let taken = most.min(*count);
-        self.oldest_in_hand = Some(self.oldest_in_hand.unwrap_or(*at).min(*at));
-        self.in_hand += taken;
-        *count -= taken;
-        if *count == 0 {
-            self.waiting.pop_front();
-        }
-        taken
-    }
-
-    fn sample(&self, now: Timestamp) -> PartitionSample {
-        let waiting: u64 = self.waiting.iter().map(|(_, count)| count).sum();
-        let delivered = self.done + self.in_hand;
-        let oldest = self
-            .oldest_in_hand
-            .or(self.waiting.front().map(|(at, _)| *at));
-        PartitionSample {
-            log_end: Some(self.arrived),
-            length: self.arrived,
-            lag: Some(Quantity::Exact(waiting)),
-            pending: self.in_hand,
-            oldest_age_millis: Some(oldest.map_or(0, |at| now.since(at).as_millis() as u64)),
-            delivered: Some(Position {
-                major: delivered,
-                minor: 0,
-            }),
-            delivered_count: Some(delivered),
-            oldest_kept: (self.arrived > 0).then_some(Position { major: 1, minor: 0 }),
-            ..PartitionSample::default()
         }
     }
 }
@@ -225,7 +174,9 @@ impl GroupReader for Reader {
 mod tests {
     use proptest::prelude::*;
 
+    use super::partition::MOST_ARRIVAL_TIMES;
     use super::*;
+    use crate::model::quantity::Quantity;
 
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -252,6 +203,39 @@ mod tests {
                 prop_assert_eq!(arrived, done + outstanding(&stream.sample()));
             }
         }
+    }
+
+    fn oldest_age(stream: &SimulatedStream) -> u64 {
+        let sample = stream.sample();
+        let age = |seen: &PartitionObservation| match seen {
+            PartitionObservation::Present(sample) => sample.oldest_age_millis,
+            _ => None,
+        };
+        sample.partitions.values().filter_map(age).max().unwrap()
+    }
+
+    #[test]
+    fn a_stream_that_nobody_reads_for_hours_stays_small_and_knows_its_oldest_age() {
+        let stream = SimulatedStream::new(1, 50.0, Duration::ZERO, START);
+        stream.advance(START.plus(Duration::from_secs(3 * 3_600)), &[20.0]);
+        assert_eq!(stream.totals(), (216_000, 0));
+        assert_eq!(outstanding(&stream.sample()), 216_000);
+        assert!(stream.inner().partitions[0].waiting.len() <= MOST_ARRIVAL_TIMES);
+        assert_eq!(oldest_age(&stream), 3 * 3_600_000 - 100);
+    }
+
+    #[test]
+    fn the_size_of_the_steps_it_is_moved_on_by_changes_nothing() {
+        let played = |step: u64| {
+            let stream = SimulatedStream::new(3, 40.0, Duration::from_secs(2), START);
+            stream.set_consumers(2);
+            for at in (step..=12_000).step_by(step as usize) {
+                stream.advance(START.plus(Duration::from_millis(at)), &[50.0, 17.3, 0.4]);
+            }
+            stream.sample()
+        };
+        assert_eq!(played(100), played(12_000));
+        assert_eq!(played(250), played(3_000));
     }
 
     #[test]

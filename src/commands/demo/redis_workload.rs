@@ -1,8 +1,9 @@
 //! Real producers and real group readers on a real Redis: for `demo --redis` and the closed-loop test.
 
-use std::collections::BTreeSet;
+mod acknowledged;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -12,12 +13,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use acknowledged::Acknowledged;
+
 /// How often producers write what is due.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a reader waits for messages at a time.
 const BLOCK: Duration = Duration::from_millis(500);
 /// Longer than a reader blocks, so that only a dead server times out.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Messages kept per key, about: far more than ever wait, so that a long run takes little of the server's memory.
+const MOST_KEPT: u64 = 20_000;
 /// Messages a reader takes at a time: small, so that many readers share a short backlog.
 const BATCH: usize = 10;
 
@@ -129,6 +134,9 @@ async fn produce(
                 commands
                     .cmd("XADD")
                     .arg(key)
+                    .arg("MAXLEN")
+                    .arg("~")
+                    .arg(MOST_KEPT)
                     .arg("*")
                     .arg("n")
                     .arg(count)
@@ -160,8 +168,13 @@ struct Shared {
     start_up: Duration,
     per_message: Duration,
     ready: AtomicU64,
-    duplicates: AtomicU64,
-    done: Mutex<BTreeSet<(String, String)>>,
+    done: Mutex<Acknowledged>,
+}
+
+impl Shared {
+    fn done(&self) -> MutexGuard<'_, Acknowledged> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl RedisReaders {
@@ -180,7 +193,6 @@ impl RedisReaders {
             start_up,
             per_message: Duration::from_secs_f64(1.0 / per_second),
             ready: AtomicU64::new(0),
-            duplicates: AtomicU64::new(0),
             done: Mutex::default(),
         };
         Self {
@@ -210,16 +222,12 @@ impl RedisReaders {
 
     /// Different messages that were acknowledged.
     pub fn acknowledged(&self) -> u64 {
-        self.shared
-            .done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len() as u64
+        self.shared.done().messages()
     }
 
     /// Messages that were worked on more than once.
     pub fn duplicates(&self) -> u64 {
-        self.shared.duplicates.load(Ordering::SeqCst)
+        self.shared.done().duplicates()
     }
 
     /// Why a reader failed, if one did.
@@ -292,10 +300,7 @@ async fn work(
                 .arg(&id)
                 .query_async(connection)
                 .await?;
-            let mut done = shared.done.lock().unwrap_or_else(PoisonError::into_inner);
-            if !done.insert((key, id)) || acknowledged == 0 {
-                shared.duplicates.fetch_add(1, Ordering::SeqCst);
-            }
+            shared.done().add(key, id, acknowledged > 0);
         }
     }
     Ok(())

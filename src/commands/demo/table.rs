@@ -4,6 +4,9 @@ use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 use crate::policy::decision::Decision;
 
+/// Columns that everything printed fits into.
+const WIDTH: usize = 120;
+
 /// What one line shows.
 pub struct Row<'a> {
     /// Seconds since the start.
@@ -35,7 +38,7 @@ pub fn header() -> String {
     )
 }
 
-/// One line, 120 columns at most.
+/// One line, at most [`WIDTH`] columns.
 pub fn line(row: &Row<'_>) -> String {
     let (desired, limit, reason) = match row.decision {
         Some(d) => (
@@ -69,6 +72,24 @@ pub fn line(row: &Row<'_>) -> String {
     )
 }
 
+/// A decision in words, under its line, wrapped to the width of the table.
+pub fn words(text: &str) -> String {
+    let mut lines = vec![String::from("       →")];
+    for word in text.split_whitespace() {
+        let fits = lines
+            .last()
+            .is_some_and(|line| line.chars().count() + 1 + word.chars().count() <= WIDTH);
+        if !fits {
+            lines.push(" ".repeat(8));
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
 /// The hottest partition's share of all arrivals.
 fn hottest(facts: &GroupFacts) -> Option<f64> {
     let total = facts.arrival_per_second.filter(|rate| *rate > 0.0)?;
@@ -99,8 +120,20 @@ mod tests {
         let line = line(&row);
         assert_eq!(line.matches('?').count(), 5, "{line}");
         assert!(
-            line.contains("2/1") && line.chars().count() <= 120,
+            line.contains("2/1") && line.chars().count() <= WIDTH,
             "{line}"
         );
+    }
+
+    #[test]
+    fn words_wrap_under_their_line_and_none_is_lost() {
+        let text =
+            "3 replicas: 50 messages/s arrive and 559 wait, the oldest for 4.8 s; ".repeat(4);
+        let wrapped = words(&text);
+        assert!(wrapped.lines().count() > 2, "{wrapped}");
+        assert!(wrapped.lines().all(|line| line.chars().count() <= WIDTH));
+        let said: Vec<&str> = wrapped.split_whitespace().skip(1).collect();
+        assert_eq!(said, text.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(words("0 replicas"), "       → 0 replicas");
     }
 }

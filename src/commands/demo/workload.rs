@@ -40,25 +40,31 @@ impl Workload {
         Self::Simulated(Arc::new(stream))
     }
 
-    /// Streams under a prefix that no other run uses.
+    /// Streams under a prefix that no other run uses: process ids alone repeat, in containers always.
     ///
     /// # Errors
     /// The URL is wrong, or Redis cannot be reached.
-    pub async fn on_redis(url: &str) -> Result<Self> {
+    pub async fn on_redis(url: &str, now: Timestamp) -> Result<Self> {
         let config =
             RedisConfig::from_url(url).map_err(|problem| anyhow::anyhow!("--redis: {problem}"))?;
         let client = redis::Client::open(url).context("--redis")?;
-        let prefix = format!("streamgauge-demo-{}", std::process::id());
+        let prefix = format!(
+            "streamgauge-demo-{}-{}",
+            now.as_millis(),
+            std::process::id()
+        );
         let keys: Vec<String> = (0..story::PARTITIONS)
             .map(|n| format!("{prefix}:{n}"))
             .collect();
-        let unreachable = || format!("--redis: {}:{} cannot be used", config.host, config.port);
-        create_groups(&client, &keys, CONSUMER_GROUP)
-            .await
-            .with_context(unreachable)?;
-        let producers = RedisProducers::start(&client, keys.clone())
-            .await
-            .with_context(unreachable)?;
+        let producers = match Self::produce(&client, &keys).await {
+            Ok(producers) => producers,
+            Err(error) => {
+                // Some keys may have been made before it failed. What keeps it from deleting them failed it in the first place.
+                let _ = delete_keys(&client, &keys).await;
+                let (host, port) = (&config.host, config.port);
+                return Err(error).context(format!("--redis: {host}:{port} cannot be used"));
+            }
+        };
         let readers = RedisReaders::new(
             client.clone(),
             keys.clone(),
@@ -75,6 +81,14 @@ impl Workload {
             producers,
             readers,
         })))
+    }
+
+    async fn produce(
+        client: &redis::Client,
+        keys: &[String],
+    ) -> redis::RedisResult<RedisProducers> {
+        create_groups(client, keys, CONSUMER_GROUP).await?;
+        RedisProducers::start(client, keys.to_vec()).await
     }
 
     /// The stream as a config would name it.
