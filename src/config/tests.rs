@@ -85,7 +85,9 @@ fn everything_that_can_be_set_is_read() {
         .map(|s| s.poll_interval.as_millis())
         .collect();
     assert_eq!(intervals, [2_000, 50]);
-    let SourceKind::Redis(redis) = &config.sources[0].kind;
+    let SourceKind::Redis(redis) = &config.sources[0].kind else {
+        panic!("a Redis source");
+    };
     assert_eq!(
         (redis.host.as_str(), redis.port, redis.database),
         ("::1", 6380, 3)

@@ -48,6 +48,217 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// A Redis or Valkey server.
     Redis(RedisConfig),
+    /// An Azure event hub with the store of its checkpoints.
+    EventHubs(Box<EventHubsConfig>),
+}
+
+/// One event hub and the store of its checkpoints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventHubsConfig {
+    /// Fully qualified namespace, `ns.servicebus.windows.net`; `None`: as the connection string says.
+    pub namespace: Option<String>,
+    /// The event hub.
+    pub event_hub: String,
+    /// Where to connect instead of the namespace's own address.
+    pub endpoint: Option<Endpoint>,
+    /// How to prove who we are.
+    pub auth: HubAuth,
+    /// PEM file of certificate authorities to trust, beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Who reads the partition properties.
+    pub client: ManagementClient,
+    /// Management calls within any second, at most.
+    pub management_calls_per_second: u32,
+    /// Throughput units of the namespace, if the user says so: they bound how fast consumers can read.
+    pub throughput_units: Option<u32>,
+    /// The checkpoint store.
+    pub checkpoints: CheckpointsConfig,
+}
+
+/// An AMQP address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `amqps` or `amqp`.
+    pub tls: bool,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Which client reads partition properties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManagementClient {
+    /// Ours: one link, requests in flight together, replies told apart by correlation id.
+    #[default]
+    Pipelined,
+    /// The Azure SDK's, several of them, each asking one thing at a time.
+    Sdk,
+}
+
+/// How the event hub is told who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HubAuth {
+    /// A connection string with a shared access key (or a ready signature).
+    ConnectionString(Secret),
+    /// A Microsoft Entra identity.
+    Identity(Identity),
+}
+
+/// How the blob store is told who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobAuth {
+    /// A storage connection string: account key, or shared access signature.
+    ConnectionString(Secret),
+    /// The account's key.
+    AccountKey(Secret),
+    /// A shared access signature, with or without its leading `?`.
+    Sas(Secret),
+    /// A Microsoft Entra identity.
+    Identity(Identity),
+}
+
+/// A Microsoft Entra identity and the cloud that knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Which kind.
+    pub kind: IdentityKind,
+    /// The cloud: it decides on authority and audience.
+    pub cloud: Cloud,
+    /// The authority instead of the cloud's, `https://login.example`.
+    pub authority_host: Option<String>,
+    /// PEM file of certificate authorities to trust when tokens are fetched.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The kinds of identities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityKind {
+    /// A Kubernetes service account, exchanged; what is `None` comes from the variables that the webhook sets.
+    Workload {
+        /// `AZURE_CLIENT_ID` otherwise.
+        client_id: Option<String>,
+        /// `AZURE_TENANT_ID` otherwise.
+        tenant_id: Option<String>,
+        /// `AZURE_FEDERATED_TOKEN_FILE` otherwise.
+        token_file: Option<PathBuf>,
+    },
+    /// The machine's identity.
+    Managed {
+        /// A user-assigned one; `None`: the system's.
+        client_id: Option<String>,
+    },
+    /// An application with a secret.
+    ClientSecret {
+        /// Its tenant.
+        tenant_id: String,
+        /// Its id.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+    },
+}
+
+/// Azure's clouds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cloud {
+    /// The public one.
+    #[default]
+    Public,
+    /// US government.
+    UsGovernment,
+    /// China.
+    China,
+}
+
+/// Where checkpoints are and how they are written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointsConfig {
+    /// `https://account.blob.core.windows.net`; `None`: as the connection string says.
+    pub account_url: Option<String>,
+    /// The container; `None`: `azure-webjobs-eventhub`.
+    pub container: Option<String>,
+    /// The layout.
+    pub strategy: CheckpointStrategy,
+    /// How to prove who we are.
+    pub auth: BlobAuth,
+    /// PEM file of certificate authorities to trust, beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// An ownership that was not renewed for so long has expired.
+    pub ownership_expiry: Duration,
+}
+
+/// The five layouts of checkpoints, by KEDA's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckpointStrategy {
+    /// Metadata of a blob, as Microsoft's SDKs for .NET, Java, JavaScript and Python write them.
+    #[default]
+    BlobMetadata,
+    /// JSON, as Azure Functions write it.
+    AzureFunction,
+    /// JSON, as the old Go SDK writes it.
+    GoSdk,
+    /// As [`Self::GoSdk`], under Dapr's names.
+    Dapr,
+    /// JSON of the old event processor host.
+    Legacy,
+}
+
+impl CheckpointStrategy {
+    /// Every layout with the word for it, in config and metadata.
+    pub const WORDS: [(&str, Self); 5] = [
+        ("blob_metadata", Self::BlobMetadata),
+        ("azure_function", Self::AzureFunction),
+        ("go_sdk", Self::GoSdk),
+        ("dapr", Self::Dapr),
+        ("legacy", Self::Legacy),
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        let found = Self::WORDS.into_iter().find(|(_, known)| *known == self);
+        found.map_or("", |(word, _)| word)
+    }
+}
+
+impl SourceKind {
+    /// Every secret that the source refers to, each with its key.
+    pub fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        match self {
+            Self::Redis(redis) => redis
+                .password
+                .iter()
+                .map(|secret| ("password", secret))
+                .collect(),
+            Self::EventHubs(hub) => {
+                let of_hub = match &hub.auth {
+                    HubAuth::ConnectionString(secret) => Some(("connection_string", secret)),
+                    HubAuth::Identity(identity) => identity.secret().map(|s| ("client_secret", s)),
+                };
+                let of_store = match &hub.checkpoints.auth {
+                    BlobAuth::ConnectionString(secret) => {
+                        Some(("checkpoints.connection_string", secret))
+                    }
+                    BlobAuth::AccountKey(secret) => Some(("checkpoints.account_key", secret)),
+                    BlobAuth::Sas(secret) => Some(("checkpoints.sas", secret)),
+                    BlobAuth::Identity(identity) => {
+                        identity.secret().map(|s| ("checkpoints.client_secret", s))
+                    }
+                };
+                of_hub.into_iter().chain(of_store).collect()
+            }
+        }
+    }
+}
+
+impl Identity {
+    /// The secret it rests on, if one.
+    pub fn secret(&self) -> Option<&Secret> {
+        match &self.kind {
+            IdentityKind::ClientSecret { client_secret, .. } => Some(client_secret),
+            IdentityKind::Workload { .. } | IdentityKind::Managed { .. } => None,
+        }
+    }
 }
 
 /// A standalone Redis server.

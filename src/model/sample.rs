@@ -117,6 +117,8 @@ pub enum FailureKind {
     Timeout,
     /// The server answers, but not with data now (loading, failing over, busy).
     Transient,
+    /// The server asks to be asked less often.
+    Throttled,
     /// Credentials missing, wrong, or not allowed to do this.
     Auth,
     /// The key holds something else than a stream.
@@ -131,10 +133,11 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every class, in label order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::Timeout,
         Self::Transient,
+        Self::Throttled,
         Self::Auth,
         Self::WrongType,
         Self::Misconfigured,
@@ -148,6 +151,7 @@ impl FailureKind {
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
             Self::Transient => "transient",
+            Self::Throttled => "throttled",
             Self::Auth => "auth",
             Self::WrongType => "wrong_type",
             Self::Misconfigured => "misconfigured",

@@ -1,6 +1,8 @@
 //! What `check` says: the summary of a config, and one table row per group.
 
-use crate::config::types::{Config, GroupConfig, SourceConfig, SourceKind};
+use crate::config::types::{
+    Config, EventHubsConfig, GroupConfig, RedisConfig, SourceConfig, SourceKind,
+};
 use crate::model::capacity::CapacityRules;
 use crate::model::group::GroupModel;
 use crate::model::quantity::Quantity;
@@ -31,17 +33,26 @@ pub(super) fn summary(file: &str, config: &Config) -> String {
 }
 
 fn source_line(source: &SourceConfig) -> String {
-    let SourceKind::Redis(redis) = &source.kind;
+    let every = humantime::format_duration(source.poll_interval);
+    let address = match &source.kind {
+        SourceKind::Redis(redis) => redis_address(redis),
+        SourceKind::EventHubs(hub) => hub_address(hub),
+    };
+    format!("  source {}: {address}, polled every {every}", source.name)
+}
+
+fn redis_address(redis: &RedisConfig) -> String {
     let host = match redis.host.contains(':') {
         true => format!("[{}]", redis.host),
         false => redis.host.clone(),
     };
-    let every = humantime::format_duration(source.poll_interval);
-    let (port, database) = (redis.port, redis.database);
-    format!(
-        "  source {}: redis://{host}:{port}/{database}, polled every {every}",
-        source.name
-    )
+    format!("redis://{host}:{}/{}", redis.port, redis.database)
+}
+
+fn hub_address(hub: &EventHubsConfig) -> String {
+    let namespace = hub.namespace.as_deref().unwrap_or("(connection string)");
+    let (event_hub, layout) = (&hub.event_hub, hub.checkpoints.strategy.as_str());
+    format!("event hub {namespace}/{event_hub}, checkpoints {layout}")
 }
 
 fn group_line(group: &GroupConfig) -> String {

@@ -46,11 +46,19 @@ fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {
         )),
         (false, _) => {}
     }
-    let SourceKind::Redis(redis) = &source.kind;
-    if let Some(Err(error)) = redis.password.as_ref().map(|secret| secret.read()) {
-        found.push(format!("source {name}: password: {error}"));
-    }
-    if redis.username.is_some() && redis.password.is_none() {
+    let unreadable = source
+        .kind
+        .secrets()
+        .into_iter()
+        .filter_map(|(key, secret)| {
+            let error = secret.read().err()?;
+            Some(format!("source {name}: {key}: {error}"))
+        });
+    found.extend(unreadable);
+    if let SourceKind::Redis(redis) = &source.kind
+        && redis.username.is_some()
+        && redis.password.is_none()
+    {
         found.push(format!(
             "source {name}: username without password: only a `nopass` user can log in so"
         ));

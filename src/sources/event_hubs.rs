@@ -1,0 +1,4 @@
+//! Azure Event Hubs: log ends from the broker's management node, committed positions from the checkpoint store.
+
+pub mod checkpoints;
+pub mod management;
