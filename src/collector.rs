@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
-use crate::sources::guarded::{GuardedSource, poll_deadline};
+use crate::sources::guarded::GuardedSource;
 
 /// A failing source is asked again at least this often.
 const RETRY: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Polls the group until it is retired. Never ends on its own.
 pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock) {
     let definition = group.definition();
-    let deadline = poll_deadline(definition.poll_interval);
+    let deadline = source.poll_deadline(definition.poll_interval);
     let mut reader = source.reader(&definition.selector, &definition.key.consumer_group);
     let mut failing = None;
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.

@@ -3,6 +3,7 @@
 pub mod allow;
 pub mod duration;
 pub mod error;
+mod event_hubs;
 mod groups;
 mod label;
 pub mod metadata;
@@ -11,7 +12,7 @@ pub mod resolve;
 pub mod secret;
 mod section;
 mod sources;
-mod stream;
+pub mod stream;
 mod suggest;
 pub mod types;
 

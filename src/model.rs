@@ -2,6 +2,7 @@
 
 mod accounting;
 pub mod capacity;
+pub mod commits;
 pub mod facts;
 pub mod group;
 pub mod identity;

@@ -1,3 +1,4 @@
 //! What keeps one failing source from harming the rest. Pure: `now` is an argument.
 
 pub mod breaker;
+pub mod budget;

@@ -2,11 +2,13 @@
 
 pub mod event_hubs;
 pub mod guarded;
+mod hourly;
 pub mod redis_streams;
 pub mod simulated;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use self::guarded::{GuardedSource, poll_deadline};
 use self::redis_streams::RedisStreams;
@@ -42,6 +44,25 @@ pub trait Source: Send + Sync {
 
     /// Drops the connection; the next poll opens a new one. Called after repeated timeouts.
     fn reconnect(&self);
+
+    /// The time that a poll of a group may take.
+    fn poll_deadline(&self, poll_interval: Duration) -> Duration {
+        poll_deadline(poll_interval)
+    }
+
+    /// Requests made so far, for sources where they are limited or billed.
+    fn requests(&self) -> Requests {
+        Requests::default()
+    }
+}
+
+/// Requests that a source made, by what they were asked of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Calls of the broker's management node, which have a quota.
+    pub management: u64,
+    /// Requests to the blob store, which are billed.
+    pub blob: u64,
 }
 
 /// Reads one group, poll by poll, and keeps what it must remember in between.

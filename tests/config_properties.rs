@@ -92,7 +92,8 @@ proptest! {
         if let Ok(TriggerRequest { subject: Subject::Inline { stream, consumer_group, .. }, .. }) =
             TriggerRequest::parse(&metadata)
         {
-            for label in [stream, consumer_group] {
+            let stream = stream.map(|named| named.text);
+            for label in [stream, consumer_group].into_iter().flatten() {
                 prop_assert!(label.len() <= 128 && !label.chars().any(char::is_control), "{label:?}");
             }
         }

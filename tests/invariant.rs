@@ -189,7 +189,7 @@ fn sample(logs: &mut [Log], poll: &Poll) -> Result<Sample, Failure> {
     Ok(Sample {
         partitions,
         consumers: poll.consumers,
-        source_time: None,
+        ..Sample::default()
     })
 }
 
@@ -199,7 +199,7 @@ fn certified(sample: &Result<Sample, Failure>) -> bool {
         sample.partitions.values().all(|seen| match seen {
             PartitionObservation::Present(p) => p.backlog().is_some_and(Quantity::is_exact),
             PartitionObservation::GroupMissing { .. } | PartitionObservation::StreamMissing => true,
-            PartitionObservation::Failed(_) => false,
+            PartitionObservation::Failed(_) | PartitionObservation::NotAsked => false,
         })
     })
 }
@@ -275,7 +275,7 @@ proptest! {
         for arrived in arrived {
             let seen = log.observe(&Seen::Present { arrived, read: arrived, kept_pending: 0, certainty: 9 });
             let partitions = [(PartitionId::new("0"), seen)].into();
-            let sample = Sample { partitions, consumers: Some(running), source_time: None };
+            let sample = Sample { partitions, consumers: Some(running), ..Sample::default() };
             group.apply(&Event { at: now, what: What::Observed(Ok(sample)) });
             let decision = decision(&group).expect("decided at every readable observation");
             prop_assert!(decision.desired >= Some(running), "{decision:?}");
@@ -311,7 +311,7 @@ fn steady_arrivals_with_backlog_zero_at_every_poll_never_deactivate() {
         let sample = Sample {
             partitions,
             consumers: Some(1),
-            source_time: None,
+            ..Sample::default()
         };
         group.apply(&Event {
             at: now,

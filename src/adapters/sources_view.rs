@@ -24,6 +24,18 @@ pub struct SourceView {
     pub poll_duration: PollDurations,
     /// Failed polls by class.
     pub errors: BTreeMap<FailureKind, u64>,
+    /// Requests where they are limited or billed, by what they were asked of: `management` (the broker's management node),
+    /// `blob` (the checkpoint store).
+    pub requests: BTreeMap<&'static str, RequestCount>,
+}
+
+/// Requests to one API.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RequestCount {
+    /// Since the start.
+    pub total: u64,
+    /// Within the last hour; of a shorter run, as many as an hour of it would bring. `None` within the first minute.
+    pub per_hour: Option<f64>,
 }
 
 /// A histogram of seconds.

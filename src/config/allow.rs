@@ -23,6 +23,8 @@ fn covers(globs: &[String], selector: &StreamSelector) -> bool {
     match selector {
         StreamSelector::Keys(keys) => keys.iter().all(|(key, _)| any_matches(globs, key)),
         StreamSelector::Pattern(pattern) => is_simple(pattern) && any_matches(globs, pattern),
+        // Never what an expression says: an event hub is named like a key.
+        StreamSelector::Whole => false,
     }
 }
 

@@ -10,7 +10,7 @@ use super::label::label_fault;
 use super::section::Section;
 use super::sources::{Sources, read_name};
 use super::stream::{self, NamedStream};
-use super::types::GroupConfig;
+use super::types::{EventHubsConfig, GroupConfig};
 
 /// The words for the mode, in config and metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,9 @@ pub(super) enum ModeWord {
     Replicas,
     Backlog,
 }
+
+/// The consumer group that every event hub has.
+pub(super) const DEFAULT_HUB_GROUP: &str = "$Default";
 
 /// What must be unique across groups.
 #[derive(Default)]
@@ -43,12 +46,20 @@ fn read_group(mut section: Section<'_>, sources: &Sources, seen: &mut Seen) -> O
     section.later(&["signals"]);
     let name = read_name(&mut section, &mut seen.names, "give the group a name");
     let source = read_source_name(&mut section, sources);
-    let stream = read_stream(&mut section);
-    let consumer_group = read_consumer_group(&mut section);
+    let known = source.as_deref().and_then(|name| sources.valid(name));
+    let hub = known.and_then(|source| source.kind.event_hub());
+    let stream = read_stream(&mut section, hub);
+    let consumer_group = read_consumer_group(&mut section, hub.is_some());
     let poll_interval = section.poll_interval();
     let policy = read_policy(&mut section);
+    let policy = known.map_or(policy.clone(), |source| {
+        policy.over(&source.kind.default_policy())
+    });
     let group = build(name, source, stream, consumer_group, policy, |source| {
-        poll_interval.unwrap_or_else(|| interval_of(sources, source))
+        let source = sources.valid(source);
+        poll_interval
+            .or(source.map(|source| source.poll_interval))
+            .unwrap_or(Duration::from_secs(5))
     });
     if let Some(group) = &group
         && !seen.keys.insert(group.key.clone())
@@ -84,11 +95,6 @@ fn build(
     })
 }
 
-fn interval_of(sources: &Sources, name: &str) -> Duration {
-    let source = sources.valid.iter().find(|source| source.name == name);
-    source.map_or(Duration::from_secs(5), |source| source.poll_interval)
-}
-
 fn read_source_name(section: &mut Section<'_>, sources: &Sources) -> Option<String> {
     let name = section.required_text("source", "name one of the sources")?;
     if !sources.names.contains(&name) {
@@ -102,7 +108,12 @@ fn read_source_name(section: &mut Section<'_>, sources: &Sources) -> Option<Stri
     Some(name)
 }
 
-fn read_stream(section: &mut Section<'_>) -> Option<NamedStream> {
+fn read_stream(section: &mut Section<'_>, hub: Option<&EventHubsConfig>) -> Option<NamedStream> {
+    if let Some(hub) = hub {
+        let named = section.text("stream");
+        let found = stream::of_event_hub(&hub.event_hub, named.as_deref());
+        return found.map_err(|fault| section.problem("stream", fault)).ok();
+    }
     let Some(value) = section.take("stream") else {
         section.problem(
             "stream",
@@ -114,7 +125,11 @@ fn read_stream(section: &mut Section<'_>) -> Option<NamedStream> {
     found.map_err(|fault| section.problem("stream", fault)).ok()
 }
 
-fn read_consumer_group(section: &mut Section<'_>) -> Option<String> {
+fn read_consumer_group(section: &mut Section<'_>, of_hub: bool) -> Option<String> {
+    if of_hub && !section.has("consumer_group") {
+        section.take("consumer_group");
+        return Some(DEFAULT_HUB_GROUP.to_owned());
+    }
     let name = section.required_text(
         "consumer_group",
         "name the consumer group whose backlog counts",

@@ -9,14 +9,15 @@ use std::collections::HashMap;
 
 use crate::model::identity::Assignment;
 use crate::model::stream::{MAX_PARTITIONS, StreamError, StreamSelector};
-use crate::policy::spec::{Measure, PolicySettings};
+use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 pub use error::{MetadataErrors, MetadataProblem};
 
 use super::allow::is_simple;
 use super::groups::{self, ModeWord};
 use super::label::{is_name, label_fault};
-use super::stream;
+use super::stream::{self, NamedStream};
+use super::types::CheckpointStrategy;
 use reader::Reader;
 
 /// What one trigger asks for.
@@ -26,6 +27,8 @@ pub struct TriggerRequest {
     pub subject: Subject,
     /// The settings that the metadata names; the rest comes from the config and the defaults.
     pub settings: PolicySettings,
+    /// What it says of the checkpoints.
+    pub checkpoints: CheckpointClaims,
 }
 
 /// What a trigger wants observed.
@@ -37,13 +40,20 @@ pub enum Subject {
     Inline {
         /// A configured source.
         source: String,
-        /// The stream as written.
-        stream: String,
-        /// The stream, expanded.
-        selector: StreamSelector,
-        /// The consumer group; empty where only the stream's length counts.
-        consumer_group: String,
+        /// The stream; an event hub needs none.
+        stream: Option<NamedStream>,
+        /// The consumer group; an event hub has one of its own, a stream whose length alone counts needs none.
+        consumer_group: Option<String>,
     },
+}
+
+/// KEDA's keys that only repeat what the source says: they must agree with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointClaims {
+    /// `blobContainer`
+    pub container: Option<String>,
+    /// `checkpointStrategy`
+    pub strategy: Option<CheckpointStrategy>,
 }
 
 impl TriggerRequest {
@@ -56,13 +66,29 @@ impl TriggerRequest {
         reader.refuse_foreign_keys();
         let subject = read_subject(&mut reader);
         let settings = read_settings(&mut reader);
+        let checkpoints = CheckpointClaims {
+            container: reader.text("blobContainer").map(str::to_owned),
+            strategy: keda::strategy(&mut reader),
+        };
         for (field, text) in settings.problems() {
             reader.problem_of_field(field, &text);
         }
         match (subject, reader.finish()) {
-            (Some(subject), Ok(())) => Ok(Self { subject, settings }),
+            (Some(subject), Ok(())) => Ok(Self {
+                subject,
+                settings,
+                checkpoints,
+            }),
             (_, Err(errors)) => Err(errors),
             (None, Ok(())) => Err(MetadataErrors::single("group", NO_SUBJECT)),
+        }
+    }
+
+    /// What its `backlog` mode counts, if it asks for that mode.
+    pub fn measure(&self) -> Option<Measure> {
+        match self.settings.mode {
+            Some(Mode::Backlog { measure, .. }) => Some(measure),
+            Some(Mode::Replicas) | None => None,
         }
     }
 
@@ -119,24 +145,22 @@ fn read_inline(reader: &mut Reader<'_>) -> Option<Subject> {
             "must be the name of a source in streamgauge's config, never an address",
         );
     }
-    let text = reader.required(
-        "stream",
-        "a key, a pattern such as orders:*, or a template such as orders:{0..15}",
-    );
-    let selector = text.and_then(|text| {
-        let found = read_stream(text);
-        found.map_err(|fault| reader.problem("stream", &fault)).ok()
-    });
-    let consumer_group = read_consumer_group(reader);
+    let stream = reader.text("stream").map(read_stream);
+    let stream = stream
+        .transpose()
+        .map_err(|fault| reader.problem("stream", &fault));
+    let consumer_group = reader.text("consumerGroup");
+    if let Some(fault) = consumer_group.and_then(label_fault) {
+        reader.problem("consumerGroup", fault);
+    }
     Some(Subject::Inline {
         source: source?.to_owned(),
-        stream: text?.to_owned(),
-        selector: selector?,
-        consumer_group: consumer_group?.to_owned(),
+        stream: stream.ok()?,
+        consumer_group: consumer_group.map(str::to_owned),
     })
 }
 
-fn read_stream(text: &str) -> Result<StreamSelector, String> {
+fn read_stream(text: &str) -> Result<NamedStream, String> {
     if !is_simple(text) {
         return Err(
             "may hold no wildcard but *: patterns with ? [ or \\ belong into a group of the config"
@@ -149,24 +173,8 @@ fn read_stream(text: &str) -> Result<StreamSelector, String> {
         Err(StreamError::TooMany(_)) => Err(format!(
             "names more than {MAX_PARTITIONS} partitions: split it"
         )),
-        _ => stream::expression(text).map(|named| named.selector),
+        _ => stream::expression(text),
     }
-}
-
-/// May be absent only where the stream's length is all that counts, as in KEDA.
-fn read_consumer_group<'m>(reader: &mut Reader<'m>) -> Option<&'m str> {
-    let name = reader.text("consumerGroup").unwrap_or_default();
-    if let Some(fault) = label_fault(name) {
-        reader.problem("consumerGroup", fault);
-    }
-    if name.is_empty() && !reader.has("streamLength") {
-        reader.problem(
-            "consumerGroup",
-            "is missing: only streamLength can do without it",
-        );
-        return None;
-    }
-    Some(name)
 }
 
 fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use crate::model::identity::GroupKey;
 use crate::model::stream::StreamSelector;
-use crate::policy::spec::PolicySettings;
+use crate::policy::spec::{Measure, PolicySettings};
 
 use super::allow::allowed;
+use super::groups::DEFAULT_HUB_GROUP;
 use super::metadata::{MetadataErrors, Subject, TriggerRequest};
-use super::types::{Config, GroupConfig};
+use super::stream::{self, NamedStream};
+use super::types::{Config, GroupConfig, SourceConfig};
 
 /// What a trigger's target rests on.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,60 +58,154 @@ impl Config {
         match &request.subject {
             Subject::Named(name) => {
                 let group = self.groups.iter().find(|group| group.name == *name);
-                of_group(group.ok_or_else(|| unknown("group"))?, request)
+                self.of_group(group.ok_or_else(|| unknown("group"))?, request)
             }
             Subject::Inline {
                 source,
                 stream,
-                selector,
                 consumer_group,
             } => {
-                let key = GroupKey {
-                    source: source.clone(),
-                    stream: stream.clone(),
-                    consumer_group: consumer_group.clone(),
-                };
+                let source = self.source(source).ok_or_else(|| unknown("source"))?;
+                let (key, selector) = inline_key(
+                    source,
+                    stream.as_ref(),
+                    consumer_group.as_deref(),
+                    request.measure() == Some(Measure::StreamLength),
+                )?;
                 match self.groups.iter().find(|group| group.key == key) {
-                    Some(group) => of_group(group, request),
-                    None => self.of_inline(key, selector, request, namespace),
+                    Some(group) => self.of_group(group, request),
+                    None => of_inline(source, key, selector, request, namespace),
                 }
             }
         }
     }
 
-    fn of_inline(
+    /// The source of that name.
+    pub fn source(&self, name: &str) -> Option<&SourceConfig> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    fn of_group(
         &self,
-        key: GroupKey,
-        selector: &StreamSelector,
+        group: &GroupConfig,
         request: &TriggerRequest,
-        namespace: &str,
     ) -> Result<ResolvedTarget, ResolveError> {
-        let source = self.sources.iter().find(|source| source.name == key.source);
-        let source = source.ok_or_else(|| unknown("source"))?;
-        if !allowed(&source.allow, namespace, &key.stream, &key.consumer_group) {
-            return Err(ResolveError::NotAllowed {
-                namespace: super::label::shown(namespace),
-            });
+        if let Some(source) = self.source(&group.key.source) {
+            agree(source, request)?;
         }
         Ok(ResolvedTarget {
-            group: key.to_string(),
-            key,
-            selector: selector.clone(),
-            poll_interval: source.poll_interval,
-            settings: request.settings_over(&PolicySettings::default())?,
+            group: group.name.clone(),
+            key: group.key.clone(),
+            selector: group.selector.clone(),
+            poll_interval: group.poll_interval,
+            settings: request.settings_over(&group.policy)?,
         })
     }
 }
 
-fn of_group(group: &GroupConfig, request: &TriggerRequest) -> Result<ResolvedTarget, ResolveError> {
+fn of_inline(
+    source: &SourceConfig,
+    key: GroupKey,
+    selector: StreamSelector,
+    request: &TriggerRequest,
+    namespace: &str,
+) -> Result<ResolvedTarget, ResolveError> {
+    if !allowed(&source.allow, namespace, &key.stream, &key.consumer_group) {
+        return Err(ResolveError::NotAllowed {
+            namespace: super::label::shown(namespace),
+        });
+    }
+    agree(source, request)?;
     Ok(ResolvedTarget {
-        group: group.name.clone(),
-        key: group.key.clone(),
-        selector: group.selector.clone(),
-        poll_interval: group.poll_interval,
-        settings: request.settings_over(&group.policy)?,
+        group: key.to_string(),
+        key,
+        selector,
+        poll_interval: source.poll_interval,
+        settings: request.settings_over(&source.kind.default_policy())?,
     })
 }
+
+/// What is observed, by the names that this kind of source needs.
+fn inline_key(
+    source: &SourceConfig,
+    stream: Option<&NamedStream>,
+    consumer_group: Option<&str>,
+    counts_length_only: bool,
+) -> Result<(GroupKey, StreamSelector), MetadataErrors> {
+    let hub = source.kind.event_hub();
+    let named = match (hub, stream) {
+        (Some(hub), stream) => {
+            let text = stream.map(|stream| stream.text.as_str());
+            stream::of_event_hub(&hub.event_hub, text)
+                .map_err(|fault| MetadataErrors::single("stream", &fault))?
+        }
+        (None, Some(stream)) => stream.clone(),
+        (None, None) => {
+            let advice = "is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}";
+            return Err(MetadataErrors::single("stream", advice));
+        }
+    };
+    let consumer_group = match (consumer_group, hub) {
+        (Some(name), _) => name,
+        (None, Some(_)) => DEFAULT_HUB_GROUP,
+        (None, None) if counts_length_only => "",
+        (None, None) => {
+            let advice = "is missing: only streamLength can do without it";
+            return Err(MetadataErrors::single("consumerGroup", advice));
+        }
+    };
+    let key = GroupKey {
+        source: source.name.clone(),
+        stream: named.text,
+        consumer_group: consumer_group.to_owned(),
+    };
+    Ok((key, named.selector))
+}
+
+/// KEDA's keys must fit the kind of source, and say of its checkpoints what the config says.
+fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), MetadataErrors> {
+    let fault = |key: &str, text: &str| Err(MetadataErrors::single(key, text));
+    let claims = &request.checkpoints;
+    let counts = request.measure();
+    let Some(hub) = source.kind.event_hub() else {
+        return match counts {
+            Some(Measure::UnprocessedEvents) => fault(
+                "unprocessedEventThreshold",
+                "counts event hubs, and the source is Redis: use lagCount, or backlogThreshold",
+            ),
+            _ if claims.container.is_some() => fault("blobContainer", NOT_A_HUB),
+            _ if claims.strategy.is_some() => fault("checkpointStrategy", NOT_A_HUB),
+            _ => Ok(()),
+        };
+    };
+    let redis_key = match counts {
+        Some(Measure::Lag) => Some("lagCount"),
+        Some(Measure::Pending) => Some("pendingEntriesCount"),
+        Some(Measure::StreamLength) => Some("streamLength"),
+        Some(Measure::Backlog | Measure::UnprocessedEvents) | None => None,
+    };
+    if let Some(key) = redis_key {
+        return fault(
+            key,
+            "counts Redis streams, and the source is an event hub: use unprocessedEventThreshold, or backlogThreshold",
+        );
+    }
+    let checkpoints = &hub.checkpoints;
+    if claims.container.is_some() && claims.container != checkpoints.container {
+        return fault("blobContainer", NOT_THE_SOURCES);
+    }
+    if claims
+        .strategy
+        .is_some_and(|claimed| claimed != checkpoints.strategy)
+    {
+        return fault("checkpointStrategy", NOT_THE_SOURCES);
+    }
+    Ok(())
+}
+
+const NOT_A_HUB: &str = "belongs to event hubs, and the source is Redis: remove it";
+const NOT_THE_SOURCES: &str =
+    "is not what the source in streamgauge's config says: remove it, or name another source";
 
 fn unknown(key: &'static str) -> ResolveError {
     MetadataErrors::single(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_yaml::Value;
@@ -69,6 +70,22 @@ impl<'p> Section<'p> {
         self.problems.push(Problem::new(path, text));
     }
 
+    /// Notes that a key is not there and what to do about it.
+    pub fn missing(&mut self, key: &str, advice: &str) {
+        self.problem(key, format!("is missing: {advice}"));
+    }
+
+    /// Whether a key is there, be its value right or wrong. To be asked before it is taken.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// Whether a fault of a key was noted.
+    pub fn has_problem(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        self.problems.iter().any(|problem| problem.path == path)
+    }
+
     /// Where faults of parts are noted.
     pub fn problems(&mut self) -> &mut Vec<Problem> {
         self.problems
@@ -113,10 +130,17 @@ impl<'p> Section<'p> {
         })
     }
 
+    /// The path of a file.
+    pub fn file(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.scalar(key, "the path of a file", |v| {
+            v.as_str().filter(|path| !path.is_empty()).map(Into::into)
+        })
+    }
+
     /// Text that has to be there; its absence is noted with `advice`.
     pub fn required_text(&mut self, key: &'static str, advice: &str) -> Option<String> {
-        if self.entries.get(key).is_none_or(Value::is_null) {
-            self.problem(key, format!("is missing: {advice}"));
+        if !self.has(key) {
+            self.missing(key, advice);
         }
         self.text(key)
     }

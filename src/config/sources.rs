@@ -6,12 +6,16 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use super::error::Problem;
+use super::event_hubs;
 use super::label::{NAME, is_name};
 use super::redis;
 use super::section::Section;
 use super::types::{AllowRule, SourceConfig, SourceKind};
 
-const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Reading a Redis stream costs next to nothing, …
+const REDIS_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// … while management calls have a quota and checkpoint reads are billed.
+const EVENT_HUBS_POLL_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The sources found.
 #[derive(Default)]
@@ -20,6 +24,13 @@ pub(super) struct Sources {
     pub valid: Vec<SourceConfig>,
     /// Every name written, faulty sources included, so that one fault is not reported twice.
     pub names: BTreeSet<String>,
+}
+
+impl Sources {
+    /// The source of that name, if it is without fault.
+    pub fn valid(&self, name: &str) -> Option<&SourceConfig> {
+        self.valid.iter().find(|source| source.name == name)
+    }
 }
 
 /// Reads all sources. `poll_interval` is what the file says for all of them.
@@ -47,16 +58,16 @@ fn read_source(
     poll_interval: Option<Duration>,
 ) -> Option<SourceConfig> {
     let name = read_name(&mut section, names, "give the source a name");
-    let poll_interval = section
-        .poll_interval()
-        .or(poll_interval)
-        .unwrap_or(DEFAULT_POLL_INTERVAL);
+    let poll_interval = section.poll_interval().or(poll_interval);
     let kind = read_kind(&mut section);
     let allow = read_allow(&mut section);
     section.finish();
     Some(SourceConfig {
         name: name?,
-        poll_interval,
+        poll_interval: poll_interval.unwrap_or(match kind {
+            Some(SourceKind::EventHubs(_)) => EVENT_HUBS_POLL_INTERVAL,
+            _ => REDIS_POLL_INTERVAL,
+        }),
         kind: kind?,
         allow,
     })
@@ -79,15 +90,29 @@ pub(super) fn read_name(
 
 /// One optional section per kind, and exactly one of them.
 fn read_kind(section: &mut Section<'_>) -> Option<SourceKind> {
-    let later = section.later(&["event_hubs"]);
-    if let Some(redis) = section.section("redis") {
-        return redis::read(redis).map(SourceKind::Redis);
+    match (section.has("redis"), section.has("event_hubs")) {
+        (true, true) => {
+            section.problem(
+                "event_hubs",
+                "stands beside redis: a source is one of them, make two sources",
+            );
+            section.take("redis");
+            section.take("event_hubs");
+            None
+        }
+        (true, false) => redis::read(section.section("redis")?).map(SourceKind::Redis),
+        (false, true) => event_hubs::read(section.section("event_hubs")?)
+            .map(|hub| SourceKind::EventHubs(Box::new(hub))),
+        (false, false) => {
+            section.take("redis");
+            section.take("event_hubs");
+            section.problem(
+                "",
+                "has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }",
+            );
+            None
+        }
     }
-    let noted = section.path_of("redis");
-    if !later && !section.problems().iter().any(|p| p.path == noted) {
-        section.problem("", "has no kind: add redis: { url: redis://host:6379/0 }");
-    }
-    None
 }
 
 fn read_allow(section: &mut Section<'_>) -> Vec<AllowRule> {

@@ -8,8 +8,8 @@ use super::label::label_fault;
 use super::section::as_texts;
 
 /// A stream with the text that names it.
-#[derive(Debug, PartialEq)]
-pub(super) struct NamedStream {
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedStream {
     /// As `GroupKey.stream` holds it.
     pub text: String,
     /// What is read.
@@ -47,6 +47,19 @@ pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
         text: text.to_owned(),
         selector,
     })
+}
+
+/// The stream of a source that is an event hub: the hub as a whole, which may be named but need not be.
+pub(super) fn of_event_hub(event_hub: &str, named: Option<&str>) -> Result<NamedStream, String> {
+    match named {
+        Some(name) if name != event_hub => Err(
+            "is another event hub than the source's: leave it out, or make a source for it".into(),
+        ),
+        _ => Ok(NamedStream {
+            text: event_hub.to_owned(),
+            selector: StreamSelector::Whole,
+        }),
+    }
 }
 
 /// A list's keys joined by commas; where that is too long for a label, its start, its size and a hash of all of it.

@@ -145,9 +145,11 @@ server.htp: unknown key: did you mean http? Known here: grpc, http, reflection
 poll_interval: must be a whole number with its unit, such as 500ms, 5s, 2m or 1h
 sources[0].name: must be 1 to 128 of the characters A-Z a-z 0-9 . _ -
 sources[0].redis.pasword: unknown key: did you mean password? Known here: url, mode, username, password, stuck_after
-sources[1].event_hubs: not supported yet: remove it
+sources[1].event_hubs.event_hub: is missing: name the event hub
+sources[1].event_hubs: has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret
+sources[1].event_hubs.checkpoints: is missing: say where consumers store them: account_url, container, strategy and a credential
 sources[2].name: \"a\" is taken: names must be unique
-sources[2]: has no kind: add redis: { url: redis://host:6379/0 }
+sources[2]: has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }
 groups[0].signals: not supported yet: remove it
 groups[0].source: there is no source \"nope\"; sources: a
 groups[0].stream: is empty: give a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys

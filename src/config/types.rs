@@ -55,8 +55,8 @@ pub enum SourceKind {
 /// One event hub and the store of its checkpoints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventHubsConfig {
-    /// Fully qualified namespace, `ns.servicebus.windows.net`; `None`: as the connection string says.
-    pub namespace: Option<String>,
+    /// Fully qualified namespace, `ns.servicebus.windows.net`.
+    pub namespace: String,
     /// The event hub.
     pub event_hub: String,
     /// Where to connect instead of the namespace's own address.
@@ -222,6 +222,22 @@ impl CheckpointStrategy {
 }
 
 impl SourceKind {
+    /// The event hub, if it is one.
+    pub fn event_hub(&self) -> Option<&EventHubsConfig> {
+        match self {
+            Self::Redis(_) => None,
+            Self::EventHubs(hub) => Some(hub),
+        }
+    }
+
+    /// What holds for its groups unless somebody says otherwise.
+    pub fn default_policy(&self) -> PolicySettings {
+        PolicySettings {
+            assignment: self.event_hub().map(|_| Assignment::Exclusive),
+            ..PolicySettings::default()
+        }
+    }
+
     /// Every secret that the source refers to, each with its key.
     pub fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         match self {

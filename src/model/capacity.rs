@@ -61,7 +61,12 @@ pub struct BusyInterval {
     pub arrived_lately: u64,
     /// Consumers at work, if known.
     pub consumers: Option<u32>,
+    /// Time between commits where they come in batches: a sample has to cover several.
+    pub commit_interval: Duration,
 }
+
+/// Commits that a sample has to cover, so that one more or less at its edges does little.
+const COMMITS_PER_SAMPLE: u32 = 3;
 
 /// What has been learned so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,7 +130,8 @@ impl Capacity {
         }
         self.covered += interval.covered;
         self.processed += processed;
-        if self.covered >= self.rules.sample_span {
+        let span = interval.commit_interval * COMMITS_PER_SAMPLE;
+        if self.covered >= span.max(self.rules.sample_span) {
             self.take(self.processed as f64 / self.covered.as_secs_f64() / f64::from(consumers));
         }
     }
@@ -202,6 +208,7 @@ mod tests {
             backlog: Some(10_000),
             arrived_lately: 6_000,
             consumers: Some(2),
+            commit_interval: Duration::ZERO,
         }
     }
 

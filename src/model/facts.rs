@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::PartitionId;
 use super::quantity::Quantity;
+use super::sample::AgeMethod;
 use super::time::Timestamp;
 
 /// A group at the time of its last readable observation.
@@ -25,6 +26,13 @@ pub struct GroupFacts {
     pub backlog_or_length: Option<Quantity>,
     /// Seconds the oldest unfinished message has waited; 0 for none; `None` if it cannot be told for every partition.
     pub oldest_age_seconds: Option<f64>,
+    /// Of the backlog, messages that are the rest of a batch: processed, nothing new for long, only never committed. They keep
+    /// nobody active.
+    pub settled: u64,
+    /// Seconds the oldest message has waited that is not just processed and yet to be committed: what the policy acts on.
+    pub waiting_seconds: Option<f64>,
+    /// Messages per second that the source lets consumers read at most, where that is known.
+    pub read_limit_per_second: Option<f64>,
     /// Arrivals per second over [`super::rates::ARRIVAL_WINDOW`], of the partitions that could be read.
     pub arrival_per_second: Option<f64>,
     /// Processed messages per second over [`super::rates::PROCESSING_WINDOW`], likewise.
@@ -66,6 +74,13 @@ pub struct PartitionFacts {
     pub oldest_delivery_count: Option<u64>,
     /// Seconds the oldest unfinished message has waited; 0 for none.
     pub oldest_age_seconds: Option<f64>,
+    /// How that age was obtained; `None` without one.
+    pub age_method: Option<AgeMethod>,
+    /// Of the backlog, what is processed already and only not committed yet, as far as can be told; `None` where consumers do
+    /// not commit in batches.
+    pub uncommitted: Option<u64>,
+    /// Seconds between commits, where consumers commit in batches and that was learned.
+    pub commit_interval_seconds: Option<f64>,
     /// Arrivals per second.
     pub arrival_per_second: Option<f64>,
     /// Processed per second.
@@ -93,6 +108,14 @@ pub enum PartitionStatus {
     /// It could not be read.
     #[default]
     Unknown,
+}
+
+impl PartitionFacts {
+    /// Backlog that consumers still have to work on.
+    pub fn waiting(&self) -> u64 {
+        let backlog = self.backlog.map_or(0, Quantity::value);
+        backlog.saturating_sub(self.uncommitted.unwrap_or(0))
+    }
 }
 
 impl PartitionStatus {

@@ -10,7 +10,7 @@ use super::facts::{GroupFacts, PartitionFacts, PartitionStatus};
 use super::identity::PartitionId;
 use super::partition::{PartitionModel, PartitionState, Step};
 use super::quantity::Quantity;
-use super::rates::{ArrivalHistory, RateWindow};
+use super::rates::ArrivalHistory;
 use super::sample::{PartitionSample, Sample};
 use super::time::Timestamp;
 
@@ -23,6 +23,7 @@ pub struct GroupModel {
     arrivals_known_since: Option<Timestamp>,
     capacity: Capacity,
     consumers: Option<u32>,
+    read_limit_per_second: Option<f64>,
     observed_at: Option<Timestamp>,
     first_observed_at: Option<Timestamp>,
 }
@@ -36,6 +37,7 @@ impl GroupModel {
             arrivals_known_since: None,
             capacity: Capacity::new(rules),
             consumers: None,
+            read_limit_per_second: None,
             observed_at: None,
             first_observed_at: None,
         }
@@ -67,6 +69,7 @@ impl GroupModel {
             self.arrivals_known_since = Some(self.observed_at.unwrap_or(at));
         }
         self.consumers = sample.consumers;
+        self.read_limit_per_second = sample.read_limit_per_second;
         self.learn(at, total);
         self.observed_at = Some(at);
         self.first_observed_at.get_or_insert(at);
@@ -93,11 +96,20 @@ impl GroupModel {
             return;
         };
         let backlog = Quantity::sum(self.partitions.values().map(PartitionModel::backlog));
+        let uncommitted = self.partitions.values().filter_map(|p| p.uncommitted(at));
+        let uncommitted: u64 = uncommitted.sum();
+        let intervals = self
+            .partitions
+            .values()
+            .filter_map(|p| p.commits.interval());
         self.capacity.observe(&BusyInterval {
+            commit_interval: intervals.max().unwrap_or_default(),
             end: at,
             covered: at.since(before),
             processed: total.processed,
-            backlog: backlog.and_then(Quantity::exact),
+            backlog: backlog
+                .and_then(Quantity::exact)
+                .map(|backlog| backlog.saturating_sub(uncommitted)),
             arrived_lately: self.arrivals.within(self.capacity.behind(), at),
             consumers: self.consumers,
         });
@@ -105,11 +117,13 @@ impl GroupModel {
 
     /// What is known now.
     pub fn facts(&self) -> GroupFacts {
+        let now = self.observed_at.unwrap_or_default();
         let partitions: BTreeMap<_, _> = self
             .partitions
             .iter()
-            .map(|(id, model)| (id.clone(), partition_facts(model)))
+            .map(|(id, model)| (id.clone(), partition_facts(model, now)))
             .collect();
+        let settled = self.partitions.values().filter(|p| p.is_settled(now));
         let count = |wanted: fn(&PartitionState) -> bool| {
             self.partitions
                 .values()
@@ -123,9 +137,14 @@ impl GroupModel {
             pending: self.total(|p| part(p, |s| Some(Quantity::Exact(s.pending)), |_| 0)),
             length: self.total(|p| part(p, |s| Some(Quantity::Exact(s.length)), |length| length)),
             backlog_or_length: self.total(|p| part(p, PartitionSample::backlog, |length| length)),
-            oldest_age_seconds: oldest_age(partitions.values()),
-            arrival_per_second: self.rate(|p| &p.arrival),
-            processing_per_second: self.rate(|p| &p.processing),
+            settled: settled
+                .filter_map(|p| p.backlog().map(Quantity::value))
+                .sum(),
+            oldest_age_seconds: oldest(partitions.values(), |p| p.oldest_age_seconds),
+            waiting_seconds: oldest(partitions.values(), waiting_seconds),
+            read_limit_per_second: self.read_limit_per_second,
+            arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
+            processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
             capacity_per_consumer: self.capacity.per_consumer(),
             capacity_samples: (
                 self.capacity.samples_taken(),
@@ -151,18 +170,13 @@ impl GroupModel {
         self.observed_at?;
         Quantity::sum(self.partitions.values().map(of))
     }
+}
 
-    /// The sum over the partitions that could be read; `None` if none of them has a rate yet.
-    fn rate(&self, window: impl Fn(&PartitionModel) -> &RateWindow) -> Option<f64> {
-        let mut rates = self
-            .partitions
-            .values()
-            .filter(|p| !matches!(p.state, PartitionState::Failed(_)))
-            .filter_map(|p| window(p).per_second())
-            .peekable();
-        rates.peek()?;
-        Some(rates.sum())
-    }
+/// The sum over the partitions that have one; `None` if none of them has.
+fn sum_known(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let mut rates = rates.flatten().peekable();
+    rates.peek()?;
+    Some(rates.sum())
 }
 
 /// One partition's part of a sum: from its sample, or from its length where it has no group; absent streams hold 0.
@@ -181,15 +195,22 @@ fn part(
     }
 }
 
-fn partition_facts(model: &PartitionModel) -> PartitionFacts {
+fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
     let sample = model.sample();
     let (status, problem) = match &model.state {
-        PartitionState::Present { rewound: true, .. } => (PartitionStatus::Rewound, None),
+        PartitionState::Present {
+            rewound: true,
+            sample,
+        } => (PartitionStatus::Rewound, sample.remark.clone()),
         PartitionState::Present { sample, .. } if sample.lag.is_none() => (
             PartitionStatus::Unknown,
-            Some("the undelivered messages could not be counted".to_owned()),
+            sample
+                .remark
+                .clone()
+                .or_else(|| Some("the undelivered messages could not be counted".to_owned())),
         ),
-        PartitionState::Present { .. } | PartitionState::Absent => (PartitionStatus::Ok, None),
+        PartitionState::Present { sample, .. } => (PartitionStatus::Ok, sample.remark.clone()),
+        PartitionState::Absent => (PartitionStatus::Ok, None),
         PartitionState::GroupMissing { .. } => (
             PartitionStatus::Ok,
             Some("the consumer group does not exist yet".to_owned()),
@@ -216,8 +237,13 @@ fn partition_facts(model: &PartitionModel) -> PartitionFacts {
             Some(s) => s.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
             None => unfinished.filter(|n| *n == 0).map(|_| 0.0),
         },
+        age_method: sample
+            .filter(|s| s.oldest_age_millis.is_some())
+            .map(|s| s.age_method),
+        uncommitted: model.uncommitted(now),
+        commit_interval_seconds: model.commits.interval().map(|i| i.as_secs_f64()),
         arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
-        processing_per_second: readable.then(|| model.processing.per_second()).flatten(),
+        processing_per_second: readable.then(|| model.processing_per_second(now)).flatten(),
         arrived_total: model.arrived_total,
         processed_total: model.processed_total,
         lost_total: model.lost_total,
@@ -226,8 +252,23 @@ fn partition_facts(model: &PartitionModel) -> PartitionFacts {
     }
 }
 
-fn oldest_age<'a>(mut partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {
-    partitions.try_fold(0.0_f64, |oldest, p| Some(oldest.max(p.oldest_age_seconds?)))
+/// The largest over all partitions; `None` as soon as one of them has none.
+fn oldest<'a>(
+    mut partitions: impl Iterator<Item = &'a PartitionFacts>,
+    age: impl Fn(&PartitionFacts) -> Option<f64>,
+) -> Option<f64> {
+    partitions.try_fold(0.0_f64, |oldest, p| Some(oldest.max(age(p)?)))
+}
+
+/// How long the oldest message waits that is not just yet to be committed: of what lies behind the committed position, the
+/// youngest part waits for the consumers, the rest for the commit, which comes after an interval.
+fn waiting_seconds(partition: &PartitionFacts) -> Option<f64> {
+    if partition.waiting() == 0 && partition.backlog.is_some() {
+        return Some(0.0);
+    }
+    let uncommitted = partition.uncommitted.filter(|n| *n > 0);
+    let spared = uncommitted.and(partition.commit_interval_seconds);
+    Some((partition.oldest_age_seconds? - spared.unwrap_or(0.0)).max(0.0))
 }
 
 fn skew_ratio<'a>(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {

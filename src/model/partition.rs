@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounting::{repositioned, settle};
+use super::commits::CommitRhythm;
 use super::quantity::Quantity;
 use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
@@ -12,6 +13,11 @@ use super::time::Timestamp;
 
 /// A stream that vanished counts as unknown for this long, then as empty: it may be on its way back.
 pub const VANISHED_GRACE: Duration = Duration::from_secs(60);
+
+/// A consumer that held a partition for so long without anything new is through with it …
+const SETTLES_OWNED: Duration = Duration::from_secs(60);
+/// … and where nobody records who holds it, after so long.
+const SETTLES_UNOWNED: Duration = Duration::from_secs(300);
 
 /// What is remembered of one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +38,18 @@ pub struct PartitionModel {
     pub(super) arrival: RateWindow,
     /// Processed messages per second.
     pub(super) processing: RateWindow,
+    /// How consumers commit, where they do so in batches.
+    pub(super) commits: CommitRhythm,
+    /// Since when nothing arrived and nothing was committed while somebody could have.
+    quiet: Option<Quiet>,
+}
+
+/// A spell in which nothing arrived and the committed position stood still.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Quiet {
+    since: Timestamp,
+    /// Whether a consumer held the partition at every poll of it.
+    owned: bool,
 }
 
 impl Default for PartitionModel {
@@ -45,6 +63,8 @@ impl Default for PartitionModel {
             lost_total: 0,
             arrival: RateWindow::new(ARRIVAL_WINDOW),
             processing: RateWindow::new(PROCESSING_WINDOW),
+            commits: CommitRhythm::default(),
+            quiet: None,
         }
     }
 }
@@ -92,6 +112,10 @@ impl PartitionModel {
     /// Takes in what a poll at `at` saw.
     pub(super) fn observe(&mut self, at: Timestamp, seen: &PartitionObservation) -> Step {
         match seen {
+            PartitionObservation::NotAsked => Step {
+                arrived: Some(0),
+                processed: Some(0),
+            },
             PartitionObservation::Failed(failure) => {
                 self.state = PartitionState::Failed(failure.clone());
                 Step::default()
@@ -111,6 +135,7 @@ impl PartitionModel {
             PartitionObservation::Present(sample) => {
                 let rewound = self.moved_by_hand(sample);
                 let step = self.advance(at, sample.log_end, Some(sample));
+                self.note_commit(at, sample, step);
                 self.state = PartitionState::Present {
                     sample: sample.clone(),
                     rewound,
@@ -139,6 +164,68 @@ impl PartitionModel {
             PartitionState::Present { sample, .. } => Some(sample),
             _ => None,
         }
+    }
+
+    /// Of the backlog, what is processed already and only not committed yet, as far as can be told. `None` where consumers do
+    /// not commit in batches.
+    pub(super) fn uncommitted(&self, now: Timestamp) -> Option<u64> {
+        let sample = self.sample().filter(|s| s.committed_at.is_some())?;
+        let backlog = sample.backlog()?.value();
+        if self.is_settled(now) {
+            return Some(backlog);
+        }
+        Some(self.commits.uncommitted(backlog, now))
+    }
+
+    /// Whether all of the backlog is the rest of a batch: less than consumers usually commit at once, and for so long nothing
+    /// came and nothing was committed that whoever held the partition must be through with it.
+    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
+        let backlog = self.sample().and_then(PartitionSample::backlog);
+        let rest = backlog.zip(self.commits.largest_batch());
+        let Some((backlog, batch)) = rest.filter(|(_, batch)| *batch > 1) else {
+            return false;
+        };
+        backlog.exact().is_some_and(|n| n < batch)
+            && self.quiet.is_some_and(|quiet| {
+                let enough = if quiet.owned {
+                    SETTLES_OWNED
+                } else {
+                    SETTLES_UNOWNED
+                };
+                now.since(quiet.since) >= enough
+            })
+    }
+
+    /// Processed messages per second; where commits are further apart than the window, over those commits.
+    pub(super) fn processing_per_second(&self, now: Timestamp) -> Option<f64> {
+        let rare = self
+            .commits
+            .interval()
+            .filter(|i| *i > PROCESSING_WINDOW / 2);
+        match rare {
+            Some(_) => self.commits.per_second(now),
+            None => self.processing.per_second(),
+        }
+    }
+
+    fn note_commit(&mut self, at: Timestamp, sample: &PartitionSample, step: Step) {
+        let (Some(written_at), Some(position)) = (sample.committed_at, sample.delivered) else {
+            return;
+        };
+        let owned = sample.owner.is_some();
+        let still = step
+            == Step {
+                arrived: Some(0),
+                processed: Some(0),
+            };
+        self.quiet = match self.quiet {
+            Some(quiet) if still => Some(Quiet {
+                owned: quiet.owned && owned,
+                ..quiet
+            }),
+            _ => Some(Quiet { since: at, owned }),
+        };
+        self.commits.observe(position.major, Some(written_at), at);
     }
 
     fn missing(&mut self, at: Timestamp) {

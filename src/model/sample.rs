@@ -18,6 +18,8 @@ pub struct Sample {
     pub consumers: Option<u32>,
     /// The source's own clock at the time of the poll, for ages.
     pub source_time: Option<Timestamp>,
+    /// Messages per second that the source lets consumers read at most, where that is known.
+    pub read_limit_per_second: Option<f64>,
 }
 
 /// What one poll saw of one partition.
@@ -36,6 +38,8 @@ pub enum PartitionObservation {
     StreamMissing,
     /// The partition could not be read.
     Failed(Failure),
+    /// Not asked at this poll, so as to stay within a budget: what was last seen still stands.
+    NotAsked,
 }
 
 /// One partition at one moment. Counts are messages.
@@ -55,6 +59,13 @@ pub struct PartitionSample {
     pub oldest_delivery_count: Option<u64>,
     /// Milliseconds that the oldest unfinished message (not stuck) has waited; 0 for none; `None`: cannot be told.
     pub oldest_age_millis: Option<u64>,
+    /// How that age was obtained.
+    pub age_method: AgeMethod,
+    /// When the committed position was written, by the store's clock. Present for logs with checkpoints only, where consumers
+    /// may commit in batches.
+    pub committed_at: Option<Timestamp>,
+    /// What is odd about it although it could be read, in words.
+    pub remark: Option<String>,
     /// Position of the last message handed to the group. For a log with checkpoints, the checkpoint.
     pub delivered: Option<Position>,
     /// Messages ever handed to the group, as the source counts them; `None` after the group was repositioned, or read past a
@@ -73,6 +84,33 @@ impl PartitionSample {
     pub fn backlog(&self) -> Option<Quantity> {
         let waiting = self.pending.saturating_sub(self.stuck_pending);
         Quantity::sum([self.lag, Some(Quantity::Exact(waiting))])
+    }
+}
+
+/// How an age was obtained. A closed set: it is a label value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgeMethod {
+    /// The source told when that very message came.
+    #[default]
+    Exact,
+    /// Between two messages whose times are known.
+    Interpolated,
+    /// Only known to be at least so old.
+    Bounded,
+}
+
+impl AgeMethod {
+    /// Every method, in label order.
+    pub const ALL: [Self; 3] = [Self::Exact, Self::Interpolated, Self::Bounded];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Interpolated => "interpolated",
+            Self::Bounded => "bounded",
+        }
     }
 }
 

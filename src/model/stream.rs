@@ -14,6 +14,8 @@ pub enum StreamSelector {
     Keys(Vec<(String, PartitionId)>),
     /// Keys to be found by a pattern in the source's own glob syntax.
     Pattern(String),
+    /// All partitions of the one stream that the source holds: an event hub.
+    Whole,
 }
 
 /// Why a stream expression is refused.
@@ -89,6 +91,7 @@ impl StreamSelector {
                 .find(|(known, _)| known == key)
                 .map_or_else(|| PartitionId::new(key), |(_, id)| id.clone()),
             Self::Pattern(pattern) => PartitionId::new(varying_part(pattern, key)),
+            Self::Whole => PartitionId::new(key),
         }
     }
 }

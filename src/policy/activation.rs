@@ -19,11 +19,12 @@ pub enum Signal {
     Unsure,
 }
 
-/// Active while backlog > `activationBacklog`, or more than that arrived within `activationWindow`, or the consumer group does
+/// Active while backlog (without settled rests of batches) > `activationBacklog`, or more than that arrived within `activationWindow`, or the consumer group does
 /// not exist yet on an existing stream.
 pub fn signal(model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec, now: Timestamp) -> Signal {
     let arrived = model.arrived_within(spec.activation_window, now);
-    let waiting = facts.backlog.map_or(0, Quantity::value);
+    let backlog = facts.backlog.map_or(0, Quantity::value);
+    let waiting = backlog.saturating_sub(facts.settled);
     if waiting > spec.activation_backlog
         || arrived > spec.activation_backlog
         || facts.partitions_without_group > 0

@@ -93,7 +93,7 @@ impl Bootstrap {
     }
 
     fn explore_down(&mut self, now: Timestamp, facts: &GroupFacts, base: u32) -> u32 {
-        if facts.backlog != Some(Quantity::Exact(0)) {
+        if !nothing_waits(facts) {
             self.idle_since = None;
             return base;
         }
@@ -106,10 +106,24 @@ impl Bootstrap {
     }
 }
 
+/// Certainly nothing to work on, be there something to commit.
+fn nothing_waits(facts: &GroupFacts) -> bool {
+    facts.backlog == Some(Quantity::Exact(0))
+        || facts.backlog.is_some_and(Quantity::is_exact)
+            && facts.partitions.values().any(|p| p.uncommitted.is_some())
+            && facts.partitions.values().all(|p| p.waiting() == 0)
+}
+
 /// Messages wait longer than half the target delay; by their age, or where that is unknown by backlog ÷ processing rate.
 fn too_slow(facts: &GroupFacts, spec: &TargetSpec) -> bool {
-    let backlog = facts.backlog.map_or(0, Quantity::value) as f64;
-    let delay = facts.oldest_age_seconds.or_else(|| {
+    let backlog = facts.backlog.map_or(0, Quantity::value);
+    let uncommitted: u64 = facts
+        .partitions
+        .values()
+        .filter_map(|p| p.uncommitted)
+        .sum();
+    let backlog = backlog.saturating_sub(uncommitted) as f64;
+    let delay = facts.waiting_seconds.or_else(|| {
         facts
             .processing_per_second
             .filter(|rate| *rate > 0.0)
@@ -133,7 +147,7 @@ mod tests {
     fn waiting(age: f64) -> GroupFacts {
         GroupFacts {
             backlog: Some(Quantity::Exact(if age > 0.0 { 100 } else { 0 })),
-            oldest_age_seconds: Some(age),
+            waiting_seconds: Some(age),
             ..GroupFacts::default()
         }
     }

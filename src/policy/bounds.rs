@@ -2,7 +2,6 @@
 
 use crate::model::facts::GroupFacts;
 use crate::model::identity::Assignment;
-use crate::model::quantity::Quantity;
 
 use super::decision::Limit;
 use super::spec::TargetSpec;
@@ -12,10 +11,13 @@ pub const TARGET_UTILIZATION_UP: f64 = 0.80;
 /// … and when it falls: lower, so that one replica more or less does not tip it back.
 pub const TARGET_UTILIZATION_DOWN: f64 = 0.75;
 
+/// Consumers that get this share of what the source gives out are held up by it.
+const READ_LIMIT_REACHED: f64 = 0.9;
+
 /// The work per second of every partition, and what share of it is backlog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// w_p = λ_p ÷ ρ + b_p ÷ T, messages per second, hottest first.
+    /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second, hottest first; b' is without what is only yet to be committed.
     per_partition: Vec<f64>,
     /// The part of the sum that comes from backlog.
     pub from_backlog: f64,
@@ -34,7 +36,7 @@ impl Work {
         };
         for partition in facts.partitions.values().filter(|p| !p.lacks_group) {
             let arrivals = partition.arrival_per_second.unwrap_or(0.0) / utilization;
-            let backlog = partition.backlog.map_or(0, Quantity::value) as f64 / catch_up;
+            let backlog = partition.waiting() as f64 / catch_up;
             work.from_arrivals += arrivals;
             work.from_backlog += backlog;
             work.per_partition.push(arrivals + backlog);
@@ -101,16 +103,38 @@ pub fn hotter_than_a_replica(facts: &GroupFacts, capacity: f64, assignment: Assi
             .any(|p| p.arrival_per_second.is_some_and(|rate| rate > capacity))
 }
 
-/// The target's cap: `maxReplicas`, under exclusive assignment at most the partition count.
-pub fn cap(facts: &GroupFacts, spec: &TargetSpec) -> (u32, Limit) {
+/// The target's cap: `maxReplicas`; under exclusive assignment at most the partition count; where the source limits reading, at
+/// most what can read that much.
+pub fn cap(
+    facts: &GroupFacts,
+    spec: &TargetSpec,
+    capacity: Option<f64>,
+    running: Option<u32>,
+) -> (u32, Limit) {
     let partitions = u32::try_from(facts.partitions.len())
         .unwrap_or(u32::MAX)
         .max(1);
-    if spec.assignment == Assignment::Exclusive && partitions < spec.max_replicas {
-        (partitions, Limit::PartitionCount)
-    } else {
-        (spec.max_replicas, Limit::MaxReplicas)
+    let mut cap = (spec.max_replicas, Limit::MaxReplicas);
+    if spec.assignment == Assignment::Exclusive && partitions < cap.0 {
+        cap = (partitions, Limit::PartitionCount);
     }
+    match read_limit(facts, capacity, running) {
+        Some(most) if most < cap.0 => (most, Limit::ThroughputUnits),
+        _ => cap,
+    }
+}
+
+/// Replicas that read all that the source gives out. Where capacity is unknown: no more than run, once they get nearly that much.
+fn read_limit(facts: &GroupFacts, capacity: Option<f64>, running: Option<u32>) -> Option<u32> {
+    let limit = facts.read_limit_per_second?;
+    let most = match capacity {
+        Some(capacity) => ceil_replicas(limit / capacity),
+        None => {
+            let reached = facts.processing_per_second? >= limit * READ_LIMIT_REACHED;
+            reached.then_some(running)??
+        }
+    };
+    Some(most.max(1))
 }
 
 #[cfg(test)]
@@ -120,6 +144,7 @@ mod tests {
     use super::*;
     use crate::model::facts::PartitionFacts;
     use crate::model::identity::PartitionId;
+    use crate::model::quantity::Quantity;
 
     fn group(partitions: &[(f64, u64)]) -> GroupFacts {
         let partitions = partitions.iter().enumerate().map(|(n, (rate, backlog))| {

@@ -44,6 +44,12 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, spec: &TargetS
         .map(|rate| rate * f64::from(spec.consumers_per_replica));
     Inputs {
         backlog: facts.backlog,
+        uncommitted: facts
+            .partitions
+            .values()
+            .filter_map(|p| p.uncommitted)
+            .sum(),
+        read_limit_per_second: facts.read_limit_per_second,
         arrival_per_second: facts.arrival_per_second,
         arrived_in_window: Some(model.arrived_within(spec.activation_window, now)),
         oldest_age_seconds: facts.oldest_age_seconds,
@@ -90,7 +96,7 @@ fn decide_replicas(
         return unavailable(now, inputs, Limit::WarmUp, text);
     }
     let recommended = recommend(now, facts, target, &mut inputs, signal);
-    let (most, most_limit) = cap(facts, &target.spec);
+    let (most, most_limit) = cap_of(facts, target, &inputs);
     let mut limit = if recommended.replicas > most {
         most_limit
     } else if recommended.replicas < target.spec.min_replicas {
@@ -196,6 +202,11 @@ fn recommend(
     Recommendation { replicas, reason }
 }
 
+fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Limit) {
+    let running = inputs.current.or(target.last_desired);
+    cap(facts, &target.spec, inputs.capacity_per_second, running)
+}
+
 /// Scale-in waits: for the hold window, for a backlog to drain, for certain knowledge.
 fn hold_back(
     now: Timestamp,
@@ -207,10 +218,10 @@ fn hold_back(
     limit: &mut Limit,
 ) -> u32 {
     let asked_for = bounded;
-    let most = cap(facts, &target.spec).0;
+    let most = cap_of(facts, target, inputs).0;
     let last = target.last_desired.unwrap_or(0).min(most);
     let draining = facts
-        .oldest_age_seconds
+        .waiting_seconds
         .is_some_and(|age| age > target.spec.target_delay.as_secs_f64() / 2.0);
     let bounded = if certain && !draining {
         bounded
@@ -280,7 +291,7 @@ fn decide_backlog(
     (threshold, measure): (u64, Measure),
 ) -> Decision {
     let counted = match measure {
-        Measure::Backlog => facts.backlog_or_length,
+        Measure::Backlog | Measure::UnprocessedEvents => facts.backlog_or_length,
         Measure::StreamLength => facts.length,
         _ if facts.partitions_without_group > 0 => facts.backlog_or_length,
         Measure::Lag => facts.lag,
@@ -290,6 +301,9 @@ fn decide_backlog(
         return unavailable(now, inputs, Limit::None, explain::vanished());
     };
     let spec = &target.spec;
+    // As KEDA: consumers beyond one per partition have nothing to do. Activity knows no such cap.
+    let most = (measure == Measure::UnprocessedEvents)
+        .then(|| threshold.saturating_mul(u64::from(inputs.partitions)));
     let arrived = measure == Measure::Backlog
         && inputs.arrived_in_window.unwrap_or(0) > spec.activation_backlog;
     let watched = measure != Measure::Backlog
@@ -304,7 +318,8 @@ fn decide_backlog(
         let text = explain::unsure(&inputs);
         return unavailable(now, inputs, Limit::None, text);
     };
-    let mut metric = Metric::whole(counted.value());
+    let capped = most.filter(|most| counted.value() > *most);
+    let mut metric = Metric::whole(capped.unwrap_or(counted.value()));
     if !counted.is_exact() {
         metric.milli = metric
             .milli
@@ -320,9 +335,9 @@ fn decide_backlog(
         metric: Some(metric),
         active: Some(active),
         desired: None,
-        limit: Limit::None,
+        limit: capped.map_or(Limit::None, |_| Limit::PartitionCount),
         reason,
-        text: explain::backlog(counted, measure, threshold, active),
+        text: explain::backlog(counted, measure, threshold, active, capped),
         inputs,
     }
 }

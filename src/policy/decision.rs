@@ -76,11 +76,13 @@ pub enum Limit {
     Hold,
     /// Too little is known since the start.
     WarmUp,
+    /// The source gives out no more than the replicas read already.
+    ThroughputUnits,
 }
 
 impl Limit {
     /// Every limit that exists by now, in label order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::None,
         Self::MinReplicas,
         Self::MaxReplicas,
@@ -88,6 +90,7 @@ impl Limit {
         Self::Skew,
         Self::Hold,
         Self::WarmUp,
+        Self::ThroughputUnits,
     ];
 
     /// The label value.
@@ -100,6 +103,7 @@ impl Limit {
             Self::Skew => "skew",
             Self::Hold => "hold",
             Self::WarmUp => "warm_up",
+            Self::ThroughputUnits => "throughput_units",
         }
     }
 }
@@ -147,6 +151,10 @@ impl Reason {
 pub struct Inputs {
     /// Backlog of the group, messages.
     pub backlog: Option<Quantity>,
+    /// Of the backlog, what is processed already and only not committed yet, as far as can be told.
+    pub uncommitted: u64,
+    /// Messages per second that the source lets consumers read at most, where that is known.
+    pub read_limit_per_second: Option<f64>,
     /// Arrivals per second.
     pub arrival_per_second: Option<f64>,
     /// Messages that arrived within the activation window.

@@ -37,6 +37,13 @@ pub fn replicas(
 
 /// Why the work asks for what it asks for.
 fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> String {
+    if recommended == 0 && inputs.uncommitted > 0 {
+        return format!(
+            "nothing arrived for {}, and the {} behind the checkpoints are the rest of a batch that consumers have not checkpointed",
+            duration(spec.activation_window),
+            inputs.uncommitted,
+        );
+    }
     if recommended == 0 {
         return format!(
             "nothing waits and nothing arrived for {}",
@@ -50,7 +57,7 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
             .to_owned();
     }
     let load = format!(
-        "{} messages/s arrive and {} wait{}",
+        "{} messages/s arrive and {} wait{}{}",
         rate(inputs.arrival_per_second),
         inputs
             .backlog
@@ -62,6 +69,10 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
                 ", the oldest for {}",
                 seconds(age)
             )),
+        match inputs.uncommitted {
+            0 => String::new(),
+            n => format!(" (about {n} of them only for their checkpoint)"),
+        },
     );
     let (samples, needed) = inputs.capacity_samples;
     match (inputs.capacity_source, inputs.capacity_per_second) {
@@ -92,22 +103,36 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
             count(inputs.partitions, "partition"),
         )),
         Limit::Skew => Some("One partition is hotter than a replica: more replicas cannot cure that, more partitions can.".to_owned()),
+        Limit::ThroughputUnits => Some(format!(
+            "The throughput units let consumers read {} messages/s: more replicas would not read more.",
+            rate(inputs.read_limit_per_second),
+        )),
         Limit::Hold => Some(format!("Held: so many were needed within the last {}, or a backlog still drains.", duration(spec.scale_in_hold))),
         Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
     }
 }
 
 /// The text of a decision in `backlog` mode.
-pub fn backlog(counted: Quantity, measure: Measure, threshold: u64, active: bool) -> String {
+pub fn backlog(
+    counted: Quantity,
+    measure: Measure,
+    threshold: u64,
+    active: bool,
+    capped: Option<u64>,
+) -> String {
     let what = match measure {
         Measure::Backlog => "unfinished messages",
         Measure::Lag => "undelivered messages",
         Measure::Pending => "pending messages",
         Measure::StreamLength => "messages in the stream",
+        Measure::UnprocessedEvents => "unprocessed events",
     };
     let state = if active { "active" } else { "inactive" };
+    let sent = capped.map_or_else(String::new, |most| {
+        format!(" {most} are sent: more replicas than partitions would have nothing to do.")
+    });
     format!(
-        "{} {what} at {threshold} per replica; {state}.",
+        "{} {what} at {threshold} per replica; {state}.{sent}",
         quantity(counted)
     )
 }

@@ -58,6 +58,8 @@ pub enum Measure {
     Pending,
     /// Messages kept in the stream (KEDA's `streamLength`).
     StreamLength,
+    /// Events behind the checkpoints, at most one threshold per partition (KEDA's `unprocessedEventThreshold`).
+    UnprocessedEvents,
 }
 
 /// A target's policy with every field decided.

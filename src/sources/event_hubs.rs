@@ -1,4 +1,88 @@
 //! Azure Event Hubs: log ends from the broker's management node, committed positions from the checkpoint store.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::stream::StreamSelector;
+use crate::sources::{GroupReader, Requests, Source};
+
+mod age;
 pub mod checkpoints;
+mod event_size;
+mod hub;
+mod lag;
 pub mod management;
+mod reader;
+
+use checkpoints::CheckpointStore;
+use hub::{Hub, Pace};
+use management::Management;
+
+/// The longest that one call may take.
+const MAX_CALL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The longest that a poll may take, however many partitions wait for their turn.
+const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What was read this lately still counts, however fast the polls.
+const LEAST_OUTDATED: Duration = Duration::from_secs(30);
+
+/// One event hub with its checkpoint store.
+pub struct EventHubs {
+    hub: Arc<Hub>,
+}
+
+impl EventHubs {
+    /// An event hub behind these clients, which poll it every `poll_interval`.
+    pub fn new(
+        management: Box<dyn Management>,
+        checkpoints: Box<dyn CheckpointStore>,
+        calls_per_second: u32,
+        throughput_units: Option<u32>,
+        poll_interval: Duration,
+    ) -> Self {
+        let rest = poll_deadline(poll_interval).saturating_sub(2 * call_deadline(poll_interval));
+        let pace = Pace {
+            calls_per_second,
+            asks_for: rest.max(call_deadline(poll_interval)),
+            outdated_after: poll_interval.mul_f64(2.5).max(LEAST_OUTDATED),
+        };
+        Self {
+            hub: Arc::new(Hub::new(management, checkpoints, throughput_units, pace)),
+        }
+    }
+}
+
+/// The time that one call may take: min(poll interval, 2 s).
+pub fn call_deadline(poll_interval: Duration) -> Duration {
+    poll_interval.min(MAX_CALL_DEADLINE)
+}
+
+/// The time that a poll may take. Partitions beyond the budget of calls wait for their turn, so a poll may use most of its
+/// interval; a hanging server is told by the deadline of a call, long before.
+fn poll_deadline(poll_interval: Duration) -> Duration {
+    let most_of_it = poll_interval.mul_f64(0.9);
+    let a_few_calls = 4 * call_deadline(poll_interval);
+    most_of_it.max(a_few_calls).min(MAX_POLL_DEADLINE)
+}
+
+impl Source for EventHubs {
+    fn reader(&self, _stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
+        Box::new(reader::Reader::new(Arc::clone(&self.hub), consumer_group))
+    }
+
+    fn reconnect(&self) {
+        self.hub.management().reconnect();
+    }
+
+    fn poll_deadline(&self, poll_interval: Duration) -> Duration {
+        poll_deadline(poll_interval)
+    }
+
+    fn requests(&self) -> Requests {
+        Requests {
+            management: self.hub.management().calls(),
+            blob: self.hub.checkpoints().requests(),
+        }
+    }
+}

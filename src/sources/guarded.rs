@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{GroupReader, Source};
+use super::hourly::HourlyRequests;
+use super::{GroupReader, Requests, Source};
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
@@ -58,6 +59,7 @@ pub struct GuardedSource {
 
 struct Guard {
     breaker: Breaker,
+    hourly: HourlyRequests,
     stats: PollStats,
     timeouts: u32,
     reconnected_at: Option<Instant>,
@@ -85,6 +87,7 @@ impl GuardedSource {
             source,
             guard: Mutex::new(Guard {
                 breaker: Breaker::new(settings),
+                hourly: HourlyRequests::default(),
                 stats: PollStats::default(),
                 timeouts: 0,
                 reconnected_at: None,
@@ -101,6 +104,21 @@ impl GuardedSource {
     /// A reader of one group, to be handed to [`Self::poll`].
     pub fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
         self.source.reader(stream, consumer_group)
+    }
+
+    /// The time that a poll of a group may take.
+    pub fn poll_deadline(&self, poll_interval: Duration) -> Duration {
+        self.source.poll_deadline(poll_interval)
+    }
+
+    /// Requests made so far, for sources where they are limited or billed.
+    pub fn requests(&self) -> Requests {
+        self.source.requests()
+    }
+
+    /// (management, blob) requests per hour, over the last hour or what there is of it; `None` within the first minute.
+    pub fn requests_per_hour(&self) -> Option<(f64, f64)> {
+        self.guard().hourly.per_hour(self.requests())
     }
 
     /// What the polls so far came to.
@@ -168,7 +186,9 @@ impl GuardedSource {
         now: Timestamp,
         result: &Result<Sample, Failure>,
     ) -> bool {
+        let requests = self.source.requests();
         let mut guard = self.guard();
+        guard.hourly.note(requests);
         let kind = result.as_ref().err().map(|failure| failure.kind);
         let outage = kind.is_some_and(FailureKind::is_outage);
         let outcome = if outage {

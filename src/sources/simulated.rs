@@ -103,6 +103,7 @@ impl SimulatedStream {
             partitions,
             consumers: Some(inner.ready()),
             source_time: Some(inner.now),
+            read_limit_per_second: None,
         }
     }
 

@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::{HttpState, router};
-use streamgauge::adapters::sources_view::{PollDurations, SourceView};
+use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
 use streamgauge::config::types::Config;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
@@ -188,7 +188,7 @@ fn billing(poll: u64) -> Sample {
             (PartitionId::new("x"), PartitionObservation::Failed(failed)),
         ]),
         consumers: Some(4),
-        source_time: None,
+        ..Sample::default()
     }
 }
 
@@ -220,5 +220,12 @@ fn main_source() -> SourceView {
             count: 13,
         },
         errors: BTreeMap::from([(FailureKind::Timeout, 2)]),
+        requests: BTreeMap::from([(
+            "blob",
+            RequestCount {
+                total: 40,
+                per_hour: Some(240.0),
+            },
+        )]),
     }
 }

@@ -46,6 +46,8 @@ impl DecisionShape {
 #[derive(Serialize)]
 struct InputsShape {
     backlog: Option<QuantityShape>,
+    uncommitted: u64,
+    read_limit_per_second: Option<f64>,
     arrival_per_second: Option<f64>,
     arrived_in_window: Option<u64>,
     oldest_age_seconds: Option<f64>,
@@ -70,6 +72,8 @@ impl InputsShape {
         let (capacity_samples_taken, capacity_samples_needed) = inputs.capacity_samples;
         Self {
             backlog: inputs.backlog.map(QuantityShape::from),
+            uncommitted: inputs.uncommitted,
+            read_limit_per_second: inputs.read_limit_per_second,
             arrival_per_second: inputs.arrival_per_second,
             arrived_in_window: inputs.arrived_in_window,
             oldest_age_seconds: inputs.oldest_age_seconds,

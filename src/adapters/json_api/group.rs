@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::adapters::view::{GroupView, Labels, PartitionView, TargetView};
 use crate::model::facts::PartitionStatus;
 use crate::model::quantity::Quantity;
-use crate::model::sample::Failure;
+use crate::model::sample::{AgeMethod, Failure};
 use crate::policy::decision::{Limit, Reason};
 use crate::policy::freshness::Freshness;
 use crate::policy::spec::Mode;
@@ -100,6 +100,11 @@ struct PartitionShape {
     /// Of the pending ones, those that count as stuck.
     stuck_pending: Option<u64>,
     oldest_age_seconds: Option<f64>,
+    /// How that was obtained: `exact`, `interpolated`, or `bounded` (at least so old).
+    oldest_age_method: Option<&'static str>,
+    /// Of the backlog, what is processed already and only not checkpointed yet, as far as can be told.
+    uncommitted: Option<u64>,
+    commit_interval_seconds: Option<f64>,
     arrival_per_second: Option<f64>,
     processing_per_second: Option<f64>,
     /// `ok`, `rewound`, `unknown`.
@@ -122,6 +127,9 @@ impl PartitionShape {
             pending: facts.and_then(|f| f.pending),
             stuck_pending: facts.and_then(|f| f.stuck_pending),
             oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds),
+            oldest_age_method: facts.and_then(|f| f.age_method).map(AgeMethod::as_str),
+            uncommitted: facts.and_then(|f| f.uncommitted),
+            commit_interval_seconds: facts.and_then(|f| f.commit_interval_seconds),
             arrival_per_second: partition.arrival_per_second(),
             processing_per_second: partition.processing_per_second(),
             status: status.as_str(),

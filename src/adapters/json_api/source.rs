@@ -18,6 +18,15 @@ pub(super) struct SourceShape {
     polls: u64,
     /// Failed polls by class; classes that never happened are left out.
     errors: BTreeMap<&'static str, u64>,
+    /// Requests where they are limited or billed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    requests: BTreeMap<&'static str, RequestsShape>,
+}
+
+#[derive(Serialize)]
+struct RequestsShape {
+    total: u64,
+    per_hour: Option<f64>,
 }
 
 impl SourceShape {
@@ -30,6 +39,17 @@ impl SourceShape {
             circuit: source.circuit,
             polls: source.poll_duration.count,
             errors: errors.map(|(kind, n)| (kind.as_str(), *n)).collect(),
+            requests: source
+                .requests
+                .iter()
+                .map(|(api, count)| {
+                    let shape = RequestsShape {
+                        total: count.total,
+                        per_hour: count.per_hour.map(f64::round),
+                    };
+                    (*api, shape)
+                })
+                .collect(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::family::{About, Value, gauge, group_labels};
 
 type Read = fn(&GroupView) -> Option<Value>;
 
-const GAUGES: [(About, Read); 9] = [
+const GAUGES: [(About, Read); 10] = [
     (
         About(
             "group_backlog_messages",
@@ -28,7 +28,7 @@ const GAUGES: [(About, Read); 9] = [
     (
         About(
             "group_arrival_messages_per_second",
-            "Messages arriving per second at the partitions that could be read, averaged over 30 seconds.",
+            "Messages arriving per second at the partitions that could be read, averaged over 15 seconds.",
         ),
         |g| g.facts()?.arrival_per_second.map(Value::from),
     ),
@@ -38,6 +38,13 @@ const GAUGES: [(About, Read); 9] = [
             "Messages processed per second on the partitions that could be read, averaged over 30 seconds.",
         ),
         |g| g.facts()?.processing_per_second.map(Value::from),
+    ),
+    (
+        About(
+            "group_read_limit_messages_per_second",
+            "Messages per second that the source lets consumers read at most; absent unless the config names its throughput units.",
+        ),
+        |g| g.facts()?.read_limit_per_second.map(Value::from),
     ),
     (About("group_consumers", "Consumers at work."), |g| {
         g.facts()?.consumers.map(Value::from)

@@ -5,12 +5,13 @@ use std::fmt;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::{GroupView, PartitionView};
+use crate::model::sample::AgeMethod;
 
 use super::family::{About, Label, Value, counter, gauge, group_labels};
 
 type Read = fn(&PartitionView<'_>) -> Option<Value>;
 
-const GAUGES: [(About, Read); 10] = [
+const GAUGES: [(About, Read); 12] = [
     (
         About(
             "partition_backlog_messages",
@@ -70,18 +71,37 @@ const GAUGES: [(About, Read); 10] = [
     (
         About(
             "partition_arrival_messages_per_second",
-            "Messages arriving per second, averaged over 30 seconds.",
+            "Messages arriving per second, averaged over 15 seconds.",
         ),
         |p| p.arrival_per_second().map(Value::from),
     ),
     (
         About(
             "partition_processing_messages_per_second",
-            "Messages processed per second, averaged over 30 seconds; lost ones are not among them.",
+            "Messages processed per second, averaged over 30 seconds or, where commits are rarer, over the last ones; lost ones are not among them.",
         ),
         |p| p.processing_per_second().map(Value::from),
     ),
+    (
+        About(
+            "partition_uncommitted_messages",
+            "Of the backlog, what is processed already and only not checkpointed yet: an estimate, absent where consumers do not checkpoint.",
+        ),
+        |p| p.facts()?.uncommitted.map(Value::from),
+    ),
+    (
+        About(
+            "partition_commit_interval_seconds",
+            "Seconds between checkpoints, once learned.",
+        ),
+        |p| p.facts()?.commit_interval_seconds.map(Value::from),
+    ),
 ];
+
+const AGE_METHOD: About = About(
+    "partition_oldest_age_method",
+    "How the oldest age was obtained: 1 for that one of exact, interpolated, bounded (at least so old), 0 for the others.",
+);
 
 type Count = fn(&PartitionView<'_>) -> u64;
 
@@ -130,6 +150,15 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -
             .filter_map(|(labels, partition)| Some((*labels, read(partition)?)));
         gauge(encoder, about, samples)?;
     }
+    let methods = rows.iter().flat_map(|(labels, partition)| {
+        let found = partition.facts().and_then(|facts| facts.age_method);
+        let one = move |method: AgeMethod| {
+            let labels = (*labels, [("method", method.as_str())]);
+            Some((labels, Value::from(found? == method)))
+        };
+        AgeMethod::ALL.into_iter().filter_map(one)
+    });
+    gauge(encoder, AGE_METHOD, methods)?;
     for (about, read) in COUNTERS {
         let samples = rows
             .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, SourceView};
+use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, RequestCount, SourceView};
 use crate::model::sample::FailureKind;
 
 use super::family::{About, Label, Value, counter, gauge};
@@ -24,6 +24,15 @@ const CIRCUIT: About = About(
 );
 const DURATION: About = About("poll_duration_seconds", "How long polls took, in seconds.");
 const ERRORS: About = About("poll_errors", "Polls that failed, by class of failure.");
+
+const REQUESTS: About = About(
+    "source_requests",
+    "Requests to APIs that limit or bill them: management (Event Hubs' management node), blob (the checkpoint store).",
+);
+const REQUESTS_PER_HOUR: About = About(
+    "source_requests_per_hour",
+    "The same over the last hour; of a shorter run, as many as an hour of it would bring.",
+);
 
 /// Everything about every source.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
@@ -49,7 +58,35 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView])
             ((label(source), [("reason", kind.as_str())]), count.into())
         })
     });
-    counter(encoder, ERRORS, errors)
+    counter(encoder, ERRORS, errors)?;
+    requests(encoder, sources)
+}
+
+fn requests(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
+    let total =
+        |(source, api, count): (_, _, &RequestCount)| (labels(source, api), count.total.into());
+    counter(encoder, REQUESTS, each_api(sources).map(total))?;
+    let per_hour = |(source, api, count): (_, _, &RequestCount)| {
+        Some((labels(source, api), count.per_hour?.into()))
+    };
+    gauge(
+        encoder,
+        REQUESTS_PER_HOUR,
+        each_api(sources).filter_map(per_hour),
+    )
+}
+
+fn each_api(
+    sources: &[SourceView],
+) -> impl Iterator<Item = (&SourceView, &'static str, &RequestCount)> {
+    sources.iter().flat_map(|source| {
+        let apis = source.requests.iter();
+        apis.map(move |(api, count)| (source, *api, count))
+    })
+}
+
+fn labels<'a>(source: &'a SourceView, api: &'a str) -> ([Label<'a>; 1], [Label<'a>; 1]) {
+    (label(source), [("api", api)])
 }
 
 fn label(source: &SourceView) -> [Label<'_>; 1] {

@@ -7,7 +7,7 @@ use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
 use crate::model::stream::StreamSelector;
 use crate::sources::Source;
 
-/// How long one group may take.
+/// How long one group may take where its polls take no longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// One thing to read from a source.

@@ -50,8 +50,8 @@ fn redis_address(redis: &RedisConfig) -> String {
 }
 
 fn hub_address(hub: &EventHubsConfig) -> String {
-    let namespace = hub.namespace.as_deref().unwrap_or("(connection string)");
-    let (event_hub, layout) = (&hub.event_hub, hub.checkpoints.strategy.as_str());
+    let (namespace, event_hub) = (&hub.namespace, &hub.event_hub);
+    let layout = hub.checkpoints.strategy.as_str();
     format!("event hub {namespace}/{event_hub}, checkpoints {layout}")
 }
 
@@ -160,13 +160,14 @@ fn first_failure(sample: &Sample) -> Option<String> {
 }
 
 fn odd_partitions(sample: &Sample) -> Vec<String> {
-    let (mut failed, mut no_stream, mut no_group) = (0, 0, 0);
+    let (mut failed, mut no_stream, mut no_group, mut not_asked) = (0, 0, 0, 0);
     for observed in sample.partitions.values() {
         match observed {
             PartitionObservation::Present(_) => {}
             PartitionObservation::Failed(_) => failed += 1,
             PartitionObservation::StreamMissing => no_stream += 1,
             PartitionObservation::GroupMissing { .. } => no_group += 1,
+            PartitionObservation::NotAsked => not_asked += 1,
         }
     }
     let all = sample.partitions.len();
@@ -174,6 +175,7 @@ fn odd_partitions(sample: &Sample) -> Vec<String> {
         (failed, "cannot be read"),
         (no_stream, "do not exist yet"),
         (no_group, "have no such consumer group yet"),
+        (not_asked, "have to wait for the next poll's calls"),
     ];
     let odd = counts.into_iter().filter(|(n, _)| *n > 0);
     odd.map(|(n, what)| format!("{n} of {all} {what}"))

@@ -1,8 +1,9 @@
 //! The statistics of guarded sources, in the shape that adapters read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::adapters::sources_view::{PollDurations, SourceView, SourcesView};
+use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
 use crate::clock::Clock;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
 
@@ -22,6 +23,7 @@ pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
 fn view(source: &GuardedSource, clock: Clock) -> SourceView {
     let stats = source.stats();
     SourceView {
+        requests: requests(source),
         name: source.name().to_owned(),
         up: (stats.count > 0).then_some(stats.up),
         last_success: stats.last_success,
@@ -29,6 +31,23 @@ fn view(source: &GuardedSource, clock: Clock) -> SourceView {
         poll_duration: durations(&stats),
         errors: stats.errors,
     }
+}
+
+/// Those APIs that were asked at all.
+fn requests(source: &GuardedSource) -> BTreeMap<&'static str, RequestCount> {
+    let (total, per_hour) = (source.requests(), source.requests_per_hour());
+    let all = [
+        (
+            "management",
+            total.management,
+            per_hour.map(|(management, _)| management),
+        ),
+        ("blob", total.blob, per_hour.map(|(_, blob)| blob)),
+    ];
+    all.into_iter()
+        .filter(|(_, total, _)| *total > 0)
+        .map(|(api, total, per_hour)| (api, RequestCount { total, per_hour }))
+        .collect()
 }
 
 /// Buckets cumulated; the one above all bounds is the count itself.

@@ -3,7 +3,7 @@
 use crate::config::suggest::did_you_mean;
 
 /// Keys with a meaning.
-pub(super) const KNOWN: [&str; 18] = [
+pub(super) const KNOWN: [&str; 22] = [
     "group",
     "source",
     "stream",
@@ -22,17 +22,14 @@ pub(super) const KNOWN: [&str; 18] = [
     "pendingEntriesCount",
     "streamLength",
     "activationLagCount",
-];
-
-/// For KEDA's connection to this service; it forwards them with the rest.
-const KEDAS_OWN: [&str; 3] = ["scalerAddress", "enableTLS", "unsafeSsl"];
-
-const LATER: [&str; 4] = [
     "unprocessedEventThreshold",
     "activationUnprocessedEventThreshold",
     "blobContainer",
     "checkpointStrategy",
 ];
+
+/// For KEDA's connection to this service; it forwards them with the rest.
+const KEDAS_OWN: [&str; 3] = ["scalerAddress", "enableTLS", "unsafeSsl"];
 
 /// Parts of names under which credentials are written, in lower case.
 const CREDENTIALS: [&str; 10] = [
@@ -76,9 +73,6 @@ pub(super) fn refusal(key: &str) -> Option<String> {
             "addresses do not belong here: name a source of streamgauge's config with source"
                 .into(),
         );
-    }
-    if LATER.contains(&key) {
-        return Some("not supported yet: remove it".into());
     }
     if key == "scaleInHold" {
         return Some("is set in the config only: groups[].policy.scale_in_hold".into());

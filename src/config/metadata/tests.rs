@@ -118,9 +118,13 @@ fn keda_s_own_keys_mean_what_keda_makes_of_them() {
             measure: Measure::StreamLength
         })
     );
-    assert!(
-        matches!(length.subject, Subject::Inline { consumer_group, .. } if consumer_group.is_empty())
-    );
+    assert!(matches!(
+        length.subject,
+        Subject::Inline {
+            consumer_group: None,
+            ..
+        }
+    ));
     let named = parse(&[("group", "g"), ("streamLength", "50")]).expect("valid");
     assert_eq!(
         named.settings.mode,
@@ -203,10 +207,6 @@ fn each_fault_has_its_text() {
         "source: has no meaning beside group: name a group, or source, stream and consumerGroup",
     );
     check(
-        &[("unprocessedEventThreshold", "5")],
-        "unprocessedEventThreshold: not supported yet: remove it",
-    );
-    check(
         &[("scaleInHold", "5")],
         "scaleInHold: is set in the config only: groups[].policy.scale_in_hold",
     );
@@ -266,11 +266,6 @@ fn inline_requests_are_checked_part_by_part() {
         &[],
         "group: is missing: name a group of the config, or source, stream and consumerGroup",
     );
-    check(
-        &[("source", "main")],
-        "consumerGroup: is missing: only streamLength can do without it; \
-         stream: is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}",
-    );
     let stream = |stream, expect: &str| {
         check(
             &[
@@ -311,6 +306,13 @@ sources:
   - name: main
     redis: { url: redis://r }
     allow: [{ namespaces: [shop], streams: ['orders:*'], consumer_groups: [billing] }]
+  - name: telemetry
+    event_hubs:
+      namespace: ns.servicebus.windows.net
+      event_hub: clicks
+      connection_string: { env: EH }
+      checkpoints: { container: marks, connection_string: { env: STORE } }
+    allow: [{ namespaces: [shop], streams: [clicks], consumer_groups: ['*'] }]
 groups:
   - { name: mails, source: main, stream: mails, consumer_group: send, poll_interval: 1s, policy: { min_replicas: 5, max_replicas: 200 } }
 ";
@@ -360,6 +362,16 @@ fn what_cannot_be_resolved_says_why() {
     let denied = "namespace other may not name this stream and consumer group of the source: ask for a rule under the \
                   source's allow in streamgauge's config, or use a group of the config";
     check("other", &INLINE, denied);
+    check(
+        "shop",
+        &[("source", "main"), ("consumerGroup", "g")],
+        "trigger metadata: stream: is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}",
+    );
+    check(
+        "shop",
+        &[("source", "main"), ("stream", "s")],
+        "trigger metadata: consumerGroup: is missing: only streamLength can do without it",
+    );
     let none = "there is none of that name in streamgauge's config: check the spelling or add it";
     check(
         "shop",
@@ -381,5 +393,80 @@ fn what_cannot_be_resolved_says_why() {
         "shop",
         &[INLINE[0], INLINE[1], INLINE[2], ("minReplicas", "101")],
         "trigger metadata: minReplicas: is above the default maxReplicas of 100: set maxReplicas, too",
+    );
+}
+
+#[test]
+fn an_event_hub_needs_neither_stream_nor_consumer_group_and_its_partitions_have_one_consumer_each()
+{
+    let hub = resolve("shop", &[("source", "telemetry")]).expect("allowed");
+    assert_eq!(hub.group, "telemetry/clicks/$Default");
+    assert_eq!(hub.selector, StreamSelector::Whole);
+    assert_eq!(hub.poll_interval, Duration::from_secs(15));
+    assert_eq!(hub.settings.assignment, Some(Assignment::Exclusive));
+    let named = [
+        ("source", "telemetry"),
+        ("stream", "clicks"),
+        ("consumerGroup", "audit"),
+        ("assignment", "shared"),
+    ];
+    let named = resolve("shop", &named).expect("allowed");
+    assert_eq!(named.key.consumer_group, "audit");
+    assert_eq!(named.settings.assignment, Some(Assignment::Shared));
+    let denied = resolve("other", &[("source", "telemetry")]).expect_err("no rule");
+    assert!(denied.starts_with("namespace other may not"), "{denied}");
+}
+
+#[test]
+fn keda_s_azure_eventhub_keys_are_a_drop_in_where_they_agree_with_the_source() {
+    let hub =
+        |pairs: &[(&str, &str)]| resolve("shop", &[&[("source", "telemetry")], pairs].concat());
+    let found = hub(&[
+        ("unprocessedEventThreshold", "64"),
+        ("activationUnprocessedEventThreshold", "10"),
+        ("blobContainer", "marks"),
+        ("checkpointStrategy", "blobMetadata"),
+        ("consumerGroup", "$Default"),
+    ])
+    .expect("a drop-in");
+    let mode = Mode::Backlog {
+        threshold: 64,
+        measure: Measure::UnprocessedEvents,
+    };
+    assert_eq!(found.settings.mode, Some(mode));
+    assert_eq!(found.settings.activation_backlog, Some(10));
+    let check = |pairs: &[(&str, &str)], expect: &str| {
+        let error = hub(pairs).expect_err("refused");
+        assert_eq!(error, format!("trigger metadata: {expect}"));
+    };
+    let not_the_sources =
+        "is not what the source in streamgauge's config says: remove it, or name another source";
+    check(
+        &[("blobContainer", "other")],
+        &format!("blobContainer: {not_the_sources}"),
+    );
+    check(
+        &[("checkpointStrategy", "goSdk")],
+        &format!("checkpointStrategy: {not_the_sources}"),
+    );
+    check(
+        &[("lagCount", "5")],
+        "lagCount: counts Redis streams, and the source is an event hub: use unprocessedEventThreshold, or backlogThreshold",
+    );
+    check(
+        &[("stream", "other")],
+        "stream: is another event hub than the source's: leave it out, or make a source for it",
+    );
+    let redis = |pair: (&'static str, &'static str), expect: &str| {
+        let error = resolve("shop", &[&INLINE[..], &[pair]].concat()).expect_err("refused");
+        assert_eq!(error, format!("trigger metadata: {expect}"));
+    };
+    redis(
+        ("unprocessedEventThreshold", "5"),
+        "unprocessedEventThreshold: counts event hubs, and the source is Redis: use lagCount, or backlogThreshold",
+    );
+    redis(
+        ("blobContainer", "marks"),
+        "blobContainer: belongs to event hubs, and the source is Redis: remove it",
     );
 }

@@ -69,7 +69,7 @@ impl Discovery {
                     )
                 })
                 .collect(),
-            StreamSelector::Pattern(_) => BTreeMap::new(),
+            StreamSelector::Pattern(_) | StreamSelector::Whole => BTreeMap::new(),
         };
         Self {
             selector,

@@ -238,5 +238,6 @@ fn sample(
         oldest_kept: stream.first,
         newest_removed: stream.max_deleted.filter(|id| *id != Position::default()),
         owner: None,
+        ..PartitionSample::default()
     }
 }

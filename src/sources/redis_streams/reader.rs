@@ -78,6 +78,7 @@ impl Reader {
             partitions: self.finish(partitions),
             consumers,
             source_time: Some(Timestamp::from_millis(read.now_millis)),
+            read_limit_per_second: None,
         })
     }
 

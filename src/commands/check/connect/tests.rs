@@ -69,7 +69,7 @@ fn mixed() -> Sample {
     Sample {
         partitions: named.collect::<BTreeMap<_, _>>(),
         consumers: Some(3),
-        source_time: None,
+        ..Sample::default()
     }
 }
 

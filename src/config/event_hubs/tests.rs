@@ -1,0 +1,171 @@
+//! Event hubs in the config: what is read, and the words for every fault.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::types::{
+    BlobAuth, CheckpointStrategy, Cloud, Config, IdentityKind, Secret, SourceKind,
+};
+
+const CHECKPOINTS: &str = "checkpoints: { container: c, connection_string: { env: STORE } }";
+
+fn parse(fields: &str) -> Result<EventHubsConfig, String> {
+    let text = format!(
+        "sources: [{{ name: t, event_hubs: {{ namespace: ns.example, event_hub: clicks, {fields} }} }}]"
+    );
+    let config = Config::parse(&text, "c.yaml").map_err(|error| error.to_string())?;
+    match &config.sources[0].kind {
+        SourceKind::EventHubs(hub) => Ok((**hub).clone()),
+        SourceKind::Redis(_) => panic!("an event hub"),
+    }
+}
+
+#[test]
+fn everything_that_can_be_set_is_read_and_the_rest_has_its_default() {
+    let hub = parse(&format!("connection_string: {{ env: EH }}, {CHECKPOINTS}")).expect("valid");
+    assert_eq!(
+        hub.auth,
+        HubAuth::ConnectionString(Secret::Env("EH".into()))
+    );
+    assert_eq!(hub.management_calls_per_second, 45);
+    assert_eq!(hub.client, ManagementClient::Pipelined);
+    assert_eq!(hub.checkpoints.strategy, CheckpointStrategy::BlobMetadata);
+    assert_eq!(hub.checkpoints.ownership_expiry, Duration::from_secs(120));
+
+    let full = "identity: client_secret, tenant_id: t, client_id: c, client_secret: { file: /s }, cloud: china, \
+                authority_host: 'https://login.example', ca_file: /ca.pem, endpoint: 'amqps://h:1', throughput_units: 4, \
+                management_calls_per_second: 10, checkpoints: { account_url: 'https://a.example/', strategy: azure_function, \
+                ownership_expiry: 1m }";
+    let hub = parse(full).expect("valid");
+    let HubAuth::Identity(identity) = &hub.auth else {
+        panic!("an identity");
+    };
+    assert!(matches!(identity.kind, IdentityKind::ClientSecret { .. }));
+    assert_eq!(identity.cloud, Cloud::China);
+    assert_eq!(identity.ca_file, hub.ca_file);
+    assert_eq!(
+        (hub.throughput_units, hub.management_calls_per_second),
+        (Some(4), 10)
+    );
+    assert_eq!(
+        hub.checkpoints.account_url.as_deref(),
+        Some("https://a.example")
+    );
+    assert_eq!(
+        hub.checkpoints.auth,
+        BlobAuth::Identity(identity.clone()),
+        "the hub's identity serves the store, too"
+    );
+    assert_eq!(hub.checkpoints.ownership_expiry, Duration::from_secs(60));
+}
+
+#[test]
+fn each_fault_has_its_place_and_its_cure() {
+    let check = |fields: &str, expect: &str| {
+        let error = parse(fields).expect_err(fields);
+        let at = "c.yaml: sources[0].event_hubs";
+        assert!(
+            error.lines().any(|line| line == format!("{at}{expect}")),
+            "{fields}\n{error}"
+        );
+    };
+    let string = "connection_string: { env: EH }";
+    check(
+        CHECKPOINTS,
+        ": has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret",
+    );
+    check(
+        &format!("connection_string: 'Endpoint=sb://x', {CHECKPOINTS}"),
+        ".connection_string: a secret must not stand in the config: write { env: NAME } or { file: /path }",
+    );
+    check(
+        &format!("{string}, identity: managed, {CHECKPOINTS}"),
+        ".identity: stands beside connection_string: keep one of them",
+    );
+    check(
+        &format!("{string}, tenant_id: t, {CHECKPOINTS}"),
+        ".tenant_id: belongs to an identity: add identity: workload, managed or client_secret",
+    );
+    check(
+        &format!("identity: managed, tenant_id: t, {CHECKPOINTS}"),
+        ".tenant_id: has no meaning for this kind of identity: remove it",
+    );
+    check(
+        &format!("identity: client_secret, tenant_id: t, client_id: c, {CHECKPOINTS}"),
+        ".client_secret: is missing: identity: client_secret needs it",
+    );
+    check(
+        &format!("identity: workload, authority_host: 'http://x', {CHECKPOINTS}"),
+        ".authority_host: must be an https address, such as https://login.microsoftonline.com",
+    );
+    check(
+        &format!("{string}, client: sdk, ca_file: /x, {CHECKPOINTS}"),
+        ".ca_file: cannot be given to client: sdk: set SSL_CERT_FILE instead, or use client: pipelined",
+    );
+    check(
+        &format!("{string}, management_calls_per_second: 0, {CHECKPOINTS}"),
+        ".management_calls_per_second: must be between 1 and 10000; Event Hubs allows 50",
+    );
+    check(
+        &format!("{string}, retention: 24h, {CHECKPOINTS}"),
+        ".retention: not supported yet: remove it",
+    );
+    check(
+        &format!("{string}, checkpoints: {{ container: c }}"),
+        ".checkpoints: has no credential: add connection_string, account_key or sas: { env: NAME }, or an identity",
+    );
+    check(
+        &format!("{string}, checkpoints: {{ container: c, sas: {{ env: S }} }}"),
+        ".checkpoints.account_url: is missing: https://account.blob.core.windows.net",
+    );
+    check(
+        &format!("{string}, checkpoints: {{ strategy: go_sdk, connection_string: {{ env: S }} }}"),
+        ".checkpoints.container: is missing: name it: only azure_function has a container of its own",
+    );
+    check(
+        &format!(
+            "{string}, checkpoints: {{ container: c, sas: {{ env: S }}, account_key: {{ env: K }} }}"
+        ),
+        ".checkpoints.sas: stands beside another credential: keep one of account_key, sas",
+    );
+    check(
+        &format!(
+            "{string}, checkpoints: {{ container: c, sas: {{ env: S }}, account_url: 'https://a.example/?sig=x' }}"
+        ),
+        ".checkpoints.account_url: must be the account's address alone, such as https://account.blob.core.windows.net; \
+         a signature belongs under sas: { env: NAME }",
+    );
+}
+
+#[test]
+fn a_namespace_that_is_a_connection_string_is_refused_and_not_shown() {
+    let text = format!(
+        "sources: [{{ name: t, event_hubs: {{ namespace: 'Endpoint=sb://x/;SharedAccessKey=hunter2', event_hub: e, \
+         connection_string: {{ env: EH }}, {CHECKPOINTS} }} }}]"
+    );
+    let error = Config::parse(&text, "c.yaml")
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("namespace: must be a host name alone"),
+        "{error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn an_endpoint_is_scheme_host_and_port_and_nothing_else() {
+    let check = |text: &str, expect: Option<(bool, &str, u16)>| {
+        let found = parse_endpoint(text);
+        let found = found.as_ref().map(|e| (e.tls, e.host.as_str(), e.port));
+        assert_eq!(found, expect, "{text}");
+    };
+    check("amqps://hub.example", Some((true, "hub.example", 5671)));
+    check("amqp://127.0.0.1:5673/", Some((false, "127.0.0.1", 5673)));
+    check("amqp://[::1]:5673", Some((false, "::1", 5673)));
+    check("amqps://key:secret@hub.example", None);
+    check("sb://hub.example", None);
+    check("amqps://hub.example/clicks", None);
+    check("hub.example:5671", None);
+    check("", None);
+}

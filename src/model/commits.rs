@@ -1,0 +1,195 @@
+//! How consumers commit: each message, or in batches by time or by count. Batches leave messages behind the committed position
+//! that are processed already: a phantom backlog.
+//!
+//! Source of the rules: docs/policy.md, "Checkpoints in batches".
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// Commits remembered.
+const KEPT: usize = 8;
+
+/// Commits before anything is said.
+const NEEDED: usize = 3;
+
+/// Batches, or intervals, that differ by no more than this share of their median are regular.
+const REGULAR_RATIO: f64 = 0.25;
+
+/// What has been learned of one partition's commits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CommitRhythm {
+    last: Option<Commit>,
+    steps: VecDeque<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Commit {
+    position: u64,
+    /// By the store's clock, where it tells.
+    written_at: Option<Timestamp>,
+    /// The poll that saw it first, by ours.
+    seen_at: Timestamp,
+}
+
+/// From one commit to a later one that a poll saw.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Step {
+    messages: u64,
+    took: Duration,
+}
+
+impl CommitRhythm {
+    /// Takes in the position that a poll at `seen_at` saw committed, and when the store says that it was written.
+    pub fn observe(&mut self, position: u64, written_at: Option<Timestamp>, seen_at: Timestamp) {
+        if let Some(last) = self.last {
+            if position < last.position {
+                self.steps.clear();
+            } else if position == last.position {
+                return;
+            } else {
+                let written = written_at.zip(last.written_at);
+                let (now, then) = written.unwrap_or((seen_at, last.seen_at));
+                self.steps.push_back(Step {
+                    messages: position - last.position,
+                    took: now.since(then),
+                });
+            }
+        }
+        if self.steps.len() > KEPT {
+            self.steps.pop_front();
+        }
+        self.last = Some(Commit {
+            position,
+            written_at,
+            seen_at,
+        });
+    }
+
+    /// Time between commits; `None` until learned.
+    pub fn interval(&self) -> Option<Duration> {
+        (self.steps.len() >= NEEDED).then(|| median(self.steps.iter().map(|s| s.took)))
+    }
+
+    /// The most messages that one commit covered; `None` until learned. Several commits within one poll look like one.
+    pub fn largest_batch(&self) -> Option<u64> {
+        (self.steps.len() >= NEEDED)
+            .then(|| self.steps.iter().map(|s| s.messages).max())
+            .flatten()
+    }
+
+    /// Messages per second, over the commits remembered and the time since, if that is longer than usual.
+    pub fn per_second(&self, now: Timestamp) -> Option<f64> {
+        let interval = self.interval()?;
+        let messages: u64 = self.steps.iter().map(|s| s.messages).sum();
+        let took: Duration = self.steps.iter().map(|s| s.took).sum();
+        let overdue = self.since_last(now)?.saturating_sub(interval);
+        let took = (took + overdue).as_secs_f64();
+        (took > 0.0).then(|| messages as f64 / took)
+    }
+
+    /// Of `backlog` messages behind the committed position, how many are processed already, as far as can be told. Batches by
+    /// count leave up to one batch; batches by time leave what was processed since; where it could be either, the smaller.
+    pub fn uncommitted(&self, backlog: u64, now: Timestamp) -> u64 {
+        let Some((interval, rate)) = self.interval().zip(self.per_second(now)) else {
+            return 0;
+        };
+        let since = self.since_last(now).unwrap_or_default().min(interval);
+        let by_time = (rate * since.as_secs_f64()).floor() as u64;
+        let by_count = median(self.steps.iter().map(|s| s.messages)).saturating_sub(1);
+        let estimate = match (self.regular_in_time(), self.regular_in_count()) {
+            (true, false) => by_time,
+            (false, true) => by_count,
+            (true, true) | (false, false) => by_time.min(by_count),
+        };
+        estimate.min(backlog)
+    }
+
+    fn since_last(&self, now: Timestamp) -> Option<Duration> {
+        self.last.map(|commit| now.since(commit.seen_at))
+    }
+
+    fn regular_in_time(&self) -> bool {
+        regular(self.steps.iter().map(|s| s.took.as_secs_f64()))
+    }
+
+    fn regular_in_count(&self) -> bool {
+        regular(self.steps.iter().map(|s| s.messages as f64))
+    }
+}
+
+fn median<T: Ord + Copy + Default>(values: impl Iterator<Item = T>) -> T {
+    let mut sorted: Vec<T> = values.collect();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+fn regular(values: impl Iterator<Item = f64> + Clone) -> bool {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    sorted
+        .iter()
+        .all(|value| (value - middle).abs() <= middle * REGULAR_RATIO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    /// Commits as (second, position).
+    fn rhythm(commits: impl IntoIterator<Item = (u64, u64)>) -> CommitRhythm {
+        let mut rhythm = CommitRhythm::default();
+        for (second, position) in commits {
+            rhythm.observe(position, None, at(second));
+        }
+        rhythm
+    }
+
+    #[test]
+    fn commits_by_time_leave_what_was_processed_since() {
+        // Every 300 s, at 10/s and then at 40/s.
+        let r = rhythm([
+            (0, 0),
+            (300, 3_000),
+            (600, 6_000),
+            (900, 18_000),
+            (1200, 30_000),
+        ]);
+        assert_eq!(r.interval(), Some(Duration::from_secs(300)));
+        assert_eq!(r.per_second(at(1200)), Some(25.0));
+        assert_eq!(r.uncommitted(100_000, at(1300)), 2_500);
+        assert_eq!(r.uncommitted(40, at(1300)), 40);
+        // A consumer that stopped processes nothing more, however long ago that is.
+        assert!(r.uncommitted(100_000, at(9000)) <= 7_500);
+    }
+
+    #[test]
+    fn commits_by_count_leave_less_than_a_batch() {
+        let r = rhythm([(0, 0), (10, 100), (100, 200), (130, 300), (600, 400)]);
+        assert_eq!(r.uncommitted(100_000, at(700)), 99);
+        assert_eq!(r.uncommitted(7, at(700)), 7);
+        assert_eq!(r.largest_batch(), Some(100));
+    }
+
+    #[test]
+    fn nothing_is_said_before_three_commits_and_after_a_step_back() {
+        let r = rhythm([(0, 0), (10, 100), (20, 200)]);
+        assert_eq!((r.interval(), r.uncommitted(50, at(21))), (None, 0));
+        let r = rhythm([(0, 0), (10, 100), (20, 200), (30, 300), (40, 0)]);
+        assert_eq!((r.interval(), r.uncommitted(50, at(41))), (None, 0));
+    }
+
+    #[test]
+    fn one_commit_per_message_leaves_nothing() {
+        let r = rhythm((0..9).map(|n| (n * 7 % 5 + n * 10, n)));
+        assert_eq!(r.uncommitted(50, at(1000)), 0);
+    }
+}

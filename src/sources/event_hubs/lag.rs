@@ -1,0 +1,133 @@
+//! Events behind a checkpoint, by sequence numbers. Numbers that contradict each other make it unknown, never 0.
+
+use crate::model::time::Timestamp;
+
+use super::checkpoints::Checkpoint;
+use super::management::PartitionProperties;
+
+/// A checkpoint this little ahead of the log end may come from a broker that answers with an old figure.
+const STALE_INFO: i64 = 10_000;
+
+/// Sequence numbers start anew after the largest 64-bit one; a checkpoint this close to it was overtaken by that.
+const WRAPS_WITHIN: i64 = 1_000_000;
+
+/// Events that a consumer group has yet to process in one partition, as far as sequence numbers tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unprocessed {
+    /// How many; `None`: the numbers contradict each other.
+    pub events: Option<u64>,
+    /// The last event that counts as done; `None` where the checkpoint says nothing about this log.
+    pub committed: Option<i64>,
+    /// What is odd, in words.
+    pub remark: Option<String>,
+}
+
+/// Events kept in the partition.
+pub fn kept(partition: &PartitionProperties) -> u64 {
+    let (first, last) = (
+        partition.beginning_sequence_number,
+        partition.last_enqueued_sequence_number,
+    );
+    if partition.is_empty || last < 0 || last < first {
+        return 0;
+    }
+    // Both are 0 or more by now, or the broker numbers from −1.
+    (last - first.max(0)).unsigned_abs().saturating_add(1)
+}
+
+/// Counts the events after `checkpoint`, which was read before `partition`. `created_at` is the event hub's.
+pub fn unprocessed(
+    partition: &PartitionProperties,
+    checkpoint: Option<&Checkpoint>,
+    created_at: Option<Timestamp>,
+) -> Unprocessed {
+    let Some(checkpoint) = checkpoint.filter(|c| says_something(c)) else {
+        return from_oldest(partition, "no checkpoint yet");
+    };
+    let older = created_at
+        .zip(checkpoint.written_at)
+        .is_some_and(|(hub, c)| c < hub);
+    if older {
+        return from_oldest(
+            partition,
+            "the checkpoint is older than the event hub, which was created anew",
+        );
+    }
+    let (committed, last) = (
+        checkpoint.sequence_number,
+        partition.last_enqueued_sequence_number,
+    );
+    if last < 0 {
+        return from_oldest(partition, "the event hub has never held an event");
+    }
+    if committed > last {
+        return beyond_the_end(partition, committed, last);
+    }
+    let removed = partition.beginning_sequence_number.saturating_sub(1);
+    let expired = removed.saturating_sub(committed).max(0);
+    let events = last - committed.max(removed.min(last));
+    if events > i64::MAX - STALE_INFO {
+        return Unprocessed {
+            events: None,
+            committed: Some(committed),
+            remark: Some(
+                "the log end is from before the sequence numbers started anew: the broker's figure is old"
+                    .to_owned(),
+            ),
+        };
+    }
+    Unprocessed {
+        events: Some(if partition.is_empty {
+            0
+        } else {
+            events.unsigned_abs()
+        }),
+        committed: Some(committed),
+        remark: (expired > 0)
+            .then(|| format!("{expired} events left the log before they were checkpointed")),
+    }
+}
+
+/// The first lease that the old processor host writes has no offset and the number 0, and means that nothing is done.
+fn says_something(checkpoint: &Checkpoint) -> bool {
+    checkpoint.sequence_number >= 0
+        && !(checkpoint.sequence_number == 0 && checkpoint.offset.is_empty())
+}
+
+fn from_oldest(partition: &PartitionProperties, why: &str) -> Unprocessed {
+    let events = kept(partition);
+    Unprocessed {
+        events: Some(events),
+        committed: None,
+        remark: (events > 0).then(|| format!("{why}: counted from the oldest event kept")),
+    }
+}
+
+/// The log was read after the checkpoint, so the checkpoint can only be ahead of a log that is another one by now.
+fn beyond_the_end(partition: &PartitionProperties, committed: i64, last: i64) -> Unprocessed {
+    let to_the_largest = i64::MAX - committed;
+    if to_the_largest < WRAPS_WITHIN && (0..WRAPS_WITHIN).contains(&last) {
+        return Unprocessed {
+            events: Some((to_the_largest + last).unsigned_abs()),
+            committed: Some(committed),
+            remark: Some("the sequence numbers started anew after the largest one".to_owned()),
+        };
+    }
+    let ahead = committed - last;
+    if ahead <= STALE_INFO {
+        return Unprocessed {
+            events: None,
+            committed: Some(committed),
+            remark: Some(format!(
+                "the checkpoint is {ahead} events ahead of the log end: the broker's figure is old, or the log is another one"
+            )),
+        };
+    }
+    from_oldest(
+        partition,
+        "the checkpoint lies far beyond the log end, so the sequence numbers started anew",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! One consumer group of an event hub, poll by poll: committed positions first, then the log ends, so that no lag is negative.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::age::EnqueuedTimes;
+use super::checkpoints::{CheckpointState, Committed};
+use super::event_size::EventSizes;
+use super::hub::{Hub, HubView};
+use super::lag::{self, Unprocessed};
+use super::management::PartitionProperties;
+use crate::model::identity::PartitionId;
+use crate::model::quantity::Quantity;
+use crate::model::sample::{
+    AgeMethod, Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
+};
+use crate::model::time::Timestamp;
+use crate::sources::{BoxFuture, GroupReader};
+
+/// Reads one consumer group.
+pub struct Reader {
+    hub: Arc<Hub>,
+    consumer_group: String,
+    partitions: BTreeMap<String, Remembered>,
+    sizes: EventSizes,
+}
+
+/// What is kept of a partition between polls.
+#[derive(Default)]
+struct Remembered {
+    read_at: Option<Instant>,
+    times: EnqueuedTimes,
+}
+
+impl Reader {
+    /// A reader that has read nothing yet.
+    pub fn new(hub: Arc<Hub>, consumer_group: &str) -> Self {
+        Self {
+            hub,
+            consumer_group: consumer_group.to_owned(),
+            partitions: BTreeMap::new(),
+            sizes: EventSizes::default(),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Sample, Failure> {
+        let started = Instant::now();
+        let hub = Arc::clone(&self.hub);
+        let view = hub.view().await?;
+        let committed = hub
+            .checkpoints()
+            .read(&self.consumer_group, &view.partition_ids)
+            .await?;
+        let read = hub.read(self.in_turn(&view), started).await?;
+        if read.values().flatten().any(|p| self.went_back(p)) {
+            hub.forget_view();
+        }
+        Ok(self.sample(&view, &committed, read))
+    }
+
+    /// The partitions, those first that have waited longest.
+    fn in_turn(&mut self, view: &HubView) -> Vec<String> {
+        self.partitions
+            .retain(|id, _| view.partition_ids.contains(id));
+        let mut ids = view.partition_ids.clone();
+        ids.sort_by_key(|id| self.partitions.get(id).and_then(|p| p.read_at));
+        ids
+    }
+
+    /// Whether the log is another one than before: then the event hub may be, too.
+    fn went_back(&self, partition: &PartitionProperties) -> bool {
+        let known = self.partitions.get(&partition.partition_id);
+        known.is_some_and(|p| p.times.newest() > Some(partition.last_enqueued_sequence_number))
+    }
+
+    fn sample(
+        &mut self,
+        view: &HubView,
+        committed: &Committed,
+        mut read: BTreeMap<String, Result<PartitionProperties, Failure>>,
+    ) -> Sample {
+        let now = wall_clock();
+        let nobody_committed = nobody_committed(view, committed);
+        let mut partitions = BTreeMap::new();
+        for id in &view.partition_ids {
+            let checkpoint = committed.partitions.get(id);
+            let owner = committed.owners.as_ref().and_then(|owners| owners.get(id));
+            let seen = match read.remove(id) {
+                None => self.not_asked(id),
+                Some(Err(failure)) => PartitionObservation::Failed(failure),
+                Some(Ok(properties)) => {
+                    let known = self.partitions.entry(id.clone()).or_default();
+                    known.read_at = Some(Instant::now());
+                    self.sizes.add(&properties);
+                    let kept = lag::kept(&properties);
+                    if nobody_committed && kept > 0 {
+                        PartitionObservation::GroupMissing {
+                            length: kept,
+                            log_end: log_end(&properties),
+                        }
+                    } else {
+                        known.observe(&properties, checkpoint, owner, view.created_at, now)
+                    }
+                }
+            };
+            partitions.insert(PartitionId::new(id.as_str()), seen);
+        }
+        Sample {
+            partitions,
+            consumers: committed.owners.as_ref().map(distinct),
+            source_time: Some(now),
+            read_limit_per_second: self
+                .hub
+                .throughput_units()
+                .map(|units| self.sizes.limit(units)),
+        }
+    }
+
+    fn not_asked(&self, id: &str) -> PartitionObservation {
+        let read_at = self.partitions.get(id).and_then(|p| p.read_at);
+        match read_at {
+            Some(at) if at.elapsed() > self.hub.outdated_after() => {
+                PartitionObservation::Failed(Failure::new(
+                    FailureKind::Throttled,
+                    "its turn within the budget of management calls has not come for over two polls: raise \
+                     management_calls_per_second or poll_interval",
+                ))
+            }
+            _ => PartitionObservation::NotAsked,
+        }
+    }
+}
+
+impl GroupReader for Reader {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        Box::pin(self.read())
+    }
+}
+
+impl Remembered {
+    fn observe(
+        &mut self,
+        properties: &PartitionProperties,
+        checkpoint: Option<&CheckpointState>,
+        owner: Option<&String>,
+        created_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> PartitionObservation {
+        let checkpoint = match checkpoint {
+            Some(CheckpointState::Unreadable(failure)) => {
+                return PartitionObservation::Failed(failure.clone());
+            }
+            Some(CheckpointState::Present(checkpoint)) => Some(checkpoint),
+            Some(CheckpointState::Missing) | None => None,
+        };
+        let found = lag::unprocessed(properties, checkpoint, created_at);
+        let (oldest_age_millis, age_method) = self.age(properties, &found, now);
+        let committed = found.committed.and_then(|n| u64::try_from(n).ok());
+        let first = u64::try_from(properties.beginning_sequence_number).unwrap_or(0);
+        PartitionObservation::Present(PartitionSample {
+            log_end: log_end(properties),
+            length: lag::kept(properties),
+            lag: found.events.map(Quantity::Exact),
+            oldest_age_millis,
+            age_method,
+            // A store that does not tell when leaves the poll's time, which the model has anyway.
+            committed_at: checkpoint.map(|c| c.written_at.unwrap_or(now)),
+            remark: found.remark,
+            delivered: committed.map(position),
+            delivered_count: committed.map(|n| n.saturating_add(1)),
+            oldest_kept: Some(position(first)),
+            newest_removed: first.checked_sub(1).map(position),
+            owner: owner.cloned(),
+            ..PartitionSample::default()
+        })
+    }
+
+    /// How long the first unprocessed event has waited.
+    fn age(
+        &mut self,
+        properties: &PartitionProperties,
+        found: &Unprocessed,
+        now: Timestamp,
+    ) -> (Option<u64>, AgeMethod) {
+        if let Some(at) = properties.last_enqueued_at {
+            self.times.add(properties.last_enqueued_sequence_number, at);
+        }
+        if found.events == Some(0) {
+            return (Some(0), AgeMethod::Exact);
+        }
+        if found.events.is_none() {
+            return (None, AgeMethod::Exact);
+        }
+        let after = found.committed.map_or(0, |n| n.saturating_add(1));
+        let first = after.max(properties.beginning_sequence_number);
+        self.times.forget_before(first);
+        match self.times.of(first) {
+            Some((at, method)) => (Some(now.since(at).as_millis() as u64), method),
+            None => (None, AgeMethod::Exact),
+        }
+    }
+}
+
+/// Whether events are kept and no consumer of the group has ever checkpointed: then what is kept is history, no backlog.
+fn nobody_committed(view: &HubView, committed: &Committed) -> bool {
+    view.partition_ids.iter().all(|id| {
+        matches!(
+            committed.partitions.get(id),
+            None | Some(CheckpointState::Missing)
+        )
+    })
+}
+
+fn distinct(owners: &BTreeMap<String, String>) -> u32 {
+    let names: std::collections::BTreeSet<&String> = owners.values().collect();
+    u32::try_from(names.len()).unwrap_or(u32::MAX)
+}
+
+/// Events ever enqueued: sequence numbers start at 0.
+fn log_end(properties: &PartitionProperties) -> Option<u64> {
+    u64::try_from(properties.last_enqueued_sequence_number.saturating_add(1)).ok()
+}
+
+fn position(sequence_number: u64) -> Position {
+    Position {
+        major: sequence_number,
+        minor: 0,
+    }
+}
+
+/// Enqueued times are wall-clock times of Azure, which runs by the same time as a synchronized machine.
+fn wall_clock() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp::from_millis(since_epoch.unwrap_or_default().as_millis() as u64)
+}
