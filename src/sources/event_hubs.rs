@@ -1,4 +1,6 @@
 //! Azure Event Hubs: log ends from the broker's management node, committed positions from the checkpoint store.
 
 pub mod checkpoints;
+pub mod connection_string;
 pub mod management;
+pub mod sas;
