@@ -8,11 +8,13 @@ use crate::sources::{GroupReader, Requests, Source};
 
 mod age;
 pub mod checkpoints;
+pub mod connection_string;
 mod event_size;
 mod hub;
 mod lag;
 pub mod management;
 mod reader;
+pub mod sas;
 
 use checkpoints::CheckpointStore;
 use hub::{Hub, Pace};

@@ -1,0 +1,163 @@
+//! Our management client: one connection, many requests in flight, each with its deadline and told apart by its id.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::access::{Access, Target, Token};
+use super::connection::Connection;
+use super::message::{Reply, Request};
+use super::{HubProperties, Management, PartitionProperties, failure};
+use crate::model::sample::{Failure, FailureKind};
+use crate::sources::BoxFuture as Boxed;
+
+/// A client that asks many things at once over one connection.
+pub struct Pipelined {
+    access: Arc<Access>,
+    deadline: Duration,
+    calls: Arc<AtomicU64>,
+    attempt: Mutex<Option<Attempt>>,
+}
+
+/// An attempt to connect, going on or finished, that all callers share. It is a task of its own, so that a caller who goes away
+/// takes nothing from the others.
+type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, Failure>>>;
+
+impl Pipelined {
+    /// Connects at the first call. `deadline` bounds each call, connecting included.
+    pub fn new(access: Access, deadline: Duration) -> Self {
+        Self {
+            access: Arc::new(access),
+            deadline,
+            calls: Arc::default(),
+            attempt: Mutex::default(),
+        }
+    }
+
+    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection in use, or the attempt to make one; whether it was there already.
+    fn lease(&self) -> (Attempt, bool) {
+        let mut slot = self.attempt();
+        match slot.as_ref().map(|attempt| (attempt, attempt.peek())) {
+            Some((attempt, None)) => return (attempt.clone(), false),
+            Some((attempt, Some(Ok(connection)))) if !connection.is_over() => {
+                return (attempt.clone(), true);
+            }
+            _ => {}
+        }
+        let attempt = self.connect();
+        *slot = Some(attempt.clone());
+        (attempt, false)
+    }
+
+    fn connect(&self) -> Attempt {
+        let subject = self.access.subject();
+        let opening = Connection::open(self.access.clone(), self.calls.clone(), self.deadline);
+        let bounded = timeout(self.deadline, opening);
+        let task = tokio::spawn(async move {
+            let late = |_| Err(failure::timed_out(&subject, "the attempt to connect"));
+            bounded.await.unwrap_or_else(late)
+        });
+        let ended = |_| {
+            Err(Failure::new(
+                FailureKind::Unreachable,
+                "the attempt to connect was given up",
+            ))
+        };
+        async move { task.await.unwrap_or_else(ended) }
+            .boxed()
+            .shared()
+    }
+
+    /// Asks, and once more on a new connection if the one in use turns out to be dead or its token to be refused: a
+    /// connection that broke since the last poll, or a rotated key, is no failure yet.
+    async fn read<T>(
+        &self,
+        request: impl Fn(&Target, &Token) -> Request,
+        value: impl Fn(&Reply, &Target) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let until = Instant::now() + self.deadline;
+        let (attempt, reused) = self.lease();
+        let first = self.read_by(until, &attempt, &request, &value).await;
+        match first {
+            Err(failure) if reused && is_stale(failure.kind) => {
+                let (attempt, _) = self.lease();
+                self.read_by(until, &attempt, &request, &value).await
+            }
+            first => first,
+        }
+    }
+
+    /// Asks over one connection, and drops it if it must not be used again.
+    async fn read_by<T>(
+        &self,
+        until: Instant,
+        attempt: &Attempt,
+        request: &impl Fn(&Target, &Token) -> Request,
+        value: &impl Fn(&Reply, &Target) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let asked = async {
+            let connection = attempt.clone().await?;
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let reply = connection.ask(request).await?;
+            value(&reply, connection.target())
+        };
+        let late = |_| Err(failure::timed_out(&self.access.subject(), "a request"));
+        let outcome = timeout_at(until, asked).await.unwrap_or_else(late);
+        if let (Err(failure), Some(Ok(connection))) = (&outcome, attempt.peek())
+            && is_fatal(failure.kind)
+        {
+            connection.end(failure.clone());
+        }
+        outcome
+    }
+}
+
+/// Whether another connection may do better right now.
+const fn is_stale(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Unreachable | FailureKind::Auth)
+}
+
+/// Whether a connection that this happened on must not be used again: it is silent, out of step, broken, or its token is
+/// refused and the credential has to be read anew.
+const fn is_fatal(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::Timeout | FailureKind::Protocol | FailureKind::Unreachable | FailureKind::Auth
+    )
+}
+
+impl Management for Pipelined {
+    fn hub(&self) -> Boxed<'_, Result<HubProperties, Failure>> {
+        let value =
+            |reply: &Reply, target: &Target| reply.hub(&target.subject(), &target.event_hub);
+        Box::pin(self.read(Request::hub, value))
+    }
+
+    fn partition<'a>(&'a self, id: &'a str) -> Boxed<'a, Result<PartitionProperties, Failure>> {
+        let request = move |target: &Target, token: &Token| Request::partition(target, token, id);
+        let value = move |reply: &Reply, target: &Target| {
+            reply.partition(&target.subject(), &target.event_hub, id)
+        };
+        Box::pin(self.read(request, value))
+    }
+
+    fn reconnect(&self) {
+        let dropped = self.attempt().take();
+        if let Some(Ok(connection)) = dropped.as_ref().and_then(Shared::peek) {
+            let subject = connection.target().subject();
+            connection.end(failure::unreachable(&subject, "the connection was dropped"));
+        }
+    }
+
+    fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
