@@ -5,6 +5,7 @@
     reason = "this is test code; clippy knows only #[test] functions as such"
 )]
 
+pub mod azurite;
 pub mod exported;
 pub mod prometheus;
 pub mod proxy;
