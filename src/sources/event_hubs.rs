@@ -11,6 +11,7 @@ pub mod checkpoints;
 pub mod connection_string;
 mod event_size;
 mod hub;
+pub mod identity;
 mod lag;
 pub mod management;
 mod reader;

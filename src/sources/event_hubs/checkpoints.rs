@@ -1,6 +1,21 @@
 //! Committed positions and ownership, whatever store and layout they are in.
 
+mod account;
+mod assemble;
+mod blob;
+mod document;
+mod failure;
+mod gather;
+pub(super) mod http;
+mod layout;
+mod listing;
+mod redact;
+mod session;
+
 use std::collections::BTreeMap;
+
+pub use blob::BlobCheckpoints;
+pub use redact::redact;
 
 use crate::model::sample::Failure;
 use crate::model::time::Timestamp;

@@ -1,0 +1,117 @@
+//! What checkpoints say, strictly: a whole number where one belongs, or no position at all.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// What one checkpoint blob says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// Sequence number and offset; `None`: held by a consumer that has committed nothing yet.
+    pub position: Option<(i64, String)>,
+    /// Who wrote it, where the layout says so.
+    pub owner: Option<String>,
+}
+
+/// Offsets that stand for "nothing committed yet", written together with sequence number 0 when a lease is created.
+const NO_OFFSET: [&str; 3] = ["", "-1", "@latest"];
+
+/// A checkpoint kept in metadata, whose keys are in lower case.
+///
+/// # Errors
+/// Says which field is missing or is no number.
+pub fn of_metadata(metadata: &BTreeMap<String, String>) -> Result<Document, String> {
+    let text = metadata
+        .get("sequencenumber")
+        .ok_or("its metadata has no sequencenumber")?;
+    let number = whole_number(text).ok_or("its metadata's sequencenumber is not a whole number")?;
+    let offset = metadata.get("offset").cloned().unwrap_or_default();
+    Ok(Document {
+        position: Some((number, offset)),
+        owner: None,
+    })
+}
+
+/// A checkpoint kept as JSON: `SequenceNumber` or `sequence_number` at the top, or, if `is_nested`, in `checkpoint`.
+///
+/// # Errors
+/// Says what is missing, is no number, or belongs to another partition.
+pub fn of_json(body: &[u8], is_nested: bool, partition: &str) -> Result<Document, String> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let value: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON")?;
+    let top = value.as_object().ok_or("it is not a JSON object")?;
+    if let Some(other) = field(top, "partitionid").and_then(as_text)
+        && other != partition
+    {
+        return Err("it says that it belongs to another partition".to_owned());
+    }
+    let owner = field(top, "owner").and_then(as_text);
+    let owner = owner.filter(|owner| !owner.is_empty());
+    let position = if is_nested {
+        nested_position(top)?
+    } else {
+        position(top)?
+    };
+    Ok(Document { position, owner })
+}
+
+fn nested_position(top: &Map<String, Value>) -> Result<Option<(i64, String)>, String> {
+    match field(top, "checkpoint") {
+        None => Err("it has no checkpoint".to_owned()),
+        Some(Value::Null) => Ok(None),
+        Some(Value::Object(checkpoint)) => position(checkpoint),
+        Some(_) => Err("its checkpoint is not a JSON object".to_owned()),
+    }
+}
+
+fn position(object: &Map<String, Value>) -> Result<Option<(i64, String)>, String> {
+    let offset = field(object, "offset");
+    let nothing_yet = match offset {
+        None => false,
+        Some(Value::Null) => true,
+        Some(value) => as_text(value).is_some_and(|text| NO_OFFSET.contains(&text.as_str())),
+    };
+    let number = match field(object, "sequencenumber") {
+        None => return Err("it has no sequence number".to_owned()),
+        Some(Value::Null) if nothing_yet => return Ok(None),
+        Some(value) => as_whole_number(value).ok_or("its sequence number is not a whole number")?,
+    };
+    if nothing_yet && number == 0 {
+        return Ok(None);
+    }
+    Ok(Some((number, offset.and_then(as_text).unwrap_or_default())))
+}
+
+/// A field by its name in lower case without underscores: writers spell it in several ways.
+fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let plain = |key: &str| key.replace('_', "").to_ascii_lowercase();
+    object
+        .iter()
+        .find_map(|(key, value)| (plain(key) == name).then_some(value))
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn as_whole_number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => whole_number(text),
+        _ => None,
+    }
+}
+
+/// Digits, with a minus or without; nothing else, nothing that does not fit.
+fn whole_number(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests;
