@@ -10,6 +10,8 @@ use streamgauge::{commands, telemetry};
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start();
+    // Several libraries bring TLS; the process has one provider for them all. It is installed here once, so it cannot fail.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Check(args) => commands::check::run(args).await,

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use self::event_hubs::EventHubs;
 use self::guarded::{GuardedSource, poll_deadline};
 use self::redis_streams::RedisStreams;
 use crate::config::types::{SourceConfig, SourceKind};
@@ -30,7 +31,7 @@ pub fn unguarded(config: &SourceConfig) -> Box<dyn Source> {
             let timeout = poll_deadline(config.poll_interval);
             Box::new(RedisStreams::new(redis.clone(), timeout))
         }
-        SourceKind::EventHubs(_) => unimplemented!("wired in a later commit"),
+        SourceKind::EventHubs(hub) => Box::new(EventHubs::open(hub, config.poll_interval)),
     }
 }
 

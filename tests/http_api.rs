@@ -147,7 +147,7 @@ async fn drain_time_and_utilization_follow_from_what_the_running_replicas_can_do
         let sample = Sample {
             partitions: [(PartitionId::new("0"), seen)].into(),
             consumers: Some(2),
-            source_time: None,
+            ..Sample::default()
         };
         exported.observe("billing", at, sample);
     }
@@ -187,7 +187,7 @@ async fn a_partition_that_can_no_longer_be_read_has_no_rate_left_over() {
             Sample {
                 partitions: partitions.into(),
                 consumers: None,
-                source_time: None,
+                ..Sample::default()
             },
         );
     }
@@ -202,7 +202,7 @@ async fn a_partition_that_can_no_longer_be_read_has_no_rate_left_over() {
         Sample {
             partitions: partitions.into(),
             consumers: None,
-            source_time: None,
+            ..Sample::default()
         },
     );
     let (_, after) = json(&exported, "/api/v1/groups/billing").await;

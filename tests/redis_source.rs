@@ -108,6 +108,7 @@ async fn positions_counters_and_delivery_counts_are_those_of_the_server() {
         oldest_kept: Some(at(2)),
         newest_removed: Some(at(1)),
         owner: None,
+        ..PartitionSample::default()
     };
     assert_eq!(present(&sample, "x"), &expect);
     assert_eq!(sample.consumers, Some(1));

@@ -7,8 +7,11 @@ use crate::model::time::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Without further complaints the budget doubles this often, until it is whole again.
-const RECOVERS_EVERY: Duration = Duration::from_secs(30);
+/// Without further complaints the budget doubles this often, until it is whole again: at the latest four seconds after the last.
+const RECOVERS_EVERY: Duration = Duration::from_secs(1);
+
+/// Complaints take away all but this share, so that it is noticed when there is nothing more to complain of.
+const LEAST_SHARE: u32 = 8;
 
 /// Complaints about calls made at the same time count once.
 const COMPLAINTS_APART: Duration = Duration::from_secs(1);
@@ -66,7 +69,7 @@ impl CallBudget {
             .is_none_or(|at| now.since(at) >= COMPLAINTS_APART)
         {
             self.complained_at = Some(now);
-            self.allowed = (self.allowed / 2).max(1);
+            self.allowed = (self.allowed / 2).max(self.per_second.div_ceil(LEAST_SHARE));
         }
         self.recovered_at = now;
     }
@@ -126,13 +129,15 @@ mod tests {
         assert_eq!(budget.allowed_per_second(), 20);
         budget.throttled(at(1_000));
         assert_eq!(budget.allowed_per_second(), 10);
-        let _ = budget.take(at(31_000));
+        let _ = budget.take(at(2_000));
         assert_eq!(budget.allowed_per_second(), 20);
-        let _ = budget.take(at(61_000));
+        let _ = budget.take(at(3_000));
         assert_eq!(budget.allowed_per_second(), 40);
         for second in 100..120 {
             budget.throttled(at(second * 1_000));
         }
-        assert_eq!(budget.allowed_per_second(), 1, "never nothing");
+        assert_eq!(budget.allowed_per_second(), 5, "never nothing");
+        let _ = budget.take(at(122_000));
+        assert_eq!(budget.allowed_per_second(), 40, "three quiet seconds");
     }
 }

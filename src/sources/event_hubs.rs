@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_core::credentials::TokenCredential;
+
+use crate::config::types::{EventHubsConfig, HubAuth};
 use crate::model::stream::StreamSelector;
 use crate::sources::{GroupReader, Requests, Source};
 
@@ -17,7 +20,7 @@ pub mod management;
 mod reader;
 pub mod sas;
 
-use checkpoints::CheckpointStore;
+use checkpoints::{BlobCheckpoints, CheckpointStore};
 use hub::{Hub, Pace};
 use management::Management;
 
@@ -36,6 +39,33 @@ pub struct EventHubs {
 }
 
 impl EventHubs {
+    /// The event hub of a configuration. It connects at its first poll.
+    pub fn open(config: &EventHubsConfig, poll_interval: Duration) -> Self {
+        let deadline = call_deadline(poll_interval);
+        let (credential, scope) = match &config.auth {
+            HubAuth::ConnectionString(_) => (None, ""),
+            HubAuth::Identity(identity) => {
+                let scope = identity::event_hubs_scope(identity);
+                let tokens = identity::Tokens::new(identity.clone(), scope);
+                (Some(Arc::new(tokens) as Arc<dyn TokenCredential>), scope)
+            }
+        };
+        let namespace = config.namespace.as_deref().unwrap_or_default();
+        let checkpoints = BlobCheckpoints::new(
+            &config.checkpoints,
+            namespace,
+            &config.event_hub,
+            2 * deadline,
+        );
+        Self::new(
+            management::open(config, credential, scope, deadline),
+            Box::new(checkpoints),
+            config.management_calls_per_second,
+            config.throughput_units,
+            poll_interval,
+        )
+    }
+
     /// An event hub behind these clients, which poll it every `poll_interval`.
     pub fn new(
         management: Box<dyn Management>,

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
-use azure_core::credentials::{AccessToken, Secret as Hidden, TokenCredential};
-use azure_core::error::ErrorKind;
+use azure_core::credentials::{
+    AccessToken, Secret as Hidden, TokenCredential, TokenRequestOptions,
+};
+use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_core::time::OffsetDateTime;
 use azure_identity::{
@@ -131,6 +133,19 @@ struct Slot {
     credential: Option<Arc<dyn TokenCredential>>,
     secret: Option<String>,
     last: Option<AccessToken>,
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for Tokens {
+    /// Tokens for the scope of these, whatever is asked.
+    async fn get_token(
+        &self,
+        _scopes: &[&str],
+        _options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let token = self.access_token().await;
+        token.map_err(|failure| Error::with_message(ErrorKind::Credential, failure.text))
+    }
 }
 
 impl Tokens {
