@@ -5,7 +5,13 @@
     reason = "a test that cannot start has to fail loudly"
 )]
 
+#[path = "event_hub_server/asker.rs"]
+mod asker;
+#[path = "event_hub_server/faults.rs"]
+mod faults;
 mod support;
+#[path = "event_hub_server/tokens.rs"]
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
