@@ -1,5 +1,7 @@
 //! Microsoft Entra identities: credentials, audiences, and tokens that are renewed in time.
 
+mod readable;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use azure_identity::{
     WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
+use self::readable::Readable;
 use super::checkpoints::{http, redact};
 use crate::config::types::{Cloud, Identity, IdentityKind};
 use crate::model::sample::{Failure, FailureKind};
@@ -114,7 +117,7 @@ fn client_options(identity: &Identity) -> Result<ClientOptions, Failure> {
     Ok(ClientOptions {
         // The next poll is the retry; the library's own ones would outlast the deadline and hide the reason.
         retry: RetryOptions::none(),
-        transport: Some(Transport::new(Arc::new(client))),
+        transport: Some(Transport::new(Arc::new(Readable(client)))),
         cloud: Some(Arc::new(cloud)),
         ..Default::default()
     })
