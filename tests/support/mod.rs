@@ -5,6 +5,8 @@
     reason = "this is test code; clippy knows only #[test] functions as such"
 )]
 
+pub mod azurite;
+pub mod event_hub;
 pub mod exported;
 pub mod prometheus;
 pub mod proxy;

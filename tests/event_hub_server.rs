@@ -1,0 +1,162 @@
+//! The servers behind the Event Hubs tests are right: Microsoft's own clients get from them exactly what was set.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot start has to fail loudly"
+)]
+
+#[path = "event_hub_server/asker.rs"]
+mod asker;
+#[path = "event_hub_server/faults.rs"]
+mod faults;
+mod support;
+#[path = "event_hub_server/tokens.rs"]
+mod tokens;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use support::azurite::Azurite;
+use support::event_hub::EventHubServer;
+use support::event_hub::state::Hub;
+
+#[tokio::test]
+async fn microsofts_python_client_reads_over_tls_exactly_what_was_set() {
+    let server = EventHubServer::start_tls(hub()).await;
+    let ca = server.authority().to_str().expect("a path");
+    let (text, address) = (server.connection_string(), server.endpoint());
+    let read = python("properties.py", &[&text, "orders", &address, ca]).await;
+    assert_eq!(parsed(&read), expected(&server.hub()));
+    let counts = server.counts();
+    assert_eq!((counts.hub_reads, counts.partition_reads), (1, 4));
+    let kinds: Vec<String> = server.tokens().into_iter().map(|it| it.kind).collect();
+    assert!(
+        kinds
+            .iter()
+            .all(|it| it == "servicebus.windows.net:sastoken")
+            && !kinds.is_empty()
+    );
+    ended(&server).await;
+}
+
+#[tokio::test]
+async fn microsofts_javascript_client_reads_over_tls_exactly_what_was_set() {
+    let server = EventHubServer::start_tls(hub()).await;
+    let read = javascript(&server.connection_string(), Some(server.authority())).await;
+    assert_eq!(parsed(&read), expected(&server.hub()));
+    ended(&server).await;
+}
+
+#[tokio::test]
+async fn microsofts_javascript_client_reads_from_an_emulators_connection_string() {
+    let server = EventHubServer::start(hub()).await;
+    let read = javascript(&server.emulator_connection_string(), None).await;
+    assert_eq!(parsed(&read), expected(&server.hub()));
+    ended(&server).await;
+}
+
+#[tokio::test]
+async fn microsofts_checkpoint_store_writes_to_azurite_and_reads_it_back_after_a_restart() {
+    let mut azurite = Azurite::start();
+    let written = python("checkpoint.py", &["write", &azurite.connection_string()]).await;
+    assert_eq!(written.trim(), "written");
+    azurite.restart();
+    let read = python("checkpoint.py", &["read", &azurite.connection_string()]).await;
+    assert_eq!(read.trim(), "offset 4200 sequence 42");
+}
+
+/// Four partitions: untouched, with events, trimmed, trimmed to the last event.
+fn hub() -> Hub {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    let mut hub = Hub::new("orders", 4);
+    hub.created_at_ms = 1_600_000_000_456;
+    for (id, events, begin) in [("1", 10, 0), ("2", 5_000, 4_000), ("3", 7, 7)] {
+        let partition = hub.partition_mut(id);
+        partition.append(events, 100, support::event_hub::state::to_ms(at));
+        partition.trim(begin);
+    }
+    hub.partition_mut("2").last_enqueued_sequence_number = 5_000_000_000;
+    hub.partition_mut("2").last_enqueued_offset = "9007199254740993".to_owned();
+    hub
+}
+
+fn expected(hub: &Hub) -> Value {
+    let partitions: Vec<Value> = hub
+        .partitions
+        .iter()
+        .map(|it| {
+            json!({
+                "id": it.id,
+                "begin": it.begin_sequence_number,
+                "last": it.last_enqueued_sequence_number,
+                "offset": it.last_enqueued_offset,
+                "time": it.last_enqueued_time_ms,
+                "empty": it.is_empty,
+            })
+        })
+        .collect();
+    let ids: Vec<&str> = hub.partitions.iter().map(|it| it.id.as_str()).collect();
+    json!({"name": hub.name, "created": hub.created_at_ms, "ids": ids, "partitions": partitions})
+}
+
+fn parsed(said: &str) -> Value {
+    serde_json::from_str(said).expect("JSON")
+}
+
+/// The client's connections end when it does.
+async fn ended(server: &EventHubServer) {
+    support::eventually("no connection left", Duration::from_secs(5), async || {
+        (server.open_connections() == 0).then_some(())
+    })
+    .await;
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+async fn python(script: &str, args: &[&str]) -> String {
+    let program = installed(root().join(".tools/venv/bin/python"));
+    said(Command::new(program).arg(client(script)).args(args)).await
+}
+
+async fn javascript(connection_string: &str, authority: Option<&Path>) -> String {
+    let modules = installed(root().join(".tools/node/node_modules"));
+    let mut command = Command::new("node");
+    command
+        .env("NODE_PATH", modules)
+        .arg(client("properties.js"))
+        .args([connection_string, "orders"]);
+    if let Some(authority) = authority {
+        command.env("NODE_EXTRA_CA_CERTS", authority);
+    }
+    said(&mut command).await
+}
+
+fn client(script: &str) -> PathBuf {
+    root().join("tests/event_hubs").join(script)
+}
+
+fn installed(path: PathBuf) -> PathBuf {
+    let missing = format!(
+        "{} is missing: run `make test` once, it installs it",
+        path.display()
+    );
+    assert!(path.exists(), "{missing}");
+    path
+}
+
+async fn said(command: &mut Command) -> String {
+    let running = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(60), running)
+        .await
+        .expect("the client ends within a minute")
+        .expect("the client starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{complained}");
+    said
+}

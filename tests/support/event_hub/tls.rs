@@ -1,0 +1,88 @@
+//! A certificate authority for one test, and a certificate of its for localhost.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
+
+/// PEM files, which vanish when dropped, and the server's side of TLS with them.
+pub struct Certificates {
+    /// What clients are to trust.
+    pub authority: PathBuf,
+    /// The certificate of `localhost` and 127.0.0.1, with that of the authority after it.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub acceptor: TlsAcceptor,
+    _folder: TempDir,
+}
+
+impl Certificates {
+    pub fn make() -> Self {
+        let authority_key = KeyPair::generate().expect("a key");
+        let authority = authority_params();
+        let root = authority
+            .self_signed(&authority_key)
+            .expect("a root certificate");
+        let issuer = Issuer::new(authority, authority_key);
+        let key = KeyPair::generate().expect("a key");
+        let leaf = leaf_params()
+            .signed_by(&key, &issuer)
+            .expect("a certificate");
+
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = |name: &str, content: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).expect("a written file");
+            path
+        };
+        let private = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config = server_config(
+            vec![leaf.der().clone(), root.der().clone()],
+            PrivateKeyDer::Pkcs8(private),
+        );
+        Self {
+            authority: file("ca.pem", root.pem()),
+            certificate: file("server.pem", leaf.pem() + &root.pem()),
+            key: file("server.key", key.serialize_pem()),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            _folder: folder,
+        }
+    }
+}
+
+fn authority_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "streamgauge test authority");
+    params
+}
+
+fn leaf_params() -> CertificateParams {
+    let names = ["localhost", "127.0.0.1"].map(String::from);
+    let mut params = CertificateParams::new(names).expect("right names");
+    params.use_authority_key_identifier_extension = true;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
+    params
+}
+
+fn server_config(
+    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a right certificate")
+}
