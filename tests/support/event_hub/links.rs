@@ -26,9 +26,16 @@ pub struct Reply {
     held: bool,
 }
 
-/// The reply links of one session.
+/// The reply links of one session. A fast client's request comes before the link for its reply has been taken note of.
 #[derive(Clone, Default)]
-pub struct Replies(Arc<Mutex<Vec<ReplyLink>>>);
+pub struct Replies(Arc<Mutex<Links>>);
+
+#[derive(Default)]
+struct Links {
+    open: Vec<ReplyLink>,
+    /// Replies from that node for which there is no link yet.
+    early: Vec<(String, Reply)>,
+}
 
 struct ReplyLink {
     node: String,
@@ -39,7 +46,14 @@ struct ReplyLink {
 impl Replies {
     pub fn add(&self, node: String, address: Option<String>) -> UnboundedReceiver<Reply> {
         let (outgoing, replies) = unbounded_channel();
-        locked(&self.0).push(ReplyLink {
+        let mut links = locked(&self.0);
+        let early = std::mem::take(&mut links.early);
+        let (now, later): (Vec<_>, Vec<_>) = early.into_iter().partition(|(from, _)| *from == node);
+        links.early = later;
+        for (_, reply) in now {
+            let _ = outgoing.send(reply);
+        }
+        links.open.push(ReplyLink {
             node,
             address,
             outgoing,
@@ -50,12 +64,15 @@ impl Replies {
     /// To the link with that address if the request named one, else to the node's newest.
     fn send(&self, node: &str, reply_to: Option<&str>, reply: Reply) {
         let mut links = locked(&self.0);
-        links.retain(|link| !link.outgoing.is_closed());
-        let of_node = || links.iter().rev().filter(|link| link.node == node);
+        links.open.retain(|link| !link.outgoing.is_closed());
+        let of_node = || links.open.iter().rev().filter(|link| link.node == node);
         let named =
             of_node().find(|link| reply_to.is_some() && link.address.as_deref() == reply_to);
-        if let Some(link) = named.or_else(|| of_node().next()) {
-            let _ = link.outgoing.send(reply);
+        match named.or_else(|| of_node().next()) {
+            Some(link) => {
+                let _ = link.outgoing.send(reply);
+            }
+            None => links.early.push((node.to_owned(), reply)),
         }
     }
 }
