@@ -138,7 +138,7 @@ async fn every_metric_has_one_sample_per_partition_be_they_ten_or_ten_thousand()
                 Sample {
                     partitions,
                     consumers: Some(1),
-                    source_time: None,
+                    ..Sample::default()
                 },
             );
         }

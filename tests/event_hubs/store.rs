@@ -1,9 +1,7 @@
 //! A storage account filled by Microsoft's clients, and our reader of it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,32 +10,13 @@ use streamgauge::sources::event_hubs::checkpoints::{
     BlobCheckpoints, CheckpointState, CheckpointStore, Committed,
 };
 
+pub use crate::support::azurite::prepare;
+
 pub const NAMESPACE: &str = "Ns.servicebus.windows.net";
 pub const HUB: &str = "Orders";
 pub const GROUP: &str = "$Default";
 pub const CONTAINER: &str = "checkpoints";
 pub const DEADLINE: Duration = Duration::from_secs(10);
-
-/// Runs steps of tests/event_hubs/checkpoints.py; gives what each returned.
-pub fn prepare(connection_string: &str, ca: Option<&Path>, steps: &Value) -> Vec<Value> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let mut child = Command::new(root.join(".tools/venv/bin/python"))
-        .arg(root.join("tests/event_hubs/checkpoints.py"))
-        .arg(connection_string)
-        .args(ca)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python of .tools: run `make test` once");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin
-        .write_all(steps.to_string().as_bytes())
-        .expect("written");
-    drop(stdin);
-    let output = child.wait_with_output().expect("its end");
-    assert!(output.status.success(), "the steps failed: {steps}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
 
 /// A step that writes the checkpoint of one partition as Microsoft's store for Python does.
 pub fn checkpoint(partition: &str, sequence: i64, offset: &str) -> Value {

@@ -1,10 +1,12 @@
 //! Azurite, Microsoft's emulator of Blob Storage, on loopback with a directory of its own, ended by pid when dropped.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The account that the emulator always has.
@@ -123,6 +125,11 @@ impl Azurite {
         format!("{scheme}://127.0.0.1:{}/{ACCOUNT}", self.port)
     }
 
+    /// Does the steps of `tests/event_hubs/checkpoints.py` and gives their results.
+    pub fn prepare(&self, steps: &Value) -> Vec<Value> {
+        prepare(&self.connection_string(), None, steps)
+    }
+
     /// What Azure's portal would give for the account.
     pub fn connection_string(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
@@ -131,6 +138,27 @@ impl Azurite {
             self.account_url()
         )
     }
+}
+
+/// Runs steps of tests/event_hubs/checkpoints.py; gives what each returned.
+pub fn prepare(connection_string: &str, ca: Option<&Path>, steps: &Value) -> Vec<Value> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut child = Command::new(root.join(".tools/venv/bin/python"))
+        .arg(root.join("tests/event_hubs/checkpoints.py"))
+        .arg(connection_string)
+        .args(ca)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python of .tools: run `make test` once");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin
+        .write_all(steps.to_string().as_bytes())
+        .expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "the steps failed: {steps}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 impl Drop for Azurite {
