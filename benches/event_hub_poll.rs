@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
+use object_store::{Attribute, Attributes, ObjectStore, PutOptions, PutPayload};
 use serde_json::json;
 use streamgauge::config::types::{
     BlobAuth, CheckpointStrategy, CheckpointsConfig, Endpoint, EventHubsConfig, HubAuth,
@@ -31,7 +31,7 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::event_hubs::{EventHubs, management};
 use streamgauge::sources::{GroupReader, Source};
 
-use support::azurite::Azurite;
+use support::azurite::{ACCOUNT, ACCOUNT_KEY, Azurite};
 use support::event_hub::EventHubServer;
 use support::event_hub::state::Hub;
 use support::proxy::{FaultProxy, Mode};
@@ -151,7 +151,8 @@ impl Bench {
 
     fn blobs(&self) -> MicrosoftAzure {
         MicrosoftAzureBuilder::new()
-            .with_use_emulator(true)
+            .with_account(ACCOUNT)
+            .with_access_key(ACCOUNT_KEY)
             .with_endpoint(self.account.clone())
             .with_allow_http(true)
             .with_container_name(CONTAINER)
@@ -271,8 +272,8 @@ async fn keda(bench: &Bench, partitions: usize) -> Row {
                 .get_opts(&checkpoint_of(partition), options)
                 .await
                 .unwrap();
-            let number = &blob.attributes[&Attribute::Metadata("sequencenumber".into())];
-            let number: i64 = number.parse().unwrap();
+            let key = Attribute::Metadata("sequencenumber".into());
+            let number: i64 = blob.attributes.get(&key).unwrap().parse().unwrap();
             behind += properties.last_enqueued_sequence_number - number;
         }
         assert_eq!(behind, 5 * partitions as i64);
