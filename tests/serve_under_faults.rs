@@ -17,109 +17,12 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use support::eventually;
+use support::keda::{HEALS_WITHIN, Keda, unavailable};
 use support::proxy::{FaultProxy, Mode};
 use support::redis::{Flavour, RedisServer, run};
 use support::service::Service;
 
-/// Longer than any call may take; KEDA itself sets no deadline.
-const HANG: Duration = Duration::from_millis(500);
-const HEALS_WITHIN: Duration = Duration::from_secs(5);
 const OUTAGE: Duration = Duration::from_secs(4);
-
-struct Keda {
-    client: ExternalScalerClient<Channel>,
-    object: ScaledObjectRef,
-}
-
-impl Keda {
-    async fn new(service: &Service, name: &str, metadata: &[(&str, &str)]) -> Self {
-        let channel = Channel::from_shared(format!("http://{}", service.grpc)).expect("an address");
-        let client = ExternalScalerClient::new(channel.connect().await.expect("a connection"));
-        let scaler_metadata = metadata
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
-        Self {
-            client,
-            object: ScaledObjectRef {
-                name: name.into(),
-                namespace: "shop".into(),
-                scaler_metadata,
-            },
-        }
-    }
-
-    /// GetMetricSpec must always be answered; then the value and the activity, as KEDA asks.
-    async fn ask(&mut self) -> Result<(f64, bool), Status> {
-        let asked = async {
-            let specs = self
-                .client
-                .get_metric_spec(self.object.clone())
-                .await
-                .expect("a spec, whatever Redis does");
-            let metric_name = specs.into_inner().metric_specs.remove(0).metric_name;
-            let request = GetMetricsRequest {
-                scaled_object_ref: Some(self.object.clone()),
-                metric_name,
-            };
-            let value = self
-                .client
-                .get_metrics(request)
-                .await?
-                .into_inner()
-                .metric_values[0]
-                .metric_value_float;
-            Ok((
-                value,
-                self.client
-                    .is_active(self.object.clone())
-                    .await?
-                    .into_inner()
-                    .result,
-            ))
-        };
-        tokio::time::timeout(HANG, asked)
-            .await
-            .expect("an answer without a hang")
-    }
-
-    async fn until(&mut self, what: &str, within: Duration, wanted: impl Fn(f64, bool) -> bool) {
-        let started = Instant::now();
-        loop {
-            let answer = self.ask().await;
-            if answer
-                .as_ref()
-                .is_ok_and(|(value, active)| wanted(*value, *active))
-            {
-                return;
-            }
-            assert!(
-                started.elapsed() < within,
-                "{what}: not within {within:?}, last {answer:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Asks all through `time`; every answer must satisfy `fine`.
-    async fn during(
-        &mut self,
-        what: &str,
-        time: Duration,
-        fine: impl Fn(&Result<(f64, bool), Status>) -> bool,
-    ) {
-        let started = Instant::now();
-        while started.elapsed() < time {
-            let answer = self.ask().await;
-            assert!(
-                fine(&answer),
-                "{what}, after {:?}: {answer:?}",
-                started.elapsed()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
 
 fn config(redis_port: u16) -> String {
     format!(
@@ -168,10 +71,6 @@ async fn busy_and_idle(service: &Service) -> (Keda, Keda) {
     })
     .await;
     (busy, idle)
-}
-
-fn unavailable(answer: &Result<(f64, bool), Status>) -> bool {
-    matches!(answer, Err(status) if status.code() == Code::Unavailable)
 }
 
 /// While the source is in trouble: the busy one keeps its last answer, the idle one is at most briefly still fresh and zero,

@@ -96,6 +96,13 @@ impl Service {
         kibibytes * 1024.0 / 1e6
     }
 
+    /// The body of an answer with status 200.
+    pub async fn get(&self, path: &str) -> String {
+        let answer = reqwest::get(format!("http://{}{path}", self.http)).await;
+        let answer = answer.expect("an answer").error_for_status().expect("200");
+        answer.text().await.expect("a body")
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.signal("-TERM");

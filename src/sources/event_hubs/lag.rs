@@ -1,5 +1,7 @@
 //! Events behind a checkpoint, by sequence numbers. Numbers that contradict each other make it unknown, never 0.
 
+use std::time::Duration;
+
 use crate::model::time::Timestamp;
 
 use super::checkpoints::Checkpoint;
@@ -10,6 +12,9 @@ const STALE_INFO: i64 = 10_000;
 
 /// Sequence numbers start anew after the largest 64-bit one; a checkpoint this close to it was overtaken by that.
 const WRAPS_WITHIN: i64 = 1_000_000;
+
+/// Stores tell whole seconds, and their clock is not the broker's. Nobody deletes and creates an event hub within this time.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
 
 /// Events that a consumer group has yet to process in one partition, as far as sequence numbers tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ pub fn unprocessed(
     };
     let older = created_at
         .zip(checkpoint.written_at)
-        .is_some_and(|(hub, c)| c < hub);
+        .is_some_and(|(hub, written)| written.plus(CLOCKS_APART) < hub);
     if older {
         return from_oldest(
             partition,

@@ -126,8 +126,8 @@ fn events_that_retention_removed_are_not_waited_for() {
 #[test]
 fn a_checkpoint_of_an_event_hub_that_was_created_anew_says_nothing() {
     let mut old = checkpoint(500);
-    old.written_at = Some(Timestamp::from_millis(1_000));
-    let created = Some(Timestamp::from_millis(2_000));
+    old.written_at = Some(Timestamp::from_millis(10_000));
+    let created = Some(Timestamp::from_millis(20_000));
     for last in [3, 500, 700] {
         let found = unprocessed(&partition(0, last), Some(&old), created);
         assert_eq!(
@@ -137,7 +137,7 @@ fn a_checkpoint_of_an_event_hub_that_was_created_anew_says_nothing() {
         );
         assert!(found.remark.unwrap().contains("created anew"));
     }
-    old.written_at = Some(Timestamp::from_millis(3_000));
+    old.written_at = Some(Timestamp::from_millis(19_000));
     let found = unprocessed(&partition(0, 700), Some(&old), created);
     assert_eq!((found.events, found.remark), (Some(200), None));
 }
