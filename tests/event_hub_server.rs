@@ -25,6 +25,7 @@ use support::azurite::Azurite;
 use support::event_hub::EventHubServer;
 use support::event_hub::faults::Fault;
 use support::event_hub::state::Hub;
+use support::event_hub::tls::Certificates;
 
 #[tokio::test]
 async fn microsofts_python_client_reads_over_tls_exactly_what_was_set() {
@@ -117,6 +118,15 @@ async fn microsofts_checkpoint_store_writes_to_azurite_and_reads_it_back_after_a
     azurite.restart();
     let read = python("checkpoint.py", &["read", &azurite.connection_string()]).await;
     assert_eq!(read.trim(), "offset 4200 sequence 42");
+}
+
+#[tokio::test]
+async fn azurite_over_https_takes_a_bearer_token_until_it_has_run_out() {
+    let certificates = Certificates::make();
+    let azurite = Azurite::start_with_oauth(&certificates.certificate, &certificates.key);
+    let ca = certificates.authority.to_str().expect("a path");
+    let statuses = python("bearer.py", &[&azurite.account_url(), ca]).await;
+    assert_eq!(statuses.trim(), "403 403 200");
 }
 
 /// Four partitions: untouched, with events, trimmed, trimmed to the last event.
