@@ -71,6 +71,7 @@ enum Seen {
     GroupMissing,
     StreamMissing,
     Failed(FailureKind),
+    NotAsked,
 }
 
 fn seen() -> impl Strategy<Value = Seen> {
@@ -80,6 +81,7 @@ fn seen() -> impl Strategy<Value = Seen> {
         }),
         1 => Just(Seen::GroupMissing),
         1 => Just(Seen::StreamMissing),
+        2 => Just(Seen::NotAsked),
         2 => prop_oneof![Just(FailureKind::WrongType), Just(FailureKind::Auth), Just(FailureKind::Transient)]
             .prop_map(Seen::Failed),
     ]
@@ -134,11 +136,25 @@ fn spec() -> impl Strategy<Value = TargetSpec> {
 struct Log {
     added: u64,
     delivered: u64,
+    /// Whether the last reading told the backlog exactly: that is what still stands where nobody was asked.
+    certified: bool,
 }
 
 impl Log {
     fn observe(&mut self, seen: &Seen) -> PartitionObservation {
+        let observed = self.observation(seen);
+        self.certified = match &observed {
+            PartitionObservation::Present(p) => p.backlog().is_some_and(Quantity::is_exact),
+            PartitionObservation::GroupMissing { .. } | PartitionObservation::StreamMissing => true,
+            PartitionObservation::Failed(_) => false,
+            PartitionObservation::NotAsked => self.certified,
+        };
+        observed
+    }
+
+    fn observation(&mut self, seen: &Seen) -> PartitionObservation {
         match seen {
+            Seen::NotAsked => PartitionObservation::NotAsked,
             Seen::Failed(kind) => PartitionObservation::Failed(Failure::new(*kind, "broken")),
             Seen::StreamMissing => PartitionObservation::StreamMissing,
             Seen::GroupMissing => PartitionObservation::GroupMissing {
@@ -169,6 +185,7 @@ impl Log {
                         minor: 0,
                     }),
                     delivered_count: Some(self.delivered),
+                    committed_at: (*certainty == 8).then_some(START),
                     ..PartitionSample::default()
                 })
             }
@@ -193,15 +210,9 @@ fn sample(logs: &mut [Log], poll: &Poll) -> Result<Sample, Failure> {
     })
 }
 
-/// Every partition answered, and with a counted backlog.
-fn certified(sample: &Result<Sample, Failure>) -> bool {
-    sample.as_ref().is_ok_and(|sample| {
-        sample.partitions.values().all(|seen| match seen {
-            PartitionObservation::Present(p) => p.backlog().is_some_and(Quantity::is_exact),
-            PartitionObservation::GroupMissing { .. } | PartitionObservation::StreamMissing => true,
-            PartitionObservation::Failed(_) | PartitionObservation::NotAsked => false,
-        })
-    })
+/// Every partition is known, and with a counted backlog.
+fn certified(sample: &Result<Sample, Failure>, logs: &[Log]) -> bool {
+    sample.is_ok() && logs.iter().all(|log| log.certified)
 }
 
 proptest! {
@@ -221,7 +232,7 @@ proptest! {
                 register(&group, now, &spec);
             }
             let sample = sample(&mut logs, poll);
-            let certain = certified(&sample);
+            let certain = certified(&sample, &logs);
             group.apply(&Event { at: now, what: What::Observed(sample) });
             if let Some(decision) = decision(&group) {
                 if !certain {

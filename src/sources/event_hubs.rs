@@ -30,9 +30,6 @@ const MAX_CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// The longest that a poll may take, however many partitions wait for their turn.
 const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What was read this lately still counts, however fast the polls.
-const LEAST_OUTDATED: Duration = Duration::from_secs(30);
-
 /// One event hub with its checkpoint store.
 pub struct EventHubs {
     hub: Arc<Hub>,
@@ -78,7 +75,7 @@ impl EventHubs {
         let pace = Pace {
             calls_per_second,
             asks_for: rest.max(call_deadline(poll_interval)),
-            outdated_after: poll_interval.mul_f64(2.5).max(LEAST_OUTDATED),
+            outdated_after: (2 * poll_interval).max(poll_deadline(poll_interval)),
         };
         Self {
             hub: Arc::new(Hub::new(management, checkpoints, throughput_units, pace)),
