@@ -1,15 +1,16 @@
-# A static binary and nothing else. Pin both stages' base by digest where you build for production.
+# A static binary, the certificate authorities, and nothing else. Pin both stages' base by digest where you build for production.
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-alpine AS build
-# git: the build records its revision.
-RUN apk add --no-cache musl-dev git
+# git: the build records its revision. ca-certificates: whom to trust when talking to Azure.
+RUN apk add --no-cache musl-dev git ca-certificates
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked && install -D -m 0755 target/release/streamgauge /out/streamgauge
 
 FROM scratch
 COPY --from=build /out/streamgauge /streamgauge
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE /LICENSE
 USER 65532:65532
 EXPOSE 9090 8080

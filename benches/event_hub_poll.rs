@@ -63,7 +63,8 @@ async fn main() {
             "first ms",
             "connections",
             "mgmt calls",
-            "blob requests"
+            "blob requests",
+            "lost reads"
         );
         for partitions in SIZES {
             compare(partitions, delay).await;
@@ -88,6 +89,7 @@ struct Bench {
 impl Bench {
     async fn start(partitions: usize, delay: Option<Duration>) -> Self {
         let azurite = Azurite::start();
+        azurite.prepare(&json!([["create", CONTAINER]]));
         let server = EventHubServer::start(Hub::new("clicks", partitions)).await;
         for partition in 0..partitions {
             server.append(&partition.to_string(), 10, 100);
@@ -116,7 +118,6 @@ impl Bench {
             directory,
             account,
         };
-        azurite.prepare(&json!([["create", CONTAINER]]));
         bench.checkpoint(partitions).await;
         if let Some(delay) = delay {
             bench.hub_line.set(Mode::Latency(delay));

@@ -1,6 +1,6 @@
 //! Asks the store for a consumer group's blobs: by one listing, or one by one where listing is not allowed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -70,6 +70,7 @@ impl Gatherer<'_> {
     pub async fn list(&self, prefix: &str, kept: &mut Kept) -> Result<Gathering, Failure> {
         let mut gathered = Gathered::default();
         let wanted = self.wanted(prefix);
+        let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
         let mut marker = None;
         for _ in 0..MAX_PAGES {
             let answer = self.page(prefix, marker.as_deref()).await?;
@@ -88,9 +89,10 @@ impl Gatherer<'_> {
             gathered.now = gathered.now.or(date(&answer));
             let page =
                 listing::parse(&answer.body).map_err(|what| failure::garbled(self.place, &what))?;
-            let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted.name == name);
-            let blobs = page.blobs.into_iter().filter(|(name, _)| is_wanted(name));
-            gathered.blobs.extend(blobs);
+            let blobs = page.blobs.into_iter();
+            gathered
+                .blobs
+                .extend(blobs.filter(|(name, _)| names.contains(name)));
             marker = page.next;
             if marker.is_none() {
                 self.read_contents(wanted, &mut gathered, kept).await?;
