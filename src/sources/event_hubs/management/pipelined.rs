@@ -42,19 +42,19 @@ impl Pipelined {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection in use, or the attempt to make one; whether it was there already.
-    fn lease(&self) -> (Attempt, bool) {
+    /// The connection in use, or the attempt to make one.
+    fn lease(&self) -> Lease {
         let mut slot = self.attempt();
         match slot.as_ref().map(|attempt| (attempt, attempt.peek())) {
-            Some((attempt, None)) => return (attempt.clone(), false),
+            Some((attempt, None)) => return Lease::Joined(attempt.clone()),
             Some((attempt, Some(Ok(connection)))) if !connection.is_over() => {
-                return (attempt.clone(), true);
+                return Lease::Reused(attempt.clone());
             }
             _ => {}
         }
         let attempt = self.connect();
         *slot = Some(attempt.clone());
-        (attempt, false)
+        Lease::New(attempt)
     }
 
     fn connect(&self) -> Attempt {
@@ -76,20 +76,20 @@ impl Pipelined {
             .shared()
     }
 
-    /// Asks, and once more on a new connection if the one in use turns out to be dead or its token to be refused: a
-    /// connection that broke since the last poll, or a rotated key, is no failure yet.
+    /// Asks, and once more on a new connection where that may do better: a connection that broke since the last poll, a rotated
+    /// key, or somebody else's attempt to connect that had little time left, is no failure yet.
     async fn read<T>(
         &self,
         request: impl Fn(&Target, &Token) -> Request,
         value: impl Fn(&Reply, &Target) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let until = Instant::now() + self.deadline;
-        let (attempt, reused) = self.lease();
-        let first = self.read_by(until, &attempt, &request, &value).await;
+        let lease = self.lease();
+        let first = self.read_by(until, lease.attempt(), &request, &value).await;
         match first {
-            Err(failure) if reused && is_stale(failure.kind) => {
-                let (attempt, _) = self.lease();
-                self.read_by(until, &attempt, &request, &value).await
+            Err(failure) if lease.is_stale(failure.kind) && Instant::now() < until => {
+                let lease = self.lease();
+                self.read_by(until, lease.attempt(), &request, &value).await
             }
             first => first,
         }
@@ -120,9 +120,31 @@ impl Pipelined {
     }
 }
 
-/// Whether another connection may do better right now.
-const fn is_stale(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Unreachable | FailureKind::Auth)
+/// How a call came to its connection.
+enum Lease {
+    /// It made the attempt.
+    New(Attempt),
+    /// Somebody else's attempt was going on.
+    Joined(Attempt),
+    /// The connection was there.
+    Reused(Attempt),
+}
+
+impl Lease {
+    const fn attempt(&self) -> &Attempt {
+        match self {
+            Self::New(attempt) | Self::Joined(attempt) | Self::Reused(attempt) => attempt,
+        }
+    }
+
+    /// Whether another connection may do better right now.
+    const fn is_stale(&self, kind: FailureKind) -> bool {
+        match self {
+            Self::New(_) => false,
+            Self::Joined(_) => matches!(kind, FailureKind::Timeout),
+            Self::Reused(_) => matches!(kind, FailureKind::Unreachable | FailureKind::Auth),
+        }
+    }
 }
 
 /// Whether a connection that this happened on must not be used again: it is silent, out of step, broken, or its token is
