@@ -45,7 +45,7 @@ impl Pipelined {
     /// The connection in use, or the attempt to make one.
     fn lease(&self) -> Lease {
         let mut slot = self.attempt();
-        match slot.as_ref().map(|attempt| (attempt, attempt.peek())) {
+        match slot.as_ref().map(|attempt| (attempt, result_of(attempt))) {
             Some((attempt, None)) => return Lease::Joined(attempt.clone()),
             Some((attempt, Some(Ok(connection)))) if !connection.is_over() => {
                 return Lease::Reused(attempt.clone());
@@ -58,11 +58,11 @@ impl Pipelined {
     }
 
     fn connect(&self) -> Attempt {
-        let subject = self.access.subject();
+        let access = self.access.clone();
         let opening = Connection::open(self.access.clone(), self.calls.clone(), self.deadline);
         let bounded = timeout(self.deadline, opening);
         let task = tokio::spawn(async move {
-            let late = |_| Err(failure::timed_out(&subject, "the attempt to connect"));
+            let late = |_| Err(failure::timed_out(&access.subject(), "the attempt to connect"));
             bounded.await.unwrap_or_else(late)
         });
         let ended = |_| {
@@ -120,6 +120,11 @@ impl Pipelined {
     }
 }
 
+/// What came of an attempt; looks itself, for nobody may have waited until it was finished.
+fn result_of(attempt: &Attempt) -> Option<Result<Arc<Connection>, Failure>> {
+    attempt.clone().now_or_never()
+}
+
 /// How a call came to its connection.
 enum Lease {
     /// It made the attempt.
@@ -173,7 +178,7 @@ impl Management for Pipelined {
 
     fn reconnect(&self) {
         let dropped = self.attempt().take();
-        if let Some(Ok(connection)) = dropped.as_ref().and_then(Shared::peek) {
+        if let Some(Ok(connection)) = dropped.as_ref().and_then(result_of) {
             let subject = connection.target().subject();
             connection.end(failure::unreachable(&subject, "the connection was dropped"));
         }
