@@ -25,7 +25,6 @@ pub struct Asker {
     session: SessionHandle<()>,
     sender: Sender,
     receiver: Receiver,
-    reply_to: Option<String>,
 }
 
 /// What came back.
@@ -58,7 +57,6 @@ impl Asker {
             session,
             sender,
             receiver,
-            reply_to: None,
         }
     }
 
@@ -117,7 +115,6 @@ impl Asker {
     ) -> Result<(), String> {
         let properties = Properties {
             message_id: Some(MessageId::Ulong(number)),
-            reply_to: self.reply_to.clone(),
             ..Properties::default()
         };
         let mut fields = ApplicationProperties::default();
@@ -129,9 +126,15 @@ impl Asker {
             .application_properties(fields)
             .body(AmqpValue(body))
             .build();
-        let sent = tokio::time::timeout(DEADLINE, self.sender.send(message)).await;
-        let outcome = sent.map_err(|_| "no disposition".to_owned())?;
-        outcome.map(|_| ()).map_err(|error| format!("{error:?}"))
+        // `send` alone waits for good if the connection ends before the disposition (fe2o3-amqp 0.18.4).
+        tokio::select! {
+            biased;
+            sent = self.sender.send(message) => {
+                sent.map(|_| ()).map_err(|error| format!("{error:?}"))
+            }
+            _ = self.connection.on_close() => Err("the connection ended".to_owned()),
+            () = tokio::time::sleep(DEADLINE) => Err("no disposition".to_owned()),
+        }
     }
 
     /// The next reply; panics at the deadline.

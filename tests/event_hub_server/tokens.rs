@@ -1,6 +1,8 @@
 //! Tokens are taken, refused and outlived as their policy says; changes of the hub are told at once.
 
 use fe2o3_amqp::sasl_profile::SaslProfile;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::asker::{Asker, DEADLINE};
 use super::support::event_hub::EventHubServer;
@@ -101,6 +103,31 @@ async fn a_password_needs_no_token_and_nothing_at_all_is_not_enough() {
         assert_eq!(asker.reply().await.status, status);
     }
     assert_eq!(server.mechanisms(), ["PLAIN", "ANONYMOUS"]);
+}
+
+#[tokio::test]
+async fn the_mechanism_that_is_named_after_tokens_leads_in() {
+    let server = started(TokenPolicy::AcceptAny).await;
+    let mut line = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .expect("a TCP connection");
+    // The header of SASL, then its init with the symbol MSSBCBS: no client library at hand sends that.
+    let init = b"AMQP\x03\x01\x00\x00\x00\x00\x00\x17\x02\x01\x00\x00\x00\x53\x41\xc0\x0a\x01\xa3\x07MSSBCBS";
+    line.write_all(init).await.expect("written");
+    let mut said = Vec::new();
+    // The outcome is a list whose first field is 0: ok.
+    let outcome = b"\x00\x53\x44\xd0\x00\x00\x00\x07\x00\x00\x00\x02\x50\x00\x40";
+    let until_outcome = async {
+        while !said.windows(outcome.len()).any(|seen| seen == outcome) {
+            assert!(
+                line.read_buf(&mut said).await.expect("read") > 0,
+                "{said:?}"
+            );
+        }
+    };
+    let answered = tokio::time::timeout(DEADLINE, until_outcome).await;
+    assert!(answered.is_ok(), "{said:?}");
+    assert_eq!(server.mechanisms(), ["MSSBCBS"]);
 }
 
 #[tokio::test]

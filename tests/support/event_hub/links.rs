@@ -18,7 +18,7 @@ use super::request::{Answer, Request};
 use super::tokens;
 
 /// How long replies in the wrong order are held for another one to come.
-const HOLD: Duration = Duration::from_millis(50);
+const HOLD: Duration = Duration::from_millis(150);
 
 /// A reply on its way to its link.
 pub struct Reply {
