@@ -62,7 +62,8 @@ impl Pipelined {
         let opening = Connection::open(self.access.clone(), self.calls.clone(), self.deadline);
         let bounded = timeout(self.deadline, opening);
         let task = tokio::spawn(async move {
-            let late = |_| Err(failure::timed_out(&access.subject(), "the attempt to connect"));
+            let what = "the attempt to connect";
+            let late = |_| Err(failure::timed_out(&access.subject(), what));
             bounded.await.unwrap_or_else(late)
         });
         let ended = |_| {
