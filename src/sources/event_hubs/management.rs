@@ -9,6 +9,7 @@ mod line;
 mod message;
 mod pipelined;
 mod sdk;
+mod sdk_client;
 mod sdk_error;
 mod transport;
 

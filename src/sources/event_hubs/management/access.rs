@@ -1,7 +1,7 @@
 //! Where to connect and what to prove oneself with, read anew for each connection so that what is rotated is picked up.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azure_core::credentials::TokenCredential;
@@ -19,6 +19,8 @@ pub struct Access {
     credential: Option<Arc<dyn TokenCredential>>,
     scope: String,
     sas_lifetime: Duration,
+    /// Where the last grant led.
+    seen: Mutex<Option<Target>>,
 }
 
 /// Where to connect, as the configuration says at this moment.
@@ -91,6 +93,7 @@ impl Access {
             credential,
             scope: scope.to_owned(),
             sas_lifetime,
+            seen: Mutex::default(),
         }
     }
 
@@ -99,13 +102,18 @@ impl Access {
         &self.config
     }
 
-    /// Which event hub, as far as the configuration alone says: for texts.
+    /// Which event hub, as far as it is known: for texts.
     pub fn subject(&self) -> String {
         let hub = &self.config.event_hub;
-        match &self.config.namespace {
-            Some(namespace) => format!("event hub {hub} in {namespace}"),
-            None => format!("event hub {hub}"),
+        match (&*self.seen(), &self.config.namespace) {
+            (Some(target), _) => target.subject(),
+            (None, Some(namespace)) => format!("event hub {hub} in {namespace}"),
+            (None, None) => format!("event hub {hub}"),
         }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<Target>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where to connect, and a token for it.
@@ -180,11 +188,13 @@ impl Access {
     }
 
     fn target(&self, namespace: String, endpoint: Endpoint) -> Target {
-        Target {
+        let target = Target {
             namespace,
             event_hub: self.config.event_hub.clone(),
             endpoint: self.config.endpoint.clone().unwrap_or(endpoint),
-        }
+        };
+        *self.seen() = Some(target.clone());
+        target
     }
 
     fn token_by(&self, secret: &Secret, target: &Target, grant: &Grant) -> Result<Token, Failure> {

@@ -1,6 +1,5 @@
 //! One authorized connection: the AMQP connection, its token, kept fresh, and the link pair to the management node.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -221,25 +220,21 @@ impl Renewal {
     }
 
     async fn renew(&self) -> Result<(), Unrenewed> {
-        let granted = self.in_time(self.access.grant()).await?;
-        let (target, token) = granted.map_err(Unrenewed::NotNow)?;
+        let subject = self.target.subject();
+        // Whoever gives tokens may be slow; that says nothing of the connection.
+        let granted = timeout(self.answer_within, self.access.grant()).await;
+        let late = |_| Err(failure::timed_out(&subject, "the request for a new token"));
+        let (target, token) = granted.unwrap_or_else(late).map_err(Unrenewed::NotNow)?;
         if target != self.target {
-            let text = format!(
-                "{}: the configuration now leads elsewhere",
-                self.target.subject()
-            );
+            let text = format!("{subject}: the configuration now leads elsewhere");
             return Err(Unrenewed::Lost(failure::misconfigured(text)));
         }
         let put = put(&self.cbs, &self.ids, &self.calls, &target, &token);
-        self.in_time(put).await?.map_err(Unrenewed::NotNow)?;
+        let put = timeout(self.answer_within, put).await;
+        let late = |_| Unrenewed::Lost(failure::timed_out(&subject, "the renewal of the token"));
+        put.map_err(late)?.map_err(Unrenewed::NotNow)?;
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(token);
         Ok(())
-    }
-
-    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, Unrenewed> {
-        let subject = || self.target.subject();
-        let late = |_| Unrenewed::Lost(failure::timed_out(&subject(), "the renewal of the token"));
-        timeout(self.answer_within, step).await.map_err(late)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::model::sample::{Failure, FailureKind};
 
 const RIGHTS: &str =
     "check the key, or the identity's role (it needs Listen, or Azure Event Hubs Data Receiver)";
-const NOT_FOUND: &str = "there is no such event hub: check namespace and event_hub";
+const NOT_FOUND: &str = "it does not exist: check namespace and event_hub";
 const ASKED_AGAIN: &str = "it is asked again";
 const LESS_OFTEN: &str =
     "the namespace is throttled: lower management_calls_per_second or poll less often";
@@ -224,7 +224,7 @@ mod tests {
             of_refusal(SUBJECT, &refusal).text,
             "event hub orders in ns: status 404, amqp:not-found (The messaging entity could not be found. \
              TrackingId:0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0_G12): \
-             there is no such event hub: check namespace and event_hub"
+             it does not exist: check namespace and event_hub"
         );
     }
 

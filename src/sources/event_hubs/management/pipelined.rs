@@ -42,27 +42,28 @@ impl Pipelined {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection in use, or the attempt to make one; whether it was there already.
-    fn lease(&self) -> (Attempt, bool) {
+    /// The connection in use, or the attempt to make one.
+    fn lease(&self) -> Lease {
         let mut slot = self.attempt();
-        match slot.as_ref().map(|attempt| (attempt, attempt.peek())) {
-            Some((attempt, None)) => return (attempt.clone(), false),
+        match slot.as_ref().map(|attempt| (attempt, result_of(attempt))) {
+            Some((attempt, None)) => return Lease::Joined(attempt.clone()),
             Some((attempt, Some(Ok(connection)))) if !connection.is_over() => {
-                return (attempt.clone(), true);
+                return Lease::Reused(attempt.clone());
             }
             _ => {}
         }
         let attempt = self.connect();
         *slot = Some(attempt.clone());
-        (attempt, false)
+        Lease::New(attempt)
     }
 
     fn connect(&self) -> Attempt {
-        let subject = self.access.subject();
+        let access = self.access.clone();
         let opening = Connection::open(self.access.clone(), self.calls.clone(), self.deadline);
         let bounded = timeout(self.deadline, opening);
         let task = tokio::spawn(async move {
-            let late = |_| Err(failure::timed_out(&subject, "the attempt to connect"));
+            let what = "the attempt to connect";
+            let late = |_| Err(failure::timed_out(&access.subject(), what));
             bounded.await.unwrap_or_else(late)
         });
         let ended = |_| {
@@ -76,20 +77,20 @@ impl Pipelined {
             .shared()
     }
 
-    /// Asks, and once more on a new connection if the one in use turns out to be dead or its token to be refused: a
-    /// connection that broke since the last poll, or a rotated key, is no failure yet.
+    /// Asks, and once more on a new connection where that may do better: a connection that broke since the last poll, a rotated
+    /// key, or somebody else's attempt to connect that had little time left, is no failure yet.
     async fn read<T>(
         &self,
         request: impl Fn(&Target, &Token) -> Request,
         value: impl Fn(&Reply, &Target) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let until = Instant::now() + self.deadline;
-        let (attempt, reused) = self.lease();
-        let first = self.read_by(until, &attempt, &request, &value).await;
+        let lease = self.lease();
+        let first = self.read_by(until, lease.attempt(), &request, &value).await;
         match first {
-            Err(failure) if reused && is_stale(failure.kind) => {
-                let (attempt, _) = self.lease();
-                self.read_by(until, &attempt, &request, &value).await
+            Err(failure) if lease.is_stale(failure.kind) && Instant::now() < until => {
+                let lease = self.lease();
+                self.read_by(until, lease.attempt(), &request, &value).await
             }
             first => first,
         }
@@ -120,9 +121,36 @@ impl Pipelined {
     }
 }
 
-/// Whether another connection may do better right now.
-const fn is_stale(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Unreachable | FailureKind::Auth)
+/// What came of an attempt; looks itself, for nobody may have waited until it was finished.
+fn result_of(attempt: &Attempt) -> Option<Result<Arc<Connection>, Failure>> {
+    attempt.clone().now_or_never()
+}
+
+/// How a call came to its connection.
+enum Lease {
+    /// It made the attempt.
+    New(Attempt),
+    /// Somebody else's attempt was going on.
+    Joined(Attempt),
+    /// The connection was there.
+    Reused(Attempt),
+}
+
+impl Lease {
+    const fn attempt(&self) -> &Attempt {
+        match self {
+            Self::New(attempt) | Self::Joined(attempt) | Self::Reused(attempt) => attempt,
+        }
+    }
+
+    /// Whether another connection may do better right now.
+    const fn is_stale(&self, kind: FailureKind) -> bool {
+        match self {
+            Self::New(_) => false,
+            Self::Joined(_) => matches!(kind, FailureKind::Timeout),
+            Self::Reused(_) => matches!(kind, FailureKind::Unreachable | FailureKind::Auth),
+        }
+    }
 }
 
 /// Whether a connection that this happened on must not be used again: it is silent, out of step, broken, or its token is
@@ -151,7 +179,7 @@ impl Management for Pipelined {
 
     fn reconnect(&self) {
         let dropped = self.attempt().take();
-        if let Some(Ok(connection)) = dropped.as_ref().and_then(Shared::peek) {
+        if let Some(Ok(connection)) = dropped.as_ref().and_then(result_of) {
             let subject = connection.target().subject();
             connection.end(failure::unreachable(&subject, "the connection was dropped"));
         }

@@ -2,21 +2,18 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
-use azure_core::time::OffsetDateTime;
-use azure_messaging_eventhubs::{ConsumerClient, EventHubsError, RetryOptions};
+use azure_messaging_eventhubs::{ConsumerClient, EventHubsError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
-use super::access::{Access, Target, Token};
+use super::access::{Access, Target};
+use super::sdk_client::Client;
 use super::{HubProperties, Management, PartitionProperties, failure, sdk_error};
-use crate::config::types::HubAuth;
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 use crate::sources::BoxFuture as Boxed;
@@ -35,18 +32,18 @@ pub struct SdkPool {
 struct Idle {
     /// Raised when everything built so far is to be dropped.
     generation: u64,
-    clients: Vec<Client>,
+    clients: Vec<Pooled>,
 }
 
-struct Client {
-    consumer: ConsumerClient,
-    target: Target,
+struct Pooled {
+    client: Client,
     generation: u64,
-    /// The SDK goes on sending its first token, so it is replaced in time.
-    good_until: Instant,
 }
 
 type Asking<'a, T> = BoxFuture<'a, Result<T, EventHubsError>>;
+
+/// What connecting and authorizing takes at most where it goes well.
+const ENOUGH_TO_CONNECT: Duration = Duration::from_secs(1);
 
 impl SdkPool {
     /// At most `clients` of the SDK's, each connected when it is first needed. `deadline` bounds each call, waiting for a
@@ -65,40 +62,56 @@ impl SdkPool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks a client of the pool, and new ones where they may do better, all within the deadline.
     async fn read<S, T>(
         &self,
         ask: impl for<'c> Fn(&'c ConsumerClient) -> Asking<'c, S>,
         value: impl Fn(S, &Target) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let within = async {
-            let closed = |_| failure::unreachable(&self.access.subject(), "the pool is closed");
-            let _permit = self.permits.acquire().await.map_err(closed)?;
-            let (client, reused) = self.take().await?;
-            match self.read_with(client, &ask, &value).await {
-                Err(failure) if reused && is_stale(failure.kind) => {
-                    self.reconnect();
-                    let (client, _) = self.take().await?;
-                    self.read_with(client, &ask, &value).await
-                }
-                outcome => outcome,
+        let until = Instant::now() + self.deadline;
+        let closed = |_| failure::unreachable(&self.access.subject(), "the pool is closed");
+        let permit = timeout_at(until, self.permits.acquire()).await;
+        let _permit = permit.map_err(|_| self.late())?.map_err(closed)?;
+        if let Some(used) = self.take() {
+            let asked = self.read_with(used, &ask, &value);
+            match self.by(share_of(until), asked).await {
+                Err(failure) if is_stale(failure.kind) => self.note_stale(failure.kind),
+                outcome => return outcome,
             }
-        };
-        let late = |_| Err(failure::timed_out(&self.access.subject(), "a request"));
-        timeout(self.deadline, within).await.unwrap_or_else(late)
+        }
+        let anew = async || self.read_with(self.open().await?, &ask, &value).await;
+        match self.by(share_of(until), anew()).await {
+            Err(failure) if is_broken(failure.kind) && Instant::now() < until => {
+                self.by(until, anew()).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn by<T>(
+        &self,
+        until: Instant,
+        asked: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let outcome = timeout_at(until, asked).await;
+        outcome.unwrap_or_else(|_| Err(self.late()))
     }
 
     async fn read_with<S, T>(
         &self,
-        client: Client,
+        pooled: Pooled,
         ask: &impl for<'c> Fn(&'c ConsumerClient) -> Asking<'c, S>,
         value: &impl Fn(S, &Target) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let subject = client.target.subject();
+        let Client {
+            consumer, target, ..
+        } = &pooled.client;
+        let subject = target.subject();
         // The SDK panics on values of another type than it expects.
-        let asked = AssertUnwindSafe(ask(&client.consumer)).catch_unwind().await;
+        let asked = AssertUnwindSafe(ask(consumer)).catch_unwind().await;
         let outcome = match asked {
-            Ok(Ok(properties)) => value(properties, &client.target),
+            Ok(Ok(properties)) => value(properties, target),
             Ok(Err(error)) => Err(sdk_error::of_error(&subject, &error)),
             Err(_) => Err(failure::garbled(&subject, "a value is of the wrong type")),
         };
@@ -106,131 +119,60 @@ impl SdkPool {
             .as_ref()
             .map_or_else(|failure| is_in_step(failure.kind), |_| true)
         {
-            self.put_back(client);
+            self.put_back(pooled);
         }
         outcome
     }
 
-    /// A client that may be used, out of the pool or new; whether it was used before.
-    async fn take(&self) -> Result<(Client, bool), Failure> {
-        let generation = {
-            let mut idle = self.idle();
-            let now = Instant::now();
-            idle.clients.retain(|client| client.good_until > now);
-            if let Some(client) = idle.clients.pop() {
-                return Ok((client, true));
-            }
-            idle.generation
-        };
-        Ok((self.open(generation).await?, false))
-    }
-
-    fn put_back(&self, client: Client) {
+    fn take(&self) -> Option<Pooled> {
         let mut idle = self.idle();
-        if client.generation == idle.generation {
-            idle.clients.push(client);
+        let now = Instant::now();
+        idle.clients.retain(|pooled| pooled.client.good_until > now);
+        idle.clients.pop()
+    }
+
+    fn put_back(&self, pooled: Pooled) {
+        let mut idle = self.idle();
+        if pooled.generation == idle.generation {
+            idle.clients.push(pooled);
         }
     }
 
-    async fn open(&self, generation: u64) -> Result<Client, Failure> {
-        if self.access.config().ca_file.is_some() {
-            return Err(failure::misconfigured(format!(
-                "{}: ca_file cannot be given to the SDK's client: use client: pipelined, or set SSL_CERT_FILE",
-                self.access.subject()
-            )));
-        }
-        let (target, token) = self.access.grant().await?;
-        // Handing in the token is the put-token; the SDK does it within its first request at the latest.
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let good_until = token.refresh;
-        let consumer = self
-            .connect(&target, token)
-            .await
-            .map_err(|error| sdk_error::of_error(&target.subject(), &error))?;
-        Ok(Client {
-            consumer,
-            target,
-            generation,
-            good_until,
-        })
+    async fn open(&self) -> Result<Pooled, Failure> {
+        let generation = self.idle().generation;
+        let client = Client::open(&self.access, &self.calls).await?;
+        Ok(Pooled { client, generation })
     }
 
-    async fn connect(
-        &self,
-        target: &Target,
-        token: Token,
-    ) -> Result<ConsumerClient, EventHubsError> {
-        choose_provider();
-        let once = RetryOptions {
-            max_retries: 0,
-            ..RetryOptions::default()
-        };
-        let mut builder = ConsumerClient::builder().with_retry_options(once);
-        if let Some(endpoint) = unusual_endpoint(target) {
-            builder = builder.with_custom_endpoint(endpoint);
-        }
-        let Target {
-            namespace,
-            event_hub,
-            ..
-        } = target;
-        match self.access.config().auth {
-            // Always as a ready signature: the token's type is right only this way, and its lifetime stays ours to choose.
-            HubAuth::ConnectionString(_) => {
-                let text = format!(
-                    "Endpoint=sb://{namespace}/;SharedAccessSignature={}",
-                    token.value
-                );
-                builder
-                    .open_with_connection_string(&text, Some(event_hub))
-                    .await
-            }
-            HubAuth::Identity(_) => {
-                builder
-                    .open(namespace, event_hub.clone(), Arc::new(Given(token)))
-                    .await
-            }
+    /// A stall may be one client's own; a lost connection or a refused token is met by all of them.
+    fn note_stale(&self, kind: FailureKind) {
+        if kind != FailureKind::Timeout {
+            self.reconnect();
         }
     }
-}
 
-/// The SDK takes whatever provider the process has, and panics where it cannot choose; `main` installs one, tests may not.
-fn choose_provider() {
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else may have been faster, which is as good.
-        let _ = aws_lc_rs::default_provider().install_default();
+    fn late(&self) -> Failure {
+        failure::timed_out(&self.access.subject(), "a request")
     }
 }
 
-/// The address, where it is not the one that the SDK makes of the namespace: it knows neither ports nor the emulator.
-fn unusual_endpoint(target: &Target) -> Option<String> {
-    let endpoint = &target.endpoint;
-    let usual = endpoint.tls && endpoint.port == 5671 && endpoint.host == target.namespace;
-    let scheme = if endpoint.tls { "amqps" } else { "amqp" };
-    (!usual).then(|| format!("{scheme}://{}:{}", endpoint.host, endpoint.port))
+/// Half of the time that is left, if that is enough to connect in. The SDK stalls for good when its connection is gone, or when
+/// the broker is faster to settle a request than the SDK is to take note of having sent it: time must be left for another client.
+fn share_of(until: Instant) -> Instant {
+    let now = Instant::now();
+    let half = until.saturating_duration_since(now) / 2;
+    (now + half.max(ENOUGH_TO_CONNECT)).min(until)
 }
 
-/// A token that was fetched already; the client is replaced before it expires.
-#[derive(Debug)]
-struct Given(Token);
-
-#[async_trait::async_trait]
-impl TokenCredential for Given {
-    async fn get_token(
-        &self,
-        _scopes: &[&str],
-        _options: Option<TokenRequestOptions<'_>>,
-    ) -> azure_core::Result<AccessToken> {
-        let expires_on = i64::try_from(self.0.expires_at).ok();
-        let expires_on = expires_on.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-        let expires_on = expires_on.unwrap_or_else(OffsetDateTime::now_utc);
-        Ok(AccessToken::new(self.0.value.clone(), expires_on))
-    }
-}
-
-/// Whether a new client may do better right now.
+/// Whether a new client may do better than one that was used before: a connection that broke since the last poll, a rotated key,
+/// or one of the SDK's own stalls is no failure yet.
 const fn is_stale(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Unreachable | FailureKind::Auth)
+    is_broken(kind) || matches!(kind, FailureKind::Auth)
+}
+
+/// Whether another new client may do better than this one: the SDK's stall, or fail to open, for no reason of the broker's.
+const fn is_broken(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Unreachable | FailureKind::Timeout)
 }
 
 /// Whether the broker answered the question that was asked, if not with a value: the client is as good as before.

@@ -1,0 +1,161 @@
+//! A hub with telling values, a client of either kind, and the check that an answer is the right one.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use streamgauge::config::types::{
+    BlobAuth, CheckpointStrategy, CheckpointsConfig, EventHubsConfig, HubAuth, ManagementClient,
+    Secret,
+};
+use streamgauge::model::sample::Failure;
+use streamgauge::sources::event_hubs::management::{self, Management, PartitionProperties};
+
+use crate::support::event_hub::EventHubServer;
+use crate::support::event_hub::broker::Broker;
+use crate::support::event_hub::state::Hub;
+
+/// Both clients.
+pub const BOTH: [ManagementClient; 2] = [ManagementClient::Pipelined, ManagementClient::Sdk];
+
+/// Longer than anything takes that goes well, on a machine with other work to do.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What Entra tokens would be asked for.
+pub const SCOPE: &str = "https://eventhubs.azure.net/.default";
+
+/// A running server and a client that has not connected yet.
+pub struct Bench {
+    pub server: EventHubServer,
+    pub client: Box<dyn Management>,
+    /// Holds the file with the connection string.
+    pub configured: Configured,
+}
+
+/// A configuration and the file that its secret is in.
+pub struct Configured {
+    pub config: EventHubsConfig,
+    pub secret: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub async fn start(client: ManagementClient, partitions: usize) -> Self {
+        Self::with_deadline(client, partitions, DEADLINE).await
+    }
+
+    pub async fn with_deadline(
+        client: ManagementClient,
+        partitions: usize,
+        deadline: Duration,
+    ) -> Self {
+        let server = EventHubServer::start(hub(partitions)).await;
+        let configured = config(client, &server.emulator_connection_string());
+        Self {
+            client: open(&configured.config, deadline),
+            server,
+            configured,
+        }
+    }
+
+    /// Reads a partition; the SDK, which stalls now and then, may try again.
+    pub async fn read_right(&self, id: &str) {
+        let tries = match self.configured.config.client {
+            ManagementClient::Pipelined => 1,
+            ManagementClient::Sdk => 5,
+        };
+        let mut read = self.client.partition(id).await;
+        for _ in 1..tries {
+            if read.is_err() {
+                read = self.client.partition(id).await;
+            }
+        }
+        let read = read.unwrap_or_else(|failure| panic!("{tries} tries: {failure}"));
+        self.must_be_right(id, &read);
+    }
+
+    /// Reads partitions `0` to `count` side by side, as [`Self::read_right`] does.
+    pub async fn read_all_right(&self, count: usize) {
+        let ids: Vec<_> = (0..count).map(|id| id.to_string()).collect();
+        join_all(ids.iter().map(|id| self.read_right(id))).await;
+    }
+
+    pub fn must_be_right(&self, id: &str, read: &PartitionProperties) {
+        must_be_right(&self.server, id, read);
+    }
+}
+
+/// A hub whose partitions are told apart by every value.
+pub fn hub(partitions: usize) -> Hub {
+    let mut hub = Hub::new("orders", partitions);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = i64::try_from(now.expect("after 1970").as_millis()).expect("fits");
+    for (index, partition) in (1..).zip(&mut hub.partitions) {
+        partition.append(1000 * index, 100, now - i64::from(index));
+        partition.trim(i64::from(index));
+    }
+    hub
+}
+
+/// A configuration with that connection string in a file.
+pub fn config(client: ManagementClient, connection_string: &str) -> Configured {
+    let folder = tempfile::tempdir().expect("a directory");
+    let secret = folder.path().join("connection-string");
+    std::fs::write(&secret, format!("{connection_string}\n")).expect("written");
+    let config = EventHubsConfig {
+        namespace: None,
+        event_hub: "orders".into(),
+        endpoint: None,
+        auth: HubAuth::ConnectionString(Secret::File(secret.clone())),
+        ca_file: None,
+        client,
+        management_calls_per_second: 50,
+        throughput_units: None,
+        checkpoints: CheckpointsConfig {
+            account_url: None,
+            container: None,
+            strategy: CheckpointStrategy::BlobMetadata,
+            auth: BlobAuth::Sas(Secret::Env("UNUSED".into())),
+            ca_file: None,
+            ownership_expiry: Duration::from_secs(120),
+        },
+    };
+    Configured {
+        config,
+        secret,
+        _folder: folder,
+    }
+}
+
+pub fn open(config: &EventHubsConfig, deadline: Duration) -> Box<dyn Management> {
+    management::open(config, None, SCOPE, deadline)
+}
+
+/// Reads partitions `0` to `count` side by side.
+pub async fn read_all(
+    client: &dyn Management,
+    count: usize,
+) -> Vec<(String, Result<PartitionProperties, Failure>)> {
+    let reads = (0..count).map(|id| async move {
+        let id = id.to_string();
+        let read = client.partition(&id).await;
+        (id, read)
+    });
+    join_all(reads).await
+}
+
+/// Compares everything that was told with what the server holds.
+pub fn must_be_right(server: &Broker, id: &str, read: &PartitionProperties) {
+    let held = server.partition(id);
+    let told = PartitionProperties {
+        partition_id: held.id,
+        beginning_sequence_number: held.begin_sequence_number,
+        last_enqueued_sequence_number: held.last_enqueued_sequence_number,
+        last_enqueued_offset: held.last_enqueued_offset,
+        last_enqueued_at: u64::try_from(held.last_enqueued_time_ms)
+            .ok()
+            .map(streamgauge::model::time::Timestamp::from_millis),
+        is_empty: held.is_empty,
+    };
+    assert_eq!(*read, told, "asked for {id}");
+}
