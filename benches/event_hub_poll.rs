@@ -129,7 +129,7 @@ impl Bench {
     fn config(&self, client: ManagementClient, calls_per_second: u32) -> EventHubsConfig {
         let secret = |name: &str| Secret::File(self.directory.path().join(name));
         EventHubsConfig {
-            namespace: Some("localhost".to_owned()),
+            namespace: "localhost".to_owned(),
             event_hub: "clicks".to_owned(),
             endpoint: Some(Endpoint {
                 tls: false,

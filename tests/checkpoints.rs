@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use store::*;
-use streamgauge::config::types::{BlobAuth, CheckpointStrategy, CheckpointsConfig};
+use streamgauge::config::types::{BlobAuth, CheckpointStrategy, CheckpointsConfig, Secret};
 use streamgauge::model::sample::FailureKind;
 use streamgauge::sources::event_hubs::checkpoints::{CheckpointState, CheckpointStore};
 use support::azurite::{ACCOUNT_KEY, Azurite};
@@ -275,7 +275,8 @@ async fn keys_and_signatures_open_the_account_too() {
     let text = |at: usize| results[at].as_str().expect("a signature").to_owned();
     let url = server.account_url();
     let with_signature = format!("BlobEndpoint={url};SharedAccessSignature={}", text(2));
-    let auths: [(&str, fn(_) -> BlobAuth); 5] = [
+    type Kind = fn(Secret) -> BlobAuth;
+    let auths: [(&str, Kind); 5] = [
         (ACCOUNT_KEY, BlobAuth::AccountKey),
         (&text(2), BlobAuth::Sas),
         (&format!("?{}", text(2)), BlobAuth::Sas),

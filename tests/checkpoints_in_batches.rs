@@ -97,13 +97,13 @@ impl World {
     }
 
     fn checkpoint(&mut self, before: [u64; PARTITIONS]) {
-        for p in 0..PARTITIONS {
+        for (p, before) in before.into_iter().enumerate() {
             let (committed, at) = self.committed[p];
             let new = self.processed[p] - committed;
             let due = match self.checkpoints {
                 // As consumers do it: when an event comes and the time is over.
                 Checkpoints::EverySeconds(every) => {
-                    self.enqueued[p] > before[p] && self.second >= at + every
+                    self.enqueued[p] > before && self.second >= at + every
                 }
                 Checkpoints::EveryEvents(every) => new >= every,
             };

@@ -1,5 +1,10 @@
 //! Event Hubs as a source: a real management client against the AMQP test server, with checkpoints kept in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test code; clippy knows only #[test] functions as such"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,7 +86,7 @@ fn config(server: &EventHubServer, directory: &tempfile::TempDir) -> EventHubsCo
     let path: PathBuf = directory.path().join("connection");
     std::fs::write(&path, server.emulator_connection_string()).unwrap();
     EventHubsConfig {
-        namespace: Some("localhost".to_owned()),
+        namespace: "localhost".to_owned(),
         event_hub: "clicks".to_owned(),
         endpoint: None,
         auth: HubAuth::ConnectionString(Secret::File(path)),

@@ -9,12 +9,9 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use streamgauge::adapters::grpc::proto::external_scaler_client::ExternalScalerClient;
-use streamgauge::adapters::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
-use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use support::eventually;
 use support::keda::{HEALS_WITHIN, Keda, unavailable};

@@ -36,7 +36,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<EventHubsConfig> {
     let checkpoints = checkpoints::read(&mut section, auth.as_ref());
     section.finish();
     Some(EventHubsConfig {
-        namespace: Some(namespace?),
+        namespace: namespace?,
         event_hub: event_hub?,
         endpoint,
         auth: auth?,

@@ -56,7 +56,7 @@ pub enum SourceKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventHubsConfig {
     /// Fully qualified namespace, `ns.servicebus.windows.net`.
-    pub namespace: Option<String>,
+    pub namespace: String,
     /// The event hub.
     pub event_hub: String,
     /// Where to connect instead of the namespace's own address.

@@ -71,6 +71,10 @@ impl Default for PartitionModel {
 
 /// What the last poll saw of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every value is the large one: a box would only cost"
+)]
 pub(super) enum PartitionState {
     /// Nothing yet.
     #[default]

@@ -24,6 +24,10 @@ pub struct Sample {
 
 /// What one poll saw of one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every value is the large one: a box would only cost"
+)]
 pub enum PartitionObservation {
     /// The partition and the consumer group on it.
     Present(PartitionSample),

@@ -47,10 +47,9 @@ impl EventHubs {
                 (Some(Arc::new(tokens) as Arc<dyn TokenCredential>), scope)
             }
         };
-        let namespace = config.namespace.as_deref().unwrap_or_default();
         let checkpoints = BlobCheckpoints::new(
             &config.checkpoints,
-            namespace,
+            &config.namespace,
             &config.event_hub,
             2 * deadline,
         );
@@ -71,7 +70,9 @@ impl EventHubs {
         throughput_units: Option<u32>,
         poll_interval: Duration,
     ) -> Self {
-        let rest = poll_deadline(poll_interval).saturating_sub(2 * call_deadline(poll_interval));
+        // The last calls get their full time before the poll's is over.
+        let last_calls = call_deadline(poll_interval).mul_f64(1.1);
+        let rest = poll_deadline(poll_interval).saturating_sub(last_calls);
         let pace = Pace {
             calls_per_second,
             asks_for: rest.max(call_deadline(poll_interval)),

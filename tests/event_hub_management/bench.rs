@@ -103,7 +103,7 @@ pub fn config(client: ManagementClient, connection_string: &str) -> Configured {
     let secret = folder.path().join("connection-string");
     std::fs::write(&secret, format!("{connection_string}\n")).expect("written");
     let config = EventHubsConfig {
-        namespace: None,
+        namespace: "localhost".into(),
         event_hub: "orders".into(),
         endpoint: None,
         auth: HubAuth::ConnectionString(Secret::File(secret.clone())),

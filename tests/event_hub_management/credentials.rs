@@ -78,7 +78,7 @@ impl TokenCredential for Identities {
 
 fn by_identity(bench: &mut Bench) -> Box<dyn Management> {
     let config = &mut bench.configured.config;
-    config.namespace = Some("ns.example".into());
+    config.namespace = "ns.example".into();
     config.endpoint = Some(Endpoint {
         tls: false,
         host: "127.0.0.1".into(),

@@ -50,7 +50,7 @@ fn redis_address(redis: &RedisConfig) -> String {
 }
 
 fn hub_address(hub: &EventHubsConfig) -> String {
-    let (namespace, event_hub) = (hub.namespace.as_deref().unwrap_or_default(), &hub.event_hub);
+    let (namespace, event_hub) = (&hub.namespace, &hub.event_hub);
     let layout = hub.checkpoints.strategy.as_str();
     format!("event hub {namespace}/{event_hub}, checkpoints {layout}")
 }

@@ -74,9 +74,10 @@ fn build(identity: &Identity, secret: Option<&str>) -> Result<Arc<dyn TokenCrede
         }))
         .map(|built| built as Arc<dyn TokenCredential>),
         IdentityKind::Managed { client_id } => {
-            let mut options = ManagedIdentityCredentialOptions::default();
-            options.client_options = client_options;
-            options.user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
+            let options = ManagedIdentityCredentialOptions {
+                client_options,
+                user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
+            };
             ManagedIdentityCredential::new(Some(options))
                 .map(|built| built as Arc<dyn TokenCredential>)
         }

@@ -105,10 +105,9 @@ impl Access {
     /// Which event hub, as far as it is known: for texts.
     pub fn subject(&self) -> String {
         let hub = &self.config.event_hub;
-        match (&*self.seen(), &self.config.namespace) {
-            (Some(target), _) => target.subject(),
-            (None, Some(namespace)) => format!("event hub {hub} in {namespace}"),
-            (None, None) => format!("event hub {hub}"),
+        match &*self.seen() {
+            Some(target) => target.subject(),
+            None => format!("event hub {hub} in {}", self.config.namespace),
         }
     }
 
@@ -135,7 +134,7 @@ impl Access {
                 Ok((target, token))
             }
             HubAuth::Identity(_) => {
-                let target = self.target_by_namespace()?;
+                let target = self.target_by_namespace();
                 let token = self.token_of_identity(&target).await?;
                 Ok((target, token))
             }
@@ -157,9 +156,8 @@ impl Access {
             )));
         }
         let namespace = &parsed.namespace;
-        if let Some(configured) = &self.config.namespace
-            && !configured.eq_ignore_ascii_case(namespace)
-        {
+        let configured = &self.config.namespace;
+        if !configured.eq_ignore_ascii_case(namespace) {
             return Err(misconfigured(format!(
                 "namespace is {configured}, but the connection string in {secret} is for {namespace}"
             )));
@@ -173,18 +171,14 @@ impl Access {
         Ok(self.target(namespace.clone(), endpoint))
     }
 
-    fn target_by_namespace(&self) -> Result<Target, Failure> {
-        let Some(namespace) = &self.config.namespace else {
-            let text = format!("{}: an identity needs namespace", self.subject());
-            return Err(misconfigured(text));
-        };
-        let namespace = namespace.to_ascii_lowercase();
+    fn target_by_namespace(&self) -> Target {
+        let namespace = self.config.namespace.to_ascii_lowercase();
         let endpoint = Endpoint {
             tls: true,
             host: namespace.clone(),
             port: 5671,
         };
-        Ok(self.target(namespace, endpoint))
+        self.target(namespace, endpoint)
     }
 
     fn target(&self, namespace: String, endpoint: Endpoint) -> Target {
