@@ -214,3 +214,6 @@ fn unknown(key: &'static str) -> ResolveError {
     )
     .into()
 }
+
+#[cfg(test)]
+mod tests;

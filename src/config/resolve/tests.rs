@@ -1,0 +1,186 @@
+//! From requests to what they rest on, event hubs included.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::*;
+use crate::model::identity::Assignment;
+use crate::policy::spec::Mode;
+
+const INLINE: [(&str, &str); 3] = [
+    ("source", "main"),
+    ("stream", "orders:*"),
+    ("consumerGroup", "billing"),
+];
+
+fn parse(pairs: &[(&str, &str)]) -> Result<TriggerRequest, MetadataErrors> {
+    let pair = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+    TriggerRequest::parse(&pairs.iter().map(pair).collect::<HashMap<_, _>>())
+}
+
+const CONFIG: &str = "
+sources:
+  - name: main
+    redis: { url: redis://r }
+    allow: [{ namespaces: [shop], streams: ['orders:*'], consumer_groups: [billing] }]
+  - name: telemetry
+    event_hubs:
+      namespace: ns.servicebus.windows.net
+      event_hub: clicks
+      connection_string: { env: EH }
+      checkpoints: { container: marks, connection_string: { env: STORE } }
+    allow: [{ namespaces: [shop], streams: [clicks], consumer_groups: ['*'] }]
+groups:
+  - { name: mails, source: main, stream: mails, consumer_group: send, poll_interval: 1s, policy: { min_replicas: 5, max_replicas: 200 } }
+";
+
+fn resolve(namespace: &str, pairs: &[(&str, &str)]) -> Result<ResolvedTarget, String> {
+    let config = Config::parse(CONFIG, "c.yaml").expect("valid");
+    let request = parse(pairs).expect("valid");
+    config
+        .resolve(&request, namespace)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_request_resolves_to_a_group_of_the_config_or_to_what_the_rules_allow() {
+    let mails = resolve("anyone", &[("group", "mails"), ("minReplicas", "150")]).expect("a group");
+    assert_eq!(
+        (mails.group.as_str(), mails.poll_interval),
+        ("mails", Duration::from_secs(1))
+    );
+    assert_eq!(
+        (mails.settings.min_replicas, mails.settings.max_replicas),
+        (Some(150), Some(200))
+    );
+    let same = resolve(
+        "anyone",
+        &[
+            ("source", "main"),
+            ("stream", "mails"),
+            ("consumerGroup", "send"),
+        ],
+    )
+    .expect("the group");
+    assert_eq!(same.group, "mails");
+    let inline = resolve("shop", &INLINE).expect("allowed");
+    assert_eq!(inline.group, "main/orders:*/billing");
+    assert_eq!(inline.poll_interval, Duration::from_secs(5));
+}
+
+#[test]
+fn what_cannot_be_resolved_says_why() {
+    let check = |namespace, pairs: &[(&str, &str)], expect: &str| {
+        assert_eq!(resolve(namespace, pairs).expect_err("refused"), expect);
+    };
+    let denied = "namespace other may not name this stream and consumer group of the source: ask for a rule under the \
+                  source's allow in streamgauge's config, or use a group of the config";
+    check("other", &INLINE, denied);
+    check(
+        "shop",
+        &[("source", "main"), ("consumerGroup", "g")],
+        "trigger metadata: stream: is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}",
+    );
+    check(
+        "shop",
+        &[("source", "main"), ("stream", "s")],
+        "trigger metadata: consumerGroup: is missing: only streamLength can do without it",
+    );
+    let none = "there is none of that name in streamgauge's config: check the spelling or add it";
+    check(
+        "shop",
+        &[("group", "nope")],
+        &format!("trigger metadata: group: {none}"),
+    );
+    let source = [("source", "nope"), INLINE[1], INLINE[2]];
+    check(
+        "shop",
+        &source,
+        &format!("trigger metadata: source: {none}"),
+    );
+    check(
+        "shop",
+        &[("group", "mails"), ("maxReplicas", "2")],
+        "trigger metadata: maxReplicas: must not be less than minReplicas (5), is 2",
+    );
+    check(
+        "shop",
+        &[INLINE[0], INLINE[1], INLINE[2], ("minReplicas", "101")],
+        "trigger metadata: minReplicas: is above the default maxReplicas of 100: set maxReplicas, too",
+    );
+}
+
+#[test]
+fn an_event_hub_needs_neither_stream_nor_consumer_group_and_its_partitions_have_one_consumer_each()
+{
+    let hub = resolve("shop", &[("source", "telemetry")]).expect("allowed");
+    assert_eq!(hub.group, "telemetry/clicks/$Default");
+    assert_eq!(hub.selector, StreamSelector::Whole);
+    assert_eq!(hub.poll_interval, Duration::from_secs(15));
+    assert_eq!(hub.settings.assignment, Some(Assignment::Exclusive));
+    let named = [
+        ("source", "telemetry"),
+        ("stream", "clicks"),
+        ("consumerGroup", "audit"),
+        ("assignment", "shared"),
+    ];
+    let named = resolve("shop", &named).expect("allowed");
+    assert_eq!(named.key.consumer_group, "audit");
+    assert_eq!(named.settings.assignment, Some(Assignment::Shared));
+    let denied = resolve("other", &[("source", "telemetry")]).expect_err("no rule");
+    assert!(denied.starts_with("namespace other may not"), "{denied}");
+}
+
+#[test]
+fn keda_s_azure_eventhub_keys_are_a_drop_in_where_they_agree_with_the_source() {
+    let hub =
+        |pairs: &[(&str, &str)]| resolve("shop", &[&[("source", "telemetry")], pairs].concat());
+    let found = hub(&[
+        ("unprocessedEventThreshold", "64"),
+        ("activationUnprocessedEventThreshold", "10"),
+        ("blobContainer", "marks"),
+        ("checkpointStrategy", "blobMetadata"),
+        ("consumerGroup", "$Default"),
+    ])
+    .expect("a drop-in");
+    let mode = Mode::Backlog {
+        threshold: 64,
+        measure: Measure::UnprocessedEvents,
+    };
+    assert_eq!(found.settings.mode, Some(mode));
+    assert_eq!(found.settings.activation_backlog, Some(10));
+    let check = |pairs: &[(&str, &str)], expect: &str| {
+        let error = hub(pairs).expect_err("refused");
+        assert_eq!(error, format!("trigger metadata: {expect}"));
+    };
+    let not_the_sources =
+        "is not what the source in streamgauge's config says: remove it, or name another source";
+    check(
+        &[("blobContainer", "other")],
+        &format!("blobContainer: {not_the_sources}"),
+    );
+    check(
+        &[("checkpointStrategy", "goSdk")],
+        &format!("checkpointStrategy: {not_the_sources}"),
+    );
+    check(
+        &[("lagCount", "5")],
+        "lagCount: counts Redis streams, and the source is an event hub: use unprocessedEventThreshold, or backlogThreshold",
+    );
+    check(
+        &[("stream", "other")],
+        "stream: is another event hub than the source's: leave it out, or make a source for it",
+    );
+    let redis = |pair: (&'static str, &'static str), expect: &str| {
+        let error = resolve("shop", &[&INLINE[..], &[pair]].concat()).expect_err("refused");
+        assert_eq!(error, format!("trigger metadata: {expect}"));
+    };
+    redis(
+        ("unprocessedEventThreshold", "5"),
+        "unprocessedEventThreshold: counts event hubs, and the source is Redis: use lagCount, or backlogThreshold",
+    );
+    redis(
+        ("blobContainer", "marks"),
+        "blobContainer: belongs to event hubs, and the source is Redis: remove it",
+    );
+}
