@@ -80,12 +80,20 @@ impl SdkPool {
             }
         }
         let anew = async || self.read_with(self.open().await?, &ask, &value).await;
-        match self.by(share_of(until), anew()).await {
-            Err(failure) if is_broken(failure.kind) && Instant::now() < until => {
-                self.by(until, anew()).await
+        let mut outcome = self.by(share_of(until), anew()).await;
+        for tries_left in (0..MORE_CLIENTS).rev() {
+            let broken = matches!(&outcome, Err(failure) if is_broken(failure.kind));
+            if !broken || Instant::now() >= until {
+                break;
             }
-            outcome => outcome,
+            let by = if tries_left == 0 {
+                until
+            } else {
+                share_of(until)
+            };
+            outcome = self.by(by, anew()).await;
         }
+        outcome
     }
 
     async fn by<T>(
@@ -155,6 +163,10 @@ impl SdkPool {
         failure::timed_out(&self.access.subject(), "a request")
     }
 }
+
+/// Clients opened for one call after the first one: of the SDK's attempts to open, every tenth or so fails with "Illegal session
+/// state" for no reason of the broker's.
+const MORE_CLIENTS: u32 = 4;
 
 /// Half of the time that is left, if that is enough to connect in. The SDK stalls for good when its connection is gone, or when
 /// the broker is faster to settle a request than the SDK is to take note of having sent it: time must be left for another client.
