@@ -320,3 +320,20 @@ fn the_drop_in_sends_what_keda_sends_and_says_what_it_caps() {
         "KEDA's own rule: arrivals do not count"
     );
 }
+
+#[test]
+fn a_rest_that_was_settled_stays_so_when_the_last_consumer_leaves() {
+    let settings = PolicySettings {
+        scale_in_hold: Some(Duration::from_secs(15)),
+        ..fifty_per_replica()
+    };
+    let mut world = World::new(Checkpoints::EveryEvents(1_000), settings);
+    world.play(40 * 60 + 7, 100);
+    let decision = world.play(2 * 60, 0);
+    assert_eq!(decision.active, Some(false), "{}", decision.text);
+    world.consumers = 0;
+    for _ in 0..20 {
+        let decision = world.play(POLL, 0);
+        assert_eq!(decision.active, Some(false), "{}", decision.text);
+    }
+}

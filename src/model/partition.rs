@@ -224,7 +224,8 @@ impl PartitionModel {
             };
         self.quiet = match self.quiet {
             Some(quiet) if still => Some(Quiet {
-                owned: quiet.owned && owned,
+                // Whoever leaves after that was through with it.
+                owned: quiet.owned && (owned || at.since(quiet.since) >= SETTLES_OWNED),
                 ..quiet
             }),
             _ => Some(Quiet { since: at, owned }),
