@@ -10,8 +10,9 @@ use streamgauge::sources::event_hubs::checkpoints::{BlobCheckpoints, CheckpointS
 use super::filled;
 use super::store::*;
 use super::support::azurite::{ACCOUNT, ACCOUNT_KEY, Azurite};
-use super::support::eventually;
 use super::support::proxy::{FaultProxy, Mode};
+use super::support::redis::free_port;
+use super::support::{Rng, eventually};
 
 /// Base64 of something that is nobody's key.
 const WRONG_KEY: &str = "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNo";
@@ -222,4 +223,41 @@ async fn a_broken_line_and_a_garbled_answer_are_never_a_position() {
         positions(&read(&store).await.expect("read")),
         [("0", 5)].into()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_shows_whatever_goes_wrong() {
+    let mut random = Rng(42);
+    let line = FaultProxy::start(free_port()).await;
+    line.set(Mode::RefuseNew);
+    for round in 0..60 {
+        let letters = (0..24).map(|_| char::from(b'a' + random.below(26) as u8));
+        let hush = format!("{}+/{round:02}", letters.collect::<String>());
+        let text = match round % 6 {
+            0 => format!("sv=2024&sig={hush}&sp=rl"),
+            1 => format!("?sig={}&x=%", hush.replace('+', "%2B").replace('/', "%2F")),
+            2 => format!("AccountName=a;AccountKey={hush}"),
+            3 => format!("BlobEndpoint=https://h/?sig={hush};SharedAccessSignature=sig={hush}"),
+            4 => format!("BlobEndpoint={hush};AccountKey={hush}"),
+            _ => hush.clone(),
+        };
+        let secret = SecretFile::new(&text);
+        let auths = [
+            BlobAuth::ConnectionString,
+            BlobAuth::AccountKey,
+            BlobAuth::Sas,
+        ];
+        let ports = [line.port, free_port()];
+        for (auth, port) in auths.iter().flat_map(|auth| ports.map(|port| (auth, port))) {
+            let mut config = config(auth(secret.secret()));
+            config.account_url = Some(format!("http://127.0.0.1:{port}/a"));
+            let store = reader(&config);
+            let outcome = store.read(GROUP, &partitions(3)).await;
+            let failure = outcome.expect_err("nothing is there");
+            let shown = format!("{failure} {failure:?} {store:?} {config:?}");
+            for part in [hush.as_str(), &hush[..24], &hush.replace('+', "%2B")] {
+                assert!(!shown.contains(part), "{shown}");
+            }
+        }
+    }
 }

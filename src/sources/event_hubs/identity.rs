@@ -179,18 +179,28 @@ impl Tokens {
     pub async fn access_token(&self) -> Result<AccessToken, Failure> {
         let secret = secret_of(&self.identity)?;
         let credential = self.credential(secret.as_deref())?;
-        match credential.get_token(&[self.scope], None).await {
+        let outcome = credential.get_token(&[self.scope], None).await;
+        let mut slot = self.slot();
+        let held = slot.credential.as_ref();
+        let is_held = held.is_some_and(|held| Arc::ptr_eq(held, &credential));
+        let failure = match outcome {
             Ok(token) => {
-                let mut slot = self.slot();
-                if is_same(slot.credential.as_ref(), &credential) {
+                if is_held {
                     slot.last = Some(token.clone());
                 }
-                Ok(token)
+                return Ok(token);
             }
-            Err(error) => self
-                .left(&credential)
-                .ok_or_else(|| of_authority(&error, secret.as_deref())),
+            Err(error) => of_authority(&error, secret.as_deref()),
+        };
+        if is_held && failure.kind == FailureKind::Auth {
+            // Only a new credential reads a rotated token file before the library's ten minutes are over.
+            slot.credential = None;
         }
+        // Nobody distrusted it and it is of this secret: as good for those who were refused at the same time.
+        let good_until = OffsetDateTime::now_utc() + LAST_MOMENT;
+        let last = slot.last.clone();
+        last.filter(|last| last.expires_on > good_until)
+            .ok_or(failure)
     }
 
     /// Forgets credential and token: the service refused them. The next token comes from what secret and files say then.
@@ -200,38 +210,21 @@ impl Tokens {
 
     fn credential(&self, secret: Option<&str>) -> Result<Arc<dyn TokenCredential>, Failure> {
         let mut slot = self.slot();
-        if let Some(credential) = slot
-            .credential
-            .as_ref()
-            .filter(|_| slot.secret.as_deref() == secret)
-        {
+        if slot.secret.as_deref() != secret {
+            *slot = Slot::default();
+            slot.secret = secret.map(str::to_owned);
+        }
+        if let Some(credential) = &slot.credential {
             return Ok(Arc::clone(credential));
         }
-        *slot = Slot::default();
         let built = build(&self.identity, secret)?;
         slot.credential = Some(Arc::clone(&built));
-        slot.secret = secret.map(str::to_owned);
         Ok(built)
-    }
-
-    /// The last token of this credential, if it is still good.
-    fn left(&self, credential: &Arc<dyn TokenCredential>) -> Option<AccessToken> {
-        let slot = self.slot();
-        let good_until = OffsetDateTime::now_utc() + LAST_MOMENT;
-        let last = slot
-            .last
-            .clone()
-            .filter(|last| last.expires_on > good_until);
-        last.filter(|_| is_same(slot.credential.as_ref(), credential))
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_same(held: Option<&Arc<dyn TokenCredential>>, other: &Arc<dyn TokenCredential>) -> bool {
-    held.is_some_and(|held| Arc::ptr_eq(held, other))
 }
 
 impl fmt::Debug for Tokens {
@@ -300,3 +293,6 @@ fn told(error: &azure_core::Error, secret: Option<&str>) -> String {
     let secrets: Vec<String> = secret.map(str::to_owned).into_iter().collect();
     redact(&text, &secrets).chars().take(400).collect()
 }
+
+#[cfg(test)]
+mod tests;
