@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
+use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
@@ -68,6 +69,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, spec: &TargetS
         partitions_without_group: facts.partitions_without_group,
         work_per_second: None,
         work_replicas: None,
+        work_replicas_if_shared: None,
         held_replicas: None,
         target_utilization_ratio: TARGET_UTILIZATION_UP,
         catch_up_seconds: spec.target_delay.as_secs_f64(),
@@ -175,10 +177,15 @@ fn recommend(
     let replicas = match inputs.capacity_per_second {
         Some(capacity) => {
             target.bootstrap.reset();
-            let up = work.replicas(capacity, target.spec.assignment);
-            let down = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN)
-                .replicas(capacity, target.spec.assignment);
-            up.max(down.min(target.last_desired.unwrap_or(0)))
+            let assignment = target.spec.assignment;
+            let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN);
+            let up = work.replicas(capacity, assignment);
+            let down = relaxed.replicas(capacity, assignment);
+            let replicas = up.max(down.min(target.last_desired.unwrap_or(0)));
+            let decisive = if replicas == up { &work } else { &relaxed };
+            let if_shared = decisive.replicas(capacity, Assignment::Shared);
+            inputs.work_replicas_if_shared = Some(if_shared);
+            replicas
         }
         None => target
             .bootstrap

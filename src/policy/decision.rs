@@ -179,6 +179,8 @@ pub struct Inputs {
     pub work_per_second: Option<f64>,
     /// What the work alone asks for, before bounds and holds.
     pub work_replicas: Option<u32>,
+    /// What it would ask for if any replica could take any part of it; `None` while capacity is unknown.
+    pub work_replicas_if_shared: Option<u32>,
     /// The largest recommendation within the hold window.
     pub held_replicas: Option<u32>,
     /// Share of its capacity a replica is meant to use.

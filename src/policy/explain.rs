@@ -80,7 +80,7 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
             "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), so the target follows the delay"
         ),
         (source, Some(capacity)) => format!(
-            "{load}; at {} messages/s per replica ({}), {:.0} % utilization and {} to catch up that takes {recommended}",
+            "{load}; at {} messages/s per replica ({}), {:.0} % utilization and {} to catch up that takes {recommended}{}",
             rate(Some(capacity)),
             if source == CapacitySource::Configured {
                 "configured"
@@ -89,7 +89,18 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
             },
             inputs.target_utilization_ratio * 100.0,
             duration(spec.target_delay),
+            by_count(recommended, inputs),
         ),
+    }
+}
+
+/// Why more replicas are asked for than the sum of the work takes: where partitions are shared out by count.
+fn by_count(recommended: u32, inputs: &Inputs) -> String {
+    match inputs.work_replicas_if_shared {
+        Some(shared @ 1..) if shared < recommended => format!(
+            " ({shared} would do for all of it together, but partitions are shared out by count, and the hottest that meet on one replica must fit it)"
+        ),
+        _ => String::new(),
     }
 }
 

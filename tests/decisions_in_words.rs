@@ -1,0 +1,99 @@
+//! What a decision says: its reason and its sentence are true of the case at hand.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test code; clippy knows only #[test] functions as such"
+)]
+
+use std::time::Duration;
+
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::model::identity::{Assignment, PartitionId};
+use streamgauge::model::quantity::Quantity;
+use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
+use streamgauge::model::time::Timestamp;
+use streamgauge::policy::decision::Decision;
+use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::spec::PolicySettings;
+use streamgauge::policy::state::GroupState;
+
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const POLL: Duration = Duration::from_secs(5);
+
+/// The last decision for consumers of 100/s that keep up with these arrivals per second and partition, watched for five minutes.
+fn keeping_up(rates: &[u64], assignment: Assignment) -> Decision {
+    let key = TargetKey {
+        namespace: "shop".into(),
+        name: "worker".into(),
+        metadata_hash: 0,
+    };
+    let settings = PolicySettings {
+        assignment: Some(assignment),
+        capacity_per_replica: Some(100.0),
+        ..PolicySettings::default()
+    };
+    let mut state = GroupState::new(CapacityRules::default());
+    state.apply(&Event {
+        at: START,
+        what: What::TargetRegistered(key.clone(), Box::new(settings.resolve())),
+    });
+    for poll in 0..60_u32 {
+        let passed = POLL * poll;
+        let partitions = rates.iter().enumerate().map(|(n, rate)| {
+            let count = rate * passed.as_secs();
+            let sample = PartitionSample {
+                log_end: Some(count),
+                length: count,
+                lag: Some(Quantity::Exact(0)),
+                delivered: Some(Position {
+                    major: count,
+                    minor: 0,
+                }),
+                delivered_count: Some(count),
+                oldest_age_millis: Some(0),
+                ..PartitionSample::default()
+            };
+            (
+                PartitionId::new(n.to_string()),
+                PartitionObservation::Present(sample),
+            )
+        });
+        let sample = Sample {
+            partitions: partitions.collect(),
+            consumers: Some(4),
+            source_time: None,
+            read_limit_per_second: None,
+        };
+        state.apply(&Event {
+            at: START.plus(passed),
+            what: What::Observed(Ok(sample)),
+        });
+    }
+    state.targets()[&key].decision.clone().unwrap()
+}
+
+/// 302/s on 16 partitions, three of them hot: 78/s fill a replica, so that none of its 16 partitions can share one with them.
+fn three_hot_of_sixteen() -> Vec<u64> {
+    let mut rates = vec![78, 78, 78];
+    rates.resize(13, 5);
+    rates.resize(16, 6);
+    rates
+}
+
+#[test]
+fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
+    let exclusive = keeping_up(&three_hot_of_sixteen(), Assignment::Exclusive);
+    assert_eq!(exclusive.desired, Some(16), "{}", exclusive.text);
+    assert_eq!(exclusive.inputs.work_replicas_if_shared, Some(4));
+    assert_eq!(
+        exclusive.text,
+        "16 replicas: 302 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 80 % utilization and 30s to \
+         catch up that takes 16 (4 would do for all of it together, but partitions are shared out by count, and the hottest \
+         that meet on one replica must fit it)."
+    );
+    let shared = keeping_up(&three_hot_of_sixteen(), Assignment::Shared);
+    assert_eq!(shared.desired, Some(4), "{}", shared.text);
+    assert!(shared.text.ends_with("that takes 4."), "{}", shared.text);
+    let even = keeping_up(&[70; 4], Assignment::Exclusive);
+    assert!(even.text.ends_with("that takes 4."), "{}", even.text);
+}
