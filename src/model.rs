@@ -8,6 +8,7 @@ pub mod group;
 pub mod identity;
 pub mod partition;
 pub mod quantity;
+pub mod quiet;
 pub mod rates;
 pub mod sample;
 pub mod stream;

@@ -337,3 +337,25 @@ fn a_rest_that_was_settled_stays_so_when_the_last_consumer_leaves() {
         assert_eq!(decision.active, Some(false), "{}", decision.text);
     }
 }
+
+#[test]
+fn a_hand_over_between_consumers_delays_settling_by_no_more_than_itself() {
+    let settings = PolicySettings {
+        scale_in_hold: Some(Duration::from_secs(15)),
+        ..fifty_per_replica()
+    };
+    let mut world = World::new(Checkpoints::EveryEvents(1_000), settings);
+    world.play(40 * 60 + 7, 100);
+    world.play(30, 0);
+    world.consumers = 0;
+    world.play(POLL, 0);
+    world.consumers = 3;
+    let decision = world.play(60, 0);
+    assert_eq!(
+        decision.active,
+        Some(true),
+        "nobody held it for a minute yet"
+    );
+    let decision = world.play(45, 0);
+    assert_eq!(decision.active, Some(false), "{}", decision.text);
+}

@@ -7,17 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::accounting::{repositioned, settle};
 use super::commits::CommitRhythm;
 use super::quantity::Quantity;
+use super::quiet::Quiet;
 use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::Timestamp;
 
 /// A stream that vanished counts as unknown for this long, then as empty: it may be on its way back.
 pub const VANISHED_GRACE: Duration = Duration::from_secs(60);
-
-/// A consumer that held a partition for so long without anything new is through with it …
-const SETTLES_OWNED: Duration = Duration::from_secs(60);
-/// … and where nobody records who holds it, after so long.
-const SETTLES_UNOWNED: Duration = Duration::from_secs(300);
 
 /// What is remembered of one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,14 +38,6 @@ pub struct PartitionModel {
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
     quiet: Option<Quiet>,
-}
-
-/// A spell in which nothing arrived and the committed position stood still.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Quiet {
-    since: Timestamp,
-    /// Whether a consumer held the partition at every poll of it.
-    owned: bool,
 }
 
 impl Default for PartitionModel {
@@ -190,14 +178,7 @@ impl PartitionModel {
             return false;
         };
         backlog.exact().is_some_and(|n| n < batch)
-            && self.quiet.is_some_and(|quiet| {
-                let enough = if quiet.owned {
-                    SETTLES_OWNED
-                } else {
-                    SETTLES_UNOWNED
-                };
-                now.since(quiet.since) >= enough
-            })
+            && self.quiet.is_some_and(|quiet| quiet.is_over(now))
     }
 
     /// Processed messages per second; where commits are further apart than the window, over those commits.
@@ -222,14 +203,10 @@ impl PartitionModel {
                 arrived: Some(0),
                 processed: Some(0),
             };
-        self.quiet = match self.quiet {
-            Some(quiet) if still => Some(Quiet {
-                // Whoever leaves after that was through with it.
-                owned: quiet.owned && (owned || at.since(quiet.since) >= SETTLES_OWNED),
-                ..quiet
-            }),
-            _ => Some(Quiet { since: at, owned }),
-        };
+        self.quiet = Some(match self.quiet.filter(|_| still) {
+            Some(quiet) => quiet.go_on(at, owned),
+            None => Quiet::begin(at, owned),
+        });
         self.commits.observe(position.major, Some(written_at), at);
     }
 
