@@ -13,7 +13,7 @@ use streamgauge::model::identity::{Assignment, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{Decision, Limit};
+use streamgauge::policy::decision::{Decision, Limit, Reason};
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::{Measure, Mode, PolicySettings, TargetSpec};
 use streamgauge::policy::state::GroupState;
@@ -336,6 +336,29 @@ fn a_rest_that_was_settled_stays_so_when_the_last_consumer_leaves() {
         let decision = world.play(POLL, 0);
         assert_eq!(decision.active, Some(false), "{}", decision.text);
     }
+}
+
+#[test]
+fn while_a_rest_settles_the_backlog_is_the_reason_and_the_text_says_what_is_waited_for() {
+    let settings = PolicySettings {
+        scale_in_hold: Some(Duration::from_secs(15)),
+        ..fifty_per_replica()
+    };
+    let mut world = World::new(Checkpoints::EveryEvents(1_000), settings);
+    world.play(40 * 60 + 7, 100);
+    let decision = world.play(53, 0);
+    assert_eq!(
+        (decision.desired, decision.reason),
+        (Some(1), Reason::Backlog),
+        "{}",
+        decision.text
+    );
+    let expected = format!(
+        "1 replica: nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has \
+         moved for 1m with an owner, or for 5m without.",
+        world.backlog()
+    );
+    assert_eq!(decision.text, expected);
 }
 
 #[test]

@@ -12,16 +12,23 @@ use streamgauge::model::identity::{Assignment, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::Decision;
+use streamgauge::policy::decision::{Decision, Reason};
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::policy::state::GroupState;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const POLL: Duration = Duration::from_secs(5);
+const POLLS: u32 = 60;
 
-/// The last decision for consumers of 100/s that keep up with these arrivals per second and partition, watched for five minutes.
+/// As [`keeping_up_until`], to the end.
 fn keeping_up(rates: &[u64], assignment: Assignment) -> Decision {
+    keeping_up_until(rates, assignment, POLLS)
+}
+
+/// The last decision for consumers of 100/s that keep up with these arrivals per second and partition, watched for five minutes,
+/// the polls from `end` on without arrivals.
+fn keeping_up_until(rates: &[u64], assignment: Assignment, end: u32) -> Decision {
     let key = TargetKey {
         namespace: "shop".into(),
         name: "worker".into(),
@@ -30,6 +37,7 @@ fn keeping_up(rates: &[u64], assignment: Assignment) -> Decision {
     let settings = PolicySettings {
         assignment: Some(assignment),
         capacity_per_replica: Some(100.0),
+        scale_in_hold: Some(POLL),
         ..PolicySettings::default()
     };
     let mut state = GroupState::new(CapacityRules::default());
@@ -37,10 +45,11 @@ fn keeping_up(rates: &[u64], assignment: Assignment) -> Decision {
         at: START,
         what: What::TargetRegistered(key.clone(), Box::new(settings.resolve())),
     });
-    for poll in 0..60_u32 {
+    for poll in 0..POLLS {
         let passed = POLL * poll;
+        let arriving = POLL * poll.min(end);
         let partitions = rates.iter().enumerate().map(|(n, rate)| {
-            let count = rate * passed.as_secs();
+            let count = rate * arriving.as_secs();
             let sample = PartitionSample {
                 log_end: Some(count),
                 length: count,
@@ -96,4 +105,18 @@ fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
     assert!(shared.text.ends_with("that takes 4."), "{}", shared.text);
     let even = keeping_up(&[70; 4], Assignment::Exclusive);
     assert!(even.text.ends_with("that takes 4."), "{}", even.text);
+}
+
+#[test]
+fn who_stays_for_what_arrived_a_moment_ago_is_said_to() {
+    // The last events came at poll 53, 30 s before the last poll: past the 15 s of the rate, within the minute of activation.
+    let decision = keeping_up_until(&[10], Assignment::Shared, 53);
+    assert_eq!(
+        (decision.desired, decision.reason),
+        (Some(1), Reason::Arrival)
+    );
+    assert_eq!(
+        decision.text,
+        "1 replica: nothing waits, but 300 arrived within the last 1m."
+    );
 }

@@ -149,7 +149,7 @@ fn decide_replicas(
             desired,
             recommended.replicas,
             limit,
-            reason,
+            recommended.reason,
             &inputs,
             &target.spec,
         ),
@@ -199,11 +199,14 @@ fn recommend(
     };
     inputs.work_replicas = Some(replicas);
     let from_zero = target.last_desired.unwrap_or(0) == 0 && inputs.current.unwrap_or(0) == 0;
-    let only_group_missing = facts.partitions_without_group > 0 && work.total() == 0.0;
+    let no_work = work.total() == 0.0;
+    let only_group_missing = facts.partitions_without_group > 0 && no_work;
+    // Processed already, as it seems, but not for so long that it must be so.
+    let rest_settles = facts.backlog.map_or(0, Quantity::value) > facts.settled && no_work;
     let reason = match () {
         () if replicas == 0 => Reason::Idle,
         () if from_zero || only_group_missing => Reason::Activation,
-        () if work.from_backlog > work.from_arrivals => Reason::Backlog,
+        () if work.from_backlog > work.from_arrivals || rest_settles => Reason::Backlog,
         () => Reason::Arrival,
     };
     Recommendation { replicas, reason }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::model::quantity::Quantity;
+use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNOWNED};
 
 use super::decision::{CapacitySource, Inputs, Limit, Reason};
 use super::spec::{Measure, TargetSpec};
 
-/// The text of a decision in `replicas` mode.
+/// The text of a decision in `replicas` mode; `reason` is that of the recommendation.
 pub fn replicas(
     desired: u32,
     recommended: u32,
@@ -56,6 +57,11 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
         return "the stream is there but its consumer group is not; the first consumer makes it"
             .to_owned();
     }
+    if inputs.work_per_second == Some(0.0)
+        && let Some(text) = without_work(reason, inputs, spec)
+    {
+        return text;
+    }
     let load = format!(
         "{} messages/s arrive and {} wait{}{}",
         rate(inputs.arrival_per_second),
@@ -91,6 +97,26 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
             duration(spec.target_delay),
             by_count(recommended, inputs),
         ),
+    }
+}
+
+/// Why somebody is needed though there is nothing to work on, where that is not for a group yet to be made.
+fn without_work(reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
+    match reason {
+        Reason::Backlog => Some(format!(
+            "nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has moved for {} with an owner, or for {} without",
+            inputs
+                .backlog
+                .map_or_else(|| "messages".to_owned(), quantity),
+            duration(SETTLES_OWNED),
+            duration(SETTLES_UNOWNED),
+        )),
+        Reason::Arrival => Some(format!(
+            "nothing waits, but {} arrived within the last {}",
+            inputs.arrived_in_window.filter(|n| *n > 0)?,
+            duration(spec.activation_window),
+        )),
+        _ => None,
     }
 }
 
