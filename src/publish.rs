@@ -184,6 +184,29 @@ impl Group {
     /// # Errors
     /// [`NoAnswer`], with a text for the operator, where any number would be a guess.
     pub fn answer(&self, key: &TargetKey, now: Timestamp) -> Result<Answer, NoAnswer> {
+        self.told(key, now, |decision| {
+            let (metric, active) = decision.metric.zip(decision.active)?;
+            Some((Answer { metric, active }, active))
+        })
+    }
+
+    /// As [`Self::answer`], activity alone: it may be certain before any number is.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn activity(&self, key: &TargetKey, now: Timestamp) -> Result<bool, NoAnswer> {
+        self.told(key, now, |decision| {
+            decision.active.map(|active| (active, active))
+        })
+    }
+
+    /// A part of the decision, while it stands; `part` gives it with whether it was active.
+    fn told<T>(
+        &self,
+        key: &TargetKey,
+        now: Timestamp,
+        part: impl Fn(&Decision) -> Option<(T, bool)>,
+    ) -> Result<T, NoAnswer> {
         let freshness = self.freshness(now);
         let snapshot = self.snapshot();
         let decision = snapshot
@@ -193,15 +216,15 @@ impl Group {
         let (Some(freshness), Some(decision)) = (freshness, decision) else {
             return Err(self.no_answer(&snapshot, "no readable observation yet"));
         };
-        let Some((metric, active)) = decision.metric.zip(decision.active) else {
+        let Some((value, active)) = part(decision) else {
             return Err(NoAnswer::NotNow(format!(
                 "group {}: {}",
                 self.definition.name, decision.text
             )));
         };
         match freshness {
-            Freshness::Fresh => Ok(Answer { metric, active }),
-            Freshness::Stale if active => Ok(Answer { metric, active }),
+            Freshness::Fresh => Ok(value),
+            Freshness::Stale if active => Ok(value),
             // Unavailable whatever failed: the value may be back at the next poll.
             Freshness::Stale => Err(NoAnswer::NotNow(self.explain(
                 &snapshot,

@@ -8,18 +8,28 @@
 use std::time::Duration;
 
 use streamgauge::model::capacity::CapacityRules;
-use streamgauge::model::identity::{Assignment, PartitionId};
+use streamgauge::model::identity::{Assignment, GroupKey, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
+use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decision::{Decision, Reason};
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::policy::state::GroupState;
+use streamgauge::publish::{Group, GroupDefinition, NoAnswer};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const POLL: Duration = Duration::from_secs(5);
 const POLLS: u32 = 60;
+
+fn key() -> TargetKey {
+    TargetKey {
+        namespace: "shop".into(),
+        name: "worker".into(),
+        metadata_hash: 0,
+    }
+}
 
 /// As [`keeping_up_until`], to the end.
 fn keeping_up(rates: &[u64], assignment: Assignment) -> Decision {
@@ -29,11 +39,7 @@ fn keeping_up(rates: &[u64], assignment: Assignment) -> Decision {
 /// The last decision for consumers of 100/s that keep up with these arrivals per second and partition, watched for five minutes,
 /// the polls from `end` on without arrivals.
 fn keeping_up_until(rates: &[u64], assignment: Assignment, end: u32) -> Decision {
-    let key = TargetKey {
-        namespace: "shop".into(),
-        name: "worker".into(),
-        metadata_hash: 0,
-    };
+    let key = key();
     let settings = PolicySettings {
         assignment: Some(assignment),
         capacity_per_replica: Some(100.0),
@@ -119,4 +125,71 @@ fn who_stays_for_what_arrived_a_moment_ago_is_said_to() {
         decision.text,
         "1 replica: nothing waits, but 300 arrived within the last 1m."
     );
+}
+
+#[test]
+fn work_that_is_seen_is_active_at_once_though_no_value_can_be_told_while_nobody_knows_what_runs() {
+    let group = Group::new(
+        GroupDefinition {
+            name: "clicks".into(),
+            key: GroupKey {
+                source: "telemetry".into(),
+                stream: "clicks".into(),
+                consumer_group: "$Default".into(),
+            },
+            selector: StreamSelector::Whole,
+            poll_interval: POLL,
+            settings: PolicySettings::default(),
+            configured: true,
+        },
+        CapacityRules::default(),
+    );
+    let check = |hold: u64, poll: u32, lag: u64, active: Option<bool>, wait: &str| {
+        let key = TargetKey {
+            name: format!("worker-{hold}-{lag}"),
+            ..key()
+        };
+        let settings = PolicySettings {
+            scale_in_hold: Some(Duration::from_secs(hold)),
+            ..PolicySettings::default()
+        };
+        let at = START.plus(POLL * poll);
+        let what = What::TargetRegistered(key.clone(), Box::new(settings.resolve()));
+        group.apply(&Event { at, what });
+        let what = What::Observed(Ok(behind(lag)));
+        group.apply(&Event { at, what });
+        let Err(NoAnswer::NotNow(text)) = group.answer(&key, at) else {
+            panic!("a value: {:?}", group.answer(&key, at));
+        };
+        assert_eq!(group.activity(&key, at).ok(), active, "{text}");
+        let expected = format!("a value follows with the first poll after {wait}");
+        assert!(text.ends_with(&expected), "{text}");
+    };
+    check(300, 0, 40, Some(true), "1m");
+    check(7, 0, 40, Some(true), "7s");
+    check(300, 4, 40, Some(true), "40s");
+    // Nothing waits and nothing was watched for long: neither is certain.
+    check(300, 5, 0, None, "35s");
+}
+
+/// One partition, that many behind its checkpoint, and no word of any consumer.
+fn behind(lag: u64) -> Sample {
+    let sample = PartitionSample {
+        log_end: Some(100),
+        length: 100,
+        lag: Some(Quantity::Exact(lag)),
+        delivered: Some(Position {
+            major: 100 - lag,
+            minor: 0,
+        }),
+        committed_at: Some(START),
+        ..PartitionSample::default()
+    };
+    let partition = PartitionObservation::Present(sample);
+    Sample {
+        partitions: [(PartitionId::new("0"), partition)].into(),
+        consumers: None,
+        source_time: None,
+        read_limit_per_second: None,
+    }
 }

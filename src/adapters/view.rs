@@ -164,6 +164,7 @@ impl GroupView {
                 target,
                 usable: self.is_usable(),
                 answer: self.group.answer(key, self.now),
+                activity: self.group.activity(key, self.now).ok(),
             })
             .collect();
         targets.sort_by(|a, b| natural_order::compare(&a.scaled_object, &b.scaled_object));
@@ -226,6 +227,7 @@ pub struct TargetView<'a> {
     usable: bool,
     /// What KEDA is told if it asks now.
     pub answer: Result<Answer, NoAnswer>,
+    activity: Option<bool>,
 }
 
 impl<'a> TargetView<'a> {
@@ -236,7 +238,7 @@ impl<'a> TargetView<'a> {
 
     /// Whether KEDA is told to run anything; `None` while it is told nothing.
     pub fn active(&self) -> Option<bool> {
-        self.answer.as_ref().ok().map(|answer| answer.active)
+        self.activity
     }
 
     /// Why it is as it is: the decision's words, or why there is no answer.

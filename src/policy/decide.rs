@@ -18,7 +18,7 @@ use super::explain;
 use super::spec::{Measure, Mode, TargetSpec};
 use super::state::TargetState;
 
-/// Where the running replicas are unknown, the first answer waits until rates are known for so long …
+/// Where the running replicas are unknown, the first value waits until rates are known for so long …
 const RATES_KNOWN_AFTER: Duration = Duration::from_secs(30);
 /// … or, while capacity stays unknown, for so long.
 const ANSWER_ANYWAY_AFTER: Duration = Duration::from_secs(60);
@@ -95,7 +95,11 @@ fn decide_replicas(
     let signal = signal(model, facts, &target.spec, now);
     let certain = facts.backlog.is_some_and(Quantity::is_exact);
     if let Some(text) = too_early(now, model, target, &inputs) {
-        return unavailable(now, inputs, Limit::WarmUp, text);
+        // No value is safe below what runs, but to have work is certain at once.
+        return Decision {
+            active: (signal == Signal::Active).then_some(true),
+            ..unavailable(now, inputs, Limit::WarmUp, text)
+        };
     }
     let recommended = recommend(now, facts, target, &mut inputs, signal);
     let (most, most_limit) = cap_of(facts, target, &inputs);
@@ -271,7 +275,7 @@ fn warming_up(now: Timestamp, target: &TargetState) -> bool {
     now.since(target.registered_at) < target.spec.scale_in_hold
 }
 
-/// Why no first answer can be given yet: the running replicas are unknown, and so is what the work needs.
+/// Why no first value can be given yet: the running replicas are unknown, and so is what the work needs.
 fn too_early(
     now: Timestamp,
     model: &GroupModel,
@@ -289,7 +293,9 @@ fn too_early(
     } else {
         ANSWER_ANYWAY_AFTER
     };
-    (watched < enough).then(|| explain::too_early(enough.saturating_sub(watched)))
+    let registered = now.since(target.registered_at);
+    let warm_after = target.spec.scale_in_hold.saturating_sub(registered);
+    (watched < enough).then(|| explain::too_early((enough - watched).min(warm_after)))
 }
 
 fn decide_backlog(

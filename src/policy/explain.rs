@@ -196,8 +196,8 @@ pub fn unsure(inputs: &Inputs) -> String {
 /// The start without memory.
 pub fn too_early(left: Duration) -> String {
     format!(
-        "just started: the running replicas are not visible and rates are not known yet; an answer follows within {} s",
-        left.as_secs().max(1)
+        "just started: the running replicas are not visible and rates are not known yet; a value follows with the first poll after {}",
+        duration(Duration::from_secs_f64(left.as_secs_f64().ceil()))
     )
 }
 

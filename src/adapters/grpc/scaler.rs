@@ -56,10 +56,8 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<IsActiveResponse>, Status> {
         let target = self.target(request.get_ref())?;
-        let answer = target.group.answer(&target.key, self.clock.now())?;
-        Ok(Response::new(IsActiveResponse {
-            result: answer.active,
-        }))
+        let result = target.group.activity(&target.key, self.clock.now())?;
+        Ok(Response::new(IsActiveResponse { result }))
     }
 
     async fn get_metric_spec(

@@ -37,11 +37,7 @@ pub fn activity(target: Arc<Target>, clock: Clock, shutdown: Shutdown) -> Stream
             if target.group.is_retired() {
                 break;
             }
-            let active = target
-                .group
-                .answer(&target.key, clock.now())
-                .ok()
-                .map(|answer| answer.active);
+            let active = target.group.activity(&target.key, clock.now()).ok();
             let due = active.is_some() && active != sent || repeat && active == Some(true);
             // A full channel means that KEDA does not read: the state is sent again at the next occasion.
             if let Some(result) = active.filter(|_| due)
