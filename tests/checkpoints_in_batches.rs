@@ -335,6 +335,9 @@ fn a_rest_that_was_settled_stays_so_when_the_last_consumer_leaves() {
     for _ in 0..20 {
         let decision = world.play(POLL, 0);
         assert_eq!(decision.active, Some(false), "{}", decision.text);
+        // The age by the checkpoint goes on growing; nobody waits, though.
+        assert!(decision.inputs.oldest_age_seconds > Some(100.0));
+        assert_eq!(decision.inputs.waiting_seconds, Some(0.0));
     }
 }
 

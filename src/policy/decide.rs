@@ -54,6 +54,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, spec: &TargetS
         arrival_per_second: facts.arrival_per_second,
         arrived_in_window: Some(model.arrived_within(spec.activation_window, now)),
         oldest_age_seconds: facts.oldest_age_seconds,
+        waiting_seconds: facts.waiting_seconds,
         capacity_per_second: spec.capacity_per_replica.or(learned),
         capacity_source: match (spec.capacity_per_replica, learned) {
             (Some(_), _) => CapacitySource::Configured,

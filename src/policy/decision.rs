@@ -161,6 +161,8 @@ pub struct Inputs {
     pub arrived_in_window: Option<u64>,
     /// Seconds that the oldest unfinished message has waited.
     pub oldest_age_seconds: Option<f64>,
+    /// As that, of messages that are not just processed and yet to be committed: what holds replicas.
+    pub waiting_seconds: Option<f64>,
     /// Messages per second one replica does.
     pub capacity_per_second: Option<f64>,
     /// Where the capacity comes from.

@@ -51,6 +51,7 @@ struct InputsShape {
     arrival_per_second: Option<f64>,
     arrived_in_window: Option<u64>,
     oldest_age_seconds: Option<f64>,
+    waiting_seconds: Option<f64>,
     capacity_per_second: Option<f64>,
     /// `configured`, `learned`, `unknown`.
     capacity_source: CapacitySource,
@@ -78,6 +79,7 @@ impl InputsShape {
             arrival_per_second: inputs.arrival_per_second,
             arrived_in_window: inputs.arrived_in_window,
             oldest_age_seconds: inputs.oldest_age_seconds,
+            waiting_seconds: inputs.waiting_seconds,
             capacity_per_second: inputs.capacity_per_second,
             capacity_source: inputs.capacity_source,
             capacity_samples_taken,

@@ -26,6 +26,8 @@ pub(super) struct GroupShape {
     failure: Option<FailureShape>,
     backlog: Option<QuantityShape>,
     oldest_age_seconds: Option<f64>,
+    /// As that, without messages that are processed and only wait for their checkpoint.
+    waiting_seconds: Option<f64>,
     arrival_per_second: Option<f64>,
     processing_per_second: Option<f64>,
     /// One replica's.
@@ -53,6 +55,7 @@ impl GroupShape {
             failure: group.snapshot().failure.as_ref().map(FailureShape::of),
             backlog: facts.and_then(|f| f.backlog).map(QuantityShape::from),
             oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds),
+            waiting_seconds: facts.and_then(|f| f.waiting_seconds),
             arrival_per_second: facts.and_then(|f| f.arrival_per_second),
             processing_per_second: facts.and_then(|f| f.processing_per_second),
             capacity_per_second: group.capacity_per_replica(),

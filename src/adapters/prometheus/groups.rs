@@ -10,7 +10,7 @@ use super::family::{About, Value, gauge, group_labels};
 
 type Read = fn(&GroupView) -> Option<Value>;
 
-const GAUGES: [(About, Read); 10] = [
+const GAUGES: [(About, Read); 11] = [
     (
         About(
             "group_backlog_messages",
@@ -24,6 +24,13 @@ const GAUGES: [(About, Read); 10] = [
             "Seconds that the oldest unfinished message of any partition has waited; 0 for none.",
         ),
         |g| g.facts()?.oldest_age_seconds.map(Value::from),
+    ),
+    (
+        About(
+            "group_waiting_seconds",
+            "As group_oldest_age_seconds, without messages that are processed and only wait for their checkpoint: what the policy acts on.",
+        ),
+        |g| g.facts()?.waiting_seconds.map(Value::from),
     ),
     (
         About(
