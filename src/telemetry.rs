@@ -7,14 +7,17 @@ use tracing_subscriber::EnvFilter;
 /// The variable that holds the filter, such as `debug` or `streamgauge=debug,info`.
 pub const FILTER_VARIABLE: &str = "STREAMGAUGE_LOG";
 
+/// Unless the variable says otherwise. object_store tells every retry; what comes of it is in the source's own outcome.
+const DEFAULT_FILTER: &str = "info,object_store=warn";
+
 /// Starts logging. Called once, first thing; a second call changes nothing.
 pub fn start() {
     let (filter, fault) = match std::env::var(FILTER_VARIABLE) {
         Ok(text) => match EnvFilter::try_new(&text) {
             Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new("info"), Some(error)),
+            Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
         },
-        Err(_) => (EnvFilter::new("info"), None),
+        Err(_) => (EnvFilter::new(DEFAULT_FILTER), None),
     };
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
@@ -27,6 +30,25 @@ pub fn start() {
         builder.json().flatten_event(true).try_init()
     };
     if let Some(error) = fault {
-        tracing::warn!(%error, "{FILTER_VARIABLE} is no filter: logging at info; write for example streamgauge=debug,info");
+        tracing::warn!(%error, "{FILTER_VARIABLE} is no filter: logging with {DEFAULT_FILTER}; write for example streamgauge=debug,info");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn by_default_retries_of_the_blob_client_are_quiet_and_its_warnings_are_not() {
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(DEFAULT_FILTER))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(tracing::enabled!(target: "streamgauge::collector", Level::INFO));
+            assert!(tracing::enabled!(target: "object_store::client::retry", Level::WARN));
+            assert!(!tracing::enabled!(target: "object_store::client::retry", Level::INFO));
+        });
     }
 }

@@ -6,7 +6,7 @@ use crate::adapters::view::{Labels, label_of};
 use crate::policy::decision::{CapacitySource, Inputs, Limit, Reason};
 use crate::publish::DecisionRecord;
 
-use super::values::{QuantityShape, number, rfc3339};
+use super::values::{QuantityShape, Thousandths, number, rfc3339};
 
 /// A decision that changed an answer.
 #[derive(Serialize)]
@@ -47,12 +47,12 @@ impl DecisionShape {
 struct InputsShape {
     backlog: Option<QuantityShape>,
     uncommitted: u64,
-    read_limit_per_second: Option<f64>,
-    arrival_per_second: Option<f64>,
+    read_limit_per_second: Option<Thousandths>,
+    arrival_per_second: Option<Thousandths>,
     arrived_in_window: Option<u64>,
-    oldest_age_seconds: Option<f64>,
-    waiting_seconds: Option<f64>,
-    capacity_per_second: Option<f64>,
+    oldest_age_seconds: Option<Thousandths>,
+    waiting_seconds: Option<Thousandths>,
+    capacity_per_second: Option<Thousandths>,
     /// `configured`, `learned`, `unknown`.
     capacity_source: CapacitySource,
     capacity_samples_taken: u32,
@@ -61,12 +61,12 @@ struct InputsShape {
     partitions: u32,
     unknown_partitions: u32,
     partitions_without_group: u32,
-    work_per_second: Option<f64>,
+    work_per_second: Option<Thousandths>,
     work_replicas: Option<u32>,
     work_replicas_if_shared: Option<u32>,
     held_replicas: Option<u32>,
-    target_utilization_ratio: f64,
-    catch_up_seconds: f64,
+    target_utilization_ratio: Thousandths,
+    catch_up_seconds: Thousandths,
 }
 
 impl InputsShape {
@@ -75,12 +75,12 @@ impl InputsShape {
         Self {
             backlog: inputs.backlog.map(QuantityShape::from),
             uncommitted: inputs.uncommitted,
-            read_limit_per_second: inputs.read_limit_per_second,
-            arrival_per_second: inputs.arrival_per_second,
+            read_limit_per_second: inputs.read_limit_per_second.map(Thousandths),
+            arrival_per_second: inputs.arrival_per_second.map(Thousandths),
             arrived_in_window: inputs.arrived_in_window,
-            oldest_age_seconds: inputs.oldest_age_seconds,
-            waiting_seconds: inputs.waiting_seconds,
-            capacity_per_second: inputs.capacity_per_second,
+            oldest_age_seconds: inputs.oldest_age_seconds.map(Thousandths),
+            waiting_seconds: inputs.waiting_seconds.map(Thousandths),
+            capacity_per_second: inputs.capacity_per_second.map(Thousandths),
             capacity_source: inputs.capacity_source,
             capacity_samples_taken,
             capacity_samples_needed,
@@ -88,12 +88,12 @@ impl InputsShape {
             partitions: inputs.partitions,
             unknown_partitions: inputs.unknown_partitions,
             partitions_without_group: inputs.partitions_without_group,
-            work_per_second: inputs.work_per_second,
+            work_per_second: inputs.work_per_second.map(Thousandths),
             work_replicas: inputs.work_replicas,
             work_replicas_if_shared: inputs.work_replicas_if_shared,
             held_replicas: inputs.held_replicas,
-            target_utilization_ratio: inputs.target_utilization_ratio,
-            catch_up_seconds: inputs.catch_up_seconds,
+            target_utilization_ratio: Thousandths(inputs.target_utilization_ratio),
+            catch_up_seconds: Thousandths(inputs.catch_up_seconds),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::policy::decision::{Limit, Reason};
 use crate::policy::freshness::Freshness;
 use crate::policy::spec::Mode;
 
-use super::values::{QuantityShape, certainty, number, rfc3339};
+use super::values::{QuantityShape, Thousandths, certainty, number, rfc3339};
 
 /// One group.
 #[derive(Serialize)]
@@ -25,17 +25,17 @@ pub(super) struct GroupShape {
     /// Why the last poll brought nothing, or not everything.
     failure: Option<FailureShape>,
     backlog: Option<QuantityShape>,
-    oldest_age_seconds: Option<f64>,
+    oldest_age_seconds: Option<Thousandths>,
     /// As that, without messages that are processed and only wait for their checkpoint.
-    waiting_seconds: Option<f64>,
-    arrival_per_second: Option<f64>,
-    processing_per_second: Option<f64>,
+    waiting_seconds: Option<Thousandths>,
+    arrival_per_second: Option<Thousandths>,
+    processing_per_second: Option<Thousandths>,
     /// One replica's.
-    capacity_per_second: Option<f64>,
+    capacity_per_second: Option<Thousandths>,
     consumers: Option<u32>,
-    utilization_ratio: Option<f64>,
-    drain_seconds: Option<f64>,
-    skew_ratio: Option<f64>,
+    utilization_ratio: Option<Thousandths>,
+    drain_seconds: Option<Thousandths>,
+    skew_ratio: Option<Thousandths>,
     partitions: Vec<PartitionShape>,
     targets: Vec<TargetShape>,
 }
@@ -54,15 +54,15 @@ impl GroupShape {
             freshness: freshness(group.freshness),
             failure: group.snapshot().failure.as_ref().map(FailureShape::of),
             backlog: facts.and_then(|f| f.backlog).map(QuantityShape::from),
-            oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds),
-            waiting_seconds: facts.and_then(|f| f.waiting_seconds),
-            arrival_per_second: facts.and_then(|f| f.arrival_per_second),
-            processing_per_second: facts.and_then(|f| f.processing_per_second),
-            capacity_per_second: group.capacity_per_replica(),
+            oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds).map(Thousandths),
+            waiting_seconds: facts.and_then(|f| f.waiting_seconds).map(Thousandths),
+            arrival_per_second: facts.and_then(|f| f.arrival_per_second).map(Thousandths),
+            processing_per_second: facts.and_then(|f| f.processing_per_second).map(Thousandths),
+            capacity_per_second: group.capacity_per_replica().map(Thousandths),
             consumers: facts.and_then(|f| f.consumers),
-            utilization_ratio: group.utilization_ratio(),
-            drain_seconds: group.drain_seconds(),
-            skew_ratio: facts.and_then(|f| f.skew_ratio),
+            utilization_ratio: group.utilization_ratio().map(Thousandths),
+            drain_seconds: group.drain_seconds().map(Thousandths),
+            skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
             partitions: group.partitions().iter().map(PartitionShape::of).collect(),
             targets: group.targets(labels).iter().map(TargetShape::of).collect(),
         }
@@ -102,14 +102,14 @@ struct PartitionShape {
     pending: Option<u64>,
     /// Of the pending ones, those that count as stuck.
     stuck_pending: Option<u64>,
-    oldest_age_seconds: Option<f64>,
+    oldest_age_seconds: Option<Thousandths>,
     /// How that was obtained: `exact`, `interpolated`, or `bounded` (at least so old).
     oldest_age_method: Option<&'static str>,
     /// Of the backlog, what is processed already and only not checkpointed yet, as far as can be told.
     uncommitted: Option<u64>,
-    commit_interval_seconds: Option<f64>,
-    arrival_per_second: Option<f64>,
-    processing_per_second: Option<f64>,
+    commit_interval_seconds: Option<Thousandths>,
+    arrival_per_second: Option<Thousandths>,
+    processing_per_second: Option<Thousandths>,
     /// `ok`, `rewound`, `unknown`.
     status: &'static str,
     owner: Option<String>,
@@ -129,12 +129,14 @@ impl PartitionShape {
             lag: facts.and_then(|f| f.lag).map(Quantity::value),
             pending: facts.and_then(|f| f.pending),
             stuck_pending: facts.and_then(|f| f.stuck_pending),
-            oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds),
+            oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds).map(Thousandths),
             oldest_age_method: facts.and_then(|f| f.age_method).map(AgeMethod::as_str),
             uncommitted: facts.and_then(|f| f.uncommitted),
-            commit_interval_seconds: facts.and_then(|f| f.commit_interval_seconds),
-            arrival_per_second: partition.arrival_per_second(),
-            processing_per_second: partition.processing_per_second(),
+            commit_interval_seconds: facts
+                .and_then(|f| f.commit_interval_seconds)
+                .map(Thousandths),
+            arrival_per_second: partition.arrival_per_second().map(Thousandths),
+            processing_per_second: partition.processing_per_second().map(Thousandths),
             status: status.as_str(),
             owner: facts.and_then(|f| f.owner.clone()),
             problem: facts.and_then(|f| f.problem.clone()),

@@ -2,11 +2,21 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 use crate::policy::decision::Metric;
+
+/// A rate, a ratio or a time, to three decimals: more is noise, and 95.95225342413343 reads badly.
+#[derive(Clone, Copy)]
+pub(super) struct Thousandths(pub f64);
+
+impl Serialize for Thousandths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((self.0 * 1000.0).round() / 1000.0)
+    }
+}
 
 /// A number that may be a lower bound.
 #[derive(Serialize)]
@@ -47,4 +57,26 @@ const LAST_MILLI: u64 = 253_402_300_799_999;
 pub(super) fn rfc3339(at: Timestamp) -> String {
     let since_epoch = Duration::from_millis(at.as_millis().min(LAST_MILLI));
     humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_three_decimals_and_what_is_no_number_is_null() {
+        for (number, json) in [
+            (95.952_253_424_133_43, "95.952"),
+            (0.8, "0.8"),
+            (0.000_4, "0.0"),
+            (12.0, "12.0"),
+            (1e15, "1000000000000000.0"),
+            (f64::INFINITY, "null"),
+        ] {
+            assert_eq!(
+                serde_json::to_string(&Thousandths(number)).ok().as_deref(),
+                Some(json)
+            );
+        }
+    }
 }
