@@ -1,0 +1,137 @@
+//! A management client on the AMQP test server with checkpoints kept in memory.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use streamgauge::config::types::{
+    BlobAuth, CheckpointStrategy, CheckpointsConfig, EventHubsConfig, HubAuth, ManagementClient,
+    Secret,
+};
+use streamgauge::model::identity::PartitionId;
+use streamgauge::model::sample::{Failure, PartitionObservation, PartitionSample, Sample};
+use streamgauge::model::stream::StreamSelector;
+use streamgauge::model::time::Timestamp;
+use streamgauge::sources::event_hubs::EventHubs;
+use streamgauge::sources::event_hubs::checkpoints::{
+    Checkpoint, CheckpointState, CheckpointStore, Committed,
+};
+use streamgauge::sources::event_hubs::management::{self, Settings};
+use streamgauge::sources::{BoxFuture, GroupReader, Source};
+
+use crate::support::event_hub::EventHubServer;
+use crate::support::event_hub::state::Hub;
+
+/// Checkpoints that a test sets.
+#[derive(Clone, Default)]
+pub struct Store {
+    pub committed: Arc<Mutex<Committed>>,
+    requests: Arc<AtomicU64>,
+}
+
+impl Store {
+    pub fn commit(&self, partition: &str, sequence_number: i64) {
+        let checkpoint = Checkpoint {
+            sequence_number,
+            offset: sequence_number.to_string(),
+            written_at: Some(now()),
+        };
+        let state = CheckpointState::Present(checkpoint);
+        let mut committed = self.committed.lock().unwrap();
+        committed.partitions.insert(partition.to_owned(), state);
+    }
+
+    pub fn own(&self, owners: &[(&str, &str)]) {
+        let owners = owners
+            .iter()
+            .map(|(p, o)| ((*p).to_owned(), (*o).to_owned()));
+        self.committed.lock().unwrap().owners = Some(owners.collect());
+    }
+}
+
+impl CheckpointStore for Store {
+    fn read<'a>(
+        &'a self,
+        _consumer_group: &'a str,
+        _partitions: &'a [String],
+    ) -> BoxFuture<'a, Result<Committed, Failure>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let committed = self.committed.lock().unwrap().clone();
+        Box::pin(async move { Ok(committed) })
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+fn now() -> Timestamp {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(passed.as_millis() as u64)
+}
+
+fn config(server: &EventHubServer, directory: &tempfile::TempDir) -> EventHubsConfig {
+    let path: PathBuf = directory.path().join("connection");
+    std::fs::write(&path, server.emulator_connection_string()).unwrap();
+    EventHubsConfig {
+        namespace: "localhost".to_owned(),
+        event_hub: "clicks".to_owned(),
+        endpoint: None,
+        auth: HubAuth::ConnectionString(Secret::File(path)),
+        ca_file: None,
+        client: ManagementClient::Pipelined,
+        management_calls_per_second: 45,
+        throughput_units: None,
+        checkpoints: CheckpointsConfig {
+            account_url: None,
+            container: None,
+            strategy: CheckpointStrategy::BlobMetadata,
+            auth: BlobAuth::Sas(Secret::Env("UNUSED".to_owned())),
+            ca_file: None,
+            ownership_expiry: Duration::from_secs(120),
+        },
+    }
+}
+
+/// A server with its source, polled every `poll_interval`.
+pub struct Bench {
+    pub server: EventHubServer,
+    pub store: Store,
+    source: EventHubs,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    pub async fn start(partitions: usize, calls_per_second: u32, poll_interval: Duration) -> Self {
+        let server = EventHubServer::start(Hub::new("clicks", partitions)).await;
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::default();
+        let settings = Settings::new("", poll_interval.min(Duration::from_secs(2)));
+        let management = management::open_with(&config(&server, &directory), None, &settings);
+        let source = EventHubs::new(
+            management,
+            Box::new(store.clone()),
+            calls_per_second,
+            Some(1),
+            poll_interval,
+        );
+        Self {
+            server,
+            store,
+            source,
+            _directory: directory,
+        }
+    }
+
+    pub fn reader(&self) -> Box<dyn GroupReader> {
+        self.source.reader(&StreamSelector::Whole, "$Default")
+    }
+}
+
+pub fn present<'a>(sample: &'a Sample, partition: &str) -> &'a PartitionSample {
+    match &sample.partitions[&PartitionId::new(partition)] {
+        PartitionObservation::Present(sample) => sample,
+        other => panic!("partition {partition}: {other:?}"),
+    }
+}
