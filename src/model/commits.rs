@@ -19,11 +19,16 @@ const NEEDED: usize = 3;
 /// Batches, or intervals, that differ by no more than this share of their median are regular.
 const REGULAR_RATIO: f64 = 0.25;
 
+/// A rate over less is coarse: stores tell times in whole seconds.
+const RECENT: Duration = Duration::from_secs(10);
+
 /// What has been learned of one partition's commits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CommitRhythm {
     last: Option<Commit>,
     steps: VecDeque<Step>,
+    /// The last poll, by our clock.
+    polled_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,8 @@ struct Commit {
     written_at: Option<Timestamp>,
     /// The poll that saw it first, by ours.
     seen_at: Timestamp,
+    /// When it was written, by ours: what the store says, within the two polls between which that must have been.
+    since: Timestamp,
 }
 
 /// From one commit to a later one that a poll saw.
@@ -45,6 +52,7 @@ struct Step {
 impl CommitRhythm {
     /// Takes in the position that a poll at `seen_at` saw committed, and when the store says that it was written.
     pub fn observe(&mut self, position: u64, written_at: Option<Timestamp>, seen_at: Timestamp) {
+        let polled_at = self.polled_at.replace(seen_at).unwrap_or(seen_at);
         if let Some(last) = self.last {
             if position < last.position {
                 self.steps.clear();
@@ -66,6 +74,7 @@ impl CommitRhythm {
             position,
             written_at,
             seen_at,
+            since: written_at.map_or(seen_at, |at| at.clamp(polled_at.min(seen_at), seen_at)),
         });
     }
 
@@ -91,15 +100,18 @@ impl CommitRhythm {
         (took > 0.0).then(|| messages as f64 / took)
     }
 
-    /// Of `backlog` messages behind the committed position, how many are processed already, as far as can be told. Batches by
-    /// count leave up to one batch; batches by time leave what was processed since; where it could be either, the smaller.
+    /// Of `backlog` messages behind the committed position, how many are processed already, as far as can be told: what was done
+    /// since, at the newest rate. Batches by count leave less than a batch, batches by time no more than one interval; where it
+    /// could be either, the smaller.
     pub fn uncommitted(&self, backlog: u64, now: Timestamp) -> u64 {
-        let Some((interval, rate)) = self.interval().zip(self.per_second(now)) else {
+        let Some((interval, rate)) = self.interval().zip(self.recent_per_second()) else {
             return 0;
         };
-        let since = self.since_last(now).unwrap_or_default().min(interval);
-        let by_time = (rate * since.as_secs_f64()).floor() as u64;
-        let by_count = median(self.steps.iter().map(|s| s.messages)).saturating_sub(1);
+        let since = self.since_last(now).unwrap_or_default();
+        let over = |time: Duration| (rate * time.as_secs_f64()).floor() as u64;
+        let by_time = over(since.min(interval));
+        let batch = median(self.steps.iter().map(|s| s.messages)).saturating_sub(1);
+        let by_count = over(since).min(batch);
         let estimate = match (self.regular_in_time(), self.regular_in_count()) {
             (true, false) => by_time,
             (false, true) => by_count,
@@ -108,8 +120,21 @@ impl CommitRhythm {
         estimate.min(backlog)
     }
 
+    /// Messages per second over the newest commits that took [`RECENT`] together, or all of them.
+    fn recent_per_second(&self) -> Option<f64> {
+        let (mut messages, mut took) = (0, Duration::ZERO);
+        for step in self.steps.iter().rev() {
+            messages += step.messages;
+            took += step.took;
+            if took >= RECENT {
+                break;
+            }
+        }
+        (took > Duration::ZERO).then(|| messages as f64 / took.as_secs_f64())
+    }
+
     fn since_last(&self, now: Timestamp) -> Option<Duration> {
-        self.last.map(|commit| now.since(commit.seen_at))
+        self.last.map(|commit| now.since(commit.since))
     }
 
     fn regular_in_time(&self) -> bool {
@@ -165,18 +190,42 @@ mod tests {
         ]);
         assert_eq!(r.interval(), Some(Duration::from_secs(300)));
         assert_eq!(r.per_second(at(1200)), Some(25.0));
-        assert_eq!(r.uncommitted(100_000, at(1300)), 2_500);
+        assert_eq!(r.uncommitted(100_000, at(1300)), 4_000);
         assert_eq!(r.uncommitted(40, at(1300)), 40);
         // A consumer that stopped processes nothing more, however long ago that is.
-        assert!(r.uncommitted(100_000, at(9000)) <= 7_500);
+        assert_eq!(r.uncommitted(100_000, at(9000)), 12_000);
     }
 
     #[test]
     fn commits_by_count_leave_less_than_a_batch() {
         let r = rhythm([(0, 0), (10, 100), (100, 200), (130, 300), (600, 400)]);
-        assert_eq!(r.uncommitted(100_000, at(700)), 99);
-        assert_eq!(r.uncommitted(7, at(700)), 7);
+        assert_eq!(r.uncommitted(100_000, at(600)), 0);
+        assert_eq!(r.uncommitted(100_000, at(835)), 50);
+        assert_eq!(r.uncommitted(100_000, at(2000)), 99);
+        assert_eq!(r.uncommitted(7, at(835)), 7);
         assert_eq!(r.largest_batch(), Some(100));
+    }
+
+    #[test]
+    fn the_time_of_a_commit_is_what_the_store_says_as_far_as_polls_allow_that() {
+        let check = |written: u64, expect: u64| {
+            let mut r = CommitRhythm::default();
+            for n in 0..5 {
+                r.observe(n * 100, Some(at(n * 100)), at(n * 100 + 15));
+            }
+            // Not there yet at the poll of 515, seen at 530.
+            r.observe(400, Some(at(400)), at(515));
+            r.observe(500, Some(at(written)), at(530));
+            assert_eq!(
+                r.uncommitted(1_000, at(560)),
+                expect,
+                "written at {written}"
+            );
+        };
+        check(520, 33);
+        // A store whose clock is wrong.
+        check(500, 45);
+        check(600, 15);
     }
 
     #[test]
