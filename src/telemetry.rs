@@ -7,14 +7,18 @@ use tracing_subscriber::EnvFilter;
 /// The variable that holds the filter, such as `debug` or `streamgauge=debug,info`.
 pub const FILTER_VARIABLE: &str = "STREAMGAUGE_LOG";
 
+/// The Kubernetes client warns with whole answers that it does not understand, and those may hold what is in a pod's
+/// environment. What fails there is said by us.
+const SILENT: &str = "kube_client=off";
+
 /// Starts logging. Called once, first thing; a second call changes nothing.
 pub fn start() {
     let (filter, fault) = match std::env::var(FILTER_VARIABLE) {
-        Ok(text) => match EnvFilter::try_new(&text) {
+        Ok(text) => match EnvFilter::try_new(format!("{text},{SILENT}")) {
             Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new("info"), Some(error)),
+            Err(error) => (default_filter(), Some(error)),
         },
-        Err(_) => (EnvFilter::new("info"), None),
+        Err(_) => (default_filter(), None),
     };
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
@@ -29,4 +33,8 @@ pub fn start() {
     if let Some(error) = fault {
         tracing::warn!(%error, "{FILTER_VARIABLE} is no filter: logging at info; write for example streamgauge=debug,info");
     }
+}
+
+fn default_filter() -> EnvFilter {
+    EnvFilter::new(format!("info,{SILENT}"))
 }

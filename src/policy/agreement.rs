@@ -3,29 +3,30 @@
 use super::replicas::{ObjectSettings, Pause, ReplicasObserved};
 use super::spec::{Mode, TargetSpec};
 
-/// Everything about the ScaledObject that makes the outcome another than the decision says; in a fixed order.
+/// Everything that makes the outcome another than the decision says, or keeps it from being seen; in a fixed order.
 pub fn warnings(spec: &TargetSpec, seen: &ReplicasObserved) -> Vec<String> {
-    let object = &seen.object;
-    let of_replicas = match spec.mode {
+    let hpa = seen.hpa.as_ref().and_then(|hpa| hpa.trouble.as_ref());
+    let of_state = [
+        hpa.map(|trouble| format!("The HPA says: {trouble}")),
+        seen.unread
+            .as_ref()
+            .map(|unread| format!("Ready replicas cannot be seen: {unread}")),
+    ];
+    let mut all = contradictions(spec, &seen.object);
+    all.extend(of_state.into_iter().flatten());
+    all
+}
+
+/// The part of it that somebody wrote into the ScaledObject, and that stands until somebody edits it.
+pub fn contradictions(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {
+    let mut all = match spec.mode {
         Mode::Replicas => [bounds(spec, object), two_windows(spec, object)].concat(),
         // Bounds and holds are the HPA's alone there.
         Mode::Backlog { .. } => Vec::new(),
     };
-    let common = [
-        fallback(object),
-        object.paused.map(paused),
-        seen.hpa
-            .as_ref()
-            .and_then(|hpa| hpa.trouble.as_ref())
-            .map(|trouble| format!("The HPA says: {trouble}")),
-        seen.unread
-            .as_ref()
-            .map(|unread| format!("The replicas cannot be read: {unread}")),
-    ];
-    of_replicas
-        .into_iter()
-        .chain(common.into_iter().flatten())
-        .collect()
+    all.extend(fallback(object));
+    all.extend(object.paused.map(paused));
+    all
 }
 
 /// That KEDA does not follow, as a sentence.

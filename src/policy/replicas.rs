@@ -30,7 +30,7 @@ pub struct ReplicasObserved {
     pub hpa: Option<HpaObserved>,
     /// The settings of the ScaledObject itself.
     pub object: ObjectSettings,
-    /// Why the replicas are not known, although the ScaledObject is.
+    /// Why the scale target itself could not be read, although the ScaledObject was: then nobody knows what is ready.
     pub unread: Option<Unread>,
 }
 
@@ -119,11 +119,13 @@ pub enum UnreadKind {
     NotFound,
     /// The answer could not be understood.
     Protocol,
+    /// There is no usable address or credential to ask with.
+    Misconfigured,
 }
 
 impl UnreadKind {
     /// Every class, in label order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unreachable,
         Self::Timeout,
         Self::Transient,
@@ -131,6 +133,7 @@ impl UnreadKind {
         Self::Auth,
         Self::NotFound,
         Self::Protocol,
+        Self::Misconfigured,
     ];
 
     /// The label value.
@@ -143,6 +146,7 @@ impl UnreadKind {
             Self::Auth => "auth",
             Self::NotFound => "not_found",
             Self::Protocol => "protocol",
+            Self::Misconfigured => "misconfigured",
         }
     }
 
@@ -160,7 +164,7 @@ impl UnreadKind {
 pub struct ReplicaState {
     seen: Option<(Timestamp, ReplicasObserved)>,
     pending: Option<Pending>,
-    failure: Option<Unread>,
+    failure: Option<(Timestamp, Unread)>,
 }
 
 /// Fewer pods are ready than asked for, and no more become so.
@@ -169,7 +173,8 @@ struct Pending {
     since: Timestamp,
     /// The most that were ready meanwhile: pods that crash and start again are no progress.
     most_ready: u32,
-    updated: Option<u32>,
+    /// Pods of the newest template while a rollout goes on. Outside of one they are all, and grow with what is asked for.
+    rolled_out: Option<u32>,
 }
 
 /// The replicas of a target as a decision takes them.
@@ -205,7 +210,7 @@ impl ReplicaState {
                     self.seen = None;
                     self.pending = None;
                 }
-                self.failure = Some(unread.clone());
+                self.failure = Some((at, unread.clone()));
             }
         }
     }
@@ -216,9 +221,10 @@ impl ReplicaState {
         (now.since(*at) < COUNTS_FOR).then_some(seen)
     }
 
-    /// Why the last reading failed.
-    pub fn failure(&self) -> Option<&Unread> {
-        self.failure.as_ref()
+    /// Why the last reading failed, if one was tried lately.
+    pub fn failure_at(&self, now: Timestamp) -> Option<&Unread> {
+        let (at, unread) = self.failure.as_ref()?;
+        (now.since(*at) < COUNTS_FOR).then_some(unread)
     }
 
     /// What runs: by the Kubernetes API, else by the `consumers` that are active, else unknown.
@@ -257,16 +263,22 @@ fn pending(before: Option<Pending>, at: Timestamp, seen: &ReplicasObserved) -> O
     if ready >= asked {
         return None;
     }
+    let rolled_out = seen.updated.filter(|updated| Some(*updated) < seen.current);
     let anew = Pending {
         since: at,
         most_ready: ready,
-        updated: seen.updated,
+        rolled_out,
     };
     let Some(before) = before else {
         return Some(anew);
     };
-    let progress = ready > before.most_ready || seen.updated != before.updated;
-    Some(if progress { anew } else { before })
+    let rolls_on = rolled_out.is_some() && rolled_out != before.rolled_out;
+    let progress = ready > before.most_ready || rolls_on;
+    let unchanged = Pending {
+        rolled_out,
+        ..before
+    };
+    Some(if progress { anew } else { unchanged })
 }
 
 #[cfg(test)]

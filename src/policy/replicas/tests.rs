@@ -64,11 +64,12 @@ fn a_failed_reading_takes_nothing_away_until_the_last_one_is_too_old() {
         let running = state.running(at(second), Some(3));
         let expect = if second < 120 { 8 } else { 3 };
         assert_eq!(running.current, Some(expect), "at {second} s");
-        assert_eq!(state.failure().map(|f| f.kind), Some(UnreadKind::Timeout));
+        let failure = state.failure_at(at(second)).map(|f| f.kind);
+        assert_eq!(failure, Some(UnreadKind::Timeout));
     }
     state.observed(at(300), &Ok(pods(9, 9)));
     assert_eq!(state.running(at(300), Some(3)).current, Some(9));
-    assert_eq!(state.failure(), None);
+    assert_eq!(state.failure_at(at(300)), None);
 }
 
 #[test]
@@ -102,6 +103,12 @@ fn pods_that_crash_and_start_again_are_no_progress() {
         "from the best of the first round on"
     );
     assert_eq!(seen.len(), 27, "and without a break: {seen:?}");
+}
+
+#[test]
+fn asking_for_more_and_more_pods_that_hang_is_no_progress_either() {
+    let grows = |second: u64| pods(8 + (second / 60) as u32, 3);
+    assert_eq!(hanging(1_200, grows).first(), Some(&120));
 }
 
 #[test]
