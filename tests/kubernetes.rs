@@ -7,10 +7,18 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use streamgauge::clock::Clock;
+use streamgauge::cluster::Cluster;
+use streamgauge::collector::replicas::watch_replicas;
+use streamgauge::config::types::Config;
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::registry::Registry;
 
 use support::eventually;
 use support::keda::Keda;
@@ -419,4 +427,54 @@ async fn outside_a_cluster_it_is_silently_off_until_the_config_switches_it_on() 
             .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn more_objects_than_the_budget_covers_are_read_in_turn() {
+    const OBJECTS: usize = 50;
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cluster = Kubernetes::start().await;
+    let section = ON.replace("{}", &shown(&cluster.kubeconfig(cluster.address.port())));
+    let redis = "sources: [ { name: main, redis: { url: \"redis://127.0.0.1:1\" } } ]";
+    let group = "groups: [ { name: busy, source: main, stream: busy, consumer_group: g } ]";
+    let config = Config::parse(&format!("{section}\n{redis}\n{group}\n"), "config.yaml");
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    let clock = Clock::start();
+    let reader = Arc::new(Cluster::new(&config.kubernetes, clock));
+    let (registry, _started) = Registry::new(config, CapacityRules::default(), clock.now());
+    let metadata = HashMap::from([("group".to_owned(), "busy".to_owned())]);
+    for n in 0..OBJECTS {
+        let name = format!("worker-{n}");
+        cluster.scaled_object(&name, &agreeing(), &json!({}));
+        cluster.pods(&name, 3, 3);
+        registry
+            .resolve("shop", &name, &metadata, clock.now())
+            .expect("a right trigger");
+    }
+    let registry = Arc::new(registry);
+    let started = Instant::now();
+    let reading = tokio::spawn(watch_replicas(registry.clone(), reader.clone(), clock));
+    // Read every second as the config says, they would take 75 calls a second.
+    let known = || {
+        let snapshot = registry.groups()[0].snapshot();
+        let known = snapshot.targets.values();
+        known.filter(|target| target.kubernetes.is_some()).count()
+    };
+    eventually("every object was read", WITHIN, async || {
+        (known() == OBJECTS).then_some(())
+    })
+    .await;
+    let all_known = started.elapsed();
+    eventually("they are read again", WITHIN, async || {
+        (cluster.times_asked("deployments") >= 3 * OBJECTS).then_some(())
+    })
+    .await;
+    reading.abort();
+    let calls = cluster.times_asked("/apis/") as f64;
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{OBJECTS} objects known after {all_known:?}; {calls} calls in {seconds:.1} s");
+    assert!(
+        calls <= 50.0 * (seconds + 1.0),
+        "{calls} calls in {seconds} s"
+    );
 }

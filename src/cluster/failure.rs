@@ -60,7 +60,7 @@ fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
         403 => unread(
             UnreadKind::Auth,
             format!(
-                "the Kubernetes API does not let streamgauge get {}: bind the rights of manifests/rbac.yaml",
+                "the Kubernetes API does not let streamgauge get {}: bind the rights of manifests/clusterrole.yaml",
                 asked.right()
             ),
         ),
