@@ -1,5 +1,6 @@
 //! What faces outwards. Adapters read published snapshots; they never call a source.
 
+pub mod cluster_view;
 pub mod grpc;
 pub mod health;
 pub mod http;

@@ -1,5 +1,7 @@
 //! Per group: poll → observe → publish, for as long as somebody wants it.
 
+pub mod replicas;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;

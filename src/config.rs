@@ -5,6 +5,7 @@ pub mod duration;
 pub mod error;
 mod event_hubs;
 mod groups;
+pub mod kubernetes;
 mod label;
 pub mod metadata;
 pub mod redis;
@@ -60,12 +61,14 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     let mut root = Section::open(String::new(), value, problems)?;
     root.later(&["state", "prometheus"]);
     let server = read_server(&mut root);
+    let kubernetes = kubernetes::read(&mut root);
     let poll_interval = root.poll_interval();
     let sources = sources::read(&mut root, poll_interval);
     let groups = groups::read(&mut root, &sources);
     root.finish();
     Some(Config {
         server,
+        kubernetes,
         sources: sources.valid,
         groups,
     })

@@ -10,6 +10,7 @@ pub mod adapters;
 pub mod autoscaler;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod collector;
 pub mod commands;
 pub mod config;

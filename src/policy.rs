@@ -1,6 +1,7 @@
 //! From what is known to a replica target and its reason. Pure, like the model.
 
 pub mod activation;
+pub mod agreement;
 pub mod bootstrap;
 pub mod bounds;
 pub mod decide;
@@ -10,5 +11,6 @@ pub mod event;
 pub mod explain;
 pub mod freshness;
 pub mod hold;
+pub mod replicas;
 pub mod spec;
 pub mod state;

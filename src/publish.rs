@@ -16,6 +16,7 @@ use crate::model::time::Timestamp;
 use crate::policy::decision::{Decision, Metric, Reason};
 use crate::policy::event::{Event, TargetKey};
 use crate::policy::freshness::Freshness;
+use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::policy::state::GroupState;
 
@@ -59,6 +60,10 @@ pub struct TargetSnapshot {
     pub decision: Option<Decision>,
     /// How often the answer changed, by reason.
     pub changes: BTreeMap<Reason, u64>,
+    /// What the Kubernetes API told last, while that counts.
+    pub kubernetes: Option<ReplicasObserved>,
+    /// Why the last reading of it failed.
+    pub kubernetes_failure: Option<Unread>,
 }
 
 /// A decision that changed an answer.
@@ -139,7 +144,7 @@ impl Group {
     pub fn apply(&self, event: &Event) {
         let mut state = lock(&self.state);
         let changed = state.apply(event);
-        let snapshot = snapshot(&state);
+        let snapshot = snapshot(&state, event.at);
         self.published.send_if_modified(|current| {
             let modified = **current != snapshot;
             if modified {
@@ -279,7 +284,7 @@ impl Group {
     }
 }
 
-fn snapshot(state: &GroupState) -> GroupSnapshot {
+fn snapshot(state: &GroupState, now: Timestamp) -> GroupSnapshot {
     let mut facts = state.facts().clone();
     facts.observed_at = None;
     let named = state.targets().keys().any(|key| !key.is_unnamed());
@@ -292,6 +297,8 @@ fn snapshot(state: &GroupState) -> GroupSnapshot {
                 spec: target.spec.clone(),
                 decision: target.decision.clone(),
                 changes: target.changes.clone(),
+                kubernetes: target.replicas.seen_at(now).cloned(),
+                kubernetes_failure: target.replicas.failure_at(now).cloned(),
             };
             (key.clone(), snapshot)
         })

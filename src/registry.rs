@@ -142,6 +142,16 @@ impl Registry {
         self.read().groups.values().cloned().collect()
     }
 
+    /// Every target that a ScaledObject asks for.
+    pub fn targets(&self) -> Vec<Arc<Target>> {
+        self.read().targets.values().cloned().collect()
+    }
+
+    /// Whether that ScaledObject still asks.
+    pub fn has_target(&self, key: &TargetKey) -> bool {
+        self.read().targets.contains_key(key)
+    }
+
     /// The `scaled_object` label of every registered target: `namespace/name`, with `#n` if it has several triggers here.
     pub fn labels(&self) -> HashMap<TargetKey, String> {
         let inner = self.read();

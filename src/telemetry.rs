@@ -10,14 +10,18 @@ pub const FILTER_VARIABLE: &str = "STREAMGAUGE_LOG";
 /// Unless the variable says otherwise. object_store tells every retry; what comes of it is in the source's own outcome.
 const DEFAULT_FILTER: &str = "info,object_store=warn";
 
+/// The Kubernetes client warns with whole answers that it does not understand, and those may hold what is in a pod's
+/// environment. What fails there is said by us.
+const SILENT: &str = "kube_client=off";
+
 /// Starts logging. Called once, first thing; a second call changes nothing.
 pub fn start() {
     let (filter, fault) = match std::env::var(FILTER_VARIABLE) {
-        Ok(text) => match EnvFilter::try_new(&text) {
+        Ok(text) => match EnvFilter::try_new(format!("{text},{SILENT}")) {
             Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
+            Err(error) => (default_filter(), Some(error)),
         },
-        Err(_) => (EnvFilter::new(DEFAULT_FILTER), None),
+        Err(_) => (default_filter(), None),
     };
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
@@ -34,6 +38,10 @@ pub fn start() {
     }
 }
 
+fn default_filter() -> EnvFilter {
+    EnvFilter::new(format!("{DEFAULT_FILTER},{SILENT}"))
+}
+
 #[cfg(test)]
 mod tests {
     use tracing::Level;
@@ -43,7 +51,7 @@ mod tests {
     #[test]
     fn by_default_retries_of_the_blob_client_are_quiet_and_its_warnings_are_not() {
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(DEFAULT_FILTER))
+            .with_env_filter(default_filter())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
             assert!(tracing::enabled!(target: "streamgauge::collector", Level::INFO));

@@ -19,6 +19,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("publish", &["model", "policy", "config"]),
     ("registry", &["model", "policy", "config", "publish"]),
     ("sources", &["model", "config", "resilience", "clock"]),
+    (
+        "cluster",
+        &["model", "policy", "config", "resilience", "clock"],
+    ),
     ("state", &["model", "policy", "config"]),
     (
         "collector",
@@ -27,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "policy",
             "config",
             "sources",
+            "cluster",
             "state",
             "publish",
             "registry",

@@ -114,7 +114,7 @@ fn ports_agree_from_the_config_to_the_scaler_address() {
 }
 
 #[test]
-fn the_pod_runs_without_rights() {
+fn the_pod_runs_unprivileged_and_its_account_may_only_get() {
     let deployment = read("deployment.yaml");
     let pod = &deployment["spec"]["template"]["spec"];
     let container = &pod["containers"][0]["securityContext"];
@@ -123,7 +123,18 @@ fn the_pod_runs_without_rights() {
         pod["securityContext"]["seccompProfile"]["type"].as_str(),
         Some("RuntimeDefault")
     );
-    assert_eq!(pod["automountServiceAccountToken"].as_bool(), Some(false));
+    let role = read("clusterrole.yaml");
+    let rules = role["rules"].as_sequence().expect("rules");
+    let verbs: Vec<_> = rules.iter().map(|rule| &rule["verbs"]).collect();
+    let get: Value = serde_yaml::from_str("[get]").expect("YAML");
+    assert!(verbs.iter().all(|verbs| **verbs == get), "{verbs:?}");
+    let binding = read("clusterrolebinding.yaml");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let account = read("serviceaccount.yaml");
+    for part in ["name", "namespace"] {
+        assert_eq!(binding["subjects"][0][part], account["metadata"][part]);
+    }
+    assert_eq!(pod["serviceAccountName"], account["metadata"]["name"]);
     assert_eq!(container["readOnlyRootFilesystem"].as_bool(), Some(true));
     assert_eq!(container["allowPrivilegeEscalation"].as_bool(), Some(false));
     assert_eq!(container["capabilities"]["drop"][0].as_str(), Some("ALL"));

@@ -11,6 +11,7 @@ use axum::routing::get;
 
 use crate::registry::Registry;
 
+use super::cluster_view::ClusterViews;
 use super::health::{self, Readiness};
 use super::json_api;
 use super::prometheus::Exporter;
@@ -36,6 +37,8 @@ pub struct HttpState {
     pub registry: Arc<Registry>,
     /// Statistics of the sources.
     pub sources: SourcesView,
+    /// How the Kubernetes API does.
+    pub cluster: ClusterViews,
     /// The time.
     pub now: Now,
     /// Whether requests are wanted.
@@ -55,6 +58,7 @@ pub fn router(state: HttpState) -> Router {
     let exporter = Exporter::new(
         state.registry.clone(),
         state.sources.clone(),
+        state.cluster.clone(),
         state.now.clone(),
     );
     Router::new()

@@ -2,6 +2,7 @@
 //!
 //! What is unknown or too old has no sample (`partition_backlog_known` is 0 then); counters always have one.
 
+mod cluster;
 mod family;
 mod groups;
 pub mod negotiate;
@@ -21,6 +22,7 @@ use prometheus_client::encoding::text::encode;
 use crate::registry::Registry;
 
 use self::negotiate::Form;
+use super::cluster_view::ClusterViews;
 use super::sources_view::SourcesView;
 use super::view::{self, Now};
 
@@ -33,11 +35,17 @@ pub struct Exporter(prometheus_client::registry::Registry);
 
 impl Exporter {
     /// An exporter of these groups and sources.
-    pub fn new(registry: Arc<Registry>, sources: SourcesView, now: Now) -> Self {
+    pub fn new(
+        registry: Arc<Registry>,
+        sources: SourcesView,
+        cluster: ClusterViews,
+        now: Now,
+    ) -> Self {
         let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
         exported.register_collector(Box::new(Snapshots {
             registry,
             sources,
+            cluster,
             now,
         }));
         Self(exported)
@@ -61,6 +69,7 @@ impl Exporter {
 struct Snapshots {
     registry: Arc<Registry>,
     sources: SourcesView,
+    cluster: ClusterViews,
     now: Now,
 }
 
@@ -75,6 +84,9 @@ impl Collector for Snapshots {
         let groups = view::groups(&self.registry, (self.now)());
         process::write(&mut encoder)?;
         sources::write(&mut encoder, &(self.sources)())?;
+        if let Some(cluster) = (self.cluster)() {
+            cluster::write(&mut encoder, &cluster)?;
+        }
         partitions::write(&mut encoder, &groups)?;
         groups::write(&mut encoder, &groups)?;
         targets::write(&mut encoder, &groups, &self.registry.labels())

@@ -1,6 +1,6 @@
 //! A group as every adapter shows it at a moment: the one place that says what is too old or unreadable to be shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use crate::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
@@ -8,6 +8,7 @@ use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
+use crate::policy::agreement;
 use crate::policy::decision::Decision;
 use crate::policy::event::TargetKey;
 use crate::policy::freshness::Freshness;
@@ -114,13 +115,26 @@ impl GroupView {
         self.spec.capacity_per_replica.or(per_replica)
     }
 
-    /// Messages per second that the running replicas do together.
+    /// Messages per second that the replicas at work do together: the ready ones, or where these cannot be seen the active
+    /// consumers.
     fn capacity(&self) -> Option<f64> {
-        let replicas = self
-            .facts()?
-            .consumers?
-            .div_ceil(self.spec.consumers_per_replica.max(1));
+        let consumers = self.facts()?.consumers;
+        let by_consumers =
+            || consumers.map(|count| count.div_ceil(self.spec.consumers_per_replica.max(1)));
+        let replicas = self.ready_replicas().or_else(by_consumers)?;
         Some(self.capacity_per_replica()? * f64::from(replicas))
+    }
+
+    /// Ready replicas of all ScaledObjects together; `None` unless they are known of each.
+    fn ready_replicas(&self) -> Option<u32> {
+        let targets = &self.snapshot.targets;
+        let named = targets.iter().filter(|(key, _)| !key.is_unnamed());
+        let of_object = named.map(|(key, target)| {
+            let object = (&key.namespace, &key.name);
+            Some((object, target.kubernetes.as_ref()?.ready?))
+        });
+        let of_objects: BTreeMap<_, u32> = of_object.collect::<Option<_>>()?;
+        (!of_objects.is_empty()).then(|| of_objects.values().sum())
     }
 
     /// Arrivals ÷ what the running replicas do. Source: CONTRACT, "utilization".
@@ -239,6 +253,25 @@ impl<'a> TargetView<'a> {
     /// Whether KEDA is told to run anything; `None` while it is told nothing.
     pub fn active(&self) -> Option<bool> {
         self.activity
+    }
+
+    /// Replicas that run: by the Kubernetes API, which is asked more often than it is decided on, else as decided with.
+    pub fn current(&self) -> Option<u32> {
+        let seen = self.target.kubernetes.as_ref().and_then(|k| k.current);
+        seen.or_else(|| self.decision()?.inputs.current)
+    }
+
+    /// Where the ScaledObject and the policy contradict each other, and what else keeps a decision from its effect.
+    pub fn warnings(&self) -> Vec<String> {
+        let seen = self.target.kubernetes.as_ref();
+        let warnings = seen.map(|seen| agreement::warnings(&self.target.spec, seen));
+        let failure = self.target.kubernetes_failure.as_ref();
+        let failure = failure.map(|unread| format!("The ScaledObject cannot be read: {unread}"));
+        warnings
+            .unwrap_or_default()
+            .into_iter()
+            .chain(failure)
+            .collect()
     }
 
     /// Why it is as it is: the decision's words, or why there is no answer.

@@ -19,6 +19,7 @@ use crate::autoscaler::hpa::HpaSpec;
 use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
 use crate::cli::DemoArgs;
 use crate::clock::Clock;
+use crate::config::kubernetes::{Enabled, KubernetesConfig};
 use crate::config::types::{Config, GroupConfig, ServerConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
@@ -143,6 +144,10 @@ fn config(stream: &str) -> Result<Config> {
             grpc: free_port,
             http: free_port,
             reflection: true,
+        },
+        kubernetes: KubernetesConfig {
+            enabled: Enabled::No,
+            ..KubernetesConfig::default()
         },
         sources: Vec::new(),
         groups: vec![group],

@@ -20,7 +20,9 @@ use crate::adapters::health::Readiness;
 use crate::adapters::http::{self, HttpState};
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::collector::collect;
+use crate::collector::replicas::watch_replicas;
 use crate::config::types::Config;
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
@@ -51,6 +53,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         config,
         service.registry.clone(),
         service.sources.clone(),
+        service.cluster.clone(),
         clock,
     );
     tokio::select! {
@@ -67,6 +70,7 @@ pub struct Service {
     http: SocketAddr,
     registry: Arc<Registry>,
     sources: Sources,
+    cluster: Arc<Cluster>,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -92,6 +96,7 @@ impl Service {
         let reflection = config.server.reflection;
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
+        let cluster = Arc::new(Cluster::new(&config.kubernetes, clock));
         let (registry, started) = Registry::new(config, rules, clock.now());
         let registry = Arc::new(registry);
 
@@ -103,6 +108,7 @@ impl Service {
         let state = HttpState {
             registry: registry.clone(),
             sources: source_views::of(sources.clone(), clock),
+            cluster: source_views::of_cluster(cluster.clone()),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
         };
@@ -117,12 +123,14 @@ impl Service {
         let mut tasks = JoinSet::new();
         tasks.spawn(collect_all(started, sources.clone(), clock));
         tasks.spawn(expire(registry.clone(), clock));
+        tasks.spawn(follow_replicas(registry.clone(), cluster.clone(), clock));
         readiness.set_ready(true);
         Ok(Self {
             grpc,
             http,
             registry,
             sources,
+            cluster,
             shutdown,
             readiness,
             tasks,
@@ -220,4 +228,13 @@ async fn expire(registry: Arc<Registry>, clock: Clock) -> Result<()> {
         tick.tick().await;
         registry.expire(clock.now());
     }
+}
+
+async fn follow_replicas(
+    registry: Arc<Registry>,
+    cluster: Arc<Cluster>,
+    clock: Clock,
+) -> Result<()> {
+    watch_replicas(registry, cluster, clock).await;
+    Ok(())
 }

@@ -9,6 +9,7 @@ use serde_yaml::Value;
 
 use super::duration::{self, POLL_INTERVAL};
 use super::error::Problem;
+use super::kubernetes::Enabled;
 use super::label::shown;
 use super::suggest::did_you_mean;
 
@@ -160,6 +161,18 @@ impl<'p> Section<'p> {
     /// `true` or `false`.
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
         self.scalar(key, "true or false", Value::as_bool)
+    }
+
+    /// `true`, `false` or `auto`.
+    pub fn switch(&mut self, key: &'static str) -> Option<Enabled> {
+        self.scalar(key, "true, false or auto", |v| {
+            match (v.as_bool(), v.as_str()) {
+                (Some(true), _) => Some(Enabled::Yes),
+                (Some(false), _) => Some(Enabled::No),
+                (_, Some("auto")) => Some(Enabled::Auto),
+                _ => None,
+            }
+        })
     }
 
     /// An address to listen on.

@@ -8,11 +8,15 @@ use crate::model::identity::{Assignment, GroupKey};
 use crate::model::stream::StreamSelector;
 use crate::policy::spec::PolicySettings;
 
+use super::kubernetes::KubernetesConfig;
+
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where the service listens.
     pub server: ServerConfig,
+    /// Where replicas are read.
+    pub kubernetes: KubernetesConfig,
     /// Configured sources; names are unique.
     pub sources: Vec<SourceConfig>,
     /// Groups observed whether or not a ScaledObject names them; names and keys are unique.

@@ -15,7 +15,7 @@ use super::bounds::{
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Metric, Reason};
 use super::emit::emitted;
 use super::explain;
-use super::spec::{Measure, Mode, TargetSpec};
+use super::spec::{Measure, Mode};
 use super::state::TargetState;
 
 /// Where the running replicas are unknown, the first value waits until rates are known for so long …
@@ -30,7 +30,7 @@ pub fn decide(
     facts: &GroupFacts,
     target: &mut TargetState,
 ) -> Decision {
-    let inputs = inputs(now, model, facts, &target.spec);
+    let inputs = inputs(now, model, facts, target);
     match target.spec.mode {
         Mode::Replicas => decide_replicas(now, model, facts, target, inputs),
         Mode::Backlog { threshold, measure } => {
@@ -39,7 +39,12 @@ pub fn decide(
     }
 }
 
-fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec) -> Inputs {
+fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &TargetState) -> Inputs {
+    let spec = &target.spec;
+    let at_work = facts
+        .consumers
+        .map(|count| count.div_ceil(spec.consumers_per_replica));
+    let running = target.replicas.running(now, at_work);
     let learned = facts
         .capacity_per_consumer
         .map(|rate| rate * f64::from(spec.consumers_per_replica));
@@ -62,9 +67,12 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, spec: &TargetS
             (None, None) => CapacitySource::Unknown,
         },
         capacity_samples: facts.capacity_samples,
-        current: facts
-            .consumers
-            .map(|count| count.div_ceil(spec.consumers_per_replica)),
+        current: running.current,
+        current_source: running.source,
+        ready: running.ready,
+        asked: running.asked,
+        not_ready_since: running.not_ready_since,
+        paused: running.paused,
         partitions: u32::try_from(facts.partitions.len()).unwrap_or(u32::MAX),
         unknown_partitions: facts.unknown_partitions,
         partitions_without_group: facts.partitions_without_group,
@@ -192,9 +200,11 @@ fn recommend(
             inputs.work_replicas_if_shared = Some(if_shared);
             replicas
         }
-        None => target
-            .bootstrap
-            .recommend(now, facts, &target.spec, inputs.current),
+        None => {
+            target
+                .bootstrap
+                .recommend(now, facts, &target.spec, inputs.ready.or(inputs.current))
+        }
     };
     // Messages that wait or came lately need somebody, however little work they are; so does a group yet to be made.
     let replicas = if signal == Signal::Active {
@@ -219,7 +229,11 @@ fn recommend(
 
 fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Limit) {
     let running = inputs.current.or(target.last_desired);
-    cap(facts, &target.spec, inputs.capacity_per_second, running)
+    let cap = cap(facts, &target.spec, inputs.capacity_per_second, running);
+    match inputs.present_while_pods_hang(target.last_desired, target.spec.min_replicas) {
+        Some(present) if present < cap.0 => (present, Limit::PodsNotReady),
+        _ => cap,
+    }
 }
 
 /// Scale-in waits: for the hold window, for a backlog to drain, for certain knowledge.
@@ -354,7 +368,7 @@ fn decide_backlog(
         desired: None,
         limit: capped.map_or(Limit::None, |_| Limit::PartitionCount),
         reason,
-        text: explain::backlog(counted, measure, threshold, active, capped),
+        text: explain::backlog(counted, measure, threshold, active, capped, inputs.paused),
         inputs,
     }
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
+use super::replicas::Pause;
+
 /// What is answered for one target until the next observation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -76,13 +78,15 @@ pub enum Limit {
     Hold,
     /// Too little is known since the start.
     WarmUp,
+    /// Pods that were asked for hang before they are ready: more of them would hang, too.
+    PodsNotReady,
     /// The source gives out no more than the replicas read already.
     ThroughputUnits,
 }
 
 impl Limit {
     /// Every limit that exists by now, in label order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::None,
         Self::MinReplicas,
         Self::MaxReplicas,
@@ -90,6 +94,7 @@ impl Limit {
         Self::Skew,
         Self::Hold,
         Self::WarmUp,
+        Self::PodsNotReady,
         Self::ThroughputUnits,
     ];
 
@@ -103,6 +108,7 @@ impl Limit {
             Self::Skew => "skew",
             Self::Hold => "hold",
             Self::WarmUp => "warm_up",
+            Self::PodsNotReady => "pods_not_ready",
             Self::ThroughputUnits => "throughput_units",
         }
     }
@@ -171,6 +177,16 @@ pub struct Inputs {
     pub capacity_samples: (u32, u32),
     /// Replicas that run now, as far as known.
     pub current: Option<u32>,
+    /// Where that count comes from.
+    pub current_source: ReplicaSource,
+    /// Of them, those that are ready, where that can be seen.
+    pub ready: Option<u32>,
+    /// Replicas that the scale target was told to run, where that can be seen.
+    pub asked: Option<u32>,
+    /// Since when the rest of these hangs, once that is longer than a replica takes to start.
+    pub not_ready_since: Option<Timestamp>,
+    /// How the ScaledObject is paused.
+    pub paused: Option<Pause>,
     /// Partitions of the stream.
     pub partitions: u32,
     /// Partitions that could not be read.
@@ -191,6 +207,19 @@ pub struct Inputs {
     pub catch_up_seconds: f64,
 }
 
+impl Inputs {
+    /// While pods hang, the count that is not exceeded: what was wanted last or was asked for by others, whichever is more.
+    pub fn present_while_pods_hang(
+        &self,
+        last_desired: Option<u32>,
+        min_replicas: u32,
+    ) -> Option<u32> {
+        self.not_ready_since?;
+        let asked = self.asked.max(self.current).max(last_desired);
+        Some(asked.unwrap_or(0).max(min_replicas))
+    }
+}
+
 /// Where a capacity comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -200,6 +229,19 @@ pub enum CapacitySource {
     /// Learned from busy intervals.
     Learned,
     /// Not known yet: the answer follows the delay instead.
+    #[default]
+    Unknown,
+}
+
+/// Where a count of replicas comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaSource {
+    /// The scale target's status.
+    Kubernetes,
+    /// Active consumers or partition owners ÷ `consumersPerReplica`.
+    Consumers,
+    /// Nobody tells.
     #[default]
     Unknown,
 }

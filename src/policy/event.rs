@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::sample::{Failure, Sample};
 use crate::model::time::Timestamp;
 
+use super::replicas::{ReplicasObserved, Unread};
 use super::spec::TargetSpec;
 
 /// Who asks: one trigger of one ScaledObject, or nobody (`TargetKey::default`).
@@ -43,4 +44,6 @@ pub enum What {
     TargetRegistered(TargetKey, Box<TargetSpec>),
     /// Nobody asked for a target for long.
     TargetExpired(TargetKey),
+    /// The Kubernetes API was asked about the ScaledObject of a target and what it scales.
+    ReplicasObserved(TargetKey, Box<Result<ReplicasObserved, Unread>>),
 }

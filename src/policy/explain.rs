@@ -1,12 +1,17 @@
 //! Decisions in words: what a person reads in the API, the page and the operator's events.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::quantity::Quantity;
 use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNOWNED};
 
+use super::agreement;
 use super::decision::{CapacitySource, Inputs, Limit, Reason};
+use super::replicas::Pause;
 use super::spec::{Measure, TargetSpec};
+
+/// The end of the year 9999: later times have no RFC 3339 form.
+const LAST_MILLI: u64 = 253_402_300_799_999;
 
 /// The text of a decision in `replicas` mode; `reason` is that of the recommendation.
 pub fn replicas(
@@ -33,7 +38,32 @@ pub fn replicas(
             count(inputs.partitions, "partition"),
         ));
     }
+    push_pause(&mut text, inputs.paused);
     text
+}
+
+fn push_pause(text: &mut String, pause: Option<Pause>) {
+    if let Some(pause) = pause {
+        text.push(' ');
+        text.push_str(&agreement::paused(pause));
+    }
+}
+
+/// That pods hang, and since when: the moment, not the time passed, so that the sentence stands still.
+fn pods_not_ready(inputs: &Inputs) -> Option<String> {
+    let (asked, ready) = inputs.asked.zip(inputs.ready)?;
+    let since = inputs.not_ready_since?.as_millis().min(LAST_MILLI);
+    let since = UNIX_EPOCH + Duration::from_millis(since);
+    Some(format!(
+        "{} of {} not ready since {}; more replicas would not help until they are.",
+        asked.saturating_sub(ready),
+        if asked == 1 {
+            "1 pod is".to_owned()
+        } else {
+            format!("{asked} pods are")
+        },
+        humantime::format_rfc3339_seconds(since),
+    ))
 }
 
 /// Why the work asks for what it asks for.
@@ -140,6 +170,7 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
             count(inputs.partitions, "partition"),
         )),
         Limit::Skew => Some("One partition is hotter than a replica: more replicas cannot cure that, more partitions can.".to_owned()),
+        Limit::PodsNotReady => pods_not_ready(inputs),
         Limit::ThroughputUnits => Some(format!(
             "The throughput units let consumers read {} messages/s: more replicas would not read more.",
             rate(inputs.read_limit_per_second),
@@ -156,6 +187,7 @@ pub fn backlog(
     threshold: u64,
     active: bool,
     capped: Option<u64>,
+    pause: Option<Pause>,
 ) -> String {
     let what = match measure {
         Measure::Backlog => "unfinished messages",
@@ -168,10 +200,12 @@ pub fn backlog(
     let sent = capped.map_or_else(String::new, |most| {
         format!(" {most} are sent: more replicas than partitions would have nothing to do.")
     });
-    format!(
+    let mut text = format!(
         "{} {what} at {threshold} per replica; {state}.{sent}",
         quantity(counted)
-    )
+    );
+    push_pause(&mut text, pause);
+    text
 }
 
 /// The stream was there and is not any more.

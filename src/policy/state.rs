@@ -15,6 +15,7 @@ use super::decide::decide;
 use super::decision::{Decision, Metric, Reason};
 use super::event::{Event, TargetKey, What};
 use super::hold::HoldWindow;
+use super::replicas::ReplicaState;
 use super::spec::TargetSpec;
 
 /// All that is known and decided of one group.
@@ -40,6 +41,8 @@ pub struct TargetState {
     pub bootstrap: Bootstrap,
     /// The most replicas seen running during the warm-up.
     pub warm_up_floor: u32,
+    /// What the Kubernetes API tells of it.
+    pub replicas: ReplicaState,
     /// The last wanted count.
     pub last_desired: Option<u32>,
     /// The last certain word on activity.
@@ -75,6 +78,13 @@ impl GroupState {
             What::TargetRegistered(key, spec) => self.registered(event.at, key, spec),
             What::TargetExpired(key) => {
                 self.targets.remove(key);
+                Vec::new()
+            }
+            What::ReplicasObserved(key, reading) => {
+                // Weighed at the next observation of the group, seconds from now.
+                if let Some(target) = self.targets.get_mut(key) {
+                    target.replicas.observed(event.at, reading);
+                }
                 Vec::new()
             }
         }
@@ -164,6 +174,7 @@ impl TargetState {
             hold: HoldWindow::default(),
             bootstrap: Bootstrap::default(),
             warm_up_floor: 0,
+            replicas: ReplicaState::default(),
             last_desired: None,
             last_active: None,
             last_metric: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use streamgauge::adapters::cluster_view::ClusterView;
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::{HttpState, router};
 use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
@@ -19,6 +20,7 @@ use streamgauge::model::sample::{
 };
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::event::{Event, What};
+use streamgauge::policy::replicas::UnreadKind;
 use streamgauge::publish::Group;
 use streamgauge::registry::Registry;
 use tower::Service;
@@ -119,6 +121,7 @@ impl Exported {
         router(HttpState {
             registry: self.registry.clone(),
             sources: Arc::new(|| vec![main_source()]),
+            cluster: Arc::new(|| Some(cluster())),
             now: Arc::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed))),
             readiness: self.readiness.clone(),
         })
@@ -205,6 +208,14 @@ pub fn sample(added: u64, delivered: u64, pending: u64) -> PartitionSample {
         }),
         delivered_count: Some(delivered),
         ..PartitionSample::default()
+    }
+}
+
+fn cluster() -> ClusterView {
+    ClusterView {
+        up: Some(true),
+        calls: 30,
+        errors: BTreeMap::from([(UnreadKind::Timeout, 1)]),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod azurite;
 pub mod event_hub;
 pub mod exported;
 pub mod keda;
+pub mod kubernetes;
 pub mod prometheus;
 pub mod proxy;
 pub mod redis;

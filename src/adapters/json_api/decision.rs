@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::adapters::view::{Labels, label_of};
-use crate::policy::decision::{CapacitySource, Inputs, Limit, Reason};
+use crate::policy::decision::{CapacitySource, Inputs, Limit, Reason, ReplicaSource};
+use crate::policy::replicas::Pause;
 use crate::publish::DecisionRecord;
 
 use super::values::{QuantityShape, Thousandths, number, rfc3339};
@@ -58,6 +59,12 @@ struct InputsShape {
     capacity_samples_taken: u32,
     capacity_samples_needed: u32,
     current: Option<u32>,
+    /// `kubernetes`, `consumers`, `unknown`.
+    current_source: ReplicaSource,
+    ready: Option<u32>,
+    asked: Option<u32>,
+    not_ready_since: Option<String>,
+    paused: Option<Pause>,
     partitions: u32,
     unknown_partitions: u32,
     partitions_without_group: u32,
@@ -85,6 +92,11 @@ impl InputsShape {
             capacity_samples_taken,
             capacity_samples_needed,
             current: inputs.current,
+            current_source: inputs.current_source,
+            ready: inputs.ready,
+            asked: inputs.asked,
+            not_ready_since: inputs.not_ready_since.map(rfc3339),
+            paused: inputs.paused,
             partitions: inputs.partitions,
             unknown_partitions: inputs.unknown_partitions,
             partitions_without_group: inputs.partitions_without_group,

@@ -8,6 +8,7 @@ use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, Failure};
 use crate::policy::decision::{Limit, Reason};
 use crate::policy::freshness::Freshness;
+use crate::policy::replicas::{Pause, ReplicasObserved};
 use crate::policy::spec::Mode;
 
 use super::values::{QuantityShape, Thousandths, certainty, number, rfc3339};
@@ -152,9 +153,14 @@ struct TargetShape {
     /// What KEDA is told: replicas, in `backlog` mode messages; null while it is told nothing.
     emitted: Option<serde_json::Number>,
     active: Option<bool>,
+    current: Option<u32>,
     limit: Option<Limit>,
     reason: Option<Reason>,
     text: String,
+    /// What the Kubernetes API tells of the ScaledObject.
+    kubernetes: Option<KubernetesShape>,
+    /// In words: where it contradicts the policy.
+    warnings: Vec<String>,
 }
 
 impl TargetShape {
@@ -169,9 +175,46 @@ impl TargetShape {
             desired: decision.and_then(|d| d.desired),
             emitted: target.answer.as_ref().ok().and_then(|a| number(a.metric)),
             active: target.active(),
+            current: target.current(),
             limit: decision.map(|d| d.limit),
             reason: decision.map(|d| d.reason),
             text: target.text().to_owned(),
+            kubernetes: target.target.kubernetes.as_ref().map(KubernetesShape::of),
+            warnings: target.warnings(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct KubernetesShape {
+    current: Option<u32>,
+    asked: Option<u32>,
+    ready: Option<u32>,
+    hpa_desired: Option<u32>,
+    min_replicas: u32,
+    max_replicas: u32,
+    paused: Option<Pause>,
+    fallback_replicas: Option<u32>,
+    polling_interval_seconds: Option<u32>,
+    cooldown_seconds: Option<u32>,
+    scale_down_window_seconds: Option<u32>,
+}
+
+impl KubernetesShape {
+    fn of(seen: &ReplicasObserved) -> Self {
+        let object = &seen.object;
+        Self {
+            current: seen.current,
+            asked: seen.asked,
+            ready: seen.ready,
+            hpa_desired: seen.hpa.as_ref().and_then(|hpa| hpa.desired),
+            min_replicas: object.min_replicas,
+            max_replicas: object.max_replicas,
+            paused: object.paused,
+            fallback_replicas: object.fallback_replicas,
+            polling_interval_seconds: object.polling_interval_seconds,
+            cooldown_seconds: object.cooldown_seconds,
+            scale_down_window_seconds: object.scale_down_window_seconds,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::family::{About, Label, Value, counter, gauge, group_labels};
 
 type Read = fn(&TargetView<'_>) -> Option<Value>;
 
-const GAUGES: [(About, Read); 4] = [
+const GAUGES: [(About, Read); 5] = [
     (
         About(
             "group_desired_replicas",
@@ -32,7 +32,14 @@ const GAUGES: [(About, Read); 4] = [
             "group_current_replicas",
             "Replicas that run, as far as known.",
         ),
-        |t| t.decision()?.inputs.current.map(Value::from),
+        |t| t.current().map(Value::from),
+    ),
+    (
+        About(
+            "group_ready_replicas",
+            "Of these, the ones that are ready; absent where the Kubernetes API does not tell.",
+        ),
+        |t| t.target.kubernetes.as_ref()?.ready.map(Value::from),
     ),
     (
         About(

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::config::types::Config;
 use crate::registry::Registry;
 
@@ -25,6 +26,7 @@ pub async fn follow(
     mut config: Config,
     registry: Arc<Registry>,
     sources: Sources,
+    cluster: Arc<Cluster>,
     clock: Clock,
 ) -> Result<()> {
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -42,6 +44,9 @@ pub async fn follow(
         seen = now;
         match Config::load(&path) {
             Ok(changed) => {
+                if config.kubernetes != changed.kubernetes {
+                    cluster.reconfigure(&changed.kubernetes);
+                }
                 apply(&config, &changed, &registry, &sources, clock);
                 config = changed;
             }

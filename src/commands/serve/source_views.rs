@@ -1,10 +1,12 @@
-//! The statistics of guarded sources, in the shape that adapters read.
+//! The statistics of guarded sources and of the cluster, in the shape that adapters read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::adapters::cluster_view::{ClusterView, ClusterViews};
 use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
 
 use super::sources::Sources;
@@ -17,6 +19,18 @@ pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
             .iter()
             .map(|source| view(source, clock))
             .collect()
+    })
+}
+
+/// Reads how the Kubernetes API does whenever somebody asks.
+pub(super) fn of_cluster(cluster: Arc<Cluster>) -> ClusterViews {
+    Arc::new(move || {
+        let stats = cluster.stats()?;
+        Some(ClusterView {
+            up: stats.up,
+            calls: stats.calls,
+            errors: stats.errors,
+        })
     })
 }
 

@@ -1,0 +1,480 @@
+//! Replicas as the real binary reads them from a Kubernetes API server, and what becomes of its answers while that fails.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot start has to fail loudly"
+)]
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use streamgauge::clock::Clock;
+use streamgauge::cluster::Cluster;
+use streamgauge::collector::replicas::watch_replicas;
+use streamgauge::config::types::Config;
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::registry::Registry;
+
+use support::eventually;
+use support::keda::Keda;
+use support::kubernetes::Kubernetes;
+use support::prometheus::{http_body, promtool_complaints};
+use support::proxy::{FaultProxy, Mode};
+use support::redis::{Flavour, RedisServer, run};
+use support::service::Service;
+
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// A stream with a backlog of 300 and two consumers, and the one ScaledObject that asks for it.
+struct World {
+    cluster: Kubernetes,
+    line: FaultProxy,
+    redis: RedisServer,
+    service: Service,
+    keda: Keda,
+}
+
+impl World {
+    /// `kubernetes` is the section of the config; `{}` is the kubeconfig's path in it.
+    async fn new(kubernetes: &str, prepare: impl FnOnce(&Kubernetes)) -> Self {
+        let cluster = Kubernetes::start().await;
+        cluster.scaled_object("worker", &agreeing(), &json!({}));
+        cluster.pods("worker", 7, 7);
+        prepare(&cluster);
+        let line = FaultProxy::start(cluster.address.port()).await;
+        let redis = RedisServer::start(Flavour::Redis70);
+        let mut connection = redis.connect();
+        run::<()>(&mut connection, "XGROUP CREATE busy g $ MKSTREAM");
+        for n in 0..300 {
+            run::<String>(&mut connection, &format!("XADD busy * n {n}"));
+        }
+        for consumer in ["c1", "c2"] {
+            run::<redis::Value>(
+                &mut connection,
+                &format!("XREADGROUP GROUP g {consumer} COUNT 1 STREAMS busy >"),
+            );
+        }
+        let section = kubernetes.replace("{}", &shown(&cluster.kubeconfig(line.port)));
+        let service = Service::start(&config(&redis, &section));
+        let trigger = [("group", "busy"), ("maxReplicas", "50")];
+        let mut keda = Keda::new(&service, "worker", &trigger).await;
+        keda.until("an answer", WITHIN, |value, active| value >= 10.0 && active)
+            .await;
+        Self {
+            cluster,
+            line,
+            redis,
+            service,
+            keda,
+        }
+    }
+
+    fn target(&self) -> Option<Value> {
+        let body = http_body(self.service.http, "/api/v1/groups/busy")?;
+        let group: Value = serde_json::from_str(&body).ok()?;
+        Some(group["targets"][0].clone())
+    }
+
+    /// The inputs of what is decided now.
+    fn inputs(&self) -> Option<Value> {
+        let body = http_body(self.service.http, "/api/v1/decisions?group=busy&limit=1")?;
+        let decisions: Value = serde_json::from_str(&body).ok()?;
+        Some(decisions["decisions"][0]["inputs"].clone())
+    }
+
+    async fn until_current(&self, what: &str, current: u64) {
+        eventually(what, WITHIN, async || {
+            (self.target()?["current"] == current).then_some(())
+        })
+        .await;
+    }
+
+    fn metric(&self, line: &str) -> Option<String> {
+        let body = http_body(self.service.http, "/metrics")?;
+        let found = body.lines().find(|l| l.starts_with(line))?;
+        Some(found.rsplit(' ').next()?.to_owned())
+    }
+
+    async fn until_metric(&self, line: &str, value: &str) {
+        eventually(&format!("{line} {value}"), WITHIN, async || {
+            (self.metric(line)? == value).then_some(())
+        })
+        .await;
+    }
+
+    fn said(&self, words: &str) -> usize {
+        let log = self.service.log();
+        log.iter().filter(|line| line.contains(words)).count()
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn config(redis: &RedisServer, kubernetes: &str) -> String {
+    format!(
+        r#"
+server: {{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }}
+{kubernetes}
+poll_interval: 200ms
+sources: [ {{ name: main, redis: {{ url: "redis://{}" }} }} ]
+groups:
+  - {{ name: busy, source: main, stream: busy, consumer_group: g, policy: {{ capacity_per_replica: 1, scale_in_hold: 1s }} }}
+"#,
+        redis.address()
+    )
+}
+
+const ON: &str = "kubernetes: { kubeconfig: \"{}\", poll_interval: 1s }";
+
+/// What leaves nothing to be said.
+fn agreeing() -> Value {
+    json!({
+        "minReplicaCount": 0, "maxReplicaCount": 50,
+        "fallback": {"failureThreshold": 3, "replicas": 5},
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}},
+    })
+}
+
+#[tokio::test]
+async fn replicas_come_from_the_scale_target_with_nothing_but_get() {
+    let mut world = World::new(ON, |_| {}).await;
+    world.until_current("the Deployment's count", 7).await;
+    world.cluster.pods("worker", 9, 6);
+    world.until_current("the new count", 9).await;
+    let target = world.target().expect("a target");
+    assert_eq!(target["kubernetes"]["ready"], 6);
+    assert_eq!(target["kubernetes"]["hpa_desired"], 7, "read less often");
+    assert_eq!(target["warnings"], json!([]));
+    // One fewer than run is wanted: what is sent lies below it, to pass the HPA's dead band.
+    world.cluster.pods("worker", 11, 6);
+    world
+        .keda
+        .until("the dead band is passed", WITHIN, |value, _| value == 9.01)
+        .await;
+    let inputs = world.inputs().expect("inputs");
+    assert_eq!(inputs["current_source"], "kubernetes");
+    assert_eq!(
+        (&inputs["current"], &inputs["ready"]),
+        (&json!(11), &json!(6))
+    );
+    let labels = "group=\"busy\",source=\"main\",stream=\"busy\",consumer_group=\"g\",scaled_object=\"shop/worker\"";
+    world
+        .until_metric(
+            &format!("streamgauge_group_current_replicas{{{labels}}}"),
+            "11",
+        )
+        .await;
+    world
+        .until_metric(
+            &format!("streamgauge_group_ready_replicas{{{labels}}}"),
+            "6",
+        )
+        .await;
+    world.until_metric("streamgauge_kubernetes_up", "1").await;
+    let exposition = http_body(world.service.http, "/metrics").expect("metrics");
+    assert_eq!(promtool_complaints(&exposition), "");
+    let shop = "namespaces/shop";
+    assert_eq!(
+        world.cluster.asked(),
+        [
+            format!("GET /apis/apps/v1/{shop}/deployments/worker"),
+            format!("GET /apis/autoscaling/v2/{shop}/horizontalpodautoscalers/keda-hpa-worker"),
+            format!("GET /apis/keda.sh/v1alpha1/{shop}/scaledobjects/worker"),
+        ]
+    );
+    let (often, seldom) = (
+        world.cluster.times_asked("deployments"),
+        world.cluster.times_asked("scaledobjects"),
+    );
+    assert!(seldom < often, "{seldom} of {often}");
+}
+
+#[tokio::test]
+async fn what_contradicts_is_said_once_and_shown_until_it_is_cured() {
+    let object = json!({"minReplicaCount": 2, "maxReplicaCount": 30});
+    let paused = json!({"autoscaling.keda.sh/paused-replicas": "7"});
+    let mut world = World::new(ON, |cluster| {
+        cluster.scaled_object("worker", &object, &paused)
+    })
+    .await;
+    world.until_current("the Deployment's count", 7).await;
+    let target = world.target().expect("a target");
+    let warnings = target["warnings"].as_array().expect("a list");
+    let expect = [
+        "maxReplicaCount is 30, maxReplicas 50",
+        "minReplicaCount is 2, minReplicas 0",
+        "stabilizationWindowSeconds is not set",
+        "There is no fallback",
+        "paused at 7",
+    ];
+    assert_eq!(warnings.len(), expect.len(), "{warnings:#?}");
+    for (warning, expect) in warnings.iter().zip(expect) {
+        assert!(
+            warning.as_str().is_some_and(|w| w.contains(expect)),
+            "{warning}"
+        );
+    }
+    eventually("the pause is said in the decision", WITHIN, async || {
+        let target = world.target()?;
+        target["text"]
+            .as_str()?
+            .ends_with("KEDA does not follow.")
+            .then_some(())
+    })
+    .await;
+    let answer = world.keda.ask().await;
+    assert!(
+        answer.is_ok_and(|(value, _)| value >= 10.0),
+        "decided all the same"
+    );
+    let readings = world.cluster.times_asked("scaledobjects");
+    eventually("it was read again", WITHIN, async || {
+        (world.cluster.times_asked("scaledobjects") > readings + 1).then_some(())
+    })
+    .await;
+    assert_eq!(
+        world.said("maxReplicaCount is 30"),
+        1,
+        "{:#?}",
+        world.service.log()
+    );
+    world
+        .cluster
+        .scaled_object("worker", &agreeing(), &json!({}));
+    eventually("no warning is left", WITHIN, async || {
+        (world.target()?["warnings"] == json!([])).then_some(())
+    })
+    .await;
+    assert_eq!(world.said("agrees with the policy now"), 1);
+}
+
+/// `fault` is on from the start: answers go by the two consumers, the metric says why; after `heal` the cluster counts.
+async fn goes_on(world: &mut World, reason: &str, up: &str) {
+    let errors = format!("streamgauge_kubernetes_errors_total{{reason=\"{reason}\"}}");
+    eventually(
+        &format!("a failure is counted: {errors}"),
+        WITHIN,
+        async || (world.metric(&errors)? != "0").then_some(()),
+    )
+    .await;
+    world.until_metric("streamgauge_kubernetes_up", up).await;
+    world.until_current("the consumers", 2).await;
+    let inputs = world.inputs().expect("inputs");
+    assert_eq!(inputs["current_source"], "consumers");
+    let answer = world.keda.ask().await;
+    assert!(
+        answer
+            .as_ref()
+            .is_ok_and(|(value, active)| *value >= 10.0 && *active),
+        "{answer:?}"
+    );
+    world.cluster.heal();
+    world.line.set(Mode::Pass);
+    world.until_current("the cluster again", 7).await;
+    world.until_metric("streamgauge_kubernetes_up", "1").await;
+    assert_eq!(
+        world.said("not-to-be-seen-anywhere"),
+        0,
+        "no secret is logged"
+    );
+}
+
+#[tokio::test]
+async fn refusals_and_nonsense_leave_the_answer_to_the_consumers() {
+    let deployment_as_text =
+        r#"{"kind":"Deployment","metadata":{},"status":"not-to-be-seen-anywhere"}"#;
+    for (plural, code, body, reason, up) in [
+        ("scaledobjects", 403, "", "auth", "0"),
+        ("scaledobjects", 404, "", "not_found", "1"),
+        ("scaledobjects", 404, "404 page not found", "not_found", "1"),
+        ("scaledobjects", 500, "", "transient", "0"),
+        ("scaledobjects", 429, "", "throttled", "0"),
+        (
+            "scaledobjects",
+            200,
+            "not-to-be-seen-anywhere",
+            "protocol",
+            "0",
+        ),
+        (
+            "scaledobjects",
+            200,
+            "{\"metadata\":{},\"spec\":[]}",
+            "protocol",
+            "0",
+        ),
+        ("apps", 200, deployment_as_text, "protocol", "0"),
+    ] {
+        let mut world = World::new(ON, |cluster| {
+            cluster.fail(plural, code, body);
+            cluster.fail("horizontalpodautoscalers", 403, "");
+        })
+        .await;
+        goes_on(&mut world, reason, up).await;
+    }
+}
+
+#[tokio::test]
+async fn where_only_the_target_may_not_be_read_the_hpa_tells_the_count() {
+    let world = World::new(ON, |cluster| cluster.fail("apps", 403, "")).await;
+    world.until_current("the HPA's count", 7).await;
+    let target = world.target().expect("a target");
+    assert_eq!(target["kubernetes"]["ready"], Value::Null);
+    let said = "does not let streamgauge get deployments.apps in namespace shop";
+    assert!(
+        target["warnings"][0]
+            .as_str()
+            .is_some_and(|w| w.contains(said)),
+        "{target}"
+    );
+    assert_eq!(world.said(said), 1);
+    world.until_metric("streamgauge_kubernetes_up", "0").await;
+}
+
+#[tokio::test]
+async fn a_line_that_hangs_breaks_or_babbles_never_changes_whether_there_is_an_answer() {
+    let mut world = World::new(ON, |_| {}).await;
+    world.until_current("the Deployment's count", 7).await;
+    let mut pods = 7;
+    for (mode, reason) in [
+        (Mode::BlackholeAll, "timeout"),
+        (Mode::Reset, "unreachable"),
+        (Mode::Garbage(b"HTTP/9.9 what\r\n".to_vec()), "unreachable"),
+    ] {
+        let errors = format!("streamgauge_kubernetes_errors_total{{reason=\"{reason}\"}}");
+        let before = world.metric(&errors).expect("a counter");
+        world.line.set(mode.clone());
+        eventually(&format!("{mode:?} is noticed"), WITHIN, async || {
+            (world.metric(&errors)? != before).then_some(())
+        })
+        .await;
+        world.until_metric("streamgauge_kubernetes_up", "0").await;
+        let fine = |a: &Result<(f64, bool), tonic::Status>| matches!(a, Ok((value, true)) if *value >= 10.0);
+        world
+            .keda
+            .during("while it fails", Duration::from_secs(1), fine)
+            .await;
+        let target = world.target().expect("a target");
+        assert_eq!(
+            target["current"], pods,
+            "the last count stands for two minutes"
+        );
+        pods += 1;
+        world.cluster.pods("worker", pods, pods);
+        world.line.set(Mode::Pass);
+        world
+            .until_current("the new count after the fault", pods.into())
+            .await;
+        world.until_metric("streamgauge_kubernetes_up", "1").await;
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_there_or_does_not_know_us_is_no_obstacle() {
+    let cluster = Kubernetes::start().await;
+    let nobody = cluster.kubeconfig(support::redis::free_port());
+    let stranger = cluster.kubeconfig_with(cluster.address.port(), "a stranger");
+    let missing = Path::new("/nowhere/kubeconfig").to_owned();
+    for (path, reason) in [
+        (nobody, "unreachable"),
+        (stranger, "auth"),
+        (missing, "misconfigured"),
+    ] {
+        let section = format!(
+            "kubernetes: {{ kubeconfig: {}, poll_interval: 1s }}",
+            shown(&path)
+        );
+        let world = World::new(&section, |_| {}).await;
+        let errors = format!("streamgauge_kubernetes_errors_total{{reason=\"{reason}\"}}");
+        eventually(&errors, WITHIN, async || {
+            (world.metric(&errors)?.parse::<u64>().ok()? > 1).then_some(())
+        })
+        .await;
+        world.until_current("the consumers", 2).await;
+        assert_eq!(
+            world.said("are taken from the consumers"),
+            1,
+            "said once: {:#?}",
+            world.service.log()
+        );
+    }
+}
+
+#[tokio::test]
+async fn outside_a_cluster_it_is_silently_off_until_the_config_switches_it_on() {
+    let world = World::new("", |_| {}).await;
+    world.until_current("the consumers", 2).await;
+    assert_eq!(world.metric("streamgauge_kubernetes"), None);
+    assert_eq!(world.said("Kubernetes"), 0);
+    assert_eq!(world.target().expect("a target")["warnings"], json!([]));
+    let on = ON.replace("{}", &shown(&world.cluster.kubeconfig(world.line.port)));
+    world.service.rewrite(&config(&world.redis, &on));
+    world.until_current("the Deployment's count", 7).await;
+    world
+        .service
+        .rewrite(&config(&world.redis, "kubernetes: { enabled: false }"));
+    eventually("it is off again", WITHIN, async || {
+        world
+            .metric("streamgauge_kubernetes_up")
+            .is_none()
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_objects_than_the_budget_covers_are_read_in_turn() {
+    const OBJECTS: usize = 50;
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cluster = Kubernetes::start().await;
+    let section = ON.replace("{}", &shown(&cluster.kubeconfig(cluster.address.port())));
+    let redis = "sources: [ { name: main, redis: { url: \"redis://127.0.0.1:1\" } } ]";
+    let group = "groups: [ { name: busy, source: main, stream: busy, consumer_group: g } ]";
+    let config = Config::parse(&format!("{section}\n{redis}\n{group}\n"), "config.yaml");
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    let clock = Clock::start();
+    let reader = Arc::new(Cluster::new(&config.kubernetes, clock));
+    let (registry, _started) = Registry::new(config, CapacityRules::default(), clock.now());
+    let metadata = HashMap::from([("group".to_owned(), "busy".to_owned())]);
+    for n in 0..OBJECTS {
+        let name = format!("worker-{n}");
+        cluster.scaled_object(&name, &agreeing(), &json!({}));
+        cluster.pods(&name, 3, 3);
+        registry
+            .resolve("shop", &name, &metadata, clock.now())
+            .expect("a right trigger");
+    }
+    let registry = Arc::new(registry);
+    let started = Instant::now();
+    let reading = tokio::spawn(watch_replicas(registry.clone(), reader.clone(), clock));
+    // Read every second as the config says, they would take 75 calls a second.
+    let known = || {
+        let snapshot = registry.groups()[0].snapshot();
+        let known = snapshot.targets.values();
+        known.filter(|target| target.kubernetes.is_some()).count()
+    };
+    eventually("every object was read", WITHIN, async || {
+        (known() == OBJECTS).then_some(())
+    })
+    .await;
+    let all_known = started.elapsed();
+    eventually("they are read again", WITHIN, async || {
+        (cluster.times_asked("deployments") >= 3 * OBJECTS).then_some(())
+    })
+    .await;
+    reading.abort();
+    let calls = cluster.times_asked("/apis/") as f64;
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{OBJECTS} objects known after {all_known:?}; {calls} calls in {seconds:.1} s");
+    assert!(
+        calls <= 50.0 * (seconds + 1.0),
+        "{calls} calls in {seconds} s"
+    );
+}
