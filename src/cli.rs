@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::simulation::policies::PolicyName;
 use clap::{Args, Parser, Subcommand};
 
 /// KEDA external scaler for partitioned streams: certified backlog, measured rates, explained replica targets.
@@ -22,6 +23,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Shows everything in one process: a skewed workload whose consumers scale on the service's own answers.
     Demo(DemoArgs),
+    /// Compares policies in virtual time.
+    Simulate(SimulateArgs),
 }
 
 /// Arguments of `serve`.
@@ -52,6 +55,23 @@ pub struct DemoArgs {
     /// Ends after that many seconds instead of running until Ctrl-C.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
+}
+
+/// Arguments of `simulate`.
+#[derive(Clone, Debug, Args)]
+pub struct SimulateArgs {
+    /// CSV.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Vec<PathBuf>,
+    /// Policy.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Vec<PolicyName>,
+    #[arg(long, default_value = "10", value_delimiter = ',')]
+    pub commit_interval: Vec<u64>,
+    #[arg(long, default_value = "100", value_delimiter = ',')]
+    pub capacity: Vec<f64>,
+    #[arg(long, default_value_t = 1)]
+    pub seeds: u64,
 }
 
 #[cfg(test)]

@@ -20,5 +20,6 @@ pub mod publish;
 pub mod registry;
 pub mod resilience;
 pub mod shutdown;
+pub mod simulation;
 pub mod sources;
 pub mod telemetry;

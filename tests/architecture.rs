@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["model", "policy", "config", "resilience", "clock"],
     ),
     ("state", &["model", "policy", "config"]),
+    ("simulation", &["model", "policy", "autoscaler"]),
     (
         "collector",
         &[
@@ -54,7 +55,7 @@ const WIRING: &[&str] = &["commands", "lib", "main", "cli", "telemetry"];
 /// What makes code depend on the moment it runs at, or on a runtime.
 const IMPURE: &[&str] = &["tokio", "Instant::now", "SystemTime::now"];
 
-const PURE: &[&str] = &["model", "policy", "autoscaler"];
+const PURE: &[&str] = &["model", "policy", "autoscaler", "simulation"];
 
 const MAX_LINES: usize = 400;
 

@@ -1,0 +1,123 @@
+//! Policies by name: `keda-lag:128`, `flink`, `static:12`, …
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::autoscaler::hpa::HpaSpec;
+use crate::autoscaler::keda::ScaledObjectSpec;
+use crate::model::identity::Assignment;
+use crate::policy::spec::TargetSpec;
+use crate::simulation::plant::PlantSpec;
+use crate::simulation::run::Workload;
+
+use super::{Clairvoyant, Cpu, Flink, KedaLag, Numaflow, Ours, OursSpec, Policy, Static};
+
+/// A policy with its setting.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicyName {
+    /// This product's.
+    Streamgauge(Box<TargetSpec>),
+    /// KEDA's built-in scalers with so many messages per replica.
+    KedaLag(u64),
+    /// Flink's autoscaler, tuned for latency.
+    Flink,
+    /// Flink's autoscaler with its defaults.
+    FlinkDefault,
+    /// Numaflow's autoscaler.
+    Numaflow,
+    /// A fixed count.
+    Static(u32),
+    /// The HPA on so many percent of CPU.
+    Cpu(u32),
+    /// Who knows what comes.
+    Clairvoyant,
+}
+
+/// What [`PolicyName::from_str`] says of anything else.
+const KNOWN: &str = "streamgauge, keda-lag:MESSAGES, keda-lag, flink, flink-default, numaflow, static:REPLICAS, cpu:PERCENT, clairvoyant";
+
+impl FromStr for PolicyName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = match text.split_once(':') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        let number = |what: &str| {
+            value
+                .and_then(|value| value.parse::<u32>().ok())
+                .filter(|n| *n > 0)
+                .ok_or_else(|| format!("{name} needs {what} above 0, as in `{name}:10`"))
+        };
+        let plain = |policy: Self| match value {
+            None => Ok(policy),
+            Some(_) => Err(format!("{name} takes no value")),
+        };
+        match name {
+            "streamgauge" => plain(Self::Streamgauge(Box::default())),
+            "keda-lag" => number("messages per replica").map(|n| Self::KedaLag(n.into())),
+            "flink" => plain(Self::Flink),
+            "flink-default" => plain(Self::FlinkDefault),
+            "numaflow" => plain(Self::Numaflow),
+            "clairvoyant" => plain(Self::Clairvoyant),
+            "static" => number("a count").map(Self::Static),
+            "cpu" => number("percent").map(Self::Cpu),
+            _ => Err(format!("there is no policy `{name}`; known are {KNOWN}")),
+        }
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Streamgauge(_) => f.write_str("streamgauge"),
+            Self::KedaLag(threshold) => write!(f, "keda-lag:{threshold}"),
+            Self::Flink => f.write_str("flink"),
+            Self::FlinkDefault => f.write_str("flink-default"),
+            Self::Numaflow => f.write_str("numaflow"),
+            Self::Static(count) => write!(f, "static:{count}"),
+            Self::Cpu(percent) => write!(f, "cpu:{percent}"),
+            Self::Clairvoyant => f.write_str("clairvoyant"),
+        }
+    }
+}
+
+impl PolicyName {
+    /// The policy, ready to run `workload` on such a plant.
+    pub fn build(&self, workload: &Workload, plant: &PlantSpec) -> Box<dyn Policy> {
+        let partitions = workload.trace.partitions();
+        let most = match plant.assignment {
+            Assignment::Exclusive => plant.max_replicas.min(partitions.len() as u32),
+            Assignment::Shared => plant.max_replicas,
+        };
+        let hpa = HpaSpec {
+            max_replicas: most,
+            min_replicas: plant.min_replicas.max(1),
+            ..HpaSpec::default()
+        };
+        let object = ScaledObjectSpec {
+            min_replicas: plant.min_replicas,
+            hpa: hpa.clone(),
+            ..ScaledObjectSpec::default()
+        };
+        match self {
+            Self::Streamgauge(target) => {
+                let target = TargetSpec {
+                    assignment: plant.assignment,
+                    min_replicas: target.min_replicas.max(plant.min_replicas),
+                    max_replicas: target.max_replicas.min(plant.max_replicas),
+                    ..(**target).clone()
+                };
+                Box::new(Ours::new(OursSpec::new(target, object), partitions))
+            }
+            Self::KedaLag(threshold) => Box::new(KedaLag::new(*threshold, object)),
+            Self::Flink => Box::new(Flink::tuned()),
+            Self::FlinkDefault => Box::new(Flink::default()),
+            Self::Numaflow => Box::new(Numaflow::default()),
+            Self::Static(count) => Box::new(Static(*count)),
+            Self::Cpu(percent) => Box::new(Cpu::new(f64::from(*percent), hpa)),
+            Self::Clairvoyant => Box::new(Clairvoyant::new(workload.trace.clone())),
+        }
+    }
+}

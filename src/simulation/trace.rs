@@ -1,0 +1,253 @@
+//! What arrived when, per partition: read from CSV, resampled to the plant's ticks.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::model::identity::PartitionId;
+
+/// The plant's step in time. Shorter rows are added up, longer ones spread evenly.
+pub const TICK: Duration = Duration::from_secs(5);
+
+/// Values a trace may have after resampling: 48 h of 2,500 partitions.
+const MOST_VALUES: u64 = 100_000_000;
+
+/// Arrivals of every partition, tick by tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// What reports call it.
+    pub name: String,
+    partitions: Vec<PartitionId>,
+    /// Row after row, one value per partition.
+    arrivals: Vec<u32>,
+}
+
+/// Why a trace cannot be used: where, what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// Reading or the form of the CSV failed.
+    #[error("{0}")]
+    Csv(#[from] csv::Error),
+    /// The header is not `time_seconds,<partition>,…`.
+    #[error(
+        "line 1: the header has to be `time_seconds,<partition>,…` with at least one partition, found `{found}`"
+    )]
+    Header {
+        /// What stands there.
+        found: String,
+    },
+    /// A value is no number of that kind.
+    #[error("line {line}, column `{column}`: `{found}` is not {expected}")]
+    Value {
+        /// Line of the file, from 1.
+        line: u64,
+        /// Name of the column.
+        column: String,
+        /// What stands there.
+        found: String,
+        /// What has to.
+        expected: &'static str,
+    },
+    /// Fewer than two rows, so that the time between rows is unknown.
+    #[error("at least two rows are needed: each value is what arrived since the row before")]
+    TooShort,
+    /// More than can be simulated at once.
+    #[error(
+        "{ticks} steps of 5 s for {partitions} partitions are too many: cut the trace (is `time_seconds` in milliseconds?)"
+    )]
+    TooLarge {
+        /// Steps of [`TICK`].
+        ticks: u64,
+        /// Partitions.
+        partitions: usize,
+    },
+}
+
+impl Trace {
+    /// A trace from arrivals per tick; `arrivals(tick, partition)` is asked once for each.
+    pub fn generate(
+        name: impl Into<String>,
+        partitions: usize,
+        ticks: usize,
+        mut arrivals: impl FnMut(usize, usize) -> u32,
+    ) -> Self {
+        let ids = (0..partitions).map(|n| PartitionId::new(n.to_string()));
+        let values = (0..ticks * partitions).map(|n| arrivals(n / partitions, n % partitions));
+        Self {
+            name: name.into(),
+            partitions: ids.collect(),
+            arrivals: values.collect(),
+        }
+    }
+
+    /// Reads CSV with the header `time_seconds,<partition>,…`; each value is what arrived since the row before.
+    ///
+    /// # Errors
+    /// Anything else, with line and column.
+    pub fn read(name: impl Into<String>, input: impl Read) -> Result<Self, TraceError> {
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(input);
+        let header = reader.headers()?.clone();
+        if header.len() < 2 || header.get(0) != Some("time_seconds") {
+            let found = header.iter().collect::<Vec<_>>().join(",");
+            return Err(TraceError::Header { found });
+        }
+        let partitions: Vec<PartitionId> = header.iter().skip(1).map(PartitionId::new).collect();
+        let mut times: Vec<f64> = Vec::new();
+        let mut counts: Vec<u32> = Vec::new();
+        let mut record = csv::StringRecord::new();
+        while reader.read_record(&mut record)? {
+            let line = record.position().map_or(0, csv::Position::line);
+            let bad = |column: usize, expected| TraceError::Value {
+                line,
+                column: header.get(column).unwrap_or_default().to_owned(),
+                found: record.get(column).unwrap_or_default().to_owned(),
+                expected,
+            };
+            let time = record.get(0).and_then(|text| text.parse::<f64>().ok());
+            let later =
+                |time: &f64| time.is_finite() && times.last().is_none_or(|last| time > last);
+            times.push(
+                time.filter(later)
+                    .ok_or_else(|| bad(0, "a number of seconds, larger than in the row before"))?,
+            );
+            for (n, text) in record.iter().enumerate().skip(1) {
+                let count = text
+                    .parse()
+                    .map_err(|_| bad(n, "a whole number of messages"))?;
+                counts.push(count);
+            }
+        }
+        resample(name.into(), partitions, &times, &counts)
+    }
+
+    /// The partitions, in the order of the columns.
+    pub fn partitions(&self) -> &[PartitionId] {
+        &self.partitions
+    }
+
+    /// What arrived, tick by tick, one value per partition.
+    pub fn ticks(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+        self.arrivals.chunks_exact(self.partitions.len())
+    }
+
+    /// Arrivals of the tick; nothing after the end.
+    pub fn tick(&self, tick: usize) -> &[u32] {
+        let width = self.partitions.len();
+        self.arrivals
+            .get(tick * width..(tick + 1) * width)
+            .unwrap_or_default()
+    }
+
+    /// How long it is.
+    pub fn duration(&self) -> Duration {
+        TICK * self.ticks().len() as u32
+    }
+
+    /// All messages.
+    pub fn messages(&self) -> u64 {
+        self.arrivals.iter().map(|n| u64::from(*n)).sum()
+    }
+}
+
+/// Spreads every row evenly over the time since the row before, and cuts that into ticks. No message gets lost.
+fn resample(
+    name: String,
+    partitions: Vec<PartitionId>,
+    times: &[f64],
+    counts: &[u32],
+) -> Result<Trace, TraceError> {
+    let (Some(first), Some(second), Some(last)) = (times.first(), times.get(1), times.last())
+    else {
+        return Err(TraceError::TooShort);
+    };
+    let start = first - (second - first);
+    let tick = TICK.as_secs_f64();
+    let ticks = ((last - start) / tick - 1e-9).ceil();
+    let width = partitions.len();
+    if ticks * width as f64 > MOST_VALUES as f64 {
+        return Err(TraceError::TooLarge {
+            ticks: ticks as u64,
+            partitions: width,
+        });
+    }
+    let ticks = ticks as usize;
+    let mut arrivals = vec![0_u32; ticks * width];
+    for partition in 0..width {
+        let (mut before, mut row_start) = (0_u64, start);
+        let mut given = 0_u64;
+        let mut row = 0;
+        for n in 0..ticks {
+            let end = start + (n + 1) as f64 * tick;
+            while row < times.len() && times[row] <= end + 1e-9 {
+                before += u64::from(counts[row * width + partition]);
+                row_start = times[row];
+                row += 1;
+            }
+            let part = times.get(row).map_or(0.0, |row_end| {
+                f64::from(counts[row * width + partition])
+                    * ((end - row_start) / (row_end - row_start)).clamp(0.0, 1.0)
+            });
+            let so_far = before + part as u64;
+            arrivals[n * width + partition] = u32::try_from(so_far - given).unwrap_or(u32::MAX);
+            given = so_far;
+        }
+    }
+    Ok(Trace {
+        name,
+        partitions,
+        arrivals,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Vec<u32>>, String> {
+        Trace::read("t", text.as_bytes())
+            .map(|trace| trace.ticks().map(<[u32]>::to_vec).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn rows_of_any_step_become_ticks_of_five_seconds_and_no_message_gets_lost() {
+        let check = |text: &str, expect: &[&[u32]]| {
+            let expect: Vec<Vec<u32>> = expect.iter().map(|row| row.to_vec()).collect();
+            assert_eq!(read(text), Ok(expect), "{text}");
+        };
+        check("time_seconds,a,b\n5,1,2\n10,3,4\n", &[&[1, 2], &[3, 4]]);
+        check(
+            "time_seconds,a\n1,1\n2,1\n3,1\n4,1\n5,1\n6,7\n",
+            &[&[5], &[7]],
+        );
+        // The first row covers as long as the second: from 45 s to 60 s.
+        check(
+            "time_seconds,a\n60,24\n75,9\n",
+            &[&[8], &[8], &[8], &[3], &[3], &[3]],
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_trace_is_refused_with_line_and_column() {
+        let check = |text: &str, expect: &str| {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expect), "{error}");
+        };
+        check(
+            "timestamp,value\n1,2\n",
+            "line 1: the header has to be `time_seconds,",
+        );
+        check(
+            "time_seconds,a\n5,1\n5,2\n",
+            "line 3, column `time_seconds`: `5` is not a number of seconds, larger",
+        );
+        check(
+            "time_seconds,a\n5,1\n10,-2\n",
+            "line 3, column `a`: `-2` is not a whole number",
+        );
+        check("time_seconds,a\n5,1\n10,2,3\n", "line: 3");
+        check("time_seconds,a\n5,1\n", "at least two rows");
+        check("time_seconds,a\n5,1\n1e15,1\n", "too many");
+    }
+}
