@@ -8,25 +8,16 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::checkpoints::CheckpointStore;
-use super::management::{Management, PartitionProperties};
+use super::management::{HubProperties, Management, PartitionProperties};
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 use crate::resilience::budget::CallBudget;
 
 /// Partitions may be added, and the event hub created anew: it is asked this often.
-const VIEW_EVERY: Duration = Duration::from_secs(60);
+const PROPERTIES_EVERY: Duration = Duration::from_secs(60);
 
 /// Calls under way at once; more would only wait in the broker's queue.
 const MOST_IN_FLIGHT: usize = 64;
-
-/// What is known of the event hub itself.
-#[derive(Clone, Debug)]
-pub struct HubView {
-    /// When it was created.
-    pub created_at: Option<Timestamp>,
-    /// Its partitions.
-    pub partition_ids: Vec<String>,
-}
 
 /// The clients of one event hub and what its groups share.
 pub struct Hub {
@@ -36,7 +27,7 @@ pub struct Hub {
     pace: Pace,
     started: Instant,
     budget: Mutex<CallBudget>,
-    view: Mutex<Option<(Instant, HubView)>>,
+    properties: Mutex<Option<(Instant, HubProperties)>>,
 }
 
 /// How a hub is polled.
@@ -51,7 +42,7 @@ pub struct Pace {
 }
 
 /// What reading partitions brought, by id.
-type Read = BTreeMap<String, Result<PartitionProperties, Failure>>;
+pub type Read = BTreeMap<String, Result<PartitionProperties, Failure>>;
 
 impl Hub {
     /// A hub of which nothing was asked yet.
@@ -68,7 +59,7 @@ impl Hub {
             pace,
             started: Instant::now(),
             budget: Mutex::new(CallBudget::new(pace.calls_per_second)),
-            view: Mutex::new(None),
+            properties: Mutex::new(None),
         }
     }
 
@@ -96,27 +87,23 @@ impl Hub {
     ///
     /// # Errors
     /// It could not be asked.
-    pub async fn view(&self) -> Result<HubView, Failure> {
-        if let Some((at, view)) = self.locked_view().as_ref()
-            && at.elapsed() < VIEW_EVERY
+    pub async fn properties(&self) -> Result<HubProperties, Failure> {
+        if let Some((at, properties)) = self.locked_properties().as_ref()
+            && at.elapsed() < PROPERTIES_EVERY
         {
-            return Ok(view.clone());
+            return Ok(properties.clone());
         }
         self.wait_for_budget().await;
         let asked = Instant::now();
         let found = self.management.hub().await;
         let properties = found.inspect_err(|failure| self.heed(failure))?;
-        let view = HubView {
-            created_at: properties.created_at,
-            partition_ids: properties.partition_ids,
-        };
-        *self.locked_view() = Some((asked, view.clone()));
-        Ok(view)
+        *self.locked_properties() = Some((asked, properties.clone()));
+        Ok(properties)
     }
 
-    /// Has the event hub asked anew at the next poll.
-    pub fn forget_view(&self) {
-        *self.locked_view() = None;
+    /// Has the event hub asked anew.
+    pub fn forget_properties(&self) {
+        *self.locked_properties() = None;
     }
 
     /// Reads partitions in that order, side by side, as far as budget and time allow; what failed with the connection is tried
@@ -220,7 +207,9 @@ impl Hub {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked_view(&self) -> MutexGuard<'_, Option<(Instant, HubView)>> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked_properties(&self) -> MutexGuard<'_, Option<(Instant, HubProperties)>> {
+        self.properties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
