@@ -40,11 +40,17 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One configured source: address, credential and connection, shared by all its groups.
 pub trait Source: Send + Sync {
-    /// A reader of one group. An empty `consumer_group` asks for the stream's length only.
-    fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader>;
+    /// A reader of one group, which is polled every `poll_interval`. An empty `consumer_group` asks for the stream's length only.
+    fn reader(
+        &self,
+        stream: &StreamSelector,
+        consumer_group: &str,
+        poll_interval: Duration,
+    ) -> Box<dyn GroupReader>;
 
-    /// Drops the connection; the next poll opens a new one. Called after repeated timeouts.
-    fn reconnect(&self);
+    /// Drops the connection; the next poll opens a new one. Called after repeated timeouts. Does nothing where every call
+    /// looks after its own connection.
+    fn reconnect(&self) {}
 
     /// The time that a poll of a group may take.
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {

@@ -23,6 +23,7 @@ use streamgauge::model::time::Timestamp;
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::publish::{Group, GroupDefinition};
+use streamgauge::sources::Source;
 use streamgauge::sources::event_hubs::checkpoints::CheckpointState;
 
 use bench::{Bench, present};
@@ -236,4 +237,20 @@ async fn more_partitions_than_the_budget_allows_take_turns_and_no_second_holds_m
         seen.values().all(|times| *times <= 2),
         "those first that waited longest"
     );
+}
+
+#[tokio::test]
+async fn a_group_that_is_polled_more_often_than_its_source_ends_its_polls_in_its_own_time() {
+    let bench = Bench::start(100, 10, Duration::from_secs(15)).await;
+    bench.store.commit("0", 0);
+    let interval = Duration::from_secs(1);
+    let deadline = bench.source.poll_deadline(interval);
+    let mut reader = bench.reader_polled_every(interval);
+    for _ in 0..2 {
+        let poll = tokio::time::timeout(deadline, reader.poll()).await;
+        let sample = poll.expect("in time").expect("a sample");
+        let waits = |seen: &&PartitionObservation| **seen == PartitionObservation::NotAsked;
+        let waiting = sample.partitions.values().filter(waits).count();
+        assert!((1..100).contains(&waiting), "{waiting} of 100 wait");
+    }
 }

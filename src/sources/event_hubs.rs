@@ -21,8 +21,9 @@ mod reader;
 pub mod sas;
 
 use checkpoints::{BlobCheckpoints, CheckpointStore};
-use hub::{Hub, Pace};
+use hub::Hub;
 use management::Management;
+use reader::{Pace, Reader};
 
 /// The longest that one call may take.
 const MAX_CALL_DEADLINE: Duration = Duration::from_secs(2);
@@ -33,6 +34,8 @@ const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
 /// One event hub with its checkpoint store.
 pub struct EventHubs {
     hub: Arc<Hub>,
+    /// What the management client gives a call.
+    call_deadline: Duration,
 }
 
 impl EventHubs {
@@ -62,7 +65,7 @@ impl EventHubs {
         )
     }
 
-    /// An event hub behind these clients, which poll it every `poll_interval`.
+    /// An event hub behind these clients, of a source that is polled every `poll_interval` where a group says nothing else.
     pub fn new(
         management: Box<dyn Management>,
         checkpoints: Box<dyn CheckpointStore>,
@@ -70,16 +73,21 @@ impl EventHubs {
         throughput_units: Option<u32>,
         poll_interval: Duration,
     ) -> Self {
-        // The last calls get their full time before the poll's is over.
-        let last_calls = call_deadline(poll_interval).mul_f64(1.1);
-        let rest = poll_deadline(poll_interval).saturating_sub(last_calls);
-        let pace = Pace {
-            calls_per_second,
-            asks_for: rest.max(call_deadline(poll_interval)),
-            outdated_after: (2 * poll_interval).max(poll_deadline(poll_interval)),
-        };
+        let hub = Hub::new(management, checkpoints, throughput_units, calls_per_second);
         Self {
-            hub: Arc::new(Hub::new(management, checkpoints, throughput_units, pace)),
+            hub: Arc::new(hub),
+            call_deadline: call_deadline(poll_interval),
+        }
+    }
+
+    /// How a group is polled every `poll_interval`.
+    fn pace(&self, poll_interval: Duration) -> Pace {
+        let deadline = poll_deadline(poll_interval);
+        // The last calls get their full time before the poll's is over.
+        let rest = deadline.saturating_sub(self.call_deadline.mul_f64(1.1));
+        Pace {
+            asks_for: rest.max(call_deadline(poll_interval)),
+            outdated_after: (2 * poll_interval).max(deadline),
         }
     }
 }
@@ -98,12 +106,15 @@ fn poll_deadline(poll_interval: Duration) -> Duration {
 }
 
 impl Source for EventHubs {
-    fn reader(&self, _stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
-        Box::new(reader::Reader::new(Arc::clone(&self.hub), consumer_group))
-    }
-
-    fn reconnect(&self) {
-        self.hub.management().reconnect();
+    fn reader(
+        &self,
+        _stream: &StreamSelector,
+        consumer_group: &str,
+        poll_interval: Duration,
+    ) -> Box<dyn GroupReader> {
+        let hub = Arc::clone(&self.hub);
+        let pace = self.pace(poll_interval);
+        Box::new(Reader::new(hub, consumer_group, pace))
     }
 
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {

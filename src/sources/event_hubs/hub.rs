@@ -24,41 +24,28 @@ pub struct Hub {
     management: Box<dyn Management>,
     checkpoints: Box<dyn CheckpointStore>,
     throughput_units: Option<u32>,
-    pace: Pace,
     started: Instant,
     budget: Mutex<CallBudget>,
     properties: Mutex<Option<(Instant, HubProperties)>>,
-}
-
-/// How a hub is polled.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Management calls within any second, at most.
-    pub calls_per_second: u32,
-    /// For how long after its start a poll makes new calls; those under way end within their own deadline.
-    pub asks_for: Duration,
-    /// A partition that waited longer than this for its turn is unknown.
-    pub outdated_after: Duration,
 }
 
 /// What reading partitions brought, by id.
 pub type Read = BTreeMap<String, Result<PartitionProperties, Failure>>;
 
 impl Hub {
-    /// A hub of which nothing was asked yet.
+    /// A hub of which nothing was asked yet. `calls_per_second` are its management calls within any second, at most.
     pub fn new(
         management: Box<dyn Management>,
         checkpoints: Box<dyn CheckpointStore>,
         throughput_units: Option<u32>,
-        pace: Pace,
+        calls_per_second: u32,
     ) -> Self {
         Self {
             management,
             checkpoints,
             throughput_units,
-            pace,
             started: Instant::now(),
-            budget: Mutex::new(CallBudget::new(pace.calls_per_second)),
+            budget: Mutex::new(CallBudget::new(calls_per_second)),
             properties: Mutex::new(None),
         }
     }
@@ -76,11 +63,6 @@ impl Hub {
     /// Throughput units, if the user named them.
     pub fn throughput_units(&self) -> Option<u32> {
         self.throughput_units
-    }
-
-    /// A partition that waited longer than this for its turn is unknown.
-    pub fn outdated_after(&self) -> Duration {
-        self.pace.outdated_after
     }
 
     /// The event hub's properties, at most a minute old.
@@ -106,13 +88,12 @@ impl Hub {
         *self.locked_properties() = None;
     }
 
-    /// Reads partitions in that order, side by side, as far as budget and time allow; what failed with the connection is tried
-    /// once more. A partition that is not in the answer was not asked.
+    /// Reads partitions in that order, side by side, as far as the budget and the time `until` which calls begin allow; what
+    /// failed with the connection is tried once more. A partition that is not in the answer was not asked.
     ///
     /// # Errors
     /// Nothing could be read.
-    pub async fn read(&self, ids: Vec<String>, poll_started: Instant) -> Result<Read, Failure> {
-        let until = poll_started + self.pace.asks_for;
+    pub async fn read(&self, ids: Vec<String>, until: Instant) -> Result<Read, Failure> {
         let mut read = self.read_once(ids, until).await;
         let again: Vec<String> = read
             .iter()

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use super::age::EnqueuedTimes;
-use super::checkpoints::{CheckpointState, Committed};
+use super::checkpoints::{CheckpointState, Committed, GroupMemory};
 use super::event_size::EventSizes;
 use super::hub::{Hub, Read};
 use super::lag::{self, Unprocessed};
@@ -20,10 +20,21 @@ use crate::model::sample::{
 use crate::model::time::Timestamp;
 use crate::sources::{BoxFuture, GroupReader};
 
+/// How a group is polled.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// For how long after its start a poll makes new calls; those under way end within their own deadline.
+    pub asks_for: Duration,
+    /// A partition that waited longer than this for its turn is unknown.
+    pub outdated_after: Duration,
+}
+
 /// Reads one consumer group.
 pub struct Reader {
     hub: Arc<Hub>,
     consumer_group: String,
+    pace: Pace,
+    found_before: GroupMemory,
     partitions: BTreeMap<String, Remembered>,
     sizes: EventSizes,
 }
@@ -37,24 +48,30 @@ struct Remembered {
 
 impl Reader {
     /// A reader that has read nothing yet.
-    pub fn new(hub: Arc<Hub>, consumer_group: &str) -> Self {
+    pub fn new(hub: Arc<Hub>, consumer_group: &str, pace: Pace) -> Self {
         Self {
             hub,
             consumer_group: consumer_group.to_owned(),
+            pace,
+            found_before: GroupMemory::default(),
             partitions: BTreeMap::new(),
             sizes: EventSizes::default(),
         }
     }
 
     async fn read(&mut self) -> Result<Sample, Failure> {
-        let started = Instant::now();
+        let until = Instant::now() + self.pace.asks_for;
         let hub = Arc::clone(&self.hub);
         let mut properties = hub.properties().await?;
         let committed = hub
             .checkpoints()
-            .read(&self.consumer_group, &properties.partition_ids)
+            .read(
+                &self.consumer_group,
+                &properties.partition_ids,
+                &mut self.found_before,
+            )
             .await?;
-        let read = hub.read(self.in_turn(&properties), started).await?;
+        let read = hub.read(self.in_turn(&properties), until).await?;
         if self.forget_other_logs(&read) {
             hub.forget_properties();
             properties = hub.properties().await?;
@@ -124,7 +141,7 @@ impl Reader {
     fn not_asked(&self, id: &str) -> PartitionObservation {
         let read_at = self.partitions.get(id).and_then(|p| p.read_at);
         match read_at {
-            Some(at) if at.elapsed() > self.hub.outdated_after() => {
+            Some(at) if at.elapsed() > self.pace.outdated_after => {
                 PartitionObservation::Failed(Failure::new(
                     FailureKind::Throttled,
                     "its turn within the budget of management calls has not come for over two polls: raise \
