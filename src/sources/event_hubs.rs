@@ -7,7 +7,7 @@ use azure_core::credentials::TokenCredential;
 
 use crate::config::types::{EventHubsConfig, HubAuth};
 use crate::model::stream::StreamSelector;
-use crate::sources::{GroupReader, Requests, Source};
+use crate::sources::{GroupReader, Requests, Source, call_deadline};
 
 mod age;
 pub mod checkpoints;
@@ -18,15 +18,14 @@ pub mod identity;
 mod lag;
 pub mod management;
 mod reader;
+mod redact;
 pub mod sas;
+mod web;
 
 use checkpoints::{BlobCheckpoints, CheckpointStore};
 use hub::Hub;
 use management::Management;
 use reader::{Pace, Reader};
-
-/// The longest that one call may take.
-const MAX_CALL_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The longest that a poll may take, however many partitions wait for their turn.
 const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
@@ -90,11 +89,6 @@ impl EventHubs {
             outdated_after: (2 * poll_interval).max(deadline),
         }
     }
-}
-
-/// The time that one call may take: min(poll interval, 2 s).
-pub fn call_deadline(poll_interval: Duration) -> Duration {
-    poll_interval.min(MAX_CALL_DEADLINE)
 }
 
 /// The time that a poll may take. Partitions beyond the budget of calls wait for their turn, so a poll may use most of its

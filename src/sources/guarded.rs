@@ -23,14 +23,6 @@ pub const DURATION_BUCKETS_SECONDS: [f64; 15] = [
 /// Timeouts in a row after which the connection is rebuilt.
 const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
 
-/// The longest that a poll may take.
-const MAX_DEADLINE: Duration = Duration::from_secs(2);
-
-/// The time that a poll of a group may take: min(poll interval, 2 s).
-pub fn poll_deadline(poll_interval: Duration) -> Duration {
-    poll_interval.min(MAX_DEADLINE)
-}
-
 /// What the polls of a source came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PollStats {

@@ -6,10 +6,9 @@ mod blob;
 mod document;
 mod failure;
 mod gather;
-pub(super) mod http;
+mod http;
 mod layout;
 mod listing;
-mod redact;
 mod session;
 
 use std::collections::BTreeMap;
@@ -17,7 +16,6 @@ use std::collections::BTreeMap;
 use gather::Kept;
 
 pub use blob::BlobCheckpoints;
-pub use redact::redact;
 
 use crate::model::sample::Failure;
 use crate::model::time::Timestamp;

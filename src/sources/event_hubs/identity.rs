@@ -18,7 +18,8 @@ use azure_identity::{
 
 use self::readable::Readable;
 pub use self::tokens::Tokens;
-use super::checkpoints::{http, redact};
+use super::redact::redact;
+use super::web::{self, root_cause};
 use crate::config::types::{Cloud, Identity, IdentityKind};
 use crate::model::sample::{Failure, FailureKind};
 
@@ -107,9 +108,9 @@ fn client_options(identity: &Identity) -> Result<ClientOptions, Failure> {
             Cloud::China => CloudConfiguration::AzureChina,
         },
     };
-    let pem = identity.ca_file.as_deref().map(http::read_ca).transpose()?;
+    let pem = identity.ca_file.as_deref().map(web::read_ca).transpose()?;
     let ca = identity.ca_file.as_deref().zip(pem.as_deref());
-    let client = http::client(ca, CONNECT)?;
+    let client = web::client(ca, CONNECT)?;
     Ok(ClientOptions {
         // The next poll is the retry; the library's own ones would outlast the deadline and hide the reason.
         retry: RetryOptions::none(),
@@ -163,11 +164,7 @@ fn is_garbled(error: &azure_core::Error) -> bool {
 fn told(error: &azure_core::Error, secret: Option<&str>) -> String {
     let outer = error.to_string();
     let outer = outer.lines().next().unwrap_or_default();
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let cause = cause.to_string();
+    let cause = root_cause(error);
     let cause = cause.lines().next().unwrap_or_default();
     let text = if outer.contains(cause) {
         outer.to_owned()

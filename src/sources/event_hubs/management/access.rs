@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use azure_core::credentials::TokenCredential;
 use tokio::time::Instant;
 
-use super::failure::{misconfigured, redacted};
+use super::failure::misconfigured;
 use crate::config::types::{Endpoint, EventHubsConfig, HubAuth, Secret};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::event_hubs::connection_string::{ConnectionString, Grant};
+use crate::sources::event_hubs::redact::redact_words;
 use crate::sources::event_hubs::sas;
 
 /// What a hub's configuration gives access with.
@@ -264,7 +265,7 @@ fn of_credential(subject: &str, error: &azure_core::Error) -> Failure {
         return Failure::new(failure.kind, format!("{subject}: {failure}"));
     }
     let said: Vec<String> = layers.iter().map(ToString::to_string).collect();
-    let said = redacted(&said.join(": "));
+    let said = redact_words(&said.join(": "));
     let kind = match error.kind() {
         azure_core::error::ErrorKind::Io => FailureKind::Unreachable,
         _ => FailureKind::Auth,
