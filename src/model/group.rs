@@ -213,7 +213,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         PartitionState::Absent => (PartitionStatus::Ok, None),
         PartitionState::GroupMissing { .. } => (
             PartitionStatus::Ok,
-            Some("the consumer group does not exist yet".to_owned()),
+            Some("the consumer group does not exist, or has committed nothing yet".to_owned()),
         ),
         PartitionState::Vanished { .. } => (
             PartitionStatus::Unknown,

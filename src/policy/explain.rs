@@ -84,7 +84,7 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
     let only_group_missing = inputs.partitions_without_group > 0
         && inputs.backlog.is_none_or(|backlog| backlog.value() == 0);
     if only_group_missing && reason != Reason::Arrival {
-        return "the stream is there but its consumer group is not; the first consumer makes it"
+        return "the stream is there, but its consumer group does not exist or has committed nothing yet; the first consumer says where it begins"
             .to_owned();
     }
     if inputs.work_per_second == Some(0.0)

@@ -86,7 +86,7 @@ async fn a_group_that_fails_or_hangs_does_not_hide_the_others() {
     let reports = read(&ByHeart, subjects(&config, &config.sources[0])).await;
     let expect = "\
 GROUP    SOURCE  STREAM         CONSUMER GROUP  PARTITIONS  BACKLOG  LAG  PENDING  OLDEST AGE  CONSUMERS  STATE
-billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group yet; 2 pending entries are stuck
+billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group, or no commit of it, yet; 2 pending entries are stuck
 mails    main    mails          send            -           -        -    -        -           -          wrong_type: mails holds a list: name a stream
 slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5s: is the address right and reachable?
 ";
@@ -162,6 +162,24 @@ impl GroupReader for Slow {
             Ok(sample)
         })
     }
+}
+
+#[test]
+fn a_backlog_that_cannot_be_told_is_not_ok() {
+    let present = PartitionSample {
+        remark: Some("the group has no checkpoint on any".to_owned()),
+        ..PartitionSample::default()
+    };
+    let seen = PartitionObservation::Present(present);
+    let sample = Sample {
+        partitions: [(PartitionId::new("0"), seen)].into(),
+        ..Sample::default()
+    };
+    let subject = subjects(&config(), &config().sources[0]).remove(0);
+    let result = Ok(sample);
+    let row = report::rows(&[GroupReport { subject, result }]).remove(1);
+    assert_eq!((row[5].as_str(), row[6].as_str()), ("?", "?"));
+    assert_eq!(row[10], "partition 0: the group has no checkpoint on any");
 }
 
 #[tokio::test(start_paused = true)]
