@@ -36,6 +36,7 @@ use support::event_hub::EventHubServer;
 use support::event_hub::state::Hub;
 use support::proxy::{FaultProxy, Mode};
 
+const INTERVAL: Duration = Duration::from_secs(15);
 const SIZES: [usize; 3] = [32, 256, 1024];
 const DELAY: Duration = Duration::from_millis(1);
 const CONTAINER: &str = "marks";
@@ -234,8 +235,8 @@ fn calls(bench: &Bench) -> usize {
 }
 
 async fn ours(bench: &Bench, client: ManagementClient) -> Row {
-    let source = EventHubs::open(&bench.config(client, NO_LIMIT), Duration::from_secs(15));
-    let mut reader = source.reader(&StreamSelector::Whole, "$Default");
+    let source = EventHubs::open(&bench.config(client, NO_LIMIT), INTERVAL);
+    let mut reader = source.reader(&StreamSelector::Whole, "$Default", INTERVAL);
     let before = connections(bench);
     let first = timed(reader.as_mut()).await.0;
     let (calls_before, requests_before) = (calls(bench), source.requests().blob);
@@ -308,8 +309,8 @@ async fn keda(bench: &Bench, partitions: usize) -> Row {
 async fn within_budget(partitions: usize) {
     let bench = Bench::start(partitions, None).await;
     let config = bench.config(ManagementClient::Pipelined, 45);
-    let source = EventHubs::open(&config, Duration::from_secs(15));
-    let mut reader = source.reader(&StreamSelector::Whole, "$Default");
+    let source = EventHubs::open(&config, INTERVAL);
+    let mut reader = source.reader(&StreamSelector::Whole, "$Default", INTERVAL);
     let started = Instant::now();
     let mut next = started;
     let mut known = std::collections::BTreeSet::new();
@@ -317,7 +318,7 @@ async fn within_budget(partitions: usize) {
     let mut longest = Duration::ZERO;
     while known.len() < partitions {
         tokio::time::sleep_until(next.into()).await;
-        next += Duration::from_secs(15);
+        next += INTERVAL;
         let (took, sample) = timed(reader.as_mut()).await;
         longest = longest.max(took);
         polls += 1;

@@ -121,7 +121,7 @@ impl Cluster {
 
     fn permit(&self) -> Result<Ticket, Unread> {
         let mut inner = self.inner();
-        match inner.breaker.permit(self.clock.now()) {
+        match inner.breaker.permit(self.clock.now(), DEADLINE) {
             Permit::Allowed(ticket) => Ok(ticket),
             Permit::Denied => Err(inner.outage.clone().unwrap_or_else(failure::failing)),
         }

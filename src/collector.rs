@@ -14,14 +14,19 @@ use crate::policy::event::{Event, What};
 use crate::publish::Group;
 use crate::sources::guarded::GuardedSource;
 
-/// A failing source is asked again at least this often.
+/// A source that is out is asked again at least this often, so that its return is noticed at once; one that answers, be it with
+/// a refusal, is not asked more often than it is to be polled.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Polls the group until it is retired. Never ends on its own.
 pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock) {
     let definition = group.definition();
     let deadline = source.poll_deadline(definition.poll_interval);
-    let mut reader = source.reader(&definition.selector, &definition.key.consumer_group);
+    let mut reader = source.reader(
+        &definition.selector,
+        &definition.key.consumer_group,
+        definition.poll_interval,
+    );
     let mut failing = None;
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
@@ -37,7 +42,8 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
             Ok(_) => definition
                 .poll_interval
                 .mul_f64(std::mem::replace(&mut share, 1.0)),
-            Err(_) => definition.poll_interval.min(RETRY),
+            Err(failure) if is_out(failure.kind) => definition.poll_interval.min(RETRY),
+            Err(_) => definition.poll_interval,
         };
         group.apply(&Event {
             at,
@@ -45,6 +51,11 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
         });
         tokio::time::sleep_until(started + pause).await;
     }
+}
+
+/// Whether the source is in trouble; while its circuit is open, asking costs it a probe at most.
+fn is_out(kind: FailureKind) -> bool {
+    kind.is_outage() || kind == FailureKind::CircuitOpen
 }
 
 /// A share between 0 and 1 that depends on the name alone.
@@ -82,3 +93,6 @@ fn report(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,9 +267,13 @@ impl Group {
 
     fn explain(&self, snapshot: &GroupSnapshot, why: &str) -> String {
         let name = &self.definition.name;
-        match &snapshot.failure {
+        let failure = snapshot.failure.as_ref().map(|failure| &failure.text);
+        // A partition may be readable and its backlog unknown all the same.
+        let mut partitions = snapshot.facts.partitions.values();
+        let unknown = || partitions.find(|p| p.backlog.is_none())?.problem.as_ref();
+        match failure.or_else(unknown) {
             None => format!("group {name}: {why}"),
-            Some(failure) => format!("group {name}: {why}; {}", failure.text),
+            Some(reason) => format!("group {name}: {why}; {reason}"),
         }
     }
 

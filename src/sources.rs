@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use self::event_hubs::EventHubs;
-use self::guarded::{GuardedSource, poll_deadline};
+use self::guarded::GuardedSource;
 use self::redis_streams::RedisStreams;
 use crate::config::types::{SourceConfig, SourceKind};
 use crate::model::sample::{Failure, Sample};
@@ -28,11 +28,19 @@ pub fn open(config: &SourceConfig) -> GuardedSource {
 pub fn unguarded(config: &SourceConfig) -> Box<dyn Source> {
     match &config.kind {
         SourceKind::Redis(redis) => {
-            let timeout = poll_deadline(config.poll_interval);
+            let timeout = call_deadline(config.poll_interval);
             Box::new(RedisStreams::new(redis.clone(), timeout))
         }
         SourceKind::EventHubs(hub) => Box::new(EventHubs::open(hub, config.poll_interval)),
     }
+}
+
+/// The longest that a call may take.
+const MAX_CALL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The time that one call of a source may take: min(poll interval, 2 s).
+pub fn call_deadline(poll_interval: Duration) -> Duration {
+    poll_interval.min(MAX_CALL_DEADLINE)
 }
 
 /// A boxed future, so that sources of different kinds can stand behind one trait.
@@ -40,15 +48,21 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One configured source: address, credential and connection, shared by all its groups.
 pub trait Source: Send + Sync {
-    /// A reader of one group. An empty `consumer_group` asks for the stream's length only.
-    fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader>;
+    /// A reader of one group, which is polled every `poll_interval`. An empty `consumer_group` asks for the stream's length only.
+    fn reader(
+        &self,
+        stream: &StreamSelector,
+        consumer_group: &str,
+        poll_interval: Duration,
+    ) -> Box<dyn GroupReader>;
 
-    /// Drops the connection; the next poll opens a new one. Called after repeated timeouts.
-    fn reconnect(&self);
+    /// Drops the connection; the next poll opens a new one. Called after repeated timeouts. Does nothing where every call
+    /// looks after its own connection.
+    fn reconnect(&self) {}
 
-    /// The time that a poll of a group may take.
+    /// The time that a poll of a group may take: that of a call, where it is one.
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {
-        poll_deadline(poll_interval)
+        call_deadline(poll_interval)
     }
 
     /// Requests made so far, for sources where they are limited or billed.

@@ -345,8 +345,9 @@ fn transactions(redis: &mut Connection) -> u64 {
 }
 
 fn reader(server: &RedisServer) -> Box<dyn GroupReader> {
-    let source = RedisStreams::new(server.config(), Duration::from_secs(2));
-    source.reader(&StreamSelector::parse("x").expect("a key"), "g")
+    let poll = Duration::from_secs(2);
+    let source = RedisStreams::new(server.config(), poll);
+    source.reader(&StreamSelector::parse("x").expect("a key"), "g", poll)
 }
 
 async fn ours(reader: &mut dyn GroupReader) -> Option<Quantity> {

@@ -57,6 +57,17 @@ async fn partitions_without_an_event_have_no_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_hub_is_never_taken_to_have_no_partitions() {
+    for client in BOTH {
+        let bench = Bench::start(client, 1).await;
+        bench.server.recreate(0);
+        let failure = bench.client.hub().await.expect_err("every hub has some");
+        assert_eq!(failure.kind.as_str(), "protocol", "{failure}");
+        assert!(failure.text.contains("no partitions"), "{failure}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_under_an_authority_of_its_own_is_read_with_ca_file_and_only_so() {
     let server = EventHubServer::start_tls(hub(32)).await;
     let mut config = config(Pipelined, &server.connection_string());

@@ -14,9 +14,16 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use streamgauge::model::identity::PartitionId;
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::model::identity::{GroupKey, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{AgeMethod, Failure, FailureKind, PartitionObservation};
+use streamgauge::model::stream::StreamSelector;
+use streamgauge::model::time::Timestamp;
+use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::spec::PolicySettings;
+use streamgauge::publish::{Group, GroupDefinition};
+use streamgauge::sources::Source;
 use streamgauge::sources::event_hubs::checkpoints::CheckpointState;
 
 use bench::{Bench, present};
@@ -122,13 +129,81 @@ async fn an_event_hub_that_is_created_anew_is_counted_from_its_start() {
     bench.server.recreate(2);
     bench.server.change(|hub| hub.created_at_ms += 60_000);
     bench.server.append("0", 3, 100);
-    // The log end went back, which has the event hub asked anew: the poll that notices does not know yet, and says so.
-    let first = reader.poll().await.expect("a sample");
-    assert_eq!(present(&first, "0").lag, None, "unknown is no zero");
+    // The log end went back, which has the event hub asked anew before anything is told.
     let sample = reader.poll().await.expect("a sample");
     let anew = present(&sample, "0");
     assert_eq!(anew.lag, Some(Quantity::Exact(3)));
     assert!(anew.remark.as_deref().unwrap().contains("created anew"));
+    let asked = bench.server.counts().hub_reads;
+    reader.poll().await.expect("a sample");
+    assert_eq!(bench.server.counts().hub_reads, asked, "asked anew once");
+    // With fewer partitions, those that are gone are told no more.
+    bench.server.append("0", 5, 100);
+    reader.poll().await.expect("a sample");
+    bench.server.recreate(1);
+    let sample = reader.poll().await.expect("a sample");
+    assert_eq!(sample.partitions.len(), 1);
+}
+
+fn definition() -> GroupDefinition {
+    GroupDefinition {
+        name: "clicks".to_owned(),
+        key: GroupKey {
+            source: "hub".to_owned(),
+            stream: "clicks".to_owned(),
+            consumer_group: "$Default".to_owned(),
+        },
+        selector: StreamSelector::Whole,
+        poll_interval: Duration::from_secs(15),
+        settings: PolicySettings::default(),
+        configured: true,
+    }
+}
+
+#[tokio::test]
+async fn what_a_group_has_to_do_that_holds_partitions_without_any_checkpoint_is_unknown() {
+    let bench = Bench::start(3, 45, Duration::from_secs(15)).await;
+    bench.server.append("0", 10, 100);
+    bench.server.append("1", 7, 100);
+    let mut reader = bench.reader();
+    bench.store.own(&[("0", "a")]);
+    let sample = reader.poll().await.expect("a sample");
+    for partition in ["0", "1"] {
+        let seen = present(&sample, partition);
+        assert_eq!((seen.lag, seen.oldest_age_millis), (None, None));
+        let remark = seen.remark.as_deref().unwrap();
+        assert!(remark.contains("no checkpoint on any"), "{remark}");
+        assert!(remark.contains("checkpoints.container"), "{remark}");
+    }
+    let empty = present(&sample, "2");
+    assert_eq!(
+        empty.lag,
+        Some(Quantity::Exact(0)),
+        "nothing is there to do"
+    );
+
+    // What an operator hears of it.
+    let group = Group::new(definition(), CapacityRules::default());
+    let at = Timestamp::from_millis(1_000);
+    let nobody = TargetKey {
+        namespace: String::new(),
+        name: String::new(),
+        metadata_hash: 0,
+    };
+    let what = What::Observed(Ok(sample));
+    group.apply(&Event { at, what });
+    let answer = group.answer(&nobody, at);
+    let text = format!("{:?}", answer.expect_err("no number is certain"));
+    assert!(text.contains("no checkpoint on any"), "{text}");
+
+    // The last consumer has left: nobody is known to have begun.
+    bench.store.own(&[]);
+    let sample = reader.poll().await.expect("a sample");
+    let seen = &sample.partitions[&PartitionId::new("0")];
+    assert!(
+        matches!(seen, PartitionObservation::GroupMissing { .. }),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -162,4 +237,20 @@ async fn more_partitions_than_the_budget_allows_take_turns_and_no_second_holds_m
         seen.values().all(|times| *times <= 2),
         "those first that waited longest"
     );
+}
+
+#[tokio::test]
+async fn a_group_that_is_polled_more_often_than_its_source_ends_its_polls_in_its_own_time() {
+    let bench = Bench::start(100, 10, Duration::from_secs(15)).await;
+    bench.store.commit("0", 0);
+    let interval = Duration::from_secs(1);
+    let deadline = bench.source.poll_deadline(interval);
+    let mut reader = bench.reader_polled_every(interval);
+    for _ in 0..2 {
+        let poll = tokio::time::timeout(deadline, reader.poll()).await;
+        let sample = poll.expect("in time").expect("a sample");
+        let waits = |seen: &&PartitionObservation| **seen == PartitionObservation::NotAsked;
+        let waiting = sample.partitions.values().filter(waits).count();
+        assert!((1..100).contains(&waiting), "{waiting} of 100 wait");
+    }
 }

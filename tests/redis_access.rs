@@ -40,7 +40,7 @@ const PERMISSIONS: [&str; 10] = [
 
 fn reader_of(config: RedisConfig, stream: &str, group: &str) -> Box<dyn GroupReader> {
     let selector = StreamSelector::parse(stream).expect("a stream");
-    RedisStreams::new(config, TIMEOUT).reader(&selector, group)
+    RedisStreams::new(config, TIMEOUT).reader(&selector, group, TIMEOUT)
 }
 
 fn observed<'a>(sample: &'a Sample, id: &str) -> Option<&'a PartitionObservation> {

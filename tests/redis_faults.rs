@@ -39,7 +39,11 @@ fn source_at(port: u16) -> GuardedSource {
 }
 
 fn reader_of(source: &GuardedSource) -> Box<dyn GroupReader> {
-    source.reader(&StreamSelector::parse("x").expect("a key"), "g")
+    source.reader(
+        &StreamSelector::parse("x").expect("a key"),
+        "g",
+        POLL_INTERVAL,
+    )
 }
 
 /// One poll, which must end within its deadline.

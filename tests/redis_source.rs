@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn reader_of(config: RedisConfig, stream: &str, group: &str) -> Box<dyn GroupReader> {
     let selector = StreamSelector::parse(stream).expect("a stream");
-    RedisStreams::new(config, TIMEOUT).reader(&selector, group)
+    RedisStreams::new(config, TIMEOUT).reader(&selector, group, TIMEOUT)
 }
 
 fn observed<'a>(sample: &'a Sample, id: &str) -> Option<&'a PartitionObservation> {

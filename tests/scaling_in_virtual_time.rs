@@ -47,7 +47,7 @@ fn play(
         START,
     ));
     let selector = StreamSelector::parse("orders:*").unwrap();
-    let mut reader = SimulatedSource(stream.clone()).reader(&selector, "billing");
+    let mut reader = SimulatedSource(stream.clone()).reader(&selector, "billing", Duration::ZERO);
     let mut state = GroupState::new(CapacityRules::default());
     let key = TargetKey {
         namespace: "shop".into(),

@@ -34,6 +34,9 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }
     let reports = read_all(&config).await;
     print!("\n{}", table::render(&report::rows(&reports)));
+    for warning in warnings::over_budget(&config, &reports) {
+        println!("warning: {warning}");
+    }
     let failed = reports.iter().any(GroupReport::failed);
     Ok(if failed {
         ExitCode::FAILURE

@@ -202,7 +202,8 @@ async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
         .with_context(|| format!("{field}: cannot listen on {address}; is another process there?"))
 }
 
-/// Starts a collector for every group that comes; fails if one of them does.
+/// Starts a collector for every group that comes; fails if one of them does. A group whose source a reload has just taken away
+/// is on its way out itself.
 async fn collect_all(
     mut started: mpsc::UnboundedReceiver<Arc<Group>>,
     sources: Sources,
@@ -213,9 +214,12 @@ async fn collect_all(
         tokio::select! {
             group = started.recv() => {
                 let Some(group) = group else { return Ok(()) };
-                let source = &group.definition().key.source;
-                let source = sources.get(source).with_context(|| format!("no source named {source}"))?;
-                collectors.spawn(collect(group, source, clock));
+                let definition = group.definition();
+                let source = &definition.key.source;
+                match sources.get(source) {
+                    Some(opened) => drop(collectors.spawn(collect(group, opened, clock))),
+                    None => tracing::warn!(group = definition.name, source, "there is no such source any more: the group is not polled"),
+                }
             }
             Some(ended) = collectors.join_next() => ended.context("a collector failed")?,
         }
@@ -238,3 +242,6 @@ async fn follow_replicas(
     watch_replicas(registry, cluster, clock).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

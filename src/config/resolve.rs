@@ -191,7 +191,8 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
         );
     }
     let checkpoints = &hub.checkpoints;
-    if claims.container.is_some() && claims.container != checkpoints.container {
+    let container = claims.container.as_deref();
+    if container.is_some_and(|claimed| claimed != checkpoints.container_name()) {
         return fault("blobContainer", NOT_THE_SOURCES);
     }
     if claims

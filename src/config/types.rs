@@ -192,6 +192,15 @@ pub struct CheckpointsConfig {
     pub ownership_expiry: Duration,
 }
 
+impl CheckpointsConfig {
+    /// The container: that of Azure Functions where none is named.
+    pub fn container_name(&self) -> &str {
+        self.container
+            .as_deref()
+            .unwrap_or("azure-webjobs-eventhub")
+    }
+}
+
 /// The five layouts of checkpoints, by KEDA's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CheckpointStrategy {

@@ -52,11 +52,11 @@ impl GroupModel {
             processed: Some(0),
         };
         for (id, seen) in &sample.partitions {
-            let step = self
-                .partitions
-                .entry(id.clone())
-                .or_default()
-                .observe(at, seen);
+            let step =
+                self.partitions
+                    .entry(id.clone())
+                    .or_default()
+                    .observe(at, seen, sample.consumers);
             if let Some(count) = step.arrived {
                 self.arrivals.add(at, count);
             }
@@ -123,7 +123,7 @@ impl GroupModel {
             .iter()
             .map(|(id, model)| (id.clone(), partition_facts(model, now)))
             .collect();
-        let settled = self.partitions.values().filter(|p| p.is_settled(now));
+        let settled = self.partitions.values().filter(|p| p.is_settled());
         let count = |wanted: fn(&PartitionState) -> bool| {
             self.partitions
                 .values()
@@ -213,7 +213,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         PartitionState::Absent => (PartitionStatus::Ok, None),
         PartitionState::GroupMissing { .. } => (
             PartitionStatus::Ok,
-            Some("the consumer group does not exist yet".to_owned()),
+            Some("the consumer group does not exist, or has committed nothing yet".to_owned()),
         ),
         PartitionState::Vanished { .. } => (
             PartitionStatus::Unknown,

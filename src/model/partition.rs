@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::accounting::{repositioned, settle};
 use super::commits::CommitRhythm;
 use super::quantity::Quantity;
-use super::quiet::Quiet;
+use super::quiet::{Holder, Quiet};
 use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::Timestamp;
@@ -101,8 +101,13 @@ pub(super) struct Step {
 }
 
 impl PartitionModel {
-    /// Takes in what a poll at `at` saw.
-    pub(super) fn observe(&mut self, at: Timestamp, seen: &PartitionObservation) -> Step {
+    /// Takes in what a poll at `at` saw, and how many consumers of the group it saw at work, if that was told.
+    pub(super) fn observe(
+        &mut self,
+        at: Timestamp,
+        seen: &PartitionObservation,
+        consumers: Option<u32>,
+    ) -> Step {
         match seen {
             PartitionObservation::NotAsked => Step {
                 arrived: Some(0),
@@ -121,13 +126,14 @@ impl PartitionModel {
             }
             PartitionObservation::GroupMissing { length, log_end } => {
                 let step = self.advance(at, *log_end, None);
+                self.forget_commits();
                 self.state = PartitionState::GroupMissing { length: *length };
                 step
             }
             PartitionObservation::Present(sample) => {
                 let rewound = self.moved_by_hand(sample);
                 let step = self.advance(at, sample.log_end, Some(sample));
-                self.note_commit(at, sample, step);
+                self.note_commit(at, sample, step, consumers);
                 self.state = PartitionState::Present {
                     sample: sample.clone(),
                     rewound,
@@ -163,7 +169,7 @@ impl PartitionModel {
     pub(super) fn uncommitted(&self, now: Timestamp) -> Option<u64> {
         let sample = self.sample().filter(|s| s.committed_at.is_some())?;
         let backlog = sample.backlog()?.value();
-        if self.is_settled(now) {
+        if self.is_settled() {
             return Some(backlog);
         }
         Some(self.commits.uncommitted(backlog, now))
@@ -171,14 +177,13 @@ impl PartitionModel {
 
     /// Whether all of the backlog is the rest of a batch: less than consumers usually commit at once, and for so long nothing
     /// came and nothing was committed that whoever held the partition must be through with it.
-    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let backlog = self.sample().and_then(PartitionSample::backlog);
         let rest = backlog.zip(self.commits.largest_batch());
         let Some((backlog, batch)) = rest.filter(|(_, batch)| *batch > 1) else {
             return false;
         };
-        backlog.exact().is_some_and(|n| n < batch)
-            && self.quiet.is_some_and(|quiet| quiet.is_over(now))
+        backlog.exact().is_some_and(|n| n < batch) && self.quiet.is_some_and(Quiet::is_over)
     }
 
     /// Processed messages per second; where commits are further apart than the window, over those commits.
@@ -193,21 +198,37 @@ impl PartitionModel {
         }
     }
 
-    fn note_commit(&mut self, at: Timestamp, sample: &PartitionSample, step: Step) {
+    fn note_commit(
+        &mut self,
+        at: Timestamp,
+        sample: &PartitionSample,
+        step: Step,
+        consumers: Option<u32>,
+    ) {
         let (Some(written_at), Some(position)) = (sample.committed_at, sample.delivered) else {
-            return;
+            return self.forget_commits();
         };
-        let owned = sample.owner.is_some();
+        let holder = match (&sample.owner, consumers) {
+            (Some(_), _) => Holder::Somebody,
+            (None, Some(_)) => Holder::Nobody,
+            (None, None) => Holder::Untold,
+        };
         let still = step
             == Step {
                 arrived: Some(0),
                 processed: Some(0),
             };
         self.quiet = Some(match self.quiet.filter(|_| still) {
-            Some(quiet) => quiet.go_on(at, owned),
-            None => Quiet::begin(at, owned),
+            Some(quiet) => quiet.go_on(at, holder),
+            None => Quiet::begin(at, holder),
         });
         self.commits.observe(position.major, Some(written_at), at);
+    }
+
+    /// Nothing is committed, or nothing that says something about this log: how it was before is no guide.
+    fn forget_commits(&mut self) {
+        self.quiet = None;
+        self.commits = CommitRhythm::default();
     }
 
     fn missing(&mut self, at: Timestamp) {
@@ -290,85 +311,4 @@ impl PartitionModel {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::sample::Position;
-
-    const POLL: Duration = Duration::from_secs(5);
-
-    fn sample(added: u64, delivered: u64, lag: u64, pending: u64) -> PartitionSample {
-        PartitionSample {
-            log_end: Some(added),
-            length: added,
-            lag: Some(Quantity::Exact(lag)),
-            pending,
-            delivered: Some(Position {
-                major: delivered,
-                minor: 0,
-            }),
-            delivered_count: Some(delivered),
-            ..PartitionSample::default()
-        }
-    }
-
-    fn watch(samples: &[PartitionSample]) -> (PartitionModel, Step) {
-        let mut model = PartitionModel::default();
-        let mut step = Step::default();
-        let mut at = Timestamp::from_millis(1_000_000);
-        for sample in samples {
-            step = model.observe(at, &PartitionObservation::Present(sample.clone()));
-            at = at.plus(POLL);
-        }
-        (model, step)
-    }
-
-    #[test]
-    fn a_group_that_is_moved_by_hand_has_processed_nothing() {
-        let (model, step) = watch(&[sample(10, 8, 2, 0), sample(10, 3, 7, 0)]);
-        assert_eq!((model.processed_total, step.processed), (0, None));
-        assert!(matches!(
-            model.state,
-            PartitionState::Present { rewound: true, .. }
-        ));
-        let mut forward = sample(10, 9, 1, 0);
-        forward.delivered_count = None;
-        let (model, step) = watch(&[sample(10, 3, 7, 0), forward]);
-        assert_eq!((model.processed_total, step.processed), (0, None));
-    }
-
-    #[test]
-    fn a_counter_that_starts_anew_drops_one_interval_and_no_more() {
-        let (model, step) = watch(&[sample(100, 100, 0, 0), sample(3, 0, 3, 0)]);
-        assert_eq!(step, Step::default());
-        assert_eq!(model.arrival.per_second(), None);
-        let (model, _) = watch(&[
-            sample(100, 100, 0, 0),
-            sample(3, 0, 3, 0),
-            sample(13, 5, 8, 0),
-        ]);
-        assert_eq!(model.arrived_total, 10);
-        assert_eq!(model.arrival.per_second(), Some(2.0));
-    }
-
-    #[test]
-    fn a_stream_that_was_never_seen_is_empty_and_one_that_vanished_is_unknown_for_a_minute() {
-        let mut model = PartitionModel::default();
-        let start = Timestamp::from_millis(0);
-        let missing = PartitionObservation::StreamMissing;
-        model.observe(start, &missing);
-        assert_eq!(model.backlog(), Some(Quantity::Exact(0)));
-        // Its first messages arrived while we watched.
-        let step = model.observe(
-            start.plus(POLL),
-            &PartitionObservation::Present(sample(3, 0, 3, 0)),
-        );
-        assert_eq!(step.arrived, Some(3));
-        let gone = start.plus(POLL * 2);
-        model.observe(gone, &missing);
-        assert_eq!(model.backlog(), None);
-        model.observe(gone.plus(VANISHED_GRACE - POLL), &missing);
-        assert_eq!(model.backlog(), None);
-        model.observe(gone.plus(VANISHED_GRACE), &missing);
-        assert_eq!(model.backlog(), Some(Quantity::Exact(0)));
-    }
-}
+mod tests;

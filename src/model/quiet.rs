@@ -9,46 +9,58 @@ use super::time::Timestamp;
 /// A consumer that held a partition for so long without anything new is through with it …
 pub const SETTLES_OWNED: Duration = Duration::from_secs(60);
 /// … and where nobody records who holds it, after so long.
-pub const SETTLES_UNOWNED: Duration = Duration::from_secs(300);
+pub const SETTLES_UNTOLD: Duration = Duration::from_secs(300);
+
+/// Who held a partition at a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A consumer.
+    Somebody,
+    /// Nobody: what is there now waits, however long nothing happens.
+    Nobody,
+    /// Holders are not recorded, or could not be read.
+    Untold,
+}
 
 /// A spell in which nothing arrived and the committed position stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quiet {
-    since: Timestamp,
     /// Since when, within it, a consumer held the partition at every poll.
-    owned_since: Option<Timestamp>,
+    held_since: Option<Timestamp>,
+    /// Since when, within it, no poll told who holds the partition.
+    untold_since: Option<Timestamp>,
+    is_over: bool,
 }
 
 impl Quiet {
     /// It begins with a poll at `at`.
-    pub fn begin(at: Timestamp, owned: bool) -> Self {
+    pub fn begin(at: Timestamp, holder: Holder) -> Self {
         Self {
-            since: at,
-            owned_since: owned.then_some(at),
+            held_since: (holder == Holder::Somebody).then_some(at),
+            untold_since: (holder == Holder::Untold).then_some(at),
+            is_over: false,
         }
     }
 
-    /// It was still quiet at `at`. Who leaves after [`SETTLES_OWNED`] was through; before that, who comes next starts anew.
-    pub fn go_on(self, at: Timestamp, owned: bool) -> Self {
-        let owned_since = if owned {
-            self.owned_since.or(Some(at))
-        } else {
-            self.owned_since.filter(|_| self.was_owned_enough(at))
-        };
+    /// It was still quiet at `at`. Once it is over it stays so whoever comes or leaves; before that, who comes next starts anew.
+    pub fn go_on(self, at: Timestamp, holder: Holder) -> Self {
+        let anew = Self::begin(at, holder);
+        let held_since = anew.held_since.and(self.held_since.or(Some(at)));
+        let untold_since = anew.untold_since.and(self.untold_since.or(Some(at)));
+        let lasts =
+            |since: Option<Timestamp>, long| since.is_some_and(|then| at.since(then) >= long);
         Self {
-            owned_since,
-            ..self
+            held_since,
+            untold_since,
+            is_over: self.is_over
+                || lasts(held_since, SETTLES_OWNED)
+                || lasts(untold_since, SETTLES_UNTOLD),
         }
     }
 
     /// Whether whoever held the partition must be through with it.
-    pub fn is_over(self, now: Timestamp) -> bool {
-        self.was_owned_enough(now) || now.since(self.since) >= SETTLES_UNOWNED
-    }
-
-    fn was_owned_enough(self, now: Timestamp) -> bool {
-        self.owned_since
-            .is_some_and(|since| now.since(since) >= SETTLES_OWNED)
+    pub const fn is_over(self) -> bool {
+        self.is_over
     }
 }
 
@@ -56,30 +68,51 @@ impl Quiet {
 mod tests {
     use super::*;
 
-    /// Whether it is over at the last of these polls, 15 s apart, each with (`o`) or without (`.`) an owner.
+    /// Whether it is over at the last of these polls, 15 s apart: held (`o`), held by nobody (`.`), or not told (`?`).
     fn is_over(polls: &str) -> bool {
         let at = |n: usize| Timestamp::from_millis(n as u64 * 15_000);
-        let mut owners = polls.chars().map(|c| c == 'o').enumerate();
-        let (first, owned) = owners.next().expect("a poll");
-        let quiet = owners.fold(Quiet::begin(at(first), owned), |quiet, (n, owned)| {
-            quiet.go_on(at(n), owned)
+        let holder = |c| match c {
+            'o' => Holder::Somebody,
+            '.' => Holder::Nobody,
+            _ => Holder::Untold,
+        };
+        let mut holders = polls.chars().map(holder).enumerate();
+        let (first, holder) = holders.next().expect("a poll");
+        let quiet = holders.fold(Quiet::begin(at(first), holder), |quiet, (n, holder)| {
+            quiet.go_on(at(n), holder)
         });
-        quiet.is_over(at(polls.len() - 1))
+        quiet.is_over()
     }
 
     #[test]
     fn it_is_over_a_minute_after_the_last_hand_over_and_stays_so() {
         for (polls, over) in [
             ("oooo", false),
+            ("oooo.", false),
             ("ooooo", true),
             ("ooooo....o.", true),
             ("ooo.oooo", false),
             ("ooo.ooooo", true),
-            ("....................", false),
-            (".....................", true),
-            ("...............ooooo", true),
         ] {
             assert_eq!(is_over(polls), over, "{polls}");
+        }
+    }
+
+    #[test]
+    fn with_nobody_there_it_is_never_over_and_where_that_is_not_told_after_five_minutes() {
+        let (nobody, untold) = (".".repeat(400), "?".repeat(20));
+        for (polls, over) in [
+            (nobody.clone(), false),
+            (format!("{nobody}oooo"), false),
+            (format!("{nobody}ooooo"), true),
+            (untold.clone(), false),
+            (format!("{untold}?"), true),
+            (format!("{untold}?."), true),
+            (format!("{untold}.{untold}"), false),
+            (format!("ooo{untold}"), false),
+            (format!("o{untold}o"), false),
+        ] {
+            assert_eq!(is_over(&polls), over, "{polls}");
         }
     }
 }

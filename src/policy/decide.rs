@@ -195,7 +195,13 @@ fn recommend(
             let up = work.replicas(capacity, assignment);
             let down = relaxed.replicas(capacity, assignment);
             let replicas = up.max(down.min(target.last_desired.unwrap_or(0)));
-            let decisive = if replicas == up { &work } else { &relaxed };
+            let decisive = if replicas == up {
+                &work
+            } else {
+                inputs.target_utilization_ratio = TARGET_UTILIZATION_DOWN;
+                &relaxed
+            };
+            inputs.work_per_second = Some(decisive.total());
             let if_shared = decisive.replicas(capacity, Assignment::Shared);
             inputs.work_replicas_if_shared = Some(if_shared);
             replicas

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::quantity::Quantity;
-use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNOWNED};
+use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 
 use super::agreement;
 use super::decision::{CapacitySource, Inputs, Limit, Reason};
@@ -84,7 +84,7 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
     let only_group_missing = inputs.partitions_without_group > 0
         && inputs.backlog.is_none_or(|backlog| backlog.value() == 0);
     if only_group_missing && reason != Reason::Arrival {
-        return "the stream is there but its consumer group is not; the first consumer makes it"
+        return "the stream is there, but its consumer group does not exist or has committed nothing yet; the first consumer says where it begins"
             .to_owned();
     }
     if inputs.work_per_second == Some(0.0)
@@ -134,12 +134,12 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
 fn without_work(reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
     match reason {
         Reason::Backlog => Some(format!(
-            "nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has moved for {} with an owner, or for {} without",
+            "nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has moved for {} with an owner, or for {} where no owner is told",
             inputs
                 .backlog
                 .map_or_else(|| "messages".to_owned(), quantity),
             duration(SETTLES_OWNED),
-            duration(SETTLES_UNOWNED),
+            duration(SETTLES_UNTOLD),
         )),
         Reason::Arrival => Some(format!(
             "nothing waits, but {} arrived within the last {}",

@@ -16,7 +16,7 @@ pub struct BreakerSettings {
     pub failure_share: f64,
     /// Time between probes while open.
     pub probe_interval: Duration,
-    /// A probe that reported nothing for so long is given up, so that a dropped one never blocks for ever.
+    /// A probe that reported nothing for so long is given up, so that a dropped one never blocks for ever; at least.
     pub probe_expiry: Duration,
 }
 
@@ -101,9 +101,13 @@ enum State {
         since: Timestamp,
     },
     HalfOpen {
-        since: Timestamp,
+        /// When the probe is given up.
+        until: Timestamp,
     },
 }
+
+/// A probe is given up no sooner than so long after its own deadline.
+const GRACE: Duration = Duration::from_secs(1);
 
 const fn closed() -> State {
     State::Closed {
@@ -122,17 +126,20 @@ impl Breaker {
         }
     }
 
-    /// Asks for leave to make one attempt.
-    pub fn permit(&mut self, now: Timestamp) -> Permit {
+    /// Asks for leave to make one attempt, which may take `attempt` at most.
+    pub fn permit(&mut self, now: Timestamp, attempt: Duration) -> Permit {
         let due = match self.state {
             State::Closed { .. } => return Permit::Allowed(Ticket(self.epoch)),
             State::Open { since } => now.since(since) >= self.settings.probe_interval,
-            State::HalfOpen { since } => now.since(since) >= self.settings.probe_expiry,
+            State::HalfOpen { until } => now >= until,
         };
         if !due {
             return Permit::Denied;
         }
-        self.enter(State::HalfOpen { since: now });
+        let lasts = self.settings.probe_expiry.max(attempt + GRACE);
+        self.enter(State::HalfOpen {
+            until: now.plus(lasts),
+        });
         Permit::Allowed(Ticket(self.epoch))
     }
 
@@ -163,9 +170,7 @@ impl Breaker {
     pub fn state(&self, now: Timestamp) -> CircuitState {
         match self.state {
             State::Closed { .. } => CircuitState::Closed,
-            State::HalfOpen { since } if now.since(since) < self.settings.probe_expiry => {
-                CircuitState::HalfOpen
-            }
+            State::HalfOpen { until } if now < until => CircuitState::HalfOpen,
             State::Open { .. } | State::HalfOpen { .. } => CircuitState::Open,
         }
     }
@@ -188,6 +193,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ATTEMPT: Duration = Duration::from_secs(2);
+
     fn breaker() -> Breaker {
         Breaker::new(BreakerSettings::for_poll_interval(Duration::from_secs(5)))
     }
@@ -197,7 +204,7 @@ mod tests {
     }
 
     fn attempt(breaker: &mut Breaker, now: Timestamp, outcome: Outcome) -> bool {
-        let Permit::Allowed(ticket) = breaker.permit(now) else {
+        let Permit::Allowed(ticket) = breaker.permit(now, ATTEMPT) else {
             return false;
         };
         breaker.record(now, ticket, outcome);
@@ -244,18 +251,33 @@ mod tests {
         for _ in 0..3 {
             attempt(&mut b, at(0), Outcome::Outage);
         }
-        let Permit::Allowed(lost) = b.permit(at(1000)) else {
+        let Permit::Allowed(lost) = b.permit(at(1000), ATTEMPT) else {
             panic!("a probe was due");
         };
         assert_eq!(b.state(at(1000)), CircuitState::HalfOpen);
-        assert_eq!(b.permit(at(5999)), Permit::Denied);
-        assert!(matches!(b.permit(at(6000)), Permit::Allowed(_)));
+        assert_eq!(b.permit(at(5999), ATTEMPT), Permit::Denied);
+        assert!(matches!(b.permit(at(6000), ATTEMPT), Permit::Allowed(_)));
         b.record(at(6001), lost, Outcome::Answered);
         assert_eq!(
             b.state(at(6001)),
             CircuitState::HalfOpen,
             "a straggler closes nothing"
         );
+    }
+
+    #[test]
+    fn a_probe_that_may_take_longer_is_given_up_only_after_that() {
+        let mut b = breaker();
+        for _ in 0..3 {
+            attempt(&mut b, at(0), Outcome::Outage);
+        }
+        let slow = Duration::from_millis(13_500);
+        let Permit::Allowed(ticket) = b.permit(at(1000), slow) else {
+            panic!("a probe was due");
+        };
+        assert_eq!(b.permit(at(15_499), slow), Permit::Denied);
+        b.record(at(14_500), ticket, Outcome::Answered);
+        assert_eq!(b.state(at(14_500)), CircuitState::Closed);
     }
 
     proptest! {
@@ -289,7 +311,7 @@ mod tests {
             for (wait, action) in steps {
                 now += wait;
                 let before = b.state(at(now));
-                match b.permit(at(now)) {
+                match b.permit(at(now), ATTEMPT) {
                     Permit::Denied => {
                         prop_assert_ne!(before, CircuitState::Closed);
                         if let Some(last) = last_probe {

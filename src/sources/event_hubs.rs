@@ -7,7 +7,7 @@ use azure_core::credentials::TokenCredential;
 
 use crate::config::types::{EventHubsConfig, HubAuth};
 use crate::model::stream::StreamSelector;
-use crate::sources::{GroupReader, Requests, Source};
+use crate::sources::{GroupReader, Requests, Source, call_deadline};
 
 mod age;
 pub mod checkpoints;
@@ -18,14 +18,14 @@ pub mod identity;
 mod lag;
 pub mod management;
 mod reader;
+mod redact;
 pub mod sas;
+mod web;
 
 use checkpoints::{BlobCheckpoints, CheckpointStore};
-use hub::{Hub, Pace};
+use hub::Hub;
 use management::Management;
-
-/// The longest that one call may take.
-const MAX_CALL_DEADLINE: Duration = Duration::from_secs(2);
+use reader::{Pace, Reader};
 
 /// The longest that a poll may take, however many partitions wait for their turn.
 const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
@@ -33,6 +33,8 @@ const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
 /// One event hub with its checkpoint store.
 pub struct EventHubs {
     hub: Arc<Hub>,
+    /// What the management client gives a call.
+    call_deadline: Duration,
 }
 
 impl EventHubs {
@@ -62,7 +64,7 @@ impl EventHubs {
         )
     }
 
-    /// An event hub behind these clients, which poll it every `poll_interval`.
+    /// An event hub behind these clients, of a source that is polled every `poll_interval` where a group says nothing else.
     pub fn new(
         management: Box<dyn Management>,
         checkpoints: Box<dyn CheckpointStore>,
@@ -70,23 +72,23 @@ impl EventHubs {
         throughput_units: Option<u32>,
         poll_interval: Duration,
     ) -> Self {
-        // The last calls get their full time before the poll's is over.
-        let last_calls = call_deadline(poll_interval).mul_f64(1.1);
-        let rest = poll_deadline(poll_interval).saturating_sub(last_calls);
-        let pace = Pace {
-            calls_per_second,
-            asks_for: rest.max(call_deadline(poll_interval)),
-            outdated_after: (2 * poll_interval).max(poll_deadline(poll_interval)),
-        };
+        let hub = Hub::new(management, checkpoints, throughput_units, calls_per_second);
         Self {
-            hub: Arc::new(Hub::new(management, checkpoints, throughput_units, pace)),
+            hub: Arc::new(hub),
+            call_deadline: call_deadline(poll_interval),
         }
     }
-}
 
-/// The time that one call may take: min(poll interval, 2 s).
-pub fn call_deadline(poll_interval: Duration) -> Duration {
-    poll_interval.min(MAX_CALL_DEADLINE)
+    /// How a group is polled every `poll_interval`.
+    fn pace(&self, poll_interval: Duration) -> Pace {
+        let deadline = poll_deadline(poll_interval);
+        // The last calls get their full time before the poll's is over.
+        let rest = deadline.saturating_sub(self.call_deadline.mul_f64(1.1));
+        Pace {
+            asks_for: rest.max(call_deadline(poll_interval)),
+            outdated_after: (2 * poll_interval).max(deadline),
+        }
+    }
 }
 
 /// The time that a poll may take. Partitions beyond the budget of calls wait for their turn, so a poll may use most of its
@@ -98,12 +100,15 @@ fn poll_deadline(poll_interval: Duration) -> Duration {
 }
 
 impl Source for EventHubs {
-    fn reader(&self, _stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
-        Box::new(reader::Reader::new(Arc::clone(&self.hub), consumer_group))
-    }
-
-    fn reconnect(&self) {
-        self.hub.management().reconnect();
+    fn reader(
+        &self,
+        _stream: &StreamSelector,
+        consumer_group: &str,
+        poll_interval: Duration,
+    ) -> Box<dyn GroupReader> {
+        let hub = Arc::clone(&self.hub);
+        let pace = self.pace(poll_interval);
+        Box::new(Reader::new(hub, consumer_group, pace))
     }
 
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {

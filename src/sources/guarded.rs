@@ -16,20 +16,12 @@ use crate::model::time::Timestamp;
 use crate::resilience::breaker::{Breaker, BreakerSettings, CircuitState, Outcome, Permit, Ticket};
 
 /// Upper bounds of the poll duration buckets, in seconds; one more bucket holds what lies above.
-pub const DURATION_BUCKETS_SECONDS: [f64; 11] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+pub const DURATION_BUCKETS_SECONDS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0,
 ];
 
 /// Timeouts in a row after which the connection is rebuilt.
 const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
-
-/// The longest that a poll may take.
-const MAX_DEADLINE: Duration = Duration::from_secs(2);
-
-/// The time that a poll of a group may take: min(poll interval, 2 s).
-pub fn poll_deadline(poll_interval: Duration) -> Duration {
-    poll_interval.min(MAX_DEADLINE)
-}
 
 /// What the polls of a source came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,9 +93,14 @@ impl GuardedSource {
         &self.name
     }
 
-    /// A reader of one group, to be handed to [`Self::poll`].
-    pub fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
-        self.source.reader(stream, consumer_group)
+    /// A reader of one group that is polled every `poll_interval`, to be handed to [`Self::poll`].
+    pub fn reader(
+        &self,
+        stream: &StreamSelector,
+        consumer_group: &str,
+        poll_interval: Duration,
+    ) -> Box<dyn GroupReader> {
+        self.source.reader(stream, consumer_group, poll_interval)
     }
 
     /// The time that a poll of a group may take.
@@ -141,7 +138,7 @@ impl GuardedSource {
         deadline: Duration,
         clock: &(dyn Fn() -> Timestamp + Send + Sync),
     ) -> Result<Sample, Failure> {
-        let ticket = self.permit(clock())?;
+        let ticket = self.permit(clock(), deadline)?;
         let started = Instant::now();
         let result = tokio::time::timeout(deadline, reader.poll())
             .await
@@ -152,9 +149,9 @@ impl GuardedSource {
         result
     }
 
-    fn permit(&self, now: Timestamp) -> Result<Ticket, Failure> {
+    fn permit(&self, now: Timestamp, attempt: Duration) -> Result<Ticket, Failure> {
         let mut guard = self.guard();
-        match guard.breaker.permit(now) {
+        match guard.breaker.permit(now, attempt) {
             Permit::Allowed(ticket) => Ok(ticket),
             Permit::Denied => {
                 let kind = FailureKind::CircuitOpen;

@@ -42,7 +42,12 @@ impl RedisStreams {
 }
 
 impl Source for RedisStreams {
-    fn reader(&self, stream: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
+    fn reader(
+        &self,
+        stream: &StreamSelector,
+        consumer_group: &str,
+        _poll_interval: Duration,
+    ) -> Box<dyn GroupReader> {
         Box::new(reader::Reader::new(
             Arc::clone(&self.connection),
             stream,

@@ -156,11 +156,9 @@ impl Inner {
 pub struct SimulatedSource(pub Arc<SimulatedStream>);
 
 impl Source for SimulatedSource {
-    fn reader(&self, _stream: &StreamSelector, _consumer_group: &str) -> Box<dyn GroupReader> {
+    fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
         Box::new(Reader(Arc::clone(&self.0)))
     }
-
-    fn reconnect(&self) {}
 }
 
 struct Reader(Arc<SimulatedStream>);

@@ -15,7 +15,7 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::sources::event_hubs::EventHubs;
 use streamgauge::sources::event_hubs::checkpoints::{
-    Checkpoint, CheckpointState, CheckpointStore, Committed,
+    Checkpoint, CheckpointState, CheckpointStore, Committed, GroupMemory,
 };
 use streamgauge::sources::event_hubs::management::{self, Settings};
 use streamgauge::sources::{BoxFuture, GroupReader, Source};
@@ -27,6 +27,7 @@ use crate::support::event_hub::state::Hub;
 #[derive(Clone, Default)]
 pub struct Store {
     pub committed: Arc<Mutex<Committed>>,
+    pub failure: Arc<Mutex<Option<Failure>>>,
     requests: Arc<AtomicU64>,
 }
 
@@ -55,10 +56,12 @@ impl CheckpointStore for Store {
         &'a self,
         _consumer_group: &'a str,
         _partitions: &'a [String],
+        _memory: &'a mut GroupMemory,
     ) -> BoxFuture<'a, Result<Committed, Failure>> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let committed = self.committed.lock().unwrap().clone();
-        Box::pin(async move { Ok(committed) })
+        let failure = self.failure.lock().unwrap().clone();
+        Box::pin(async move { failure.map_or(Ok(committed), Err) })
     }
 
     fn requests(&self) -> u64 {
@@ -98,7 +101,8 @@ fn config(server: &EventHubServer, directory: &tempfile::TempDir) -> EventHubsCo
 pub struct Bench {
     pub server: EventHubServer,
     pub store: Store,
-    source: EventHubs,
+    pub source: EventHubs,
+    poll_interval: Duration,
     _directory: tempfile::TempDir,
 }
 
@@ -120,12 +124,18 @@ impl Bench {
             server,
             store,
             source,
+            poll_interval,
             _directory: directory,
         }
     }
 
     pub fn reader(&self) -> Box<dyn GroupReader> {
-        self.source.reader(&StreamSelector::Whole, "$Default")
+        self.reader_polled_every(self.poll_interval)
+    }
+
+    pub fn reader_polled_every(&self, poll_interval: Duration) -> Box<dyn GroupReader> {
+        self.source
+            .reader(&StreamSelector::Whole, "$Default", poll_interval)
     }
 }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use streamgauge::clock::Clock;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
-use streamgauge::model::sample::{FailureKind, PartitionObservation};
+use streamgauge::model::sample::{Failure, FailureKind, PartitionObservation};
+use streamgauge::resilience::breaker::BreakerSettings;
 use streamgauge::sources::GroupReader;
+use streamgauge::sources::guarded::GuardedSource;
 
 use crate::bench::{Bench, present};
 use crate::support::Rng;
@@ -49,6 +52,29 @@ async fn a_partition_that_fails_alone_leaves_the_others_known() {
     }
     let seen = &sample.partitions[&PartitionId::new("2")];
     assert!(matches!(seen, PartitionObservation::Failed(_)), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_slow_blob_store_takes_nothing_from_the_brokers_connection() {
+    let interval = Duration::from_secs(15);
+    let bench = Bench::start(2, 45, interval).await;
+    bench.store.commit("0", 0);
+    let mut reader = bench.reader();
+    let settings = BreakerSettings {
+        consecutive_failures: u32::MAX,
+        window: usize::MAX,
+        ..BreakerSettings::for_poll_interval(interval)
+    };
+    let source = GuardedSource::new("hub", Box::new(bench.source), settings);
+    let clock = Clock::start();
+    for late in [false, true, true, true, true, false] {
+        let failure = Failure::new(FailureKind::Timeout, "no answer in time");
+        *bench.store.failure.lock().unwrap() = late.then_some(failure);
+        let now = || clock.now();
+        let seen = source.poll(reader.as_mut(), interval, &now).await;
+        assert_eq!(seen.is_err(), late);
+    }
+    assert_eq!(bench.server.counts().connections, 1);
 }
 
 /// Polls until every partition was read at one of the polls, which takes 5 s at most.

@@ -10,7 +10,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use streamgauge::config::types::{BlobAuth, CheckpointsConfig, Cloud, Identity, IdentityKind};
 use streamgauge::model::sample::FailureKind;
-use streamgauge::sources::event_hubs::checkpoints::CheckpointStore;
 use streamgauge::sources::event_hubs::identity::{
     Tokens, blob_scope, credential, event_hubs_scope,
 };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use streamgauge::config::types::{BlobAuth, CheckpointsConfig, Secret};
 use streamgauge::model::sample::{Failure, FailureKind};
-use streamgauge::sources::event_hubs::checkpoints::{BlobCheckpoints, CheckpointStore, Committed};
+use streamgauge::sources::event_hubs::checkpoints::Committed;
 
 use super::filled;
 use super::store::*;
@@ -17,7 +17,7 @@ use super::support::{Rng, eventually};
 /// Base64 of something that is nobody's key.
 const WRONG_KEY: &str = "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNo";
 
-async fn read(store: &BlobCheckpoints) -> Result<Committed, Failure> {
+async fn read(store: &Reader) -> Result<Committed, Failure> {
     let outcome = store.read(GROUP, &partitions(3)).await;
     if let Err(failure) = &outcome {
         for secret in [ACCOUNT_KEY, WRONG_KEY, "sig=", "?"] {
@@ -136,7 +136,7 @@ async fn a_dead_store_is_unreachable_and_found_again_when_it_is_back() {
 }
 
 /// A server behind a line with faults, and a reader that is in a hurry.
-async fn hurried() -> (Azurite, FaultProxy, SecretFile, BlobCheckpoints) {
+async fn hurried() -> (Azurite, FaultProxy, SecretFile, Reader) {
     let (server, secret, config, _) = filled(&[checkpoint("0", 5, "1")]);
     let line = FaultProxy::start(server.port).await;
     let through = server.port.to_string();
@@ -145,7 +145,7 @@ async fn hurried() -> (Azurite, FaultProxy, SecretFile, BlobCheckpoints) {
             .connection_string()
             .replace(&through, &line.port.to_string()),
     );
-    let store = BlobCheckpoints::new(&config, NAMESPACE, HUB, Duration::from_millis(700));
+    let store = Reader::new(&config, Duration::from_millis(700));
     read(&store).await.expect("read");
     (server, line, secret, store)
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use streamgauge::config::types::{BlobAuth, CheckpointStrategy, CheckpointsConfig, Secret};
+use streamgauge::model::sample::Failure;
 use streamgauge::sources::event_hubs::checkpoints::{
-    BlobCheckpoints, CheckpointState, CheckpointStore, Committed,
+    BlobCheckpoints, CheckpointState, CheckpointStore, Committed, GroupMemory,
 };
+use tokio::sync::Mutex;
 
 pub use crate::support::azurite::prepare;
 
@@ -69,9 +71,43 @@ pub fn config(auth: BlobAuth) -> CheckpointsConfig {
     }
 }
 
+/// Reads one consumer group, and remembers what it found.
+#[derive(Debug)]
+pub struct Reader {
+    store: BlobCheckpoints,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory(GroupMemory);
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Reader {
+    pub fn new(config: &CheckpointsConfig, deadline: Duration) -> Self {
+        Self {
+            store: BlobCheckpoints::new(config, NAMESPACE, HUB, deadline),
+            memory: Mutex::default(),
+        }
+    }
+
+    pub async fn read(&self, group: &str, partitions: &[String]) -> Result<Committed, Failure> {
+        let mut memory = self.memory.lock().await;
+        self.store.read(group, partitions, &mut memory.0).await
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.store.requests()
+    }
+}
+
 /// A reader with the hub's names as the user would write them.
-pub fn reader(config: &CheckpointsConfig) -> BlobCheckpoints {
-    BlobCheckpoints::new(config, NAMESPACE, HUB, DEADLINE)
+pub fn reader(config: &CheckpointsConfig) -> Reader {
+    Reader::new(config, DEADLINE)
 }
 
 /// `count` partitions: "0", "1", ...
@@ -80,7 +116,7 @@ pub fn partitions(count: usize) -> Vec<String> {
 }
 
 /// Reads, and counts the requests that it took.
-pub async fn read_counted(store: &BlobCheckpoints, count: usize) -> (Committed, u64) {
+pub async fn read_counted(store: &Reader, count: usize) -> (Committed, u64) {
     let before = store.requests();
     let committed = store.read(GROUP, &partitions(count)).await.expect("read");
     (committed, store.requests() - before)

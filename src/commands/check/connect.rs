@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::config::types::{Config, SourceConfig};
+use crate::config::types::{Config, SourceConfig, SourceKind};
 use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
 use crate::model::stream::StreamSelector;
 use crate::sources::Source;
 
-/// How long one group may take where its polls take no longer.
+/// How long one group may take, where its polls may not take longer anyway.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// One thing to read from a source.
@@ -21,6 +21,8 @@ pub(super) struct Subject {
     pub stream: String,
     /// Its consumer group.
     pub consumer_group: String,
+    /// How often it is polled.
+    pub poll_interval: Duration,
     selector: Option<StreamSelector>,
 }
 
@@ -43,38 +45,55 @@ impl GroupReport {
     }
 }
 
-/// What to read from a source: its groups, or without any, the streams that inline metadata may name.
+/// What to read from a source: its groups, or without any, what inline metadata may name.
 pub(super) fn subjects(config: &Config, source: &SourceConfig) -> Vec<Subject> {
-    let subject = |name: &str, stream: &str, consumer_group: &str, selector| Subject {
-        name: name.to_owned(),
-        source: source.name.clone(),
-        stream: stream.to_owned(),
-        consumer_group: consumer_group.to_owned(),
-        selector,
-    };
-    let groups = config
-        .groups
-        .iter()
-        .filter(|group| group.key.source == source.name);
-    let mut found: Vec<Subject> = groups
-        .map(|group| {
-            let (key, selector) = (&group.key, group.selector.clone());
-            subject(
-                &group.name,
-                &key.stream,
-                &key.consumer_group,
-                Some(selector),
-            )
+    let groups = config.groups.iter();
+    let of_source = groups.filter(|group| group.key.source == source.name);
+    let mut found: Vec<Subject> = of_source
+        .map(|group| Subject {
+            name: group.name.clone(),
+            source: source.name.clone(),
+            stream: group.key.stream.clone(),
+            consumer_group: group.key.consumer_group.clone(),
+            poll_interval: group.poll_interval,
+            selector: Some(group.selector.clone()),
         })
         .collect();
     if found.is_empty() {
-        let globs = source.allow.iter().flat_map(|rule| &rule.streams);
-        found.extend(globs.map(|glob| subject("-", glob, "", StreamSelector::parse(glob).ok())));
-    }
-    if found.is_empty() {
-        found.push(subject("-", "-", "-", None));
+        found = stand_ins(source);
     }
     found
+}
+
+/// What stands in for the groups of a source that has none.
+fn stand_ins(source: &SourceConfig) -> Vec<Subject> {
+    let stand_in = |stream: &str, consumer_group: &str, selector| Subject {
+        name: "-".to_owned(),
+        source: source.name.clone(),
+        stream: stream.to_owned(),
+        consumer_group: consumer_group.to_owned(),
+        poll_interval: source.poll_interval,
+        selector,
+    };
+    if source.allow.is_empty() {
+        return vec![stand_in("-", "-", None)];
+    }
+    match &source.kind {
+        // Every event hub has that consumer group.
+        SourceKind::EventHubs(hub) => {
+            vec![stand_in(
+                &hub.event_hub,
+                "$Default",
+                Some(StreamSelector::Whole),
+            )]
+        }
+        SourceKind::Redis(_) => {
+            let globs = source.allow.iter().flat_map(|rule| &rule.streams);
+            globs
+                .map(|glob| stand_in(glob, "", StreamSelector::parse(glob).ok()))
+                .collect()
+        }
+    }
 }
 
 /// Reads each once; one that fails does not keep the others from being read.
@@ -92,12 +111,14 @@ async fn read_once(source: &dyn Source, subject: &Subject) -> Result<Sample, Fai
         // Nothing names a stream of this source: there is nothing to ask it for.
         return Ok(Sample::default());
     };
-    let mut reader = source.reader(selector, &subject.consumer_group);
-    let read = tokio::time::timeout(DEADLINE, reader.poll()).await;
+    let every = subject.poll_interval;
+    let mut reader = source.reader(selector, &subject.consumer_group, every);
+    let deadline = DEADLINE.max(source.poll_deadline(every));
+    let read = tokio::time::timeout(deadline, reader.poll()).await;
     read.unwrap_or_else(|_| {
         let text = format!(
-            "no answer within {} s: is the address right and reachable?",
-            DEADLINE.as_secs()
+            "no answer within {}: is the address right and reachable?",
+            humantime::format_duration(deadline)
         );
         Err(Failure::new(FailureKind::Timeout, text))
     })

@@ -136,7 +136,7 @@ fn shown(quantity: Quantity) -> String {
 
 /// `ok`, or everything that is not as it should be.
 fn state(sample: &Sample) -> String {
-    let mut notes: Vec<String> = first_failure(sample).into_iter().collect();
+    let mut notes: Vec<String> = first_trouble(sample).into_iter().collect();
     notes.extend(odd_partitions(sample));
     let stuck: u64 = sample.partitions.values().map(stuck).sum();
     if stuck > 0 {
@@ -149,12 +149,18 @@ fn state(sample: &Sample) -> String {
     }
 }
 
-fn first_failure(sample: &Sample) -> Option<String> {
+/// Why the first of the partitions has no count that has none.
+fn first_trouble(sample: &Sample) -> Option<String> {
     sample
         .partitions
         .iter()
         .find_map(|(id, observed)| match observed {
             PartitionObservation::Failed(failure) => Some(format!("partition {id}: {failure}")),
+            PartitionObservation::Present(partition) if partition.lag.is_none() => {
+                let remark = partition.remark.as_deref();
+                let remark = remark.unwrap_or("the undelivered messages could not be counted");
+                Some(format!("partition {id}: {remark}"))
+            }
             _ => None,
         })
 }
@@ -174,7 +180,10 @@ fn odd_partitions(sample: &Sample) -> Vec<String> {
     let counts = [
         (failed, "cannot be read"),
         (no_stream, "do not exist yet"),
-        (no_group, "have no such consumer group yet"),
+        (
+            no_group,
+            "have no such consumer group, or no commit of it, yet",
+        ),
         (not_asked, "have to wait for the next poll's calls"),
     ];
     let odd = counts.into_iter().filter(|(n, _)| *n > 0);

@@ -1,7 +1,14 @@
 //! What is valid but may surprise.
 
+use std::collections::BTreeMap;
+
 use crate::config::types::{Config, SourceConfig, SourceKind};
 use crate::policy::spec::Mode;
+
+use super::connect::GroupReport;
+
+/// What Event Hubs allows per namespace.
+const CALLS_PER_SECOND: u32 = 50;
 
 /// One line each, with what to do.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
@@ -9,6 +16,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for source in &config.sources {
         found.extend(of_source(config, source));
     }
+    found.extend(of_namespaces(config));
     let to_zero = config
         .groups
         .iter()
@@ -62,6 +70,64 @@ fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {
         found.push(format!(
             "source {name}: username without password: only a `nopass` user can log in so"
         ));
+    }
+    found
+}
+
+/// Namespaces whose event hubs may be asked more often together than is allowed.
+pub(super) fn of_namespaces(config: &Config) -> Vec<String> {
+    let mut namespaces: BTreeMap<String, (u32, Vec<&str>)> = BTreeMap::new();
+    for source in &config.sources {
+        if let SourceKind::EventHubs(hub) = &source.kind {
+            let namespace = hub.namespace.to_ascii_lowercase();
+            let (calls, names) = namespaces.entry(namespace).or_default();
+            *calls = calls.saturating_add(hub.management_calls_per_second);
+            names.push(&source.name);
+        }
+    }
+    let over = namespaces
+        .into_iter()
+        .filter(|(_, (calls, names))| *calls > CALLS_PER_SECOND && names.len() > 1);
+    over.map(|(namespace, (calls, names))| {
+        format!(
+            "namespace {namespace}: its sources ({}) may make {calls} management calls per second together, and Event Hubs \
+             allows {CALLS_PER_SECOND}: lower management_calls_per_second",
+            names.join(", ")
+        )
+    })
+    .collect()
+}
+
+/// Sources of which more is asked than their budget of management calls allows: one call per partition, group and poll, and
+/// one a minute for the event hub itself.
+pub(super) fn over_budget(config: &Config, reports: &[GroupReport]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in &config.sources {
+        let SourceKind::EventHubs(hub) = &source.kind else {
+            continue;
+        };
+        let read = reports
+            .iter()
+            .filter(|report| report.subject.source == source.name)
+            .filter_map(|report| {
+                let partitions = report.result.as_ref().ok()?.partitions.len();
+                Some((partitions, report.subject.poll_interval))
+            });
+        let (mut groups, mut most, mut calls) = (0, 0, 1.0 / 60.0);
+        for (partitions, every) in read {
+            groups += 1;
+            most = partitions.max(most);
+            calls += partitions as f64 / every.as_secs_f64();
+        }
+        let allowed = hub.management_calls_per_second;
+        if calls > f64::from(allowed) {
+            found.push(format!(
+                "source {}: {groups} group(s) of {most} partitions ask for {calls:.1} management calls per second, allowed are \
+                 {allowed}: partitions take turns and are read that much less often; raise poll_interval, or \
+                 management_calls_per_second where Event Hubs allows it",
+                source.name
+            ));
+        }
     }
     found
 }

@@ -30,6 +30,13 @@ sources:
       connection_string: { env: EH }
       checkpoints: { container: marks, connection_string: { env: STORE } }
     allow: [{ namespaces: [shop], streams: [clicks], consumer_groups: ['*'] }]
+  - name: functions
+    event_hubs:
+      namespace: ns.servicebus.windows.net
+      event_hub: clicks
+      connection_string: { env: EH }
+      checkpoints: { connection_string: { env: STORE } }
+    allow: [{ namespaces: [shop], streams: [clicks], consumer_groups: ['*'] }]
 groups:
   - { name: mails, source: main, stream: mails, consumer_group: send, poll_interval: 1s, policy: { min_replicas: 5, max_replicas: 200 } }
 ";
@@ -149,6 +156,12 @@ fn keda_s_azure_eventhub_keys_are_a_drop_in_where_they_agree_with_the_source() {
     };
     assert_eq!(found.settings.mode, Some(mode));
     assert_eq!(found.settings.activation_backlog, Some(10));
+    let by_default = [
+        ("source", "functions"),
+        ("blobContainer", "azure-webjobs-eventhub"),
+        ("checkpointStrategy", "azureFunction"),
+    ];
+    resolve("shop", &by_default).expect("the container and layout of whoever names none");
     let check = |pairs: &[(&str, &str)], expect: &str| {
         let error = hub(pairs).expect_err("refused");
         assert_eq!(error, format!("trigger metadata: {expect}"));

@@ -6,16 +6,16 @@ mod blob;
 mod document;
 mod failure;
 mod gather;
-pub(super) mod http;
+mod http;
 mod layout;
 mod listing;
-mod redact;
 mod session;
 
 use std::collections::BTreeMap;
 
+use gather::Kept;
+
 pub use blob::BlobCheckpoints;
-pub use redact::redact;
 
 use crate::model::sample::Failure;
 use crate::model::time::Timestamp;
@@ -52,9 +52,20 @@ pub struct Committed {
     pub owners: Option<BTreeMap<String, String>>,
 }
 
+/// What is remembered of a consumer group between readings.
+#[derive(Default)]
+pub struct GroupMemory {
+    /// Which of the possible prefixes its blobs were found under.
+    spelling: usize,
+    /// Readings since both were looked at.
+    readings: u32,
+    kept: Kept,
+}
+
 /// Reads one event hub's checkpoints.
 pub trait CheckpointStore: Send + Sync {
-    /// Reads all checkpoints and owners of a consumer group; `partitions` are the ids to look for.
+    /// Reads all checkpoints and owners of a consumer group; `partitions` are the ids to look for, `memory` is what readings of
+    /// this group found before. It stays good when a reading is given up halfway.
     ///
     /// # Errors
     /// The store could not be read as a whole.
@@ -62,6 +73,7 @@ pub trait CheckpointStore: Send + Sync {
         &'a self,
         consumer_group: &'a str,
         partitions: &'a [String],
+        memory: &'a mut GroupMemory,
     ) -> BoxFuture<'a, Result<Committed, Failure>>;
 
     /// Requests made so far: each is billed.

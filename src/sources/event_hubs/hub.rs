@@ -8,67 +8,45 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::checkpoints::CheckpointStore;
-use super::management::{Management, PartitionProperties};
+use super::management::{HubProperties, Management, PartitionProperties};
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 use crate::resilience::budget::CallBudget;
 
 /// Partitions may be added, and the event hub created anew: it is asked this often.
-const VIEW_EVERY: Duration = Duration::from_secs(60);
+const PROPERTIES_EVERY: Duration = Duration::from_secs(60);
 
 /// Calls under way at once; more would only wait in the broker's queue.
 const MOST_IN_FLIGHT: usize = 64;
-
-/// What is known of the event hub itself.
-#[derive(Clone, Debug)]
-pub struct HubView {
-    /// When it was created.
-    pub created_at: Option<Timestamp>,
-    /// Its partitions.
-    pub partition_ids: Vec<String>,
-}
 
 /// The clients of one event hub and what its groups share.
 pub struct Hub {
     management: Box<dyn Management>,
     checkpoints: Box<dyn CheckpointStore>,
     throughput_units: Option<u32>,
-    pace: Pace,
     started: Instant,
     budget: Mutex<CallBudget>,
-    view: Mutex<Option<(Instant, HubView)>>,
-}
-
-/// How a hub is polled.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Management calls within any second, at most.
-    pub calls_per_second: u32,
-    /// For how long after its start a poll makes new calls; those under way end within their own deadline.
-    pub asks_for: Duration,
-    /// A partition that waited longer than this for its turn is unknown.
-    pub outdated_after: Duration,
+    properties: Mutex<Option<(Instant, HubProperties)>>,
 }
 
 /// What reading partitions brought, by id.
-type Read = BTreeMap<String, Result<PartitionProperties, Failure>>;
+pub type Read = BTreeMap<String, Result<PartitionProperties, Failure>>;
 
 impl Hub {
-    /// A hub of which nothing was asked yet.
+    /// A hub of which nothing was asked yet. `calls_per_second` are its management calls within any second, at most.
     pub fn new(
         management: Box<dyn Management>,
         checkpoints: Box<dyn CheckpointStore>,
         throughput_units: Option<u32>,
-        pace: Pace,
+        calls_per_second: u32,
     ) -> Self {
         Self {
             management,
             checkpoints,
             throughput_units,
-            pace,
             started: Instant::now(),
-            budget: Mutex::new(CallBudget::new(pace.calls_per_second)),
-            view: Mutex::new(None),
+            budget: Mutex::new(CallBudget::new(calls_per_second)),
+            properties: Mutex::new(None),
         }
     }
 
@@ -87,45 +65,35 @@ impl Hub {
         self.throughput_units
     }
 
-    /// A partition that waited longer than this for its turn is unknown.
-    pub fn outdated_after(&self) -> Duration {
-        self.pace.outdated_after
-    }
-
     /// The event hub's properties, at most a minute old.
     ///
     /// # Errors
     /// It could not be asked.
-    pub async fn view(&self) -> Result<HubView, Failure> {
-        if let Some((at, view)) = self.locked_view().as_ref()
-            && at.elapsed() < VIEW_EVERY
+    pub async fn properties(&self) -> Result<HubProperties, Failure> {
+        if let Some((at, properties)) = self.locked_properties().as_ref()
+            && at.elapsed() < PROPERTIES_EVERY
         {
-            return Ok(view.clone());
+            return Ok(properties.clone());
         }
         self.wait_for_budget().await;
         let asked = Instant::now();
         let found = self.management.hub().await;
         let properties = found.inspect_err(|failure| self.heed(failure))?;
-        let view = HubView {
-            created_at: properties.created_at,
-            partition_ids: properties.partition_ids,
-        };
-        *self.locked_view() = Some((asked, view.clone()));
-        Ok(view)
+        *self.locked_properties() = Some((asked, properties.clone()));
+        Ok(properties)
     }
 
-    /// Has the event hub asked anew at the next poll.
-    pub fn forget_view(&self) {
-        *self.locked_view() = None;
+    /// Has the event hub asked anew.
+    pub fn forget_properties(&self) {
+        *self.locked_properties() = None;
     }
 
-    /// Reads partitions in that order, side by side, as far as budget and time allow; what failed with the connection is tried
-    /// once more. A partition that is not in the answer was not asked.
+    /// Reads partitions in that order, side by side, as far as the budget and the time `until` which calls begin allow; what
+    /// failed with the connection is tried once more. A partition that is not in the answer was not asked.
     ///
     /// # Errors
     /// Nothing could be read.
-    pub async fn read(&self, ids: Vec<String>, poll_started: Instant) -> Result<Read, Failure> {
-        let until = poll_started + self.pace.asks_for;
+    pub async fn read(&self, ids: Vec<String>, until: Instant) -> Result<Read, Failure> {
         let mut read = self.read_once(ids, until).await;
         let again: Vec<String> = read
             .iter()
@@ -220,7 +188,9 @@ impl Hub {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked_view(&self) -> MutexGuard<'_, Option<(Instant, HubView)>> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked_properties(&self) -> MutexGuard<'_, Option<(Instant, HubProperties)>> {
+        self.properties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

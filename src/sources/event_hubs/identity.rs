@@ -1,18 +1,15 @@
 //! Microsoft Entra identities: credentials, audiences, and tokens that are renewed in time.
 
 mod readable;
+mod tokens;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
-use azure_core::credentials::{
-    AccessToken, Secret as Hidden, TokenCredential, TokenRequestOptions,
-};
-use azure_core::error::{Error, ErrorKind};
+use azure_core::credentials::{Secret as Hidden, TokenCredential};
+use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
-use azure_core::time::OffsetDateTime;
 use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
@@ -20,15 +17,14 @@ use azure_identity::{
 };
 
 use self::readable::Readable;
-use super::checkpoints::{http, redact};
+pub use self::tokens::Tokens;
+use super::redact::redact;
+use super::web::{self, root_cause};
 use crate::config::types::{Cloud, Identity, IdentityKind};
 use crate::model::sample::{Failure, FailureKind};
 
-/// How long connecting to an authority may take; the caller's deadline bounds the whole.
+/// How long connecting to an authority may take; a request as a whole has its own limit.
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// A token that lives shorter than this is not used any more even if no other can be had.
-const LAST_MOMENT: Duration = Duration::from_secs(30);
 
 /// A credential for the identity, as its secret and the environment are now.
 ///
@@ -112,9 +108,9 @@ fn client_options(identity: &Identity) -> Result<ClientOptions, Failure> {
             Cloud::China => CloudConfiguration::AzureChina,
         },
     };
-    let pem = identity.ca_file.as_deref().map(http::read_ca).transpose()?;
+    let pem = identity.ca_file.as_deref().map(web::read_ca).transpose()?;
     let ca = identity.ca_file.as_deref().zip(pem.as_deref());
-    let client = http::client(ca, CONNECT)?;
+    let client = web::client(ca, CONNECT)?;
     Ok(ClientOptions {
         // The next poll is the retry; the library's own ones would outlast the deadline and hide the reason.
         retry: RetryOptions::none(),
@@ -122,117 +118,6 @@ fn client_options(identity: &Identity) -> Result<ClientOptions, Failure> {
         cloud: Some(Arc::new(cloud)),
         ..Default::default()
     })
-}
-
-/// Tokens of one identity for one scope. The library's cache renews five minutes before the end; beside that, a token is
-/// used to its end if no other can be had, and a credential is built anew when its secret changed or it was refused.
-pub struct Tokens {
-    identity: Identity,
-    scope: &'static str,
-    slot: Mutex<Slot>,
-}
-
-#[derive(Default)]
-struct Slot {
-    credential: Option<Arc<dyn TokenCredential>>,
-    secret: Option<String>,
-    last: Option<AccessToken>,
-}
-
-#[async_trait::async_trait]
-impl TokenCredential for Tokens {
-    /// Tokens for the scope of these, whatever is asked.
-    async fn get_token(
-        &self,
-        _scopes: &[&str],
-        _options: Option<TokenRequestOptions<'_>>,
-    ) -> azure_core::Result<AccessToken> {
-        let token = self.access_token().await;
-        token.map_err(|failure| Error::with_message(ErrorKind::Credential, failure.text))
-    }
-}
-
-impl Tokens {
-    /// Asks for nothing yet.
-    pub fn new(identity: Identity, scope: &'static str) -> Self {
-        Self {
-            identity,
-            scope,
-            slot: Mutex::default(),
-        }
-    }
-
-    /// A token that is valid now. Takes as long as the authority takes: the caller bounds it.
-    ///
-    /// # Errors
-    /// No token was given, and none is left from before.
-    pub async fn token(&self) -> Result<String, Failure> {
-        self.access_token()
-            .await
-            .map(|token| token.token.secret().to_owned())
-    }
-
-    /// As [`Self::token`], with the end of its time.
-    ///
-    /// # Errors
-    /// As [`Self::token`].
-    pub async fn access_token(&self) -> Result<AccessToken, Failure> {
-        let secret = secret_of(&self.identity)?;
-        let credential = self.credential(secret.as_deref())?;
-        let outcome = credential.get_token(&[self.scope], None).await;
-        let mut slot = self.slot();
-        let held = slot.credential.as_ref();
-        let is_held = held.is_some_and(|held| Arc::ptr_eq(held, &credential));
-        let failure = match outcome {
-            Ok(token) => {
-                if is_held {
-                    slot.last = Some(token.clone());
-                }
-                return Ok(token);
-            }
-            Err(error) => of_authority(&error, secret.as_deref()),
-        };
-        if is_held && failure.kind == FailureKind::Auth {
-            // Only a new credential reads a rotated token file before the library's ten minutes are over.
-            slot.credential = None;
-        }
-        // Nobody distrusted it and it is of this secret: as good for those who were refused at the same time.
-        let good_until = OffsetDateTime::now_utc() + LAST_MOMENT;
-        let last = slot.last.clone();
-        last.filter(|last| last.expires_on > good_until)
-            .ok_or(failure)
-    }
-
-    /// Forgets credential and token: the service refused them. The next token comes from what secret and files say then.
-    pub fn distrust(&self) {
-        *self.slot() = Slot::default();
-    }
-
-    fn credential(&self, secret: Option<&str>) -> Result<Arc<dyn TokenCredential>, Failure> {
-        let mut slot = self.slot();
-        if slot.secret.as_deref() != secret {
-            *slot = Slot::default();
-            slot.secret = secret.map(str::to_owned);
-        }
-        if let Some(credential) = &slot.credential {
-            return Ok(Arc::clone(credential));
-        }
-        let built = build(&self.identity, secret)?;
-        slot.credential = Some(Arc::clone(&built));
-        Ok(built)
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens")
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Why the authority gave no token.
@@ -279,11 +164,7 @@ fn is_garbled(error: &azure_core::Error) -> bool {
 fn told(error: &azure_core::Error, secret: Option<&str>) -> String {
     let outer = error.to_string();
     let outer = outer.lines().next().unwrap_or_default();
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let cause = cause.to_string();
+    let cause = root_cause(error);
     let cause = cause.lines().next().unwrap_or_default();
     let text = if outer.contains(cause) {
         outer.to_owned()

@@ -93,8 +93,22 @@ pub fn unprocessed(
     }
 }
 
+/// What a consumer group has to do that holds partitions and has no checkpoint on any: nobody knows where its consumers began.
+pub fn without_any_checkpoint(partition: &PartitionProperties) -> Unprocessed {
+    let is_empty = kept(partition) == 0;
+    Unprocessed {
+        events: is_empty.then_some(0),
+        committed: None,
+        remark: (!is_empty).then(|| {
+            "consumers hold partitions, but the group has no checkpoint on any: it has just started, or it checkpoints \
+             elsewhere: compare checkpoints.container and checkpoints.strategy with the consumers' settings"
+                .to_owned()
+        }),
+    }
+}
+
 /// The first lease that the old processor host writes has no offset and the number 0, and means that nothing is done.
-fn says_something(checkpoint: &Checkpoint) -> bool {
+pub fn says_something(checkpoint: &Checkpoint) -> bool {
     checkpoint.sequence_number >= 0
         && !(checkpoint.sequence_number == 0 && checkpoint.offset.is_empty())
 }

@@ -86,8 +86,26 @@ pub fn open_with(
 pub struct HubProperties {
     /// When it was created: another time means another event hub under the same name.
     pub created_at: Option<Timestamp>,
-    /// The ids of its partitions.
+    /// The ids of its partitions, at least one.
     pub partition_ids: Vec<String>,
+}
+
+impl HubProperties {
+    /// What the event hub said, if that can be. `subject` says which one, where.
+    fn told(
+        subject: &str,
+        created_at: Option<Timestamp>,
+        partition_ids: Vec<String>,
+    ) -> Result<Self, Failure> {
+        if partition_ids.is_empty() {
+            let what = "the event hub is told to have no partitions, and every one has";
+            return Err(failure::garbled(subject, what));
+        }
+        Ok(Self {
+            created_at,
+            partition_ids,
+        })
+    }
 }
 
 /// What an event hub says of one partition. Sequence numbers are −1 where nothing was ever enqueued.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use super::age::EnqueuedTimes;
-use super::checkpoints::{CheckpointState, Committed};
+use super::checkpoints::{CheckpointState, Committed, GroupMemory};
 use super::event_size::EventSizes;
-use super::hub::{Hub, HubView};
+use super::hub::{Hub, Read};
 use super::lag::{self, Unprocessed};
-use super::management::PartitionProperties;
+use super::management::{HubProperties, PartitionProperties};
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{
@@ -20,10 +20,21 @@ use crate::model::sample::{
 use crate::model::time::Timestamp;
 use crate::sources::{BoxFuture, GroupReader};
 
+/// How a group is polled.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// For how long after its start a poll makes new calls; those under way end within their own deadline.
+    pub asks_for: Duration,
+    /// A partition that waited longer than this for its turn is unknown.
+    pub outdated_after: Duration,
+}
+
 /// Reads one consumer group.
 pub struct Reader {
     hub: Arc<Hub>,
     consumer_group: String,
+    pace: Pace,
+    found_before: GroupMemory,
     partitions: BTreeMap<String, Remembered>,
     sizes: EventSizes,
 }
@@ -37,56 +48,66 @@ struct Remembered {
 
 impl Reader {
     /// A reader that has read nothing yet.
-    pub fn new(hub: Arc<Hub>, consumer_group: &str) -> Self {
+    pub fn new(hub: Arc<Hub>, consumer_group: &str, pace: Pace) -> Self {
         Self {
             hub,
             consumer_group: consumer_group.to_owned(),
+            pace,
+            found_before: GroupMemory::default(),
             partitions: BTreeMap::new(),
             sizes: EventSizes::default(),
         }
     }
 
     async fn read(&mut self) -> Result<Sample, Failure> {
-        let started = Instant::now();
+        let until = Instant::now() + self.pace.asks_for;
         let hub = Arc::clone(&self.hub);
-        let view = hub.view().await?;
+        let mut properties = hub.properties().await?;
         let committed = hub
             .checkpoints()
-            .read(&self.consumer_group, &view.partition_ids)
+            .read(
+                &self.consumer_group,
+                &properties.partition_ids,
+                &mut self.found_before,
+            )
             .await?;
-        let read = hub.read(self.in_turn(&view), started).await?;
-        if read.values().flatten().any(|p| self.went_back(p)) {
-            hub.forget_view();
+        let read = hub.read(self.in_turn(&properties), until).await?;
+        if self.forget_other_logs(&read) {
+            hub.forget_properties();
+            properties = hub.properties().await?;
         }
-        Ok(self.sample(&view, &committed, read))
+        Ok(self.sample(&properties, &committed, read))
     }
 
     /// The partitions, those first that have waited longest.
-    fn in_turn(&mut self, view: &HubView) -> Vec<String> {
+    fn in_turn(&mut self, hub: &HubProperties) -> Vec<String> {
         self.partitions
-            .retain(|id, _| view.partition_ids.contains(id));
-        let mut ids = view.partition_ids.clone();
+            .retain(|id, _| hub.partition_ids.contains(id));
+        let mut ids = hub.partition_ids.clone();
         ids.sort_by_key(|id| self.partitions.get(id).and_then(|p| p.read_at));
         ids
     }
 
-    /// Whether the log is another one than before: then the event hub may be, too.
-    fn went_back(&self, partition: &PartitionProperties) -> bool {
-        let known = self.partitions.get(&partition.partition_id);
-        known.is_some_and(|p| p.times.newest() > Some(partition.last_enqueued_sequence_number))
+    /// Forgets what is known of logs that have become others, and says whether there are any: then the event hub may be another
+    /// one, too.
+    fn forget_other_logs(&mut self, read: &Read) -> bool {
+        let mut found = false;
+        for partition in read.values().flatten() {
+            if let Some(known) = self.partitions.get_mut(&partition.partition_id)
+                && known.times.newest() > Some(partition.last_enqueued_sequence_number)
+            {
+                known.times = EnqueuedTimes::default();
+                found = true;
+            }
+        }
+        found
     }
 
-    fn sample(
-        &mut self,
-        view: &HubView,
-        committed: &Committed,
-        mut read: BTreeMap<String, Result<PartitionProperties, Failure>>,
-    ) -> Sample {
+    fn sample(&mut self, hub: &HubProperties, committed: &Committed, mut read: Read) -> Sample {
         let now = wall_clock();
-        let nobody_committed = nobody_committed(view, committed);
+        let commits = Commits::of(hub, committed);
         let mut partitions = BTreeMap::new();
-        for id in &view.partition_ids {
-            let checkpoint = committed.partitions.get(id);
+        for id in &hub.partition_ids {
             let owner = committed.owners.as_ref().and_then(|owners| owners.get(id));
             let seen = match read.remove(id) {
                 None => self.not_asked(id),
@@ -95,15 +116,13 @@ impl Reader {
                     let known = self.partitions.entry(id.clone()).or_default();
                     known.read_at = Some(Instant::now());
                     self.sizes.add(&properties);
-                    let kept = lag::kept(&properties);
-                    if nobody_committed && kept > 0 {
-                        PartitionObservation::GroupMissing {
-                            length: kept,
-                            log_end: log_end(&properties),
-                        }
-                    } else {
-                        known.observe(&properties, checkpoint, owner, view.created_at, now)
-                    }
+                    let found = Found {
+                        properties: &properties,
+                        checkpoint: committed.partitions.get(id),
+                        owner,
+                        created_at: hub.created_at,
+                    };
+                    known.observe(&found, commits, now)
                 }
             };
             partitions.insert(PartitionId::new(id.as_str()), seen);
@@ -122,7 +141,7 @@ impl Reader {
     fn not_asked(&self, id: &str) -> PartitionObservation {
         let read_at = self.partitions.get(id).and_then(|p| p.read_at);
         match read_at {
-            Some(at) if at.elapsed() > self.hub.outdated_after() => {
+            Some(at) if at.elapsed() > self.pace.outdated_after => {
                 PartitionObservation::Failed(Failure::new(
                     FailureKind::Throttled,
                     "its turn within the budget of management calls has not come for over two polls: raise \
@@ -140,40 +159,88 @@ impl GroupReader for Reader {
     }
 }
 
+/// What one poll found of one partition.
+struct Found<'a> {
+    properties: &'a PartitionProperties,
+    checkpoint: Option<&'a CheckpointState>,
+    owner: Option<&'a String>,
+    /// The event hub's.
+    created_at: Option<Timestamp>,
+}
+
+/// What a consumer group has committed, over all partitions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Commits {
+    /// Something, or what is there cannot be read.
+    Some,
+    /// Nothing yet, although consumers hold partitions.
+    NoneYet,
+    /// Nothing, and nobody is known to hold anything: what is kept is history, no backlog.
+    NoGroup,
+}
+
+impl Commits {
+    fn of(hub: &HubProperties, committed: &Committed) -> Self {
+        let says_nothing = |id| match committed.partitions.get(id) {
+            None | Some(CheckpointState::Missing) => true,
+            Some(CheckpointState::Present(checkpoint)) => !lag::says_something(checkpoint),
+            Some(CheckpointState::Unreadable(_)) => false,
+        };
+        let is_held = committed
+            .owners
+            .as_ref()
+            .is_some_and(|owners| !owners.is_empty());
+        match hub.partition_ids.iter().all(says_nothing) {
+            false => Self::Some,
+            true if is_held => Self::NoneYet,
+            true => Self::NoGroup,
+        }
+    }
+}
+
 impl Remembered {
     fn observe(
         &mut self,
-        properties: &PartitionProperties,
-        checkpoint: Option<&CheckpointState>,
-        owner: Option<&String>,
-        created_at: Option<Timestamp>,
+        found: &Found<'_>,
+        commits: Commits,
         now: Timestamp,
     ) -> PartitionObservation {
-        let checkpoint = match checkpoint {
+        let properties = found.properties;
+        let checkpoint = match found.checkpoint {
             Some(CheckpointState::Unreadable(failure)) => {
                 return PartitionObservation::Failed(failure.clone());
             }
             Some(CheckpointState::Present(checkpoint)) => Some(checkpoint),
             Some(CheckpointState::Missing) | None => None,
         };
-        let found = lag::unprocessed(properties, checkpoint, created_at);
-        let (oldest_age_millis, age_method) = self.age(properties, &found, now);
-        let committed = found.committed.and_then(|n| u64::try_from(n).ok());
+        let length = lag::kept(properties);
+        if commits == Commits::NoGroup && length > 0 {
+            let log_end = log_end(properties);
+            return PartitionObservation::GroupMissing { length, log_end };
+        }
+        let unprocessed = match commits {
+            Commits::NoneYet => lag::without_any_checkpoint(properties),
+            Commits::Some | Commits::NoGroup => {
+                lag::unprocessed(properties, checkpoint, found.created_at)
+            }
+        };
+        let (oldest_age_millis, age_method) = self.age(properties, &unprocessed, now);
+        let committed = unprocessed.committed.and_then(|n| u64::try_from(n).ok());
         let first = u64::try_from(properties.beginning_sequence_number).unwrap_or(0);
         PartitionObservation::Present(PartitionSample {
             log_end: log_end(properties),
-            length: lag::kept(properties),
-            lag: found.events.map(Quantity::Exact),
+            length,
+            lag: unprocessed.events.map(Quantity::Exact),
             oldest_age_millis,
             age_method,
             // A store that does not tell when leaves the poll's time, which the model has anyway.
             committed_at: checkpoint.map(|c| c.written_at.unwrap_or(now)),
-            remark: found.remark,
+            remark: unprocessed.remark,
             delivered: committed.map(position),
             delivered_count: committed.map(|n| n.saturating_add(1)),
             oldest_kept: Some(position(first)),
             newest_removed: first.checked_sub(1).map(position),
-            owner: owner.cloned(),
+            owner: found.owner.cloned(),
             ..PartitionSample::default()
         })
     }
@@ -202,16 +269,6 @@ impl Remembered {
             None => (None, AgeMethod::Exact),
         }
     }
-}
-
-/// Whether events are kept and no consumer of the group has ever checkpointed: then what is kept is history, no backlog.
-fn nobody_committed(view: &HubView, committed: &Committed) -> bool {
-    view.partition_ids.iter().all(|id| {
-        matches!(
-            committed.partitions.get(id),
-            None | Some(CheckpointState::Missing)
-        )
-    })
 }
 
 fn distinct(owners: &BTreeMap<String, String>) -> u32 {

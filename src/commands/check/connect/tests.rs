@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{report, table};
+use super::super::{report, table, warnings};
 use super::*;
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
@@ -22,11 +22,14 @@ groups:
 struct ByHeart;
 
 impl Source for ByHeart {
-    fn reader(&self, _: &StreamSelector, consumer_group: &str) -> Box<dyn GroupReader> {
+    fn reader(
+        &self,
+        _: &StreamSelector,
+        consumer_group: &str,
+        _: Duration,
+    ) -> Box<dyn GroupReader> {
         Box::new(ByHeartReader(consumer_group.to_owned()))
     }
-
-    fn reconnect(&self) {}
 }
 
 struct ByHeartReader(String);
@@ -83,9 +86,9 @@ async fn a_group_that_fails_or_hangs_does_not_hide_the_others() {
     let reports = read(&ByHeart, subjects(&config, &config.sources[0])).await;
     let expect = "\
 GROUP    SOURCE  STREAM         CONSUMER GROUP  PARTITIONS  BACKLOG  LAG  PENDING  OLDEST AGE  CONSUMERS  STATE
-billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group yet; 2 pending entries are stuck
+billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group, or no commit of it, yet; 2 pending entries are stuck
 mails    main    mails          send            -           -        -    -        -           -          wrong_type: mails holds a list: name a stream
-slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5 s: is the address right and reachable?
+slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5s: is the address right and reachable?
 ";
     assert_eq!(table::render(&report::rows(&reports)), expect);
     let failed: Vec<bool> = reports.iter().map(GroupReport::failed).collect();
@@ -106,6 +109,112 @@ sources:
         ("x:*", StreamSelector::parse("x:*").ok())
     );
     assert_eq!(asked(1).selector, None);
+}
+
+const HUBS: &str = "
+sources:
+  - name: clicks
+    event_hubs:
+      namespace: ns.servicebus.windows.net
+      event_hub: clicks
+      management_calls_per_second: 10
+      connection_string: { env: EH }
+      checkpoints: { container: c, connection_string: { env: BLOB } }
+    allow: [{ namespaces: [n], streams: ['*'], consumer_groups: ['*'] }]
+  - name: views
+    event_hubs:
+      namespace: NS.servicebus.windows.net
+      event_hub: views
+      connection_string: { env: EH }
+      checkpoints: { container: c, connection_string: { env: BLOB } }
+groups:
+  - { name: a, source: views, consumer_group: a }
+  - { name: b, source: views, consumer_group: b, poll_interval: 5s }
+";
+
+/// Polls take as long as they may, and a little less.
+struct Slow(Duration);
+
+impl Source for Slow {
+    fn reader(&self, _: &StreamSelector, group: &str, every: Duration) -> Box<dyn GroupReader> {
+        assert_ne!(group, "", "every event hub has consumer groups");
+        Box::new(Self(self.poll_deadline(every).mul_f64(0.99)))
+    }
+
+    fn poll_deadline(&self, every: Duration) -> Duration {
+        every.mul_f64(0.9)
+    }
+}
+
+impl GroupReader for Slow {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        let partition = |n: u32| {
+            let failure = Failure::new(FailureKind::Transient, "busy");
+            let seen = PartitionObservation::Failed(failure);
+            (PartitionId::new(n.to_string()), seen)
+        };
+        let sample = Sample {
+            partitions: (0..200).map(partition).collect(),
+            ..Sample::default()
+        };
+        Box::pin(async move {
+            tokio::time::sleep(self.0).await;
+            Ok(sample)
+        })
+    }
+}
+
+#[test]
+fn a_backlog_that_cannot_be_told_is_not_ok() {
+    let present = PartitionSample {
+        remark: Some("the group has no checkpoint on any".to_owned()),
+        ..PartitionSample::default()
+    };
+    let seen = PartitionObservation::Present(present);
+    let sample = Sample {
+        partitions: [(PartitionId::new("0"), seen)].into(),
+        ..Sample::default()
+    };
+    let subject = subjects(&config(), &config().sources[0]).remove(0);
+    let result = Ok(sample);
+    let row = report::rows(&[GroupReport { subject, result }]).remove(1);
+    assert_eq!((row[5].as_str(), row[6].as_str()), ("?", "?"));
+    assert_eq!(row[10], "partition 0: the group has no checkpoint on any");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_hub_has_the_time_of_a_poll_and_is_read_without_groups_of_its_own() {
+    let config = Config::parse(HUBS, "c.yaml").expect("valid");
+    let asked = subjects(&config, &config.sources[0]);
+    let named: Vec<_> = asked
+        .iter()
+        .map(|s| (&*s.stream, &*s.consumer_group))
+        .collect();
+    assert_eq!(named, [("clicks", "$Default")]);
+    let reports = read(&Slow(Duration::ZERO), asked).await;
+    assert!(reports[0].result.is_ok(), "{:?}", reports[0].result);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_more_management_calls_than_allowed_is_said() {
+    let config = Config::parse(HUBS, "c.yaml").expect("valid");
+    let reports = read(&Slow(Duration::ZERO), subjects(&config, &config.sources[1])).await;
+    assert_eq!(
+        warnings::over_budget(&config, &reports),
+        [
+            "source views: 2 group(s) of 200 partitions ask for 53.4 management calls per second, allowed are 45: partitions take \
+             turns and are read that much less often; raise poll_interval, or management_calls_per_second where Event Hubs \
+             allows it"
+        ]
+    );
+    assert!(warnings::over_budget(&config, &reports[..1]).is_empty());
+    assert_eq!(
+        warnings::of_namespaces(&config),
+        [
+            "namespace ns.servicebus.windows.net: its sources (clicks, views) may make 55 management calls per second together, \
+             and Event Hubs allows 50: lower management_calls_per_second"
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Checkpoints and owners in Azure Blob Storage.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +11,7 @@ use super::assemble::{Assembly, is_empty, newest};
 use super::gather::{Gatherer, Gathering, Kept};
 use super::layout::{Layout, is_plain};
 use super::session::{Basis, Session};
-use super::{CheckpointStore, Committed, failure};
+use super::{CheckpointStore, Committed, GroupMemory, failure};
 use crate::config::types::{BlobAuth, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::BoxFuture;
@@ -29,16 +28,6 @@ pub struct BlobCheckpoints {
     tokens: Option<Arc<Tokens>>,
     requests: Arc<AtomicU64>,
     session: Mutex<Option<Arc<Session>>>,
-    groups: Mutex<BTreeMap<String, GroupMemory>>,
-}
-
-/// What is remembered of a consumer group between readings.
-#[derive(Default)]
-struct GroupMemory {
-    /// Which of the possible prefixes its blobs were found under.
-    spelling: usize,
-    readings: u32,
-    kept: Kept,
 }
 
 impl BlobCheckpoints {
@@ -63,12 +52,16 @@ impl BlobCheckpoints {
             tokens,
             requests: Arc::default(),
             session: Mutex::default(),
-            groups: Mutex::default(),
         }
     }
 
     /// Reads with the secret of now, and once more if it was refused and has been replaced meanwhile.
-    async fn read_group(&self, group: &str, partitions: &[String]) -> Result<Committed, Failure> {
+    async fn read_group(
+        &self,
+        group: &str,
+        partitions: &[String],
+        memory: &mut GroupMemory,
+    ) -> Result<Committed, Failure> {
         let until = Instant::now() + self.deadline;
         for name in partitions.iter().map(String::as_str).chain([group]) {
             if !is_plain(name) {
@@ -78,7 +71,9 @@ impl BlobCheckpoints {
             }
         }
         let session = self.session()?;
-        let outcome = self.read_with(&session, group, partitions, until).await;
+        let outcome = self
+            .read_with(&session, group, partitions, memory, until)
+            .await;
         if !matches!(&outcome, Err(failure) if failure.kind == FailureKind::Auth) {
             return outcome;
         }
@@ -90,7 +85,8 @@ impl BlobCheckpoints {
         if Arc::ptr_eq(&session, &renewed) {
             return outcome;
         }
-        self.read_with(&renewed, group, partitions, until).await
+        self.read_with(&renewed, group, partitions, memory, until)
+            .await
     }
 
     /// The session, made anew if what it rests on has changed.
@@ -118,9 +114,9 @@ impl BlobCheckpoints {
         session: &Session,
         group: &str,
         partitions: &[String],
+        memory: &mut GroupMemory,
         until: Instant,
     ) -> Result<Committed, Failure> {
-        let mut memory = locked(&self.groups).remove(group).unwrap_or_default();
         let gatherer = Gatherer {
             sender: &session.sender,
             layout: &self.layout,
@@ -133,9 +129,7 @@ impl BlobCheckpoints {
             session,
             gatherer,
         };
-        let outcome = reading.spellings(group, &mut memory).await;
-        locked(&self.groups).insert(group.to_owned(), memory);
-        outcome
+        reading.spellings(group, memory).await
     }
 }
 
@@ -144,8 +138,9 @@ impl CheckpointStore for BlobCheckpoints {
         &'a self,
         consumer_group: &'a str,
         partitions: &'a [String],
+        memory: &'a mut GroupMemory,
     ) -> BoxFuture<'a, Result<Committed, Failure>> {
-        Box::pin(self.read_group(consumer_group, partitions))
+        Box::pin(self.read_group(consumer_group, partitions, memory))
     }
 
     fn requests(&self) -> u64 {
@@ -174,7 +169,6 @@ impl Reading<'_> {
     async fn spellings(&self, group: &str, memory: &mut GroupMemory) -> Result<Committed, Failure> {
         let prefixes = self.store.layout.prefixes(group);
         let both = memory.readings >= READINGS_BETWEEN_LOOKS;
-        memory.readings = if both { 0 } else { memory.readings + 1 };
         let first = memory.spelling.min(prefixes.len() - 1);
         let mut best = self.look(&prefixes[first], &mut memory.kept).await?;
         for (spelling, prefix) in prefixes.iter().enumerate() {
@@ -191,6 +185,7 @@ impl Reading<'_> {
                 memory.spelling = spelling;
             }
         }
+        memory.readings = if both { 0 } else { memory.readings + 1 };
         Ok(best)
     }
 

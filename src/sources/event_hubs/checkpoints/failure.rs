@@ -1,9 +1,8 @@
 //! Sorts what the store or the network said into classes of failures, each with a text that says what to do.
 
-use std::error::Error;
-
-use super::redact::redact;
 use crate::model::sample::{Failure, FailureKind};
+use crate::sources::event_hubs::redact::redact;
+use crate::sources::event_hubs::web::root_cause;
 
 /// What a refusal means. Of the store's answer only status and code are told: its messages repeat what was sent.
 pub fn of_answer(subject: &str, status: u16, code: &str) -> Failure {
@@ -111,15 +110,6 @@ pub fn of_transport(subject: &str, error: reqwest::Error, secrets: &[String]) ->
     };
     let text = format!("{subject}: cannot be reached: {cause}{advice}");
     Failure::new(FailureKind::Unreachable, text)
-}
-
-/// The innermost reason, which says what happened where the outer ones say what was tried.
-pub fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! Signed requests to one storage account over one kept connection pool, each counted and bounded by a deadline.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use object_store::azure::{AzureAuthorizer, AzureCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Certificate, Method, Url};
+use reqwest::{Method, Url};
 use tokio::time::{Instant, timeout_at};
 
 use super::account::Account;
@@ -36,44 +34,6 @@ pub fn encode(text: &str) -> String {
 pub fn encode_path(path: &str) -> String {
     const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
     utf8_percent_encode(path, PATH).to_string()
-}
-
-/// A client that trusts the system's authorities and those of the file, and follows no redirection: a signature is for one
-/// place only.
-///
-/// # Errors
-/// The file holds no certificates, or TLS cannot be set up.
-pub fn client(ca: Option<(&Path, &[u8])>, patience: Duration) -> Result<reqwest::Client, Failure> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(patience)
-        // A stalled HTTP/2 connection would stay in the pool and stall the next request too.
-        .http1_only()
-        .tcp_nodelay(true)
-        .user_agent(concat!("streamgauge/", env!("CARGO_PKG_VERSION")));
-    if let Some((path, pem)) = ca {
-        let found = Certificate::from_pem_bundle(pem).unwrap_or_default();
-        if found.is_empty() {
-            let text = format!("ca_file {} holds no PEM certificate", path.display());
-            return Err(Failure::new(FailureKind::Misconfigured, text));
-        }
-        builder = builder.tls_certs_merge(found);
-    }
-    builder.build().map_err(|error| {
-        let text = format!("TLS cannot be set up: {}", failure::root_cause(&error));
-        Failure::new(FailureKind::Misconfigured, text)
-    })
-}
-
-/// Reads a file of certificate authorities.
-///
-/// # Errors
-/// It cannot be read.
-pub fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        let text = format!("ca_file {} cannot be read: {error}", path.display());
-        Failure::new(FailureKind::Misconfigured, text)
-    })
 }
 
 /// One request.

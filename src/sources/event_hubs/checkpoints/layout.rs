@@ -2,9 +2,6 @@
 
 use crate::config::types::{CheckpointStrategy, CheckpointsConfig};
 
-/// The container of Azure Functions, and of whoever names none.
-const FUNCTIONS_CONTAINER: &str = "azure-webjobs-eventhub";
-
 /// Where a layout says who holds a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerPlace {
@@ -34,10 +31,9 @@ impl Layout {
             None => CheckpointStrategy::AzureFunction,
             Some(_) => config.strategy,
         };
-        let container = config.container.as_deref().unwrap_or(FUNCTIONS_CONTAINER);
         Self {
             strategy,
-            container: container.to_owned(),
+            container: config.container_name().to_owned(),
             container_is_optional: strategy == CheckpointStrategy::AzureFunction,
             namespace: namespace.to_owned(),
             event_hub: event_hub.to_owned(),

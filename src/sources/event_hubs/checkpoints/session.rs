@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::account::Account;
-use super::http::{self, Sender};
+use super::http::Sender;
 use crate::config::types::{BlobAuth, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::event_hubs::identity::Tokens;
+use crate::sources::event_hubs::web;
 
 /// Readings without a listing after one was refused, before it is tried again: rights may be granted meanwhile.
 const READINGS_WITHOUT_LISTING: u32 = 240;
@@ -38,7 +39,7 @@ impl Basis {
             // An identity looks after its own secret.
             BlobAuth::Identity(_) => None,
         };
-        let authorities = config.ca_file.as_deref().map(http::read_ca).transpose()?;
+        let authorities = config.ca_file.as_deref().map(web::read_ca).transpose()?;
         Ok(Self {
             secret,
             authorities,
@@ -73,7 +74,7 @@ impl Session {
         let url = config.account_url.as_deref();
         let account = Account::new(url, &config.auth, basis.secret.as_deref())?;
         let ca = config.ca_file.as_deref().zip(basis.authorities.as_deref());
-        let client = http::client(ca, patience)?;
+        let client = web::client(ca, patience)?;
         let place = format!("storage account {}, container {container}", account.name);
         Ok(Self {
             sender: Sender::new(client, account, tokens, requests),

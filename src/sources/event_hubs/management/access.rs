@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use azure_core::credentials::TokenCredential;
 use tokio::time::Instant;
 
-use super::failure::{misconfigured, redacted};
+use super::failure::misconfigured;
 use crate::config::types::{Endpoint, EventHubsConfig, HubAuth, Secret};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::event_hubs::connection_string::{ConnectionString, Grant};
+use crate::sources::event_hubs::redact::redact_words;
 use crate::sources::event_hubs::sas;
 
 /// What a hub's configuration gives access with.
@@ -254,17 +255,21 @@ impl Token {
 
 /// Why an identity gave no token.
 fn of_credential(subject: &str, error: &azure_core::Error) -> Failure {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        said = format!("{said}: {error}");
-        cause = error.source();
+    let outermost: &(dyn std::error::Error + 'static) = error;
+    let layers: Vec<_> = std::iter::successors(Some(outermost), |layer| layer.source()).collect();
+    // Our own tokens have sorted it already.
+    if let Some(failure) = layers
+        .iter()
+        .find_map(|layer| layer.downcast_ref::<Failure>())
+    {
+        return Failure::new(failure.kind, format!("{subject}: {failure}"));
     }
+    let said: Vec<String> = layers.iter().map(ToString::to_string).collect();
+    let said = redact_words(&said.join(": "));
     let kind = match error.kind() {
         azure_core::error::ErrorKind::Io => FailureKind::Unreachable,
         _ => FailureKind::Auth,
     };
-    let said = redacted(&said);
     Failure::new(
         kind,
         format!("{subject}: the identity got no token: {said}"),

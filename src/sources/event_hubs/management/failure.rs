@@ -1,6 +1,7 @@
 //! Sorts what the broker or the network said into classes of failures, each with a text that says what to do.
 
 use crate::model::sample::{Failure, FailureKind};
+use crate::sources::event_hubs::redact::redact_words;
 
 const RIGHTS: &str =
     "check the key, or the identity's role (it needs Listen, or Azure Event Hubs Data Receiver)";
@@ -28,7 +29,7 @@ pub fn of_refusal(subject: &str, refusal: &Refusal) -> Failure {
         (status, "") => format!("status {status}"),
         (status, condition) => format!("status {status}, {condition}"),
     };
-    let said = match redacted(&refusal.description) {
+    let said = match redact_words(&refusal.description) {
         said if said.is_empty() => String::new(),
         said => format!(" ({said})"),
     };
@@ -39,7 +40,7 @@ pub fn of_refusal(subject: &str, refusal: &Refusal) -> Failure {
 pub fn of_condition(subject: &str, condition: &str, description: Option<&str>) -> Failure {
     let refusal = Refusal {
         status: 0,
-        condition: redacted(condition),
+        condition: redact_words(condition),
         description: description.unwrap_or_default().to_owned(),
     };
     of_refusal(subject, &refusal)
@@ -55,7 +56,7 @@ pub fn timed_out(subject: &str, to_what: &str) -> Failure {
 pub fn garbled(subject: &str, what: &str) -> Failure {
     let text = format!(
         "{subject}: the reply cannot be understood: {}",
-        redacted(what)
+        redact_words(what)
     );
     Failure::new(FailureKind::Protocol, text)
 }
@@ -64,7 +65,7 @@ pub fn garbled(subject: &str, what: &str) -> Failure {
 pub fn unreachable(subject: &str, what: &str) -> Failure {
     let text = format!(
         "{subject} cannot be reached: {}: check the namespace's name and the way to it",
-        redacted(what)
+        redact_words(what)
     );
     Failure::new(FailureKind::Unreachable, text)
 }
@@ -123,52 +124,6 @@ fn of_bare_condition(condition: &str, throttled: bool) -> (FailureKind, &'static
 fn of_argument() -> (FailureKind, &'static str) {
     let advice = "the event hub has no such partition, or the request is not understood";
     (FailureKind::Misconfigured, advice)
-}
-
-/// The words of a text without those that may be a key, a token or a signature; at most 300 characters.
-pub fn redacted(text: &str) -> String {
-    let mut kept = String::new();
-    for piece in text.split_inclusive(|c: char| c.is_whitespace() || ";&=,'\"<>(){}[]".contains(c))
-    {
-        let word =
-            piece.trim_end_matches(|c: char| c.is_whitespace() || ";&=,'\"<>(){}[]".contains(c));
-        if is_opaque(word) || follows_a_secret_key(&kept) {
-            kept.push('…');
-            kept.push_str(&piece[word.len()..]);
-        } else {
-            kept.push_str(piece);
-        }
-    }
-    kept.trim().chars().take(300).collect()
-}
-
-/// Whether a value comes next that is never to be shown.
-fn follows_a_secret_key(before: &str) -> bool {
-    let before = before.to_ascii_lowercase();
-    [
-        "sig=",
-        "sharedaccesskey=",
-        "accountkey=",
-        "token=",
-        "secret=",
-        "password=",
-    ]
-    .into_iter()
-    .any(|key| before.ends_with(key))
-}
-
-/// Long and without any sense to a reader; hosts and the service's tracking ids, which support asks for, are kept.
-fn is_opaque(word: &str) -> bool {
-    let id = word.rsplit(':').next().unwrap_or(word);
-    let hexadecimal = |c: char| c.is_ascii_hexdigit() || c == '-';
-    let tracking = id.len() >= 36 && id.chars().take(36).all(hexadecimal);
-    let host = word.contains('.')
-        && !word.contains(|c: char| c.is_ascii_uppercase() || "+/%~".contains(c));
-    let mixed = word.contains(|c: char| c.is_ascii_uppercase())
-        && word.contains(|c: char| c.is_ascii_lowercase())
-        && word.contains(|c: char| c.is_ascii_digit());
-    let long = word.len() >= 32 || (word.len() >= 20 && mixed);
-    word.starts_with("eyJ") || (long && !tracking && !host && !word.contains("://"))
 }
 
 #[cfg(test)]

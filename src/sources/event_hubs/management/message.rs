@@ -139,10 +139,8 @@ impl Reply {
             Value::String(id) => Ok(id.clone()),
             _ => Err(fields.no_good("partition_ids")),
         });
-        Ok(HubProperties {
-            created_at: fields.time("created_at")?,
-            partition_ids: ids.collect::<Result<_, _>>()?,
-        })
+        let ids = ids.collect::<Result<_, _>>()?;
+        HubProperties::told(subject, fields.time("created_at")?, ids)
     }
 
     /// A partition's properties.

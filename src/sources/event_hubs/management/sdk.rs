@@ -212,16 +212,10 @@ impl Management for SdkPool {
         Box::pin(self.read(
             |consumer| consumer.get_eventhub_properties().boxed(),
             |properties, target| {
-                must_be(
-                    &target.subject(),
-                    "name",
-                    &properties.name,
-                    &target.event_hub,
-                )?;
-                Ok(HubProperties {
-                    created_at: timestamp(properties.created_on),
-                    partition_ids: properties.partition_ids,
-                })
+                let subject = target.subject();
+                must_be(&subject, "name", &properties.name, &target.event_hub)?;
+                let created_at = timestamp(properties.created_on);
+                HubProperties::told(&subject, created_at, properties.partition_ids)
             },
         ))
     }

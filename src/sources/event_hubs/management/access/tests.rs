@@ -10,6 +10,7 @@ use crate::config::types::{
     BlobAuth, CheckpointStrategy, CheckpointsConfig, Cloud, Identity, IdentityKind,
     ManagementClient,
 };
+use crate::sources::event_hubs::identity::Tokens;
 
 const KEY: &str = "c2VjcmV0LWtleS1vZi10aGUtdGVzdA==";
 
@@ -294,4 +295,27 @@ async fn an_identity_is_asked_for_the_scope_and_its_refusal_is_told() {
     )
     .await;
     check(by_identity("ns", None), FailureKind::Misconfigured).await;
+}
+
+#[tokio::test]
+async fn an_authority_that_is_out_is_no_refusal() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), KEY).expect("written");
+    let kind = IdentityKind::ClientSecret {
+        tenant_id: "tenant".to_owned(),
+        client_id: "client".to_owned(),
+        client_secret: Secret::File(file.path().to_owned()),
+    };
+    let identity = Identity {
+        kind,
+        cloud: Cloud::Public,
+        authority_host: Some("https://localhost:1".to_owned()),
+        ca_file: None,
+    };
+    let tokens = Tokens::new(identity, "scope");
+    let mut access = by_identity("ns", None);
+    access.credential = Some(Arc::new(tokens));
+    let failure = refused(access).await;
+    assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
+    assert!(failure.text.contains("authority_host"), "{failure}");
 }

@@ -7,17 +7,16 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 const HIDDEN: &str = "***";
 
 /// What a secret stands behind, in lower case. It ends at the next of [`ENDS`].
-const MARKERS: [&str; 14] = [
+const MARKERS: [&str; 13] = [
     "sig=",
     "sig%3d",
     "accountkey=",
     "sharedaccesskey=",
     "sharedaccesssignature=",
     "sharedaccesssignature ",
-    "client_secret=",
+    "secret=",
     "client_assertion=",
-    "access_token=",
-    "refresh_token=",
+    "token=",
     "password=",
     "bearer ",
     "sharedkey ",
@@ -42,6 +41,34 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
     MARKERS
         .iter()
         .fold(text, |text, marker| without_value(&text, marker))
+}
+
+/// As [`redact`], and without words that make no sense to a reader, at most 300 characters: for what a server says, which may
+/// repeat anything that was sent.
+pub fn redact_words(text: &str) -> String {
+    let ends_word = |c: char| c.is_whitespace() || ";&=,'\"<>(){}[]".contains(c);
+    let text = redact(text, &[]);
+    let mut kept = String::new();
+    for piece in text.split_inclusive(ends_word) {
+        let word = piece.trim_end_matches(ends_word);
+        kept.push_str(if is_opaque(word) { HIDDEN } else { word });
+        kept.push_str(&piece[word.len()..]);
+    }
+    kept.trim().chars().take(300).collect()
+}
+
+/// Long and without any sense to a reader; hosts and the service's tracking ids, which support asks for, are kept.
+fn is_opaque(word: &str) -> bool {
+    let id = word.rsplit(':').next().unwrap_or(word);
+    let hexadecimal = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let tracking = id.len() >= 36 && id.chars().take(36).all(hexadecimal);
+    let host = word.contains('.')
+        && !word.contains(|c: char| c.is_ascii_uppercase() || "+/%~".contains(c));
+    let mixed = word.contains(|c: char| c.is_ascii_uppercase())
+        && word.contains(|c: char| c.is_ascii_lowercase())
+        && word.contains(|c: char| c.is_ascii_digit());
+    let long = word.len() >= 32 || (word.len() >= 20 && mixed);
+    long && !tracking && !host && !word.contains("://")
 }
 
 /// Cuts what follows the marker, wherever it stands.

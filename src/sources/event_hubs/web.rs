@@ -1,0 +1,56 @@
+//! HTTP to Azure: the client that the checkpoint store and the authorities are asked with.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Certificate;
+
+use crate::model::sample::{Failure, FailureKind};
+
+/// A client that trusts the system's authorities and those of the file, and follows no redirection: a signature is for one
+/// place only.
+///
+/// # Errors
+/// The file holds no certificates, or TLS cannot be set up.
+pub fn client(ca: Option<(&Path, &[u8])>, patience: Duration) -> Result<reqwest::Client, Failure> {
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(patience)
+        // A stalled HTTP/2 connection would stay in the pool and stall the next request too.
+        .http1_only()
+        .tcp_nodelay(true)
+        .user_agent(concat!("streamgauge/", env!("CARGO_PKG_VERSION")));
+    if let Some((path, pem)) = ca {
+        let found = Certificate::from_pem_bundle(pem).unwrap_or_default();
+        if found.is_empty() {
+            let text = format!("ca_file {} holds no PEM certificate", path.display());
+            return Err(Failure::new(FailureKind::Misconfigured, text));
+        }
+        builder = builder.tls_certs_merge(found);
+    }
+    builder.build().map_err(|error| {
+        let text = format!("TLS cannot be set up: {}", root_cause(&error));
+        Failure::new(FailureKind::Misconfigured, text)
+    })
+}
+
+/// Reads a file of certificate authorities.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        let text = format!("ca_file {} cannot be read: {error}", path.display());
+        Failure::new(FailureKind::Misconfigured, text)
+    })
+}
+
+/// The innermost reason, which says what happened where the outer ones say what was tried.
+pub fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
