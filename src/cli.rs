@@ -101,7 +101,7 @@ mod tests {
             (Some("redis://r"), Some(5))
         );
         assert!(
-            parse("streamgauge simulate").is_err(),
+            parse("streamgauge replay j").is_err(),
             "not built yet, so not there"
         );
     }

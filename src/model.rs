@@ -3,10 +3,14 @@
 mod accounting;
 pub mod capacity;
 pub mod commits;
+pub mod downstream;
 pub mod facts;
 pub mod group;
 pub mod identity;
+pub mod owners;
 pub mod partition;
+pub mod peaks;
+pub mod progress;
 pub mod quantity;
 pub mod quiet;
 pub mod rates;

@@ -360,12 +360,12 @@ fn while_a_rest_settles_the_backlog_is_the_reason_and_the_text_says_what_is_wait
     let decision = world.play(53, 0);
     assert_eq!(
         (decision.desired, decision.reason),
-        (Some(1), Reason::Backlog),
+        (Some(2), Reason::Backlog),
         "{}",
         decision.text
     );
     let expected = format!(
-        "1 replica: nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has \
+        "2 replicas: nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has \
          moved for 1m with an owner, or for 5m where no owner is told.",
         world.backlog()
     );

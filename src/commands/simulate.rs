@@ -59,7 +59,25 @@ pub async fn run(args: SimulateArgs) -> Result<ExitCode> {
                     };
                     let begun = std::time::Instant::now();
                     let mut policy = policy.build(w, spec);
-                    let outcome = run_one(w, spec, policy.as_mut(), *seed, |_, _| {});
+                    let mut last = (0_u64, 0.0_f64, 0_usize, String::new());
+                let dump = std::env::var("DUMP").is_ok();
+                let outcome = run_one(w, spec, policy.as_mut(), *seed, |plant, policy| {
+                    if !dump { return; }
+                    let waiting: f64 = plant.partitions().iter().map(|p| p.waiting_late(plant.tick())).sum();
+                    last.1 += waiting;
+                    let text = policy.text().unwrap_or("").to_owned();
+                    let n = plant.replicas().len();
+                    if n != last.2 || plant.tick() % 60 == 0 {
+                        let arr: u32 = w.trace.tick(plant.tick()-1).iter().sum();
+                        let maxp = (0..plant.partitions().len()).map(|p| (plant.tick().saturating_sub(3)..plant.tick()).map(|t| w.trace.tick(t)[p]).sum::<u32>()).max().unwrap_or(0) as f64 / 15.0;
+                        let mut loads = std::collections::BTreeMap::new();
+                        for (p, o) in plant.owners().iter().enumerate() { *loads.entry(*o).or_insert(0.0) += (plant.tick().saturating_sub(12)..plant.tick()).map(|t| w.trace.tick(t)[p]).sum::<u32>() as f64 / 60.0; }
+                        let maxo = loads.values().copied().fold(0.0, f64::max);
+                        println!("{:6.3}h n {:3} arr {:5} maxp15 {:5.1} maxowner60 {:5.1} latewait {:8.0} {}", plant.tick() as f64 / 720.0, n, arr / 5, maxp, maxo, last.1, text);
+                        last.1 = 0.0;
+                    }
+                    last.2 = n;
+                });
                     results.lock().unwrap()[n] = Some((outcome, begun.elapsed().as_secs_f64()));
                 }
             });

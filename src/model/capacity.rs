@@ -43,6 +43,9 @@ impl Default for CapacityRules {
 /// Samples kept; the estimate is their median.
 const KEPT: usize = 16;
 
+/// A sample over a longer time counts as so many at most.
+const LONGEST_COUNTS: u32 = 4;
+
 /// How long until the best rate ever seen has lost all its weight.
 const BEST_FADES_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -79,6 +82,7 @@ pub struct Capacity {
     samples: VecDeque<f64>,
     taken: u32,
     best: f64,
+    proven: f64,
 }
 
 impl Capacity {
@@ -136,6 +140,21 @@ impl Capacity {
         }
     }
 
+    /// Takes in what one consumer did, busy or not.
+    pub fn prove(&mut self, rate: f64) {
+        self.proven = self.proven.max(rate);
+    }
+
+    /// The most that one consumer was seen to do.
+    pub fn proven(&self) -> Option<f64> {
+        (self.proven > 0.0).then_some(self.proven)
+    }
+
+    /// Forgets everything: it is not as it was.
+    pub fn forget(&mut self) {
+        *self = Self::new(self.rules);
+    }
+
     /// As [`CapacityRules::behind`].
     pub const fn behind(&self) -> Duration {
         self.rules.behind
@@ -163,6 +182,15 @@ impl Capacity {
         self.processed = 0;
     }
 
+    /// Takes in what one consumer did that was never idle for `covered`; for sources that tell who does what. A long time
+    /// counts as several samples.
+    pub fn take_over(&mut self, rate: f64, covered: Duration) {
+        let times = covered.as_secs_f64() / self.rules.sample_span.as_secs_f64();
+        for _ in 0..(times.round() as u32).clamp(1, LONGEST_COUNTS) {
+            self.take(rate);
+        }
+    }
+
     fn take(&mut self, rate: f64) {
         self.covered = Duration::ZERO;
         self.processed = 0;
@@ -178,9 +206,11 @@ impl Capacity {
         }
     }
 
-    fn forget_slowly(&mut self, passed: Duration) {
+    /// Lets the best rate lose weight with time.
+    pub fn forget_slowly(&mut self, passed: Duration) {
         let share = passed.as_secs_f64() / BEST_FADES_OVER.as_secs_f64();
         self.best *= (1.0 - share).max(0.0);
+        self.proven *= (1.0 - share).max(0.0);
     }
 }
 

@@ -121,7 +121,7 @@ impl CommitRhythm {
     }
 
     /// Messages per second over the newest commits that took [`RECENT`] together, or all of them.
-    fn recent_per_second(&self) -> Option<f64> {
+    pub fn recent_per_second(&self) -> Option<f64> {
         let (mut messages, mut took) = (0, Duration::ZERO);
         for step in self.steps.iter().rev() {
             messages += step.messages;

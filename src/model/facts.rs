@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::downstream::Breaker;
 use super::identity::PartitionId;
 use super::quantity::Quantity;
 use super::sample::AgeMethod;
@@ -39,8 +40,12 @@ pub struct GroupFacts {
     pub processing_per_second: Option<f64>,
     /// Messages per second one consumer does when never idle; `None` until learned.
     pub capacity_per_consumer: Option<f64>,
+    /// What one consumer was seen to do, busy or not, messages per second: it can do that much at least.
+    pub proven_per_consumer: Option<f64>,
     /// Busy samples behind the capacity, and how many it takes.
     pub capacity_samples: (u32, u32),
+    /// Whether what consumers depend on is slow.
+    pub breaker: Breaker,
     /// Consumers at work.
     pub consumers: Option<u32>,
     /// Hottest partition's arrival rate ÷ mean; absent without arrivals.
@@ -83,6 +88,12 @@ pub struct PartitionFacts {
     pub commit_interval_seconds: Option<f64>,
     /// Arrivals per second.
     pub arrival_per_second: Option<f64>,
+    /// The largest of these within the last hours.
+    pub peak_arrival_per_second: Option<f64>,
+    /// Arrivals per second in the newest interval.
+    pub newest_arrival_per_second: Option<f64>,
+    /// Arrivals per second over [`super::rates::STEADY_WINDOW`].
+    pub steady_arrival_per_second: Option<f64>,
     /// Processed per second.
     pub processing_per_second: Option<f64>,
     /// Arrived since the service watches.
@@ -93,6 +104,14 @@ pub struct PartitionFacts {
     pub lost_total: u64,
     /// The consumer that holds it, under exclusive assignment.
     pub owner: Option<String>,
+    /// When it came to its holder, or was let go.
+    pub owned_since: Option<Timestamp>,
+    /// Since when every commit left more than what had just arrived.
+    pub behind_since: Option<Timestamp>,
+    /// Since when something waits and nothing is committed.
+    pub stalled_since: Option<Timestamp>,
+    /// The last commit that moved.
+    pub moved_at: Option<Timestamp>,
     /// Why it is unknown, in words.
     pub problem: Option<String>,
 }

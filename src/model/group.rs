@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{BusyInterval, Capacity, CapacityRules};
+use super::downstream::{Breaker, Fleet};
 use super::facts::{GroupFacts, PartitionFacts, PartitionStatus};
 use super::identity::PartitionId;
+use super::owners::{Busy, Held, Owners};
 use super::partition::{PartitionModel, PartitionState, Step};
 use super::quantity::Quantity;
 use super::rates::ArrivalHistory;
@@ -22,6 +24,8 @@ pub struct GroupModel {
     /// Since when arrivals of every partition are known without a break.
     arrivals_known_since: Option<Timestamp>,
     capacity: Capacity,
+    owners: Owners,
+    breaker: Breaker,
     consumers: Option<u32>,
     read_limit_per_second: Option<f64>,
     observed_at: Option<Timestamp>,
@@ -36,6 +40,8 @@ impl GroupModel {
             arrivals: ArrivalHistory::default(),
             arrivals_known_since: None,
             capacity: Capacity::new(rules),
+            owners: Owners::default(),
+            breaker: Breaker::default(),
             consumers: None,
             read_limit_per_second: None,
             observed_at: None,
@@ -95,6 +101,11 @@ impl GroupModel {
         let Some(before) = self.observed_at else {
             return;
         };
+        let busy = self.busy_owners(at);
+        if self.owners.count() > 0 {
+            self.capacity.forget_slowly(at.since(before));
+            return self.learn_from_owners(at, &busy);
+        }
         let backlog = Quantity::sum(self.partitions.values().map(PartitionModel::backlog));
         let uncommitted = self.partitions.values().filter_map(|p| p.uncommitted(at));
         let uncommitted: u64 = uncommitted.sum();
@@ -113,6 +124,55 @@ impl GroupModel {
             arrived_lately: self.arrivals.within(self.capacity.behind(), at),
             consumers: self.consumers,
         });
+    }
+
+    /// Who holds partitions and is never idle.
+    fn busy_owners(&mut self, at: Timestamp) -> Vec<Busy> {
+        let lost: Vec<String> = self
+            .partitions
+            .values()
+            .filter_map(|p| p.changed_hands.clone().flatten())
+            .collect();
+        let held = self.partitions.values().filter_map(|p| {
+            Some(Held {
+                owner: p.progress.owner()?,
+                changed: p.changed_hands.is_some(),
+                behind_since: p.progress.behind_since,
+                moved_at: p.progress.moved_at,
+                processed_per_second: p.recent_processing_per_second().unwrap_or(0.0),
+                steady_processed_per_second: p.processing_per_second(at).unwrap_or(0.0),
+                commit_interval: p.commits.interval().unwrap_or_default(),
+            })
+        });
+        self.owners.observe(at, held, &lost)
+    }
+
+    fn learn_from_owners(&mut self, at: Timestamp, busy: &[Busy]) {
+        let known = self.capacity.per_consumer();
+        let mut ratios: Vec<f64> = known
+            .map(|known| busy.iter().map(|b| b.per_second / known).collect())
+            .unwrap_or_default();
+        ratios.sort_by(f64::total_cmp);
+        let fleet = match (known, ratios.get(ratios.len() / 2)) {
+            (None, _) => Fleet::Unknown,
+            (Some(_), Some(middle)) if ratios.len() as u32 * 2 > self.owners.count() => {
+                Fleet::Busy(*middle)
+            }
+            (Some(_), _) => Fleet::Idle,
+        };
+        let was_open = self.breaker.is_open();
+        self.breaker = self.breaker.next(at, fleet);
+        if was_open && self.breaker == Breaker::Closed {
+            self.capacity.forget();
+        }
+        self.capacity.prove(self.owners.best());
+        for owner in busy {
+            // Far below what is known: a slow consumer, or what it depends on; no sign of what a healthy one can do.
+            let trusted = known.is_none_or(|known| owner.per_second > known * TRUSTED_RATIO);
+            if let Some(covered) = owner.sample.filter(|_| trusted) {
+                self.capacity.take_over(owner.per_second, covered);
+            }
+        }
     }
 
     /// What is known now.
@@ -146,10 +206,12 @@ impl GroupModel {
             arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
             capacity_per_consumer: self.capacity.per_consumer(),
+            proven_per_consumer: self.capacity.proven(),
             capacity_samples: (
                 self.capacity.samples_taken(),
                 self.capacity.samples_needed(),
             ),
+            breaker: self.breaker,
             consumers: self.consumers,
             skew_ratio: skew_ratio(partitions.values()),
             unknown_partitions: count(|s| {
@@ -171,6 +233,9 @@ impl GroupModel {
         Quantity::sum(self.partitions.values().map(of))
     }
 }
+
+/// Samples below this share of the known capacity do not count.
+const TRUSTED_RATIO: f64 = 0.55;
 
 /// The sum over the partitions that have one; `None` if none of them has.
 fn sum_known(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {
@@ -247,7 +312,16 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         arrived_total: model.arrived_total,
         processed_total: model.processed_total,
         lost_total: model.lost_total,
+        peak_arrival_per_second: model.peaks.largest(),
+        newest_arrival_per_second: readable
+            .then(|| model.arrival.newest_per_second())
+            .flatten(),
+        steady_arrival_per_second: readable.then(|| model.steady.per_second()).flatten(),
         owner: sample.and_then(|s| s.owner.clone()),
+        owned_since: model.progress.owned_since,
+        behind_since: model.progress.behind_since,
+        stalled_since: model.progress.stalled_since,
+        moved_at: model.progress.moved_at,
         problem,
     }
 }

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::accounting::{repositioned, settle};
 use super::commits::CommitRhythm;
+use super::peaks::{PEAKS_WINDOW, Peaks};
+use super::progress::{BEHIND, Look, Progress};
 use super::quantity::Quantity;
 use super::quiet::{Holder, Quiet};
-use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow};
+use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow, STEADY_WINDOW};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::Timestamp;
 
@@ -32,8 +34,16 @@ pub struct PartitionModel {
     pub(super) lost_total: u64,
     /// Arrivals per second.
     pub(super) arrival: RateWindow,
+    /// Arrivals per second over a longer time.
+    pub(super) steady: RateWindow,
     /// Processed messages per second.
     pub(super) processing: RateWindow,
+    /// The largest arrival rates of the last hours.
+    pub(super) peaks: Peaks,
+    /// How its holder gets on with it.
+    pub(super) progress: Progress,
+    /// It came to its holder at the last poll; then also who let it go.
+    pub(super) changed_hands: Option<Option<String>>,
     /// How consumers commit, where they do so in batches.
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
@@ -50,7 +60,11 @@ impl Default for PartitionModel {
             processed_total: 0,
             lost_total: 0,
             arrival: RateWindow::new(ARRIVAL_WINDOW),
+            steady: RateWindow::new(STEADY_WINDOW),
             processing: RateWindow::new(PROCESSING_WINDOW),
+            peaks: Peaks::default(),
+            progress: Progress::default(),
+            changed_hands: None,
             commits: CommitRhythm::default(),
             quiet: None,
         }
@@ -108,6 +122,7 @@ impl PartitionModel {
         seen: &PartitionObservation,
         consumers: Option<u32>,
     ) -> Step {
+        self.changed_hands = None;
         match seen {
             PartitionObservation::NotAsked => Step {
                 arrived: Some(0),
@@ -134,6 +149,7 @@ impl PartitionModel {
                 let rewound = self.moved_by_hand(sample);
                 let step = self.advance(at, sample.log_end, Some(sample));
                 self.note_commit(at, sample, step, consumers);
+                self.note_progress(at, sample, step);
                 self.state = PartitionState::Present {
                     sample: sample.clone(),
                     rewound,
@@ -231,8 +247,31 @@ impl PartitionModel {
         self.commits = CommitRhythm::default();
     }
 
+    fn note_progress(&mut self, at: Timestamp, sample: &PartitionSample, step: Step) {
+        let lately = self.arrival.per_second().unwrap_or(0.0) * BEHIND.as_secs_f64();
+        let before = self.progress.owner().map(str::to_owned);
+        let changed = self.progress.observe(&Look {
+            at,
+            owner: sample.owner.as_deref(),
+            moved: step.processed.is_some_and(|n| n > 0),
+            backlog: sample.backlog().map_or(0, Quantity::value),
+            arrived_lately: lately as u64,
+        });
+        self.changed_hands = changed.then_some(before);
+    }
+
+    /// Processed per second by the newest commits, where these are known; a consumer that is late with its next one still counts.
+    pub(super) fn recent_processing_per_second(&self) -> Option<f64> {
+        let committed = self
+            .commits
+            .interval()
+            .and(self.commits.recent_per_second());
+        committed.or_else(|| self.processing.per_second())
+    }
+
     fn missing(&mut self, at: Timestamp) {
         self.arrival.clear();
+        self.steady.clear();
         self.processing.clear();
         self.last = Some(Reading {
             at,
@@ -276,8 +315,15 @@ impl PartitionModel {
             Some(count) => {
                 self.arrived_total += count;
                 self.arrival.add(at, covered, count);
+                self.steady.add(at, covered, count);
+                if let Some(rate) = self.steady.per_second() {
+                    self.peaks.add(at, rate, PEAKS_WINDOW);
+                }
             }
-            None => self.arrival.clear(),
+            None => {
+                self.arrival.clear();
+                self.steady.clear();
+            }
         }
         let processed = sample
             .zip(before.sample.as_ref())

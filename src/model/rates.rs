@@ -9,6 +9,8 @@ use super::time::Timestamp;
 
 /// Time over which arrivals are averaged: short, so that the target follows a rise.
 pub const ARRIVAL_WINDOW: Duration = Duration::from_secs(15);
+/// Time over which arrivals are averaged on the way down, where a moment says little.
+pub const STEADY_WINDOW: Duration = Duration::from_secs(60);
 /// Time over which processing is averaged: long enough for acknowledgements that come in bursts.
 pub const PROCESSING_WINDOW: Duration = Duration::from_secs(30);
 
@@ -71,6 +73,13 @@ impl RateWindow {
         let covered: Duration = self.intervals.iter().map(|i| i.covered).sum();
         let count: u64 = self.intervals.iter().map(|i| i.count).sum();
         (!covered.is_zero()).then(|| count as f64 / covered.max(LEAST_COVERED).as_secs_f64())
+    }
+
+    /// Messages per second in the newest interval alone.
+    pub fn newest_per_second(&self) -> Option<f64> {
+        let newest = self.intervals.back()?;
+        let covered = newest.covered.max(LEAST_COVERED);
+        Some(newest.count as f64 / covered.as_secs_f64())
     }
 
     /// Forgets everything, after a reset of the counter behind it.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::downstream::Breaker;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
@@ -74,6 +75,10 @@ pub enum Limit {
     PartitionCount,
     /// A partition is hotter than one replica: replicas cannot cure it.
     Skew,
+    /// What consumers depend on is slow: more of them would make it worse.
+    Downstream,
+    /// A partition does not move although somebody holds it: replicas cannot cure it.
+    Stuck,
     /// A larger recommendation is still held.
     Hold,
     /// Too little is known since the start.
@@ -86,12 +91,14 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit that exists by now, in label order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::None,
         Self::MinReplicas,
         Self::MaxReplicas,
         Self::PartitionCount,
         Self::Skew,
+        Self::Downstream,
+        Self::Stuck,
         Self::Hold,
         Self::WarmUp,
         Self::PodsNotReady,
@@ -106,6 +113,8 @@ impl Limit {
             Self::MaxReplicas => "max_replicas",
             Self::PartitionCount => "partition_count",
             Self::Skew => "skew",
+            Self::Downstream => "downstream",
+            Self::Stuck => "stuck",
             Self::Hold => "hold",
             Self::WarmUp => "warm_up",
             Self::PodsNotReady => "pods_not_ready",
@@ -173,6 +182,12 @@ pub struct Inputs {
     pub capacity_per_second: Option<f64>,
     /// Where the capacity comes from.
     pub capacity_source: CapacitySource,
+    /// While that is unknown: what one was seen to do, busy or not, where the answer rests on it.
+    pub capacity_at_least_per_second: Option<f64>,
+    /// Whether what consumers depend on is slow.
+    pub breaker: Breaker,
+    /// Partitions that nobody gets on with although somebody holds them.
+    pub stuck_partitions: u32,
     /// Busy samples taken, and how many it takes to learn the capacity.
     pub capacity_samples: (u32, u32),
     /// Replicas that run now, as far as known.
@@ -195,12 +210,16 @@ pub struct Inputs {
     pub partitions_without_group: u32,
     /// Work to be done per second so that arrivals are met and the backlog is gone within the catch-up time.
     pub work_per_second: Option<f64>,
+    /// Arrivals per second at the consumer that gets most, where holders are known.
+    pub busiest_per_second: Option<f64>,
     /// What the work alone asks for, before bounds and holds.
     pub work_replicas: Option<u32>,
     /// What it would ask for if any replica could take any part of it; `None` while capacity is unknown.
     pub work_replicas_if_shared: Option<u32>,
     /// The largest recommendation within the hold window.
     pub held_replicas: Option<u32>,
+    /// That window.
+    pub hold_seconds: f64,
     /// Share of its capacity a replica is meant to use.
     pub target_utilization_ratio: f64,
     /// Within what time a backlog is to be gone.

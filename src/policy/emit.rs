@@ -11,6 +11,11 @@ pub fn emitted(desired: u32, current: Option<u32>, most: u32) -> Metric {
         return exact;
     };
     let (wanted, now) = (u64::from(desired), u64::from(current));
+    // The HPA goes up to this at one sync; from just below `most` it could not take the last step.
+    let reach = (now * 2).max(now + 4);
+    if wanted == u64::from(most) && reach < wanted && wanted * 10 <= reach * 11 {
+        return Metric::whole((wanted * 10 - 1) / 11);
+    }
     if wanted > now && wanted * 10 <= now * 11 {
         return Metric::whole((now * 11 / 10 + 1).min(u64::from(most)).max(wanted));
     }

@@ -112,20 +112,37 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
     );
     let (samples, needed) = inputs.capacity_samples;
     match (inputs.capacity_source, inputs.capacity_per_second) {
-        (CapacitySource::Unknown, _) | (_, None) => format!(
-            "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), so the target follows the delay"
-        ),
+        (CapacitySource::Unknown, _) | (_, None) => match inputs.capacity_at_least_per_second {
+            Some(seen) => format!(
+                "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), but one was seen to do {} messages/s, so {recommended} will do as long as nothing waits",
+                rate(Some(seen)),
+            ),
+            None => format!(
+                "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), so the target follows the delay"
+            ),
+        },
         (source, Some(capacity)) => format!(
-            "{load}; at {} messages/s per replica ({}), {:.0} % utilization and {} to catch up that takes {recommended}{}",
+            "{load}; at {} messages/s per replica ({}), {} that takes {recommended}{}",
             rate(Some(capacity)),
             if source == CapacitySource::Configured {
                 "configured"
             } else {
                 "learned"
             },
-            inputs.target_utilization_ratio * 100.0,
-            duration(spec.target_delay),
+            measure(inputs),
             by_count(recommended, inputs),
+        ),
+    }
+}
+
+/// What the work is measured by: the busiest holder where holders are known, else utilization and the time to catch up.
+fn measure(inputs: &Inputs) -> String {
+    match inputs.busiest_per_second {
+        Some(busiest) => format!("of which the busiest is given {} now,", rate(Some(busiest))),
+        None => format!(
+            "{:.0} % utilization and {} to catch up",
+            inputs.target_utilization_ratio * 100.0,
+            duration(Duration::from_secs_f64(inputs.catch_up_seconds)),
         ),
     }
 }
@@ -170,12 +187,18 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
             count(inputs.partitions, "partition"),
         )),
         Limit::Skew => Some("One partition is hotter than a replica: more replicas cannot cure that, more partitions can.".to_owned()),
+        Limit::Downstream => Some("Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned()),
+        Limit::Stuck => Some(format!(
+            "{} not move although somebody holds {}: a message that cannot be processed, as a rule; replicas cannot cure that.",
+            if inputs.stuck_partitions == 1 { "1 partition does".to_owned() } else { format!("{} partitions do", inputs.stuck_partitions) },
+            if inputs.stuck_partitions == 1 { "it" } else { "them" },
+        )),
         Limit::PodsNotReady => pods_not_ready(inputs),
         Limit::ThroughputUnits => Some(format!(
             "The throughput units let consumers read {} messages/s: more replicas would not read more.",
             rate(inputs.read_limit_per_second),
         )),
-        Limit::Hold => Some(format!("Held: so many were needed within the last {}, or a backlog still drains.", duration(spec.scale_in_hold))),
+        Limit::Hold => Some(format!("Held: so many were needed within the last {}, a backlog still drains, or fewer would cost more in moved partitions than they save.", duration(Duration::from_secs(inputs.hold_seconds as u64)))),
         Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
     }
 }

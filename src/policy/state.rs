@@ -17,6 +17,7 @@ use super::event::{Event, TargetKey, What};
 use super::hold::HoldWindow;
 use super::replicas::ReplicaState;
 use super::spec::TargetSpec;
+use super::steps::Steps;
 
 /// All that is known and decided of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct TargetState {
     pub registered_at: Timestamp,
     /// Recommendations held against scale-in.
     pub hold: HoldWindow,
+    /// When it rose and fell, and what that says of the hold.
+    pub steps: Steps,
     /// Steps taken while capacity is unknown.
     pub bootstrap: Bootstrap,
     /// The most replicas seen running during the warm-up.
@@ -172,6 +175,7 @@ impl TargetState {
             spec,
             registered_at,
             hold: HoldWindow::default(),
+            steps: Steps::default(),
             bootstrap: Bootstrap::default(),
             warm_up_floor: 0,
             replicas: ReplicaState::default(),

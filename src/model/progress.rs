@@ -1,0 +1,67 @@
+//! How the holder of a partition gets on with it: since when it holds it, is behind, or stalls.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// What one poll of a readable partition says.
+pub(super) struct Look<'a> {
+    pub at: Timestamp,
+    pub owner: Option<&'a str>,
+    /// Whether a later position was committed than at the poll before.
+    pub moved: bool,
+    /// Messages behind the committed position.
+    pub backlog: u64,
+    /// What arrived within [`BEHIND`] before.
+    pub arrived_lately: u64,
+}
+
+/// Commits that leave more than what arrived within this time are behind.
+pub const BEHIND: Duration = Duration::from_secs(15);
+
+/// One partition's holder over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    owner: Option<String>,
+    /// When it came to its holder, or was let go.
+    pub owned_since: Option<Timestamp>,
+    /// Since when every commit left more than what had just arrived: its holder was never idle since.
+    pub behind_since: Option<Timestamp>,
+    /// The last commit that moved.
+    pub moved_at: Option<Timestamp>,
+    /// Since when something waits and nothing is committed.
+    pub stalled_since: Option<Timestamp>,
+}
+
+impl Progress {
+    /// Who holds it.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Takes in one poll; whether the partition changed hands.
+    pub(super) fn observe(&mut self, look: &Look<'_>) -> bool {
+        let changed = self.owner.as_deref() != look.owner;
+        if changed {
+            self.owner = look.owner.map(str::to_owned);
+            self.owned_since = Some(look.at);
+            self.behind_since = None;
+            self.stalled_since = None;
+        }
+        if look.moved {
+            self.moved_at = Some(look.at);
+            self.stalled_since = None;
+            let behind = look.backlog > look.arrived_lately;
+            self.behind_since = behind.then(|| self.behind_since.unwrap_or(look.at));
+        }
+        if look.backlog == 0 {
+            self.behind_since = None;
+            self.stalled_since = None;
+        } else {
+            self.stalled_since.get_or_insert(look.at);
+        }
+        changed
+    }
+}

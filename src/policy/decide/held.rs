@@ -1,0 +1,127 @@
+//! What keeps a target up although less work is there, or from being given at all so soon after a start.
+
+use std::time::Duration;
+
+use crate::model::facts::GroupFacts;
+use crate::model::group::GroupModel;
+use crate::model::identity::Assignment;
+use crate::model::time::Timestamp;
+use crate::policy::decision::{Inputs, Limit};
+use crate::policy::explain;
+use crate::policy::state::TargetState;
+
+/// Where the running replicas are unknown, the first value waits until rates are known for so long …
+const RATES_KNOWN_AFTER: Duration = Duration::from_secs(30);
+/// … or, while capacity stays unknown, for so long.
+const ANSWER_ANYWAY_AFTER: Duration = Duration::from_secs(60);
+/// A partition that moved lately is not to move again.
+const MOVE_LANDS_AFTER: Duration = Duration::from_secs(30);
+/// Where partitions move, a scale-in has to take away at least this share of the replicas.
+const WORTH_MOVING_RATIO: f64 = 0.2;
+
+/// Scale-in waits: for the hold window, for a backlog to drain, for certain knowledge; where partitions move, also until it is
+/// worth that. In an outage of what consumers depend on, nothing changes at all.
+pub(super) fn hold_back(
+    now: Timestamp,
+    facts: &GroupFacts,
+    target: &mut TargetState,
+    inputs: &mut Inputs,
+    (bounded, most): (u32, u32),
+    certain: bool,
+    limit: &mut Limit,
+) -> u32 {
+    let last = target.last_desired.unwrap_or(0).min(most);
+    let base = target.spec.scale_in_hold;
+    let draining = facts
+        .waiting_seconds
+        .is_some_and(|age| age > target.spec.target_delay.as_secs_f64() / 2.0);
+    let outage = facts.breaker.is_open() && last > 0;
+    let recommended = match () {
+        () if outage => last,
+        () if certain && !draining => bounded,
+        () => bounded.max(last),
+    };
+    let window = target.steps.hold(now, base);
+    inputs.hold_seconds = window.as_secs_f64();
+    let held = target.hold.hold(now, recommended, window);
+    inputs.held_replicas = Some(held);
+    // What an outage stopped from rising is not to rise by what was asked for before it.
+    let held = if outage { last } else { held };
+    let desired = if held < last && held > 0 && moves_forbid(now, facts, target, held, last) {
+        last
+    } else {
+        held.min(most)
+    };
+    target.steps.note(now, last, desired, base);
+    *limit = match () {
+        () if outage && desired != bounded => Limit::Downstream,
+        () if desired > bounded => Limit::Hold,
+        () => *limit,
+    };
+    desired
+}
+
+/// Whether a scale-in costs more than it saves: every partition that moves rests for a while.
+fn moves_forbid(
+    now: Timestamp,
+    facts: &GroupFacts,
+    target: &TargetState,
+    held: u32,
+    last: u32,
+) -> bool {
+    let moved = |at: Timestamp| now.since(at) < MOVE_LANDS_AFTER;
+    target.spec.assignment == Assignment::Exclusive
+        && (!target.steps.may_fall(now, target.spec.scale_in_hold)
+            || f64::from(last - held) < f64::from(last) * WORTH_MOVING_RATIO
+            || facts
+                .partitions
+                .values()
+                .any(|p| p.owned_since.is_some_and(moved)))
+}
+
+/// Never below what runs, for one hold window after a start without memory.
+pub(super) fn warm_up(
+    now: Timestamp,
+    target: &mut TargetState,
+    inputs: &Inputs,
+    desired: u32,
+    limit: &mut Limit,
+) -> u32 {
+    if !warming_up(now, target) {
+        return desired;
+    }
+    let running = inputs.current.unwrap_or(0).min(target.spec.max_replicas);
+    target.warm_up_floor = target.warm_up_floor.max(running);
+    if desired >= target.warm_up_floor {
+        return desired;
+    }
+    *limit = Limit::WarmUp;
+    target.warm_up_floor
+}
+
+fn warming_up(now: Timestamp, target: &TargetState) -> bool {
+    now.since(target.registered_at) < target.spec.scale_in_hold
+}
+
+/// Why no first value can be given yet: the running replicas are unknown, and so is what the work needs.
+pub(super) fn too_early(
+    now: Timestamp,
+    model: &GroupModel,
+    target: &TargetState,
+    inputs: &Inputs,
+) -> Option<String> {
+    if target.last_desired.is_some() || inputs.current.is_some() || !warming_up(now, target) {
+        return None;
+    }
+    let watched = model
+        .first_observed_at()
+        .map_or(Duration::ZERO, |first| now.since(first));
+    let enough = if inputs.capacity_per_second.is_some() {
+        RATES_KNOWN_AFTER
+    } else {
+        ANSWER_ANYWAY_AFTER
+    };
+    let registered = now.since(target.registered_at);
+    let warm_after = target.spec.scale_in_hold.saturating_sub(registered);
+    (watched < enough).then(|| explain::too_early((enough - watched).min(warm_after)))
+}

@@ -1,0 +1,168 @@
+//! What the work asks for, before bounds and holds.
+
+use std::time::Duration;
+
+use crate::model::facts::GroupFacts;
+use crate::model::identity::Assignment;
+use crate::model::quantity::Quantity;
+use crate::model::time::Timestamp;
+use crate::policy::activation::Signal;
+use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
+use crate::policy::decision::{Inputs, Reason};
+use crate::policy::exclusive::{self, Known, Question};
+use crate::policy::state::TargetState;
+
+/// Until a new replica helps where no partition moves: poll, HPA sync, start.
+const HELPS_AFTER: Duration = Duration::from_secs(60);
+
+/// Arrivals up to this share of what the present replicas can do ask for no more of them.
+const KEPT_UTILIZATION: f64 = 0.90;
+
+/// What the work asks for.
+pub(super) struct Recommendation {
+    /// Replicas.
+    pub replicas: u32,
+    /// What drives it.
+    pub reason: Reason,
+}
+
+/// Replicas for the work that is there; notes in `inputs` what it was computed from.
+pub(super) fn recommend(
+    now: Timestamp,
+    facts: &GroupFacts,
+    target: &mut TargetState,
+    inputs: &mut Inputs,
+    signal: Signal,
+) -> Recommendation {
+    if signal == Signal::Idle {
+        target.bootstrap.reset();
+        inputs.work_replicas = Some(0);
+        return Recommendation {
+            replicas: 0,
+            reason: Reason::Idle,
+        };
+    }
+    let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP);
+    inputs.work_per_second = Some(work.total());
+    let replicas = match (
+        known_by_holders(facts, target, inputs),
+        inputs.capacity_per_second,
+    ) {
+        (Some(known), _) => by_holders(now, facts, target, inputs, known),
+        (None, Some(capacity)) => by_work(facts, target, inputs, &work, capacity),
+        (None, None) => {
+            let present = inputs.ready.or(inputs.current);
+            target
+                .bootstrap
+                .recommend(now, facts, &target.spec, present)
+        }
+    };
+    // Messages that wait or came lately need somebody, however little work they are; so does a group yet to be made.
+    let replicas = if signal == Signal::Active {
+        replicas.max(1)
+    } else {
+        replicas
+    };
+    inputs.work_replicas = Some(replicas);
+    let from_zero = target.last_desired.unwrap_or(0) == 0 && inputs.current.unwrap_or(0) == 0;
+    let no_work = work.total() == 0.0;
+    let only_group_missing = facts.partitions_without_group > 0 && no_work;
+    // Processed already, as it seems, but not for so long that it must be so.
+    let rest_settles = facts.backlog.map_or(0, Quantity::value) > facts.settled && no_work;
+    let reason = match () {
+        () if replicas == 0 => Reason::Idle,
+        () if from_zero || only_group_missing => Reason::Activation,
+        () if work.from_backlog > work.from_arrivals || rest_settles => Reason::Backlog,
+        () => Reason::Arrival,
+    };
+    Recommendation { replicas, reason }
+}
+
+/// What is known of a replica, where it is known who holds what.
+fn known_by_holders(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> Option<Known> {
+    let held = facts.partitions.values().any(|p| p.owner.is_some());
+    if target.spec.assignment != Assignment::Exclusive || !held {
+        return None;
+    }
+    let at_least = facts
+        .proven_per_consumer
+        .map(|rate| Known::AtLeast(rate * f64::from(target.spec.consumers_per_replica)));
+    inputs.capacity_per_second.map(Known::Capacity).or(at_least)
+}
+
+fn by_holders(
+    now: Timestamp,
+    facts: &GroupFacts,
+    target: &mut TargetState,
+    inputs: &mut Inputs,
+    known: Known,
+) -> u32 {
+    target.bootstrap.reset();
+    let answer = exclusive::recommend(&Question {
+        now,
+        facts,
+        spec: &target.spec,
+        known,
+        asked: target.last_desired.or(inputs.current).unwrap_or(0),
+    });
+    inputs.work_per_second = Some(answer.work_per_second);
+    inputs.busiest_per_second = Some(answer.busiest_per_second);
+    inputs.target_utilization_ratio = exclusive::UTILIZATION_UP;
+    inputs.catch_up_seconds = target.spec.target_delay.as_secs_f64() * exclusive::CATCH_UP_RATIO;
+    match known {
+        Known::Capacity(capacity) => {
+            let if_shared = (answer.work_per_second / capacity).ceil() as u32;
+            inputs.work_replicas_if_shared = Some(if_shared.max(1));
+        }
+        Known::AtLeast(rate) => inputs.capacity_at_least_per_second = Some(rate),
+    }
+    answer.replicas
+}
+
+fn by_work(
+    facts: &GroupFacts,
+    target: &mut TargetState,
+    inputs: &mut Inputs,
+    work: &Work,
+    capacity: f64,
+) -> u32 {
+    target.bootstrap.reset();
+    let assignment = target.spec.assignment;
+    let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN);
+    let up = work.replicas(capacity, assignment);
+    let down = relaxed.replicas(capacity, assignment);
+    let replicas = up.max(down.min(target.last_desired.unwrap_or(0)));
+    let decisive = if replicas == up {
+        work
+    } else {
+        inputs.target_utilization_ratio = TARGET_UTILIZATION_DOWN;
+        &relaxed
+    };
+    inputs.work_per_second = Some(decisive.total());
+    inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, Assignment::Shared));
+    let present = target.last_desired.unwrap_or(0);
+    if present > 0 && replicas > present && suffices(facts, target, inputs, present, capacity) {
+        return present;
+    }
+    replicas
+}
+
+/// Whether so many replicas keep up and work off the backlog before more of them could help.
+fn suffices(
+    facts: &GroupFacts,
+    target: &TargetState,
+    inputs: &Inputs,
+    present: u32,
+    capacity: f64,
+) -> bool {
+    let at_work = inputs.ready.or(inputs.current);
+    if target.spec.assignment == Assignment::Exclusive || at_work.is_some_and(|n| n < present) {
+        return false;
+    }
+    let most = f64::from(present) * capacity;
+    let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
+    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+    let then = waiting as f64 + (arrivals - most) * HELPS_AFTER.as_secs_f64();
+    arrivals <= most * KEPT_UTILIZATION
+        && then / most <= target.spec.target_delay.as_secs_f64() / 2.0
+}

@@ -1,0 +1,69 @@
+//! When a target rose and fell: who falls too early learns to wait longer.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::time::Timestamp;
+
+/// A rise so soon after a fall shows that the fall came too early.
+const TOO_EARLY_WITHIN: Duration = Duration::from_secs(15 * 60);
+/// Each time the hold grows by this, …
+const GROWS_BY: f64 = 1.5;
+/// … up to this …
+const LONGEST_HOLD: Duration = Duration::from_secs(30 * 60);
+/// … and is back a step after a day without.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Where partitions move, no fall within so many holds of a rise …
+const AFTER_RISE: f64 = 3.3;
+/// … and of another fall.
+const AFTER_FALL: f64 = 2.0;
+
+/// The last rise and fall of one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Steps {
+    rose_at: Option<Timestamp>,
+    fell_at: Option<Timestamp>,
+    /// How often it fell too early.
+    lessons: u32,
+    learned_at: Option<Timestamp>,
+}
+
+impl Steps {
+    /// The hold at `now`, with what was learned; never shorter than `base`.
+    pub fn hold(&mut self, now: Timestamp, base: Duration) -> Duration {
+        let forgiven = self
+            .learned_at
+            .is_some_and(|at| now.since(at) >= FORGIVEN_AFTER);
+        if forgiven {
+            self.lessons = self.lessons.saturating_sub(1);
+            self.learned_at = Some(now);
+        }
+        let grown = base.mul_f64(GROWS_BY.powi(self.lessons.min(16) as i32));
+        grown.min(LONGEST_HOLD.max(base))
+    }
+
+    /// Takes in the count before and after a decision.
+    pub fn note(&mut self, now: Timestamp, before: u32, after: u32, base: Duration) {
+        if after < before {
+            self.fell_at = Some(now);
+        } else if after > before {
+            self.rose_at = Some(now);
+            let too_early = self
+                .fell_at
+                .is_some_and(|at| now.since(at) < TOO_EARLY_WITHIN);
+            if too_early && before > 0 && self.hold(now, base) < LONGEST_HOLD {
+                self.lessons += 1;
+                self.learned_at = Some(now);
+            }
+        }
+    }
+
+    /// Whether enough time passed since the last step, where a step moves partitions.
+    pub fn may_fall(&self, now: Timestamp, base: Duration) -> bool {
+        let since = |at: Option<Timestamp>, holds: f64| {
+            at.is_none_or(|at| now.since(at) >= base.mul_f64(holds))
+        };
+        since(self.rose_at, AFTER_RISE) && since(self.fell_at, AFTER_FALL)
+    }
+}
