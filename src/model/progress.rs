@@ -24,8 +24,9 @@ pub const BEHIND: Duration = Duration::from_secs(15);
 /// One partition's holder over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
+    seen: bool,
     owner: Option<String>,
-    /// When it came to its holder, or was let go.
+    /// When it came to its holder, or was let go; `None`: that was before the first look.
     pub owned_since: Option<Timestamp>,
     /// Since when every commit left more than what had just arrived: its holder was never idle since.
     pub behind_since: Option<Timestamp>,
@@ -44,9 +45,10 @@ impl Progress {
     /// Takes in one poll; whether the partition changed hands.
     pub(super) fn observe(&mut self, look: &Look<'_>) -> bool {
         let changed = self.owner.as_deref() != look.owner;
+        let first = !std::mem::replace(&mut self.seen, true);
         if changed {
             self.owner = look.owner.map(str::to_owned);
-            self.owned_since = Some(look.at);
+            self.owned_since = Some(look.at).filter(|_| !first);
             self.behind_since = None;
             self.stalled_since = None;
         }

@@ -7,6 +7,7 @@ use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::time::Timestamp;
 
 use super::placement::Placement;
+use super::replicas::STARTS_WITHIN;
 use super::spec::TargetSpec;
 use super::stuck::is_stuck;
 
@@ -61,6 +62,8 @@ pub struct Question<'a> {
     pub known: Known,
     /// The count asked for last, or that runs.
     pub asked: u32,
+    /// When that changed last.
+    pub asked_at: Option<Timestamp>,
 }
 
 /// What comes of it.
@@ -181,15 +184,18 @@ impl<'a> View<'a> {
         loads.fold(0.0, f64::max)
     }
 
-    /// Whether the last step is done: all consumers asked for hold their partitions, and have got on with them.
+    /// Whether the last step is done: all consumers asked for hold their partitions, and have got on with them. Those that did
+    /// not come in time do not count.
     fn landed(&self) -> bool {
+        let asked_for = self.question.asked_at.map(|at| self.question.now.since(at));
+        let in_time = asked_for.is_some_and(|time| time <= STARTS_WITHIN);
         let consumers = self.question.asked * self.question.spec.consumers_per_replica;
         let moved = |p: &PartitionFacts| {
             let held_for = p.owned_since.map(|since| self.question.now.since(since));
             held_for.is_some_and(|time| time <= MOVE_LANDS_AFTER)
         };
-        self.placement.holders().len() as u32 == consumers.min(self.parts.len() as u32)
-            && !self.question.facts.partitions.values().any(moved)
+        let all = self.placement.holders().len() as u32 == consumers.min(self.parts.len() as u32);
+        (all || !in_time) && !self.question.facts.partitions.values().any(moved)
     }
 
     fn rise(&self, from: u32) -> u32 {

@@ -59,6 +59,11 @@ impl Steps {
         }
     }
 
+    /// The last of them.
+    pub fn last_at(&self) -> Option<Timestamp> {
+        self.rose_at.max(self.fell_at)
+    }
+
     /// Whether enough time passed since the last step, where a step moves partitions.
     pub fn may_fall(&self, now: Timestamp, base: Duration) -> bool {
         let since = |at: Option<Timestamp>, holds: f64| {

@@ -104,6 +104,7 @@ fn by_holders(
         spec: &target.spec,
         known,
         asked: target.last_desired.or(inputs.current).unwrap_or(0),
+        asked_at: target.steps.last_at(),
     });
     inputs.work_per_second = Some(answer.work_per_second);
     inputs.busiest_per_second = Some(answer.busiest_per_second);
