@@ -1,6 +1,8 @@
 //! The plant: replicas that start, get partitions, process and commit, in steps of [`TICK`]. What it simplifies: docs/policy.md, "The plant".
 
 mod partition;
+mod strike;
+mod work;
 
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use rand_pcg::Pcg64;
 use crate::model::identity::Assignment;
 
 use super::assignment::{Rebalance, rebalance};
-use super::faults::{Fault, FaultKind};
+use super::faults::Fault;
 use super::trace::TICK;
 
 pub use partition::PlantPartition;
@@ -122,7 +124,7 @@ impl Plant {
         replicas: u32,
         seed: u64,
     ) -> Self {
-        let mut rng = Pcg64::seed_from_u64(seed);
+        let rng = Pcg64::seed_from_u64(seed);
         let made = (0..partitions)
             .map(|n| PlantPartition::new(n, &spec.commits))
             .collect();
@@ -208,71 +210,6 @@ impl Plant {
         self.next_id += 1;
     }
 
-    /// Faults that begin or end at this tick.
-    fn strike(&mut self) {
-        let begin: Vec<Fault> = self
-            .faults
-            .iter()
-            .filter(|f| f.from == self.tick)
-            .cloned()
-            .collect();
-        for fault in begin {
-            match fault.kind {
-                FaultKind::SlowReplica { .. } => {
-                    if let Some(oldest) = self.replicas.first_mut() {
-                        oldest.slowed = true;
-                    }
-                }
-                FaultKind::Crash => self.crash(0),
-                FaultKind::Evict { replicas } => {
-                    for _ in 0..replicas.min(self.replicas.len() as u32) {
-                        self.release(0);
-                    }
-                }
-                FaultKind::RollingDeploy { .. }
-                | FaultKind::Downstream { .. }
-                | FaultKind::Stuck { .. }
-                | FaultKind::SlowStart { .. } => {}
-            }
-        }
-        for n in 0..self.faults.len() {
-            let fault = &self.faults[n];
-            if let FaultKind::RollingDeploy { every } = fault.kind
-                && fault.is_on(self.tick)
-                && (self.tick - fault.from) % ticks(every).max(1) == 0
-            {
-                // The replacement comes first and the old one ends when it is ready: the youngest takes the oldest's place.
-                self.release(0);
-            }
-        }
-    }
-
-    /// A replica ends in order; its replacement starts.
-    fn release(&mut self, slot: usize) {
-        if slot < self.replicas.len() {
-            self.replicas.remove(slot);
-            self.start();
-        }
-    }
-
-    /// A replica ends without a word: its partitions stay its own until they expire.
-    fn crash(&mut self, slot: usize) {
-        if slot >= self.replicas.len() {
-            return;
-        }
-        let gone = self.replicas.remove(slot).id;
-        let expiry = match self.spec.rebalance {
-            Rebalance::Sticky => self.spec.ownership_expiry,
-            Rebalance::Greedy | Rebalance::Balanced => self.spec.ownership_expiry * 2,
-        };
-        for (partition, owner) in self.owners.iter().enumerate() {
-            if *owner == Some(gone) {
-                self.held_until[partition] = self.tick + ticks(expiry);
-            }
-        }
-        self.start();
-    }
-
     fn assign(&mut self) -> u32 {
         let ready = self.ready();
         let held = self
@@ -286,7 +223,7 @@ impl Plant {
         let cycle = ticks(Duration::from_secs(10));
         let claims = match self.spec.rebalance {
             Rebalance::Sticky => usize::MAX,
-            Rebalance::Greedy | Rebalance::Balanced if self.tick % cycle != 0 => 0,
+            Rebalance::Greedy | Rebalance::Balanced if !self.tick.is_multiple_of(cycle) => 0,
             Rebalance::Greedy => usize::MAX,
             Rebalance::Balanced => 1,
         };
@@ -315,67 +252,6 @@ impl Plant {
             self.partitions[*partition].pause(since + ticks(self.spec.moved_pause));
         }
         moved.len() as u32
-    }
-
-    fn process(&mut self) -> (f64, f64) {
-        let ready = self.ready();
-        let full = self.spec.capacity_per_second * TICK.as_secs_f64();
-        let on: Vec<&FaultKind> = self
-            .faults
-            .iter()
-            .filter(|f| f.is_on(self.tick))
-            .map(|f| &f.kind)
-            .collect();
-        let mut fleet = f64::INFINITY;
-        let mut slow = 1.0;
-        for kind in on {
-            match kind {
-                FaultKind::Downstream { per_second } => fleet = per_second * TICK.as_secs_f64(),
-                FaultKind::SlowReplica { ratio } => slow = *ratio,
-                FaultKind::Stuck { partition } => {
-                    if let Some(partition) = self.partitions.get_mut(*partition) {
-                        partition.pause(self.tick + 1);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let share = fleet / ready.len().max(1) as f64;
-        let tick = self.tick;
-        let mut sum = (0.0, 0.0);
-        match self.spec.assignment {
-            Assignment::Shared => {
-                let capacity = (full * ready.len() as f64).min(fleet);
-                let mut all: Vec<&mut PlantPartition> = self.partitions.iter_mut().collect();
-                sum = share_out(&mut all, capacity, tick);
-                for replica in &mut self.replicas {
-                    replica.busy_share = if capacity > 0.0 {
-                        sum.0 / capacity
-                    } else {
-                        0.0
-                    };
-                    replica.done = sum.0 / ready.len().max(1) as f64;
-                }
-            }
-            Assignment::Exclusive => {
-                for replica in &mut self.replicas {
-                    let speed = if replica.slowed { slow } else { 1.0 };
-                    let capacity = (full * speed).min(share);
-                    let mut own: Vec<&mut PlantPartition> = self
-                        .partitions
-                        .iter_mut()
-                        .zip(&self.owners)
-                        .filter(|(_, owner)| **owner == Some(replica.id))
-                        .map(|(partition, _)| partition)
-                        .collect();
-                    let (done, late) = share_out(&mut own, capacity, tick);
-                    replica.done = done;
-                    replica.busy_share = done / capacity;
-                    sum = (sum.0 + done, sum.1 + late);
-                }
-            }
-        }
-        sum
     }
 
     fn ready(&self) -> Vec<u32> {
@@ -420,20 +296,4 @@ impl Plant {
 /// Time in ticks, rounded up.
 pub fn ticks(time: Duration) -> usize {
     time.as_millis().div_ceil(TICK.as_millis()) as usize
-}
-
-/// Shares `capacity` max-min fairly among partitions; messages done, and late ones of them.
-fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> (f64, f64) {
-    let mut left = capacity;
-    let mut open = partitions.len();
-    partitions.sort_by(|a, b| a.workable(tick).total_cmp(&b.workable(tick)));
-    let mut sum = (0.0, 0.0);
-    for partition in partitions {
-        let take = partition.workable(tick).min(left / open as f64);
-        left -= take;
-        open -= 1;
-        let late = partition.work(tick, take);
-        sum = (sum.0 + take, sum.1 + late);
-    }
-    sum
 }
