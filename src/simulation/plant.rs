@@ -297,3 +297,6 @@ impl Plant {
 pub fn ticks(time: Duration) -> usize {
     time.as_millis().div_ceil(TICK.as_millis()) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ const OUTCOMES = [
   ['actions_per_day', 'actions/day', 1], ['flaps_per_day', 'flaps/day', 1], ['moves_per_day', 'moves/day', 0],
 ];
 const TOTALS = [
-  ['mean_late_percent', 'mean late %', 2], ['worst_late_percent', 'worst late %', 2], ['replica_hours', 'replica-h', 0],
+  ['mean_late_percent', 'mean late %', 2], ['worst_late_percent', 'worst late %', 2], ['replica_hours', 'replica-h', 1],
   ['worst_actions_per_day', 'worst actions/day', 1], ['worst_flaps_per_day', 'worst flaps/day', 1],
 ];
 const CHARTS = [
@@ -28,6 +28,8 @@ const svg = (tag, attributes, ...children) => put(document.createElementNS(SVG, 
 const shown = data.report.cells[0].policies.map((entry) => entry.policy);
 const colour = (policy) => `c${shown.indexOf(policy) % 10}`;
 const isOwn = (policy) => policy.split(':')[0] === 'streamgauge';
+/* What is drawn later lies on top. */
+const rank = (policy) => isOwn(policy) + (policy === 'streamgauge');
 const key = (policy) => el('span', { class: `key ${colour(policy)}` });
 
 function figures(entries, columns, value) {
@@ -150,7 +152,7 @@ function plots(drawing, entries) {
         root.append(svg('path', { class: 'load', d: `${line}V${bottom}H${LEFT}Z` }));
       }
       /* streamgauge last, on top. */
-      for (const name of chart.of ? [...names].sort((a, b) => isOwn(a) - isOwn(b)) : []) {
+      for (const name of chart.of ? [...names].sort((a, b) => rank(a) - rank(b)) : []) {
         if (hidden.has(name)) continue;
         const kind = isOwn(name) ? 'own' : name === 'clairvoyant' ? 'bound' : '';
         root.append(svg('path', { class: `series ${kind} ${colour(name)}`, d: stepLine(courses.get(name)[chart.of], drawing.ticks, x, y) }));

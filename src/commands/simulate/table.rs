@@ -108,7 +108,7 @@ fn total(total: &Total) -> Vec<String> {
         total.policy.clone(),
         format!("{:.2}", total.mean_late_percent),
         format!("{:.2}", total.worst_late_percent),
-        format!("{:.0}", total.replica_hours),
+        format!("{:.1}", total.replica_hours),
         format!("{:.1}", total.worst_actions_per_day),
         format!("{:.1}", total.worst_flaps_per_day),
     ]
