@@ -12,13 +12,19 @@ use crate::clock::Clock;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
+use crate::recording::Recording;
 use crate::sources::guarded::GuardedSource;
 
 /// A failing source is asked again at least this often.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Polls the group until it is retired. Never ends on its own.
-pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock) {
+/// Polls the group until it is retired, and records what arrives. Never ends on its own.
+pub async fn collect(
+    group: Arc<Group>,
+    source: Arc<GuardedSource>,
+    recording: Option<Recording>,
+    clock: Clock,
+) {
     let definition = group.definition();
     let deadline = source.poll_deadline(definition.poll_interval);
     let mut reader = source.reader(&definition.selector, &definition.key.consumer_group);
@@ -39,6 +45,9 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
                 .mul_f64(std::mem::replace(&mut share, 1.0)),
             Err(_) => definition.poll_interval.min(RETRY),
         };
+        if let (Some(recording), Ok(sample)) = (&recording, &seen) {
+            recording.note(&definition.name, at, sample);
+        }
         group.apply(&Event {
             at,
             what: What::Observed(seen),

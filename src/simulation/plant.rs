@@ -1,4 +1,4 @@
-//! The plant: replicas that start, get partitions, process and commit, in steps of [`TICK`]. What it simplifies: docs/policy.md, "The plant".
+//! The plant: replicas that start, get partitions, process and commit, in steps of [`TICK`]. What it simplifies: docs/simulate.md, "The plant".
 
 mod partition;
 mod strike;
@@ -26,7 +26,7 @@ pub enum Commits {
     After(u64),
 }
 
-/// The plant's constants. The defaults are those of docs/policy.md.
+/// The plant's constants. The defaults are those of docs/simulate.md.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlantSpec {
     /// Messages per second one replica does.
