@@ -24,7 +24,8 @@ const MOST_DRAWN: usize = 30;
 #[derive(Serialize)]
 struct PageData<'r> {
     tick_seconds: f64,
-    policies: Vec<String>,
+    /// Those in the report, in its order.
+    policies: Vec<&'r str>,
     report: &'r Report,
     /// What the table on stdout says below its figures.
     sentences: Vec<String>,
@@ -38,7 +39,8 @@ struct Drawing<'r> {
     ticks: usize,
     arrivals_per_second: Series,
     spans: Vec<Span>,
-    courses: &'r [Course],
+    /// One per policy.
+    courses: Vec<&'r Course>,
 }
 
 /// Something that happens for a while.
@@ -70,14 +72,18 @@ pub(super) fn cells_to_draw(plan: &Plan) -> Vec<usize> {
 /// # Errors
 /// The data cannot be written as JSON.
 pub(super) fn render(plan: &Plan, report: &Report, done: &[CellDone]) -> Result<String> {
+    let policies = shown(report);
+    let all: Vec<String> = plan.policies.iter().map(ToString::to_string).collect();
+    let kept = |n: &usize| policies.contains(&all[*n].as_str());
+    let kept: Vec<usize> = (0..all.len()).filter(kept).collect();
     let drawings = cells_to_draw(plan).into_iter();
     let data = PageData {
         tick_seconds: TICK.as_secs_f64(),
-        policies: plan.policies.iter().map(ToString::to_string).collect(),
+        policies,
         report,
         sentences: table::sentences(report),
         drawings: drawings
-            .map(|n| draw(n, &plan.cells[n], &done[n]))
+            .map(|n| draw(n, &plan.cells[n], &done[n], &kept))
             .collect(),
     };
     // Nothing in the data may end the element that it stands in.
@@ -90,7 +96,14 @@ pub(super) fn render(plan: &Plan, report: &Report, done: &[CellDone]) -> Result<
         .replacen("/*DATA*/", &json, 1))
 }
 
-fn draw<'r>(n: usize, cell: &Cell, done: &'r CellDone) -> Drawing<'r> {
+/// The policies of the report: of thresholds tried only to choose one, that one alone.
+fn shown(report: &Report) -> Vec<&str> {
+    let cell = report.cells.first();
+    let entries = cell.iter().flat_map(|cell| &cell.policies);
+    entries.map(|entry| entry.policy.as_str()).collect()
+}
+
+fn draw<'r>(n: usize, cell: &Cell, done: &'r CellDone, kept: &[usize]) -> Drawing<'r> {
     let workload = cell.workload(0);
     let mut spans: Vec<Span> = workload
         .faults
@@ -114,7 +127,7 @@ fn draw<'r>(n: usize, cell: &Cell, done: &'r CellDone) -> Drawing<'r> {
         ticks: workload.trace.ticks().len(),
         arrivals_per_second: load(&workload.trace),
         spans,
-        courses: &done.courses,
+        courses: kept.iter().map(|n| &done.courses[*n]).collect(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The runs, on all cores.
 
+use std::io::{IsTerminal as _, stderr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 use super::plan::{Cell, Plan};
@@ -21,6 +24,7 @@ pub(super) fn run(plan: &Plan, drawn: &[usize]) -> Vec<CellDone> {
     let pairs: Vec<(usize, u64)> = (0..plan.cells.len())
         .flat_map(|cell| (0..plan.seeds).map(move |seed| (cell, seed)))
         .collect();
+    let (all, done) = (pairs.len() * plan.policies.len(), AtomicUsize::new(0));
     let runs: Vec<Vec<(Outcome, Option<Course>)>> = pairs
         .par_iter()
         .with_max_len(1)
@@ -30,11 +34,23 @@ pub(super) fn run(plan: &Plan, drawn: &[usize]) -> Vec<CellDone> {
             let record = *seed == 0 && drawn.contains(n);
             let policies = plan.policies.par_iter().with_max_len(1);
             policies
-                .map(|policy| run_policy(cell, &workload, policy, *seed, record))
+                .map(|policy| {
+                    let outcome = run_policy(cell, &workload, policy, *seed, record);
+                    tell(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+                    outcome
+                })
                 .collect()
         })
         .collect();
     runs.chunks(plan.seeds as usize).map(gather).collect()
+}
+
+/// How far it is, for who waits at a terminal.
+fn tell(done: usize, all: usize) {
+    if stderr().is_terminal() && all >= 100 && (done.is_multiple_of(20) || done == all) {
+        let end = if done == all { "\n" } else { "" };
+        eprint!("\r{done} of {all} runs{end}");
+    }
 }
 
 fn run_policy(

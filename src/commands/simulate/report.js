@@ -25,8 +25,7 @@ function put(node, attributes, children) {
 }
 const el = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
 const svg = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
-const shown = data.report.cells[0].policies.map((entry) => entry.policy);
-const colour = (policy) => `c${shown.indexOf(policy) % 10}`;
+const colour = (policy) => `c${data.policies.indexOf(policy) % 10}`;
 const isOwn = (policy) => policy.split(':')[0] === 'streamgauge';
 /* What is drawn later lies on top. */
 const rank = (policy) => isOwn(policy) + (policy === 'streamgauge');
