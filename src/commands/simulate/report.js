@@ -84,7 +84,10 @@ function stepLine(series, end, x, y) {
 function plots(drawing, entries) {
   const names = entries.map((entry) => entry.policy);
   const courses = new Map(names.map((name) => [name, drawing.courses[data.policies.indexOf(name)]]));
-  const hidden = new Set();
+  /* Many lines cover each other: of more than six policies the most telling are shown first. */
+  const chosen = (data.report.summary.keda_lag_in_hindsight || {}).chosen;
+  const telling = (name) => isOwn(name) || [chosen, 'flink', 'clairvoyant'].includes(name);
+  const hidden = new Set(names.length > 6 ? names.filter((name) => !telling(name)) : []);
   let steep = true, width = 0, at = null, cross = null, x = null;
   const box = el('div', { class: 'plots', tabindex: '0', role: 'application',
     'aria-label': `${title(drawing.cell)}: arrivals, replicas, age and backlog over time; arrow keys move the time, Escape ends` });
@@ -214,7 +217,7 @@ function plots(drawing, entries) {
   });
   const legend = el('div', { class: 'legend', role: 'group', 'aria-label': 'lines shown' });
   for (const name of names) {
-    const button = el('button', { type: 'button', 'aria-pressed': 'true' }, key(name), name);
+    const button = el('button', { type: 'button', 'aria-pressed': String(!hidden.has(name)) }, key(name), name);
     button.addEventListener('click', () => {
       if (!hidden.delete(name)) hidden.add(name);
       button.setAttribute('aria-pressed', String(!hidden.has(name)));
@@ -283,5 +286,9 @@ if (cells.length > 1) {
   main.append(el('section', {}, el('h2', {}, 'All cells'), figures(data.report.summary.totals, TOTALS, (total) => total)));
 }
 if (data.sentences.length) main.append(el('ul', { class: 'sentences' }, ...data.sentences.map((text) => el('li', {}, text))));
-if (cells.length > 1) main.append(el('nav', { 'aria-label': 'cells' }, ...cells.map((_, n) => el('a', { href: `#cell-${n}` }, title(n)))));
+if (cells.length > 1) {
+  /* A link to the first cell of each workload. */
+  const first = cells.map((cell, n) => [cell.workload, n]).filter(([name, n]) => cells.findIndex((c) => c.workload === name) === n);
+  main.append(el('nav', { 'aria-label': 'workloads' }, ...first.map(([name, n]) => el('a', { href: `#cell-${n}` }, name))));
+}
 main.append(...cells.map(cellSection));
