@@ -57,7 +57,11 @@ impl Rows {
     /// Takes in what a poll saw.
     pub fn note(&mut self, seen: &Observation) -> Step {
         if self.breaks(seen) {
-            *self = Self::default();
+            // What could not be read since the row before need not be waited for once more.
+            *self = Self {
+                since: self.before.as_ref().map(|(at, _)| *at),
+                ..Self::default()
+            };
             self.note(seen);
             return Step::Break;
         }
@@ -195,9 +199,8 @@ mod tests {
         let one = |second, end| seen(second, &[("a", Some(end)), ("b", None)]);
         assert_eq!(rows.note(&one(300, 10)), Step::Wait);
         assert_eq!(rows.note(&one(305, 11)), Step::Break);
-        assert_eq!(rows.note(&one(606, 21)), Step::Wait);
-        assert_eq!(rows.note(&one(611, 25)), row(611, &[4]));
-        let both = seen(616, &[("a", Some(30)), ("b", Some(90))]);
+        assert_eq!(rows.note(&one(310, 21)), row(310, &[10]));
+        let both = seen(315, &[("a", Some(30)), ("b", Some(90))]);
         assert_eq!(rows.note(&both), Step::Break);
     }
 }

@@ -32,6 +32,12 @@ fn a_list_gives_the_faults_of_the_trace_that_it_names() {
 }
 
 #[test]
+fn the_example_is_accepted() {
+    let list = FaultList::parse(include_str!("../../../examples/faults.yaml")).unwrap();
+    assert_eq!(list.of(&trace()).map(|faults| faults.len()), Ok(4));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let check = |text: &str, expect: &str| {
         let error = FaultList::parse(text).and_then(|list| list.of(&trace()));
