@@ -7,5 +7,6 @@ pub mod http;
 pub mod json_api;
 pub mod natural_order;
 pub mod prometheus;
+pub mod recording_view;
 pub mod sources_view;
 pub mod view;

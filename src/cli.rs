@@ -1,9 +1,12 @@
 //! The command line.
 
+mod simulate;
+
 use std::path::PathBuf;
 
-use crate::simulation::policies::PolicyName;
 use clap::{Args, Parser, Subcommand};
+
+pub use simulate::{RebalanceStyle, ScenarioChoice, SharingStyle, SimulateArgs, scenario_list};
 
 /// KEDA external scaler for partitioned streams: certified backlog, measured rates, explained replica targets.
 #[derive(Clone, Debug, Parser)]
@@ -24,7 +27,7 @@ pub enum Command {
     /// Shows everything in one process: a skewed workload whose consumers scale on the service's own answers.
     Demo(DemoArgs),
     /// Compares policies in virtual time.
-    Simulate(SimulateArgs),
+    Simulate(Box<SimulateArgs>),
 }
 
 /// Arguments of `serve`.
@@ -57,23 +60,6 @@ pub struct DemoArgs {
     pub seconds: Option<u64>,
 }
 
-/// Arguments of `simulate`.
-#[derive(Clone, Debug, Args)]
-pub struct SimulateArgs {
-    /// CSV.
-    #[arg(long, value_name = "FILE")]
-    pub trace: Vec<PathBuf>,
-    /// Policy.
-    #[arg(long, value_name = "NAME")]
-    pub policy: Vec<PolicyName>,
-    #[arg(long, default_value = "10", value_delimiter = ',')]
-    pub commit_interval: Vec<u64>,
-    #[arg(long, default_value = "100", value_delimiter = ',')]
-    pub capacity: Vec<f64>,
-    #[arg(long, default_value_t = 1)]
-    pub seeds: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -100,8 +86,17 @@ mod tests {
             (demo.redis.as_deref(), demo.seconds),
             (Some("redis://r"), Some(5))
         );
+        let Ok(Command::Simulate(simulate)) = parse(
+            "streamgauge simulate --trace a.csv --trace b.csv.gz --commit-interval 10s,after:100 --policy keda-lag:64",
+        ) else {
+            panic!("simulate");
+        };
+        assert_eq!(
+            (simulate.trace.len(), simulate.commit_interval.len()),
+            (2, 2)
+        );
         assert!(
-            parse("streamgauge replay j").is_err(),
+            parse("streamgauge replay").is_err(),
             "not built yet, so not there"
         );
     }

@@ -12,14 +12,20 @@ use crate::clock::Clock;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
+use crate::recording::Recording;
 use crate::sources::guarded::GuardedSource;
 
 /// A source that is out is asked again at least this often, so that its return is noticed at once; one that answers, be it with
 /// a refusal, is not asked more often than it is to be polled.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Polls the group until it is retired. Never ends on its own.
-pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock) {
+/// Polls the group until it is retired, and records what arrives. Never ends on its own.
+pub async fn collect(
+    group: Arc<Group>,
+    source: Arc<GuardedSource>,
+    recording: Option<Recording>,
+    clock: Clock,
+) {
     let definition = group.definition();
     let deadline = source.poll_deadline(definition.poll_interval);
     let mut reader = source.reader(
@@ -45,6 +51,9 @@ pub async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, clock: Clock
             Err(failure) if is_out(failure.kind) => definition.poll_interval.min(RETRY),
             Err(_) => definition.poll_interval,
         };
+        if let (Some(recording), Ok(sample)) = (&recording, &seen) {
+            recording.note(&definition.name, at, sample);
+        }
         group.apply(&Event {
             at,
             what: What::Observed(seen),

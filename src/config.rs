@@ -23,7 +23,7 @@ use serde_yaml::Value;
 
 use error::{ConfigErrors, Problem};
 use section::Section;
-use types::{Config, ServerConfig};
+use types::{Config, RecordingConfig, ServerConfig};
 
 impl Config {
     /// Reads and validates a file.
@@ -62,6 +62,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     root.later(&["state", "prometheus"]);
     let server = read_server(&mut root);
     let kubernetes = kubernetes::read(&mut root);
+    let recording = read_recording(&mut root);
     let poll_interval = root.poll_interval();
     let sources = sources::read(&mut root, poll_interval);
     let groups = groups::read(&mut root, &sources);
@@ -69,6 +70,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     Some(Config {
         server,
         kubernetes,
+        recording,
         sources: sources.valid,
         groups,
     })
@@ -90,6 +92,23 @@ fn read_server(root: &mut Section<'_>) -> ServerConfig {
         section.finish();
     }
     server
+}
+
+fn read_recording(root: &mut Section<'_>) -> Option<RecordingConfig> {
+    let mut section = root.section("recording")?;
+    if !section.has("dir") {
+        section.missing("dir", "the folder for the files");
+    }
+    let dir = section.file("dir");
+    let keep_files = section.whole("keep_files").unwrap_or(14);
+    if !(2..=10_000).contains(&keep_files) {
+        section.problem("keep_files", "must be between 2 and 10000");
+    }
+    section.finish();
+    Some(RecordingConfig {
+        dir: dir?,
+        keep_files,
+    })
 }
 
 impl Default for ServerConfig {

@@ -17,6 +17,7 @@ pub mod config;
 pub mod model;
 pub mod policy;
 pub mod publish;
+pub mod recording;
 pub mod registry;
 pub mod resilience;
 pub mod shutdown;

@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Check(args) => commands::check::run(args).await,
-        Command::Simulate(args) => commands::simulate::run(args).await,
+        Command::Simulate(args) => commands::simulate::run(*args),
         Command::Demo(args) => commands::demo::run(args).await,
     };
     done.unwrap_or_else(|error| {

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["model", "policy", "config", "resilience", "clock"],
     ),
     ("state", &["model", "policy", "config"]),
+    ("recording", &["model", "config"]),
     ("simulation", &["model", "policy", "autoscaler"]),
     (
         "collector",
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "state",
             "publish",
             "registry",
+            "recording",
             "resilience",
             "clock",
         ],

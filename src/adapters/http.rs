@@ -16,6 +16,7 @@ use super::health::{self, Readiness};
 use super::json_api;
 use super::prometheus::Exporter;
 use super::prometheus::negotiate::Form;
+use super::recording_view::RecordingView;
 use super::sources_view::SourcesView;
 use super::view::Now;
 
@@ -39,6 +40,8 @@ pub struct HttpState {
     pub sources: SourcesView,
     /// How the Kubernetes API does.
     pub cluster: ClusterViews,
+    /// How the recording does.
+    pub recording: RecordingView,
     /// The time.
     pub now: Now,
     /// Whether requests are wanted.
@@ -59,6 +62,7 @@ pub fn router(state: HttpState) -> Router {
         state.registry.clone(),
         state.sources.clone(),
         state.cluster.clone(),
+        state.recording.clone(),
         state.now.clone(),
     );
     Router::new()

@@ -8,6 +8,7 @@ mod groups;
 pub mod negotiate;
 mod partitions;
 mod process;
+mod recording;
 mod sources;
 mod targets;
 mod text;
@@ -23,6 +24,7 @@ use crate::registry::Registry;
 
 use self::negotiate::Form;
 use super::cluster_view::ClusterViews;
+use super::recording_view::RecordingView;
 use super::sources_view::SourcesView;
 use super::view::{self, Now};
 
@@ -39,6 +41,7 @@ impl Exporter {
         registry: Arc<Registry>,
         sources: SourcesView,
         cluster: ClusterViews,
+        recording: RecordingView,
         now: Now,
     ) -> Self {
         let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
@@ -46,6 +49,7 @@ impl Exporter {
             registry,
             sources,
             cluster,
+            recording,
             now,
         }));
         Self(exported)
@@ -70,6 +74,7 @@ struct Snapshots {
     registry: Arc<Registry>,
     sources: SourcesView,
     cluster: ClusterViews,
+    recording: RecordingView,
     now: Now,
 }
 
@@ -86,6 +91,9 @@ impl Collector for Snapshots {
         sources::write(&mut encoder, &(self.sources)())?;
         if let Some(cluster) = (self.cluster)() {
             cluster::write(&mut encoder, &cluster)?;
+        }
+        if let Some(failures) = (self.recording)() {
+            recording::write(&mut encoder, failures)?;
         }
         partitions::write(&mut encoder, &groups)?;
         groups::write(&mut encoder, &groups)?;

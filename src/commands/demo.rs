@@ -150,6 +150,7 @@ fn config(stream: &str) -> Result<Config> {
             ..KubernetesConfig::default()
         },
         sources: Vec::new(),
+        recording: None,
         groups: vec![group],
     })
 }

@@ -23,9 +23,10 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::collector::collect;
 use crate::collector::replicas::watch_replicas;
-use crate::config::types::Config;
+use crate::config::types::{Config, RecordingConfig};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
+use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
 
@@ -97,6 +98,11 @@ impl Service {
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
         let cluster = Arc::new(Cluster::new(&config.kubernetes, clock));
+        let mut tasks = JoinSet::new();
+        let recording = match &config.recording {
+            None => None,
+            Some(recording) => Some(record(recording, &mut tasks)?),
+        };
         let (registry, started) = Registry::new(config, rules, clock.now());
         let registry = Arc::new(registry);
 
@@ -109,6 +115,7 @@ impl Service {
             registry: registry.clone(),
             sources: source_views::of(sources.clone(), clock),
             cluster: source_views::of_cluster(cluster.clone()),
+            recording: source_views::of_recording(recording.clone()),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
         };
@@ -120,8 +127,7 @@ impl Service {
                 .await?)
         });
 
-        let mut tasks = JoinSet::new();
-        tasks.spawn(collect_all(started, sources.clone(), clock));
+        tasks.spawn(collect_all(started, sources.clone(), recording, clock));
         tasks.spawn(expire(registry.clone(), clock));
         tasks.spawn(follow_replicas(registry.clone(), cluster.clone(), clock));
         readiness.set_ready(true);
@@ -202,11 +208,22 @@ async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
         .with_context(|| format!("{field}: cannot listen on {address}; is another process there?"))
 }
 
+/// Starts the recording; its end is the end of the service.
+fn record(config: &RecordingConfig, tasks: &mut JoinSet<Result<()>>) -> Result<Recording> {
+    let (recording, ended) = Recording::start(config).context("recording: no thread")?;
+    tasks.spawn(async move {
+        let _ = ended.await;
+        bail!("recording ended by itself")
+    });
+    Ok(recording)
+}
+
 /// Starts a collector for every group that comes; fails if one of them does. A group whose source a reload has just taken away
 /// is on its way out itself.
 async fn collect_all(
     mut started: mpsc::UnboundedReceiver<Arc<Group>>,
     sources: Sources,
+    recording: Option<Recording>,
     clock: Clock,
 ) -> Result<()> {
     let mut collectors = JoinSet::new();
@@ -217,7 +234,7 @@ async fn collect_all(
                 let definition = group.definition();
                 let source = &definition.key.source;
                 match sources.get(source) {
-                    Some(opened) => drop(collectors.spawn(collect(group, opened, clock))),
+                    Some(opened) => drop(collectors.spawn(collect(group, opened, recording.clone(), clock))),
                     None => tracing::warn!(group = definition.name, source, "there is no such source any more: the group is not polled"),
                 }
             }

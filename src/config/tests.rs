@@ -325,3 +325,20 @@ groups[2].name: \"a\" is taken: names must be unique
 groups[2]: has the same source, stream and consumer_group as another group: remove one of them",
     );
 }
+
+#[test]
+fn a_recording_needs_a_folder_and_keeps_two_files_at_least() {
+    let recording = |text: &str| {
+        parse(&format!("{SOURCE}{text}\n"))
+            .recording
+            .map(|r| (r.dir, r.keep_files))
+    };
+    assert_eq!(recording("recording: { dir: /t }"), Some(("/t".into(), 14)));
+    assert_eq!(recording(""), None);
+    check(
+        &format!("{SOURCE}recording: {{ keep_files: 1, keep: 3 }}\n"),
+        "recording.dir: is missing: the folder for the files
+recording.keep_files: must be between 2 and 10000
+recording.keep: unknown key: remove it; known here: dir, keep_files",
+    );
+}

@@ -17,6 +17,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Where replicas are read.
     pub kubernetes: KubernetesConfig,
+    /// Where arrivals are recorded; `None`: nowhere.
+    pub recording: Option<RecordingConfig>,
     /// Configured sources; names are unique.
     pub sources: Vec<SourceConfig>,
     /// Groups observed whether or not a ScaledObject names them; names and keys are unique.
@@ -32,6 +34,15 @@ pub struct ServerConfig {
     pub http: SocketAddr,
     /// Whether gRPC server reflection is offered.
     pub reflection: bool,
+}
+
+/// Arrivals on disk, for `simulate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingConfig {
+    /// The folder; made if it is not there.
+    pub dir: PathBuf,
+    /// Files kept per group, the one being written included.
+    pub keep_files: u32,
 }
 
 /// One source.

@@ -1,5 +1,6 @@
 //! What goes wrong, and when.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::plant::ticks;
@@ -55,10 +56,15 @@ pub enum FaultKind {
 impl Fault {
     /// From and to in hours.
     pub fn new(from_hours: f64, to_hours: f64, kind: FaultKind) -> Self {
-        let tick = |hours: f64| ticks(Duration::from_secs_f64(hours * 3600.0));
+        let time = |hours: f64| Duration::from_secs_f64(hours * 3600.0);
+        Self::between(time(from_hours), time(to_hours), kind)
+    }
+
+    /// From and to since the start of the trace.
+    pub fn between(from: Duration, to: Duration, kind: FaultKind) -> Self {
         Self {
-            from: tick(from_hours),
-            to: tick(to_hours),
+            from: ticks(from),
+            to: ticks(to),
             kind,
         }
     }
@@ -71,6 +77,25 @@ impl Fault {
         match self.kind {
             FaultKind::SlowStart { ratio } => ratio,
             _ => 1.0,
+        }
+    }
+}
+
+/// What a report calls it.
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Downstream { per_second } => {
+                write!(f, "downstream outage: {per_second}/s in all")
+            }
+            Self::SlowReplica { ratio } => write!(f, "a replica at {:.0} %", ratio * 100.0),
+            Self::Crash => f.write_str("crash of a replica"),
+            Self::Stuck { partition } => write!(f, "partition no. {partition} stuck"),
+            Self::Evict { replicas } => write!(f, "eviction of {replicas}"),
+            Self::RollingDeploy { every } => {
+                write!(f, "rolling deploy, one each {} s", every.as_secs())
+            }
+            Self::SlowStart { ratio } => write!(f, "start-up takes {ratio} times as long"),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The plant: replicas that start, get partitions, process and commit, in steps of [`TICK`]. What it simplifies: docs/policy.md, "The plant".
+//! The plant: replicas that start, get partitions, process and commit, in steps of [`TICK`]. What it simplifies: docs/simulate.md, "The plant".
 
 mod partition;
-mod process;
+mod strike;
+mod work;
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rand_pcg::Pcg64;
 use crate::model::identity::Assignment;
 
 use super::assignment::{Rebalance, rebalance};
-use super::faults::{Fault, FaultKind};
+use super::faults::Fault;
 use super::trace::TICK;
 
 pub use partition::PlantPartition;
@@ -25,7 +26,7 @@ pub enum Commits {
     After(u64),
 }
 
-/// The plant's constants. The defaults are those of docs/policy.md.
+/// The plant's constants. The defaults are those of docs/simulate.md.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlantSpec {
     /// Messages per second one replica does.
@@ -209,71 +210,6 @@ impl Plant {
         self.next_id += 1;
     }
 
-    /// Faults that begin or end at this tick.
-    fn strike(&mut self) {
-        let begin: Vec<Fault> = self
-            .faults
-            .iter()
-            .filter(|f| f.from == self.tick)
-            .cloned()
-            .collect();
-        for fault in begin {
-            match fault.kind {
-                FaultKind::SlowReplica { .. } => {
-                    if let Some(oldest) = self.replicas.first_mut() {
-                        oldest.slowed = true;
-                    }
-                }
-                FaultKind::Crash => self.crash(0),
-                FaultKind::Evict { replicas } => {
-                    for _ in 0..replicas.min(self.replicas.len() as u32) {
-                        self.release(0);
-                    }
-                }
-                FaultKind::RollingDeploy { .. }
-                | FaultKind::Downstream { .. }
-                | FaultKind::Stuck { .. }
-                | FaultKind::SlowStart { .. } => {}
-            }
-        }
-        for n in 0..self.faults.len() {
-            let fault = &self.faults[n];
-            if let FaultKind::RollingDeploy { every } = fault.kind
-                && fault.is_on(self.tick)
-                && (self.tick - fault.from) % ticks(every).max(1) == 0
-            {
-                // The replacement comes first and the old one ends when it is ready: the youngest takes the oldest's place.
-                self.release(0);
-            }
-        }
-    }
-
-    /// A replica ends in order; its replacement starts.
-    fn release(&mut self, slot: usize) {
-        if slot < self.replicas.len() {
-            self.replicas.remove(slot);
-            self.start();
-        }
-    }
-
-    /// A replica ends without a word: its partitions stay its own until they expire.
-    fn crash(&mut self, slot: usize) {
-        if slot >= self.replicas.len() {
-            return;
-        }
-        let gone = self.replicas.remove(slot).id;
-        let expiry = match self.spec.rebalance {
-            Rebalance::Sticky => self.spec.ownership_expiry,
-            Rebalance::Greedy | Rebalance::Balanced => self.spec.ownership_expiry * 2,
-        };
-        for (partition, owner) in self.owners.iter().enumerate() {
-            if *owner == Some(gone) {
-                self.held_until[partition] = self.tick + ticks(expiry);
-            }
-        }
-        self.start();
-    }
-
     fn assign(&mut self) -> u32 {
         let ready = self.ready();
         let held = self
@@ -287,7 +223,7 @@ impl Plant {
         let cycle = ticks(Duration::from_secs(10));
         let claims = match self.spec.rebalance {
             Rebalance::Sticky => usize::MAX,
-            Rebalance::Greedy | Rebalance::Balanced if self.tick % cycle != 0 => 0,
+            Rebalance::Greedy | Rebalance::Balanced if !self.tick.is_multiple_of(cycle) => 0,
             Rebalance::Greedy => usize::MAX,
             Rebalance::Balanced => 1,
         };
@@ -361,3 +297,6 @@ impl Plant {
 pub fn ticks(time: Duration) -> usize {
     time.as_millis().div_ceil(TICK.as_millis()) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,19 +47,6 @@ pub struct Outcome {
     pub moves_per_day: f64,
 }
 
-/// How a run went over time, one entry per tick.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Course {
-    /// Replicas that exist.
-    pub replicas: Vec<u32>,
-    /// Messages not done.
-    pub waiting: Vec<f64>,
-    /// Seconds that the oldest of them has waited.
-    pub oldest_age_seconds: Vec<f64>,
-    /// What the policy said about each change: (tick, wanted count, sentence).
-    pub changes: Vec<(usize, u32, String)>,
-}
-
 /// The wanted counts over time, added up.
 #[derive(Default)]
 struct Actions {

@@ -11,6 +11,9 @@ pub const TICK: Duration = Duration::from_secs(5);
 /// Values a trace may have after resampling: 48 h of 2,500 partitions.
 const MOST_VALUES: u64 = 100_000_000;
 
+/// Seconds since 1970 are that exact and no more.
+const CLOSE: f64 = 1e-5;
+
 /// Arrivals of every partition, tick by tick.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
@@ -163,7 +166,7 @@ fn resample(
     };
     let start = first - (second - first);
     let tick = TICK.as_secs_f64();
-    let ticks = ((last - start) / tick - 1e-9).ceil();
+    let ticks = ((last - start) / tick - CLOSE).ceil();
     let width = partitions.len();
     if ticks * width as f64 > MOST_VALUES as f64 {
         return Err(TraceError::TooLarge {
@@ -179,7 +182,7 @@ fn resample(
         let mut row = 0;
         for n in 0..ticks {
             let end = start + (n + 1) as f64 * tick;
-            while row < times.len() && times[row] <= end + 1e-9 {
+            while row < times.len() && times[row] <= end + CLOSE {
                 before += u64::from(counts[row * width + partition]);
                 row_start = times[row];
                 row += 1;

@@ -122,6 +122,7 @@ impl Exported {
             registry: self.registry.clone(),
             sources: Arc::new(|| vec![main_source()]),
             cluster: Arc::new(|| Some(cluster())),
+            recording: Arc::new(|| Some(3)),
             now: Arc::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed))),
             readiness: self.readiness.clone(),
         })

@@ -61,6 +61,9 @@ fn apply(before: &Config, now: &Config, registry: &Registry, sources: &Sources, 
     if before.server != now.server {
         tracing::warn!("server: changed addresses and switches take effect at the next start");
     }
+    if before.recording != now.recording {
+        tracing::warn!("recording: a change takes effect at the next start");
+    }
     let replaced = sources.change(&before.sources, &now.sources);
     registry.reconfigure(now.clone(), &replaced, clock.now());
     tracing::info!(

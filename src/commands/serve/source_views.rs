@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::adapters::cluster_view::{ClusterView, ClusterViews};
+use crate::adapters::recording_view::RecordingView;
 use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::recording::Recording;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
 
 use super::sources::Sources;
@@ -23,6 +25,10 @@ pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
 }
 
 /// Reads how the Kubernetes API does whenever somebody asks.
+pub(super) fn of_recording(recording: Option<Recording>) -> RecordingView {
+    Arc::new(move || recording.as_ref().map(Recording::failures))
+}
+
 pub(super) fn of_cluster(cluster: Arc<Cluster>) -> ClusterViews {
     Arc::new(move || {
         let stats = cluster.stats()?;

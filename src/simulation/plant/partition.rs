@@ -136,23 +136,3 @@ impl PlantPartition {
         self.uncommitted.front().map(|(arrived, _)| *arrived)
     }
 }
-
-/// Shares `capacity` max-min fairly among partitions; messages done, and late ones of them.
-pub(super) fn share_out(
-    partitions: &mut [&mut PlantPartition],
-    capacity: f64,
-    tick: usize,
-) -> (f64, f64) {
-    let mut left = capacity;
-    let mut open = partitions.len();
-    partitions.sort_by(|a, b| a.workable(tick).total_cmp(&b.workable(tick)));
-    let mut sum = (0.0, 0.0);
-    for partition in partitions {
-        let take = partition.workable(tick).min(left / open as f64);
-        left -= take;
-        open -= 1;
-        let late = partition.work(tick, take);
-        sum = (sum.0 + take, sum.1 + late);
-    }
-    sum
-}

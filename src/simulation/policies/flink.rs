@@ -115,7 +115,7 @@ impl Flink {
 fn align(replicas: u32, partitions: u32) -> u32 {
     let replicas = replicas.clamp(1, partitions);
     (replicas..=partitions)
-        .find(|n| partitions % n == 0)
+        .find(|n| partitions.is_multiple_of(*n))
         .unwrap_or(partitions)
 }
 

@@ -15,8 +15,13 @@ use super::{Clairvoyant, Cpu, Flink, KedaLag, Numaflow, Ours, OursSpec, Policy, 
 /// A policy with its setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyName {
-    /// This product's.
-    Streamgauge(Box<TargetSpec>),
+    /// This product's, with these settings.
+    Streamgauge {
+        /// `streamgauge`, and what differs from the defaults.
+        label: String,
+        /// The settings.
+        target: Box<TargetSpec>,
+    },
     /// KEDA's built-in scalers with so many messages per replica.
     KedaLag(u64),
     /// Flink's autoscaler, tuned for latency.
@@ -33,8 +38,8 @@ pub enum PolicyName {
     Clairvoyant,
 }
 
-/// What [`PolicyName::from_str`] says of anything else.
-const KNOWN: &str = "streamgauge, keda-lag:MESSAGES, keda-lag, flink, flink-default, numaflow, static:REPLICAS, cpu:PERCENT, clairvoyant";
+/// What [`PolicyName::from_str`] says of anything else. Settings of `streamgauge` and the best `keda-lag` are read by the command.
+const KNOWN: &str = "streamgauge, streamgauge:KEY=VALUE,…, keda-lag:MESSAGES, keda-lag, flink, flink-default, numaflow, static:REPLICAS, cpu:PERCENT, clairvoyant";
 
 impl FromStr for PolicyName {
     type Err = String;
@@ -55,7 +60,10 @@ impl FromStr for PolicyName {
             Some(_) => Err(format!("{name} takes no value")),
         };
         match name {
-            "streamgauge" => plain(Self::Streamgauge(Box::default())),
+            "streamgauge" => plain(Self::streamgauge(
+                "streamgauge".into(),
+                TargetSpec::default(),
+            )),
             "keda-lag" => number("messages per replica").map(|n| Self::KedaLag(n.into())),
             "flink" => plain(Self::Flink),
             "flink-default" => plain(Self::FlinkDefault),
@@ -71,7 +79,7 @@ impl FromStr for PolicyName {
 impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Streamgauge(_) => f.write_str("streamgauge"),
+            Self::Streamgauge { label, .. } => f.write_str(label),
             Self::KedaLag(threshold) => write!(f, "keda-lag:{threshold}"),
             Self::Flink => f.write_str("flink"),
             Self::FlinkDefault => f.write_str("flink-default"),
@@ -84,6 +92,14 @@ impl fmt::Display for PolicyName {
 }
 
 impl PolicyName {
+    /// This product's policy with settings, under a name that tells them.
+    pub fn streamgauge(label: String, target: TargetSpec) -> Self {
+        Self::Streamgauge {
+            label,
+            target: Box::new(target),
+        }
+    }
+
     /// The policy, ready to run `workload` on such a plant.
     pub fn build(&self, workload: &Workload, plant: &PlantSpec) -> Box<dyn Policy> {
         let partitions = workload.trace.partitions();
@@ -102,7 +118,7 @@ impl PolicyName {
             ..ScaledObjectSpec::default()
         };
         match self {
-            Self::Streamgauge(target) => {
+            Self::Streamgauge { target, .. } => {
                 let target = TargetSpec {
                     assignment: plant.assignment,
                     min_replicas: target.min_replicas.max(plant.min_replicas),

@@ -1,14 +1,13 @@
-//! One tick of work: who does how much of what.
+//! The work of a tick: capacity shared out among partitions.
 
 use crate::model::identity::Assignment;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::trace::TICK;
 
-use super::Plant;
-use super::partition::{PlantPartition, share_out};
+use super::{Plant, PlantPartition};
 
 impl Plant {
-    /// Lets the replicas work; messages done, and late ones of them.
+    /// Every replica works for a tick; messages done, and late ones of them.
     pub(super) fn process(&mut self) -> (f64, f64) {
         let ready = self.ready();
         let full = self.spec.capacity_per_second * TICK.as_secs_f64();
@@ -69,4 +68,20 @@ impl Plant {
         }
         sum
     }
+}
+
+/// Shares `capacity` max-min fairly among partitions; messages done, and late ones of them.
+fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> (f64, f64) {
+    let mut left = capacity;
+    let mut open = partitions.len();
+    partitions.sort_by(|a, b| a.workable(tick).total_cmp(&b.workable(tick)));
+    let mut sum = (0.0, 0.0);
+    for partition in partitions {
+        let take = partition.workable(tick).min(left / open as f64);
+        left -= take;
+        open -= 1;
+        let late = partition.work(tick, take);
+        sum = (sum.0 + take, sum.1 + late);
+    }
+    sum
 }

@@ -1,0 +1,103 @@
+//! What arrived, written down per group in the form that `simulate --trace` reads. Never in the way of the polls: observations go
+//! through a channel to a thread of its own, and one that finds no room is left out, which costs nothing (positions add up).
+
+mod files;
+mod rows;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use tokio::sync::oneshot;
+
+use crate::config::types::RecordingConfig;
+use crate::model::sample::{PartitionObservation, Sample};
+use crate::model::time::Timestamp;
+
+use files::Files;
+use rows::Observation;
+
+/// Observations that may wait for the disk.
+const WAITING: usize = 1_024;
+
+/// A group's name and what was seen of it.
+type Note = (String, Observation);
+
+/// Where observations are handed in. Cheap to clone; the thread ends when the last one is gone.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    notes: SyncSender<Note>,
+    failures: Arc<AtomicU64>,
+}
+
+impl Recording {
+    /// Starts the thread that writes. The receiver hears when that ends.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(config: &RecordingConfig) -> std::io::Result<(Self, oneshot::Receiver<()>)> {
+        let (notes, received) = sync_channel(WAITING);
+        let (alive, ended) = oneshot::channel();
+        let failures = Arc::new(AtomicU64::new(0));
+        let mut files = Files::new(config.clone());
+        let counted = failures.clone();
+        std::thread::Builder::new()
+            .name("recording".into())
+            .spawn(move || {
+                write_all(&received, &mut files, &counted);
+                drop(alive);
+            })?;
+        Ok((Self { notes, failures }, ended))
+    }
+
+    /// Hands in what a poll at `at` saw of a group. Returns at once.
+    pub fn note(&self, group: &str, at: Timestamp, sample: &Sample) {
+        // A full channel: the next observation tells all that this one would have.
+        let _ = self.notes.try_send((group.to_owned(), observe(at, sample)));
+    }
+
+    /// Rows that could not be written since the start.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}
+
+/// Logs the first failure and the recovery, not every row in between.
+fn write_all(notes: &Receiver<Note>, files: &mut Files, failures: &AtomicU64) {
+    let mut failing = false;
+    while let Ok((group, observation)) = notes.recv() {
+        match files.note(&group, &observation) {
+            Ok(false) => {}
+            Ok(true) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("recording works again");
+                }
+            }
+            Err(error) => {
+                failures.fetch_add(1, Ordering::Relaxed);
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(
+                        group,
+                        "arrivals cannot be recorded, all else goes on: {error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn observe(at: Timestamp, sample: &Sample) -> Observation {
+    let log_end = |seen: &PartitionObservation| match seen {
+        PartitionObservation::Present(sample) => sample.log_end,
+        PartitionObservation::GroupMissing { log_end, .. } => *log_end,
+        PartitionObservation::StreamMissing => Some(0),
+        PartitionObservation::Failed(_) | PartitionObservation::NotAsked => None,
+    };
+    let partitions = sample.partitions.iter();
+    Observation {
+        at,
+        log_ends: partitions
+            .map(|(id, seen)| (id.clone(), log_end(seen)))
+            .collect(),
+    }
+}

@@ -1,0 +1,207 @@
+//! The files: one per group, day and set of partitions, the oldest deleted.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::types::RecordingConfig;
+use crate::model::time::Timestamp;
+
+use super::rows::{LONGEST_GAP, Observation, Row, Rows, Step};
+
+const DAY_MILLIS: u64 = 86_400_000;
+/// File systems take 255 bytes; the time and the ending take 21.
+const LONGEST_NAME: usize = 180;
+
+/// Every group's file.
+#[derive(Debug)]
+pub(super) struct Files {
+    config: RecordingConfig,
+    groups: BTreeMap<String, Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    rows: Rows,
+    output: Output,
+    seen_at: Timestamp,
+}
+
+/// A file has two rows at least: with one alone, nobody knows how long it took.
+#[derive(Debug, Default)]
+enum Output {
+    #[default]
+    None,
+    /// The first row.
+    Begun(Row),
+    /// The file, the bytes of it that are whole rows, and the time of its first row.
+    Open(File, u64, Timestamp),
+}
+
+impl Files {
+    pub fn new(config: RecordingConfig) -> Self {
+        Self {
+            config,
+            groups: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what a poll saw of a group. Whether something was written.
+    ///
+    /// # Errors
+    /// That failed; the row is lost, and another file begins.
+    pub fn note(&mut self, name: &str, seen: &Observation) -> io::Result<bool> {
+        if !self.groups.contains_key(name) {
+            // Groups that nobody asks for any more.
+            self.groups
+                .retain(|_, group| seen.at.since(group.seen_at) <= LONGEST_GAP);
+        }
+        let group = self.groups.entry(name.to_owned()).or_default();
+        group.seen_at = seen.at;
+        match group.rows.note(seen) {
+            Step::Wait => Ok(false),
+            Step::Break => {
+                group.output = Output::None;
+                Ok(false)
+            }
+            Step::Row(row) => {
+                let written = group.write(&self.config, name, row);
+                if written.is_err() {
+                    group.output = Output::None;
+                    group.rows = Rows::default();
+                }
+                written
+            }
+        }
+    }
+}
+
+impl Group {
+    fn write(&mut self, config: &RecordingConfig, name: &str, row: Row) -> io::Result<bool> {
+        if self.output.began_on_another_day(row.at) {
+            self.output = Output::None;
+        }
+        match &mut self.output {
+            Output::None => {
+                self.output = Output::Begun(row);
+                Ok(false)
+            }
+            Output::Begun(first) => {
+                let (mut file, begun) = (create(config, name, first.at)?, first.at);
+                let mut text = header(&self.rows)?;
+                text.push_str(&line(first));
+                let mut whole = 0;
+                append(&mut file, &mut whole, &(text + &line(&row)))?;
+                self.output = Output::Open(file, whole, begun);
+                Ok(true)
+            }
+            Output::Open(file, whole, _) => append(file, whole, &line(&row)).map(|()| true),
+        }
+    }
+}
+
+impl Output {
+    fn began_on_another_day(&self, at: Timestamp) -> bool {
+        let begun = match self {
+            Self::None => return false,
+            Self::Begun(row) => row.at,
+            Self::Open(_, _, begun) => *begun,
+        };
+        begun.as_millis() / DAY_MILLIS != at.as_millis() / DAY_MILLIS
+    }
+}
+
+/// Appends whole lines; of a failed write, as on a full disk, nothing stays.
+fn append(file: &mut File, whole: &mut u64, text: &str) -> io::Result<()> {
+    let written = file.write_all(text.as_bytes());
+    match written {
+        Ok(()) => *whole += text.len() as u64,
+        Err(_) => file.set_len(*whole)?,
+    }
+    written
+}
+
+fn header(rows: &Rows) -> io::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let partitions = rows.partitions().map(|id| id.as_str());
+    writer.write_record(std::iter::once("time_seconds").chain(partitions))?;
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+fn line(row: &Row) -> String {
+    let mut text = format!("{:.3}", row.at.as_seconds());
+    for count in &row.arrived {
+        let _ = write!(text, ",{count}");
+    }
+    text.push('\n');
+    text
+}
+
+/// `DIR/<group>.<time of the first row>.csv`, after the oldest of the group were deleted.
+fn create(config: &RecordingConfig, group: &str, first: Timestamp) -> io::Result<File> {
+    fs::create_dir_all(&config.dir)?;
+    let stem = file_stem(group);
+    let mut kept = of_group(&config.dir, &stem)?;
+    kept.sort();
+    let surplus = (kept.len() + 1).saturating_sub(config.keep_files as usize);
+    for old in &kept[..surplus] {
+        fs::remove_file(old)?;
+    }
+    let time = UNIX_EPOCH + Duration::from_secs(first.as_millis() / 1_000);
+    let time = humantime::format_rfc3339_seconds(time).to_string();
+    let path = config
+        .dir
+        .join(format!("{stem}.{}.csv", time.replace(['-', ':'], "")));
+    OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .open(path)
+}
+
+/// The group's files: its name, 16 characters of time, `csv`.
+fn of_group(dir: &Path, stem: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let time = name
+            .strip_prefix(stem)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .and_then(|rest| rest.strip_suffix(".csv"));
+        if time.is_some_and(|time| time.len() == 16 && time.ends_with('Z')) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The group's name with everything but `A-Z a-z 0-9 _ -` as `%XX`; of a long name the beginning and a hash.
+fn file_stem(group: &str) -> String {
+    let mut stem = String::new();
+    for byte in group.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_-".contains(&byte) {
+            stem.push(char::from(byte));
+        } else {
+            let _ = write!(stem, "%{byte:02X}");
+        }
+    }
+    if stem.len() > LONGEST_NAME {
+        let hash = Sha256::digest(group);
+        stem.truncate(LONGEST_NAME - 17);
+        stem.push('~');
+        for byte in &hash[..8] {
+            let _ = write!(stem, "{byte:02x}");
+        }
+    }
+    stem
+}
+
+#[cfg(test)]
+mod tests;

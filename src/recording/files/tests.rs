@@ -1,0 +1,116 @@
+//! Files on a disk: what stands in them, when another begins, what happens when nothing can be written.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::identity::PartitionId;
+
+/// 2026-01-01T00:00:00Z.
+const NEW_YEAR: u64 = 1_767_225_600;
+
+fn config(dir: &Path) -> RecordingConfig {
+    RecordingConfig {
+        dir: dir.to_owned(),
+        keep_files: 3,
+    }
+}
+
+fn seen(second: u64, ends: &[u64]) -> Observation {
+    let ends = ends.iter().enumerate();
+    let log_ends: BTreeMap<_, _> = ends
+        .map(|(n, end)| (PartitionId::new(format!("p{n}")), Some(*end)))
+        .collect();
+    Observation {
+        at: Timestamp::from_millis((NEW_YEAR + second) * 1_000),
+        log_ends,
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn rows_tell_what_came_and_the_day_begins_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Files::new(config(folder.path()));
+    let start = 86_400 - 20;
+    for n in 0..8 {
+        files
+            .note("main/orders:*/g", &seen(start + n * 5, &[n * n, 100 + n]))
+            .unwrap();
+    }
+    let names = names(folder.path());
+    assert_eq!(
+        names,
+        [
+            "main%2Forders%3A%2A%2Fg.20260101T235945Z.csv",
+            "main%2Forders%3A%2A%2Fg.20260102T000000Z.csv"
+        ]
+    );
+    let read = |name: &String| fs::read_to_string(folder.path().join(name)).unwrap();
+    let first = "time_seconds,p0,p1\n1767311985.000,1,1\n1767311990.000,3,1\n1767311995.000,5,1\n";
+    assert_eq!(read(&names[0]), first);
+    let second = "time_seconds,p0,p1\n1767312000.000,7,1\n1767312005.000,9,1\n";
+    assert!(read(&names[1]).starts_with(second));
+}
+
+#[test]
+fn other_partitions_begin_another_file_and_only_the_newest_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Files::new(config(folder.path()));
+    let other = folder.path().join("other.20250101T000000Z.csv");
+    fs::write(&other, "").unwrap();
+    for n in 0..20_u64 {
+        let partitions = vec![n; 1 + (n as usize / 4)];
+        files.note("g", &seen(n * 5, &partitions)).unwrap();
+    }
+    let names = names(folder.path());
+    let of_group: Vec<&String> = names.iter().filter(|n| n.starts_with("g.")).collect();
+    assert_eq!(of_group.len(), 3, "{names:?}");
+    assert_eq!(of_group[2], "g.20260101T000125Z.csv");
+    assert!(other.exists(), "another group's files are not touched");
+}
+
+#[test]
+fn what_cannot_be_written_is_told_and_the_next_file_begins_when_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("traces");
+    fs::write(&dir, "a file in the way").unwrap();
+    let mut files = Files::new(config(&dir));
+    let mut failed = 0;
+    for n in 0..7 {
+        failed += u32::from(files.note("g", &seen(n * 5, &[n])).is_err());
+    }
+    assert_eq!(failed, 2);
+    fs::remove_file(&dir).unwrap();
+    for n in 7..12 {
+        files.note("g", &seen(n * 5, &[n])).unwrap();
+    }
+    assert_eq!(names(&dir).len(), 1);
+}
+
+#[test]
+fn a_full_disk_leaves_whole_rows_only() {
+    // /dev/full takes nothing; opening it is what a disk that fills up looks like.
+    let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut whole = 0;
+    assert!(append(&mut full, &mut whole, "1,2\n").is_err());
+    assert_eq!(whole, 0);
+}
+
+#[test]
+fn long_and_odd_names_become_file_names_that_differ() {
+    assert_eq!(file_stem("../a b"), "%2E%2E%2Fa%20b");
+    let (a, b) = (
+        format!("{}a", "x".repeat(300)),
+        format!("{}b", "x".repeat(300)),
+    );
+    assert_eq!(file_stem(&a).len(), LONGEST_NAME);
+    assert_ne!(file_stem(&a), file_stem(&b));
+}

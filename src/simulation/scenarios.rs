@@ -1,0 +1,253 @@
+//! Built-in workloads: what streams go through, each a few hours long, made anew for every seed.
+
+mod load;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::faults::{Fault, FaultKind};
+use super::plant::{Commits, PlantSpec};
+use super::run::Workload;
+use super::trace::{TICK, Trace};
+
+/// A workload by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// As `--scenario` takes it.
+    pub name: &'static str,
+    /// In a line.
+    pub about: &'static str,
+    hours: f64,
+    partitions: usize,
+    /// Arrivals of a partition at an hour, in parts of what one replica can do.
+    load: fn(usize, f64) -> f64,
+    /// What goes wrong; given what one replica can do per second.
+    faults: fn(f64) -> Vec<Fault>,
+    /// What is odd about the load: from hour, to hour, what.
+    events: &'static [(f64, f64, &'static str)],
+    /// Consumers that commit by count, and a fleet that may go to zero.
+    counted_commits: bool,
+}
+
+impl Scenario {
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// What arrives and what goes wrong, where one replica does `capacity_per_second`. The same for the same seed.
+    pub fn workload(&self, capacity_per_second: f64, seed: u64) -> Workload {
+        // Scenarios draw apart from the plant, which is seeded alike.
+        let mut rng = Pcg64::seed_from_u64(seed ^ 0x5ce7_a410);
+        let ticks = (self.hours * 3600.0 / TICK.as_secs_f64()) as usize;
+        let per_tick = capacity_per_second * TICK.as_secs_f64();
+        let trace = Trace::generate(self.name, self.partitions, ticks, |tick, partition| {
+            let hour = tick as f64 * TICK.as_secs_f64() / 3600.0;
+            draw((self.load)(partition, hour) * per_tick, &mut rng)
+        });
+        Workload {
+            trace: Arc::new(trace),
+            faults: (self.faults)(capacity_per_second),
+        }
+    }
+
+    /// The plant it runs in: as asked for, but for what makes the scenario.
+    pub fn plant(&self, mut spec: PlantSpec) -> PlantSpec {
+        if self.counted_commits {
+            spec.commits = Commits::After(100);
+            spec.min_replicas = 0;
+        }
+        spec
+    }
+
+    /// What is odd about the load: from, to, what.
+    pub fn events(&self) -> impl Iterator<Item = (Duration, Duration, &'static str)> {
+        let time = |hours: f64| Duration::from_secs_f64(hours * 3600.0);
+        let events = self.events.iter();
+        events.map(move |(from, to, what)| (time(*from), time(*to), *what))
+    }
+
+    /// Partitions and length.
+    pub fn size(&self) -> (usize, Duration) {
+        let length = Duration::from_secs_f64(self.hours * 3600.0);
+        (self.partitions, length)
+    }
+}
+
+/// A count around `mean`, as independent arrivals scatter: sums of coin throws below 8, of twelve uniform draws above. Neither
+/// needs a logarithm, whose last bit differs between machines.
+fn draw(mean: f64, rng: &mut Pcg64) -> u32 {
+    if mean <= 0.0 {
+        return 0;
+    }
+    if mean < 8.0 {
+        let throws = 64;
+        let chance = mean / f64::from(throws);
+        return (0..throws)
+            .filter(|_| rng.random_range(0.0..1.0) < chance)
+            .count() as u32;
+    }
+    let normal = (0..12).map(|_| rng.random_range(0.0..1.0)).sum::<f64>() - 6.0;
+    (mean + mean.sqrt() * normal).round().max(0.0) as u32
+}
+
+const NONE: fn(f64) -> Vec<Fault> = |_| Vec::new();
+
+const PLAIN: Scenario = Scenario {
+    name: "",
+    about: "",
+    hours: 4.0,
+    partitions: 12,
+    load: |p, _| load::uneven(p, 3.0),
+    faults: NONE,
+    events: &[],
+    counted_commits: false,
+};
+
+/// Every scenario, in the order of the documentation.
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "diurnal",
+        about: "a day's wave in 12 hours: 1.5 to 7 replicas' worth and back",
+        hours: 12.0,
+        load: |p, h| load::uneven(p, load::wave(h, 12.0, 1.5, 7.0)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "flash-crowd",
+        about: "four times the load within a minute, for half an hour",
+        load: |p, h| load::uneven(p, 2.0) * load::step(h, 1.5, 2.0, 4.0),
+        events: &[(1.5, 2.0, "flash crowd")],
+        ..PLAIN
+    },
+    Scenario {
+        name: "hot-partition",
+        about: "one partition takes 80 % of what a replica can do, for two hours",
+        hours: 6.0,
+        load: |p, h| load::hot(p, h, (2.0, 4.0), 0.8),
+        events: &[(2.0, 4.0, "partition 3 hot")],
+        ..PLAIN
+    },
+    Scenario {
+        name: "hotter-than-a-replica",
+        about: "one partition takes 130 % of what a replica can do: no count of replicas cures that",
+        load: |p, h| load::hot(p, h, (1.5, 2.0), 1.3),
+        events: &[(1.5, 2.0, "partition 3 hotter than a replica")],
+        ..PLAIN
+    },
+    Scenario {
+        name: "slow-consumer",
+        about: "the oldest replica does 30 % of its work for two hours",
+        faults: |_| vec![Fault::new(1.0, 3.0, FaultKind::SlowReplica { ratio: 0.3 })],
+        ..PLAIN
+    },
+    Scenario {
+        name: "crash",
+        about: "three times a replica ends without a word and keeps its partitions until they expire",
+        faults: |_| {
+            let crash = |hour: f64| Fault::new(hour, hour + 0.05, FaultKind::Crash);
+            vec![crash(1.0), crash(2.0), crash(3.0)]
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "downstream-outage",
+        about: "whatever the consumers call does 60 % of one replica for 20 minutes: more replicas do not help",
+        faults: |capacity| {
+            let per_second = 0.6 * capacity;
+            vec![Fault::new(
+                1.5,
+                1.8333,
+                FaultKind::Downstream { per_second },
+            )]
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "stuck-partition",
+        about: "one partition makes no progress for half an hour, whoever holds it",
+        faults: |_| vec![Fault::new(1.5, 2.0, FaultKind::Stuck { partition: 2 })],
+        ..PLAIN
+    },
+    Scenario {
+        name: "producer-stop",
+        about: "nothing arrives for an hour, then everything again",
+        hours: 6.0,
+        load: |p, h| load::uneven(p, 4.0) * load::step(h, 2.0, 3.0, 0.0),
+        events: &[(2.0, 3.0, "producers stopped")],
+        ..PLAIN
+    },
+    Scenario {
+        name: "nightly-batch",
+        about: "almost nothing, and once 6 replicas' worth for 40 minutes",
+        hours: 8.0,
+        load: |p, h| load::uneven(p, 0.3) * load::step(h, 3.0, 3.6667, 20.0),
+        events: &[(3.0, 3.6667, "batch")],
+        ..PLAIN
+    },
+    Scenario {
+        name: "rolling-deploy",
+        about: "every replica is replaced, one a minute",
+        faults: |_| {
+            let every = Duration::from_secs(60);
+            vec![Fault::new(1.5, 1.6, FaultKind::RollingDeploy { every })]
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "eviction",
+        about: "two, later three replicas are evicted at once",
+        load: |p, _| load::uneven(p, 4.0),
+        faults: |_| {
+            let evict =
+                |hour: f64, replicas| Fault::new(hour, hour + 0.05, FaultKind::Evict { replicas });
+            vec![evict(1.0, 2), evict(2.5, 3)]
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "slow-nodes",
+        about: "load triples while replicas take six times as long to start: nodes have to come first",
+        hours: 6.0,
+        load: |p, h| load::uneven(p, load::wave(h - 1.0, 4.0, 2.0, 6.0)),
+        faults: |_| vec![Fault::new(1.0, 3.5, FaultKind::SlowStart { ratio: 6.0 })],
+        ..PLAIN
+    },
+    Scenario {
+        name: "quiet-hub",
+        about: "1 % of a replica on 8 partitions, a commit every 100 messages: most of the backlog is done already",
+        hours: 8.0,
+        partitions: 8,
+        load: |_, _| 0.01 / 8.0,
+        counted_commits: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "faults",
+        about: "26 hours of a day's wave with eight of these, one after the other",
+        hours: 26.0,
+        load: load::faults,
+        faults: |capacity| {
+            let per_second = 0.6 * capacity;
+            vec![
+                Fault::new(16.0, 16.3333, FaultKind::Downstream { per_second }),
+                Fault::new(18.0, 19.0, FaultKind::SlowReplica { ratio: 0.3 }),
+                Fault::new(20.0, 20.05, FaultKind::Crash),
+                Fault::new(22.0, 22.5, FaultKind::Stuck { partition: 2 }),
+            ]
+        },
+        events: &[
+            (4.0, 4.5, "flash crowd"),
+            (7.0, 8.0, "partition 3 hot"),
+            (10.0, 10.5, "partition 5 hotter than a replica"),
+            (13.0, 14.0, "producers stopped"),
+        ],
+        ..PLAIN
+    },
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Scenarios are the same for the same seed, and of the size and load that they are meant to be.
+
+use super::*;
+
+#[test]
+fn a_seed_makes_the_same_workload_and_another_one_another() {
+    for scenario in ALL {
+        let trace = |seed| scenario.workload(100.0, seed).trace;
+        assert_eq!(trace(1), trace(1), "{}", scenario.name);
+        assert_ne!(trace(1), trace(2), "{}", scenario.name);
+    }
+}
+
+#[test]
+fn loads_grow_with_the_capacity_so_that_replicas_are_needed_alike() {
+    for scenario in ALL {
+        let messages = |capacity| scenario.workload(capacity, 0).trace.messages() as f64;
+        let ratio = messages(400.0) / messages(100.0);
+        assert!((3.9..4.1).contains(&ratio), "{}: {ratio}", scenario.name);
+    }
+}
+
+#[test]
+fn names_are_told_apart_and_sizes_stay_small() {
+    for scenario in ALL {
+        let (partitions, length) = scenario.size();
+        assert!((6..=12).contains(&partitions), "{}", scenario.name);
+        assert!(
+            length <= Duration::from_secs(26 * 3600),
+            "{}",
+            scenario.name
+        );
+        let found = Scenario::named(scenario.name).unwrap();
+        assert_eq!(found.about, scenario.about);
+    }
+}
+
+#[test]
+fn counts_scatter_around_their_mean_as_independent_arrivals_do() {
+    let mut rng = Pcg64::seed_from_u64(1);
+    for mean in [0.5, 5.0, 50.0] {
+        let drawn: Vec<f64> = (0..20_000)
+            .map(|_| f64::from(draw(mean, &mut rng)))
+            .collect();
+        let average = drawn.iter().sum::<f64>() / 20_000.0;
+        let variance = drawn
+            .iter()
+            .map(|n| (n - average) * (n - average))
+            .sum::<f64>()
+            / 20_000.0;
+        assert!((average / mean - 1.0).abs() < 0.03, "{average}");
+        assert!((variance / mean - 1.0).abs() < 0.15, "{variance}");
+    }
+}
