@@ -148,7 +148,7 @@ impl GroupModel {
     }
 
     fn learn_from_owners(&mut self, at: Timestamp, busy: &[Busy]) {
-        let known = self.capacity.per_consumer();
+        let known = self.capacity.per_consumer().or(self.capacity.proven());
         let mut ratios: Vec<f64> = known
             .map(|known| busy.iter().map(|b| b.per_second / known).collect())
             .unwrap_or_default();

@@ -94,13 +94,16 @@ fn ceil_replicas(exact: f64) -> u32 {
     }
 }
 
-/// Whether a partition receives more than a whole replica can do, which under exclusive assignment no number of replicas cures.
-pub fn hotter_than_a_replica(facts: &GroupFacts, capacity: f64, assignment: Assignment) -> bool {
-    assignment == Assignment::Exclusive
-        && facts
-            .partitions
-            .values()
-            .any(|p| p.arrival_per_second.is_some_and(|rate| rate > capacity))
+/// Partitions that receive more than a whole replica can do, which under exclusive assignment no number of replicas cures.
+pub fn hot_partitions(facts: &GroupFacts, capacity: f64, assignment: Assignment) -> u32 {
+    if assignment == Assignment::Shared {
+        return 0;
+    }
+    let rates = facts
+        .partitions
+        .values()
+        .filter_map(|p| p.arrival_per_second);
+    rates.filter(|rate| *rate > capacity).count() as u32
 }
 
 /// The target's cap: `maxReplicas`; under exclusive assignment at most the partition count; where the source limits reading, at

@@ -10,7 +10,7 @@ use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal};
-use super::bounds::{TARGET_UTILIZATION_UP, cap, hotter_than_a_replica};
+use super::bounds::{TARGET_UTILIZATION_UP, cap, hot_partitions};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
 use super::emit::emitted;
 use super::explain;
@@ -67,6 +67,9 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         capacity_samples: facts.capacity_samples,
         capacity_at_least_per_second: None,
         breaker: facts.breaker,
+        hot_partitions: spec.capacity_per_replica.or(learned).map_or(0, |capacity| {
+            hot_partitions(facts, capacity, spec.assignment)
+        }),
         stuck_partitions: stuck_partitions(now, facts),
         current: running.current,
         current_source: running.source,
@@ -127,10 +130,7 @@ fn decide_replicas(
         &mut limit,
     );
     let desired = warm_up(now, target, &inputs, desired, &mut limit);
-    let hot = inputs
-        .capacity_per_second
-        .is_some_and(|c| hotter_than_a_replica(facts, c, target.spec.assignment));
-    if limit == Limit::None && hot {
+    if limit == Limit::None && inputs.hot_partitions > 0 {
         limit = Limit::Skew;
     } else if limit == Limit::None && inputs.stuck_partitions > 0 {
         limit = Limit::Stuck;

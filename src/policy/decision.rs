@@ -186,6 +186,8 @@ pub struct Inputs {
     pub capacity_at_least_per_second: Option<f64>,
     /// Whether what consumers depend on is slow.
     pub breaker: Breaker,
+    /// Partitions that receive more than a whole replica can do, under exclusive assignment.
+    pub hot_partitions: u32,
     /// Partitions that nobody gets on with although somebody holds them.
     pub stuck_partitions: u32,
     /// Busy samples taken, and how many it takes to learn the capacity.

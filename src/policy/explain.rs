@@ -31,6 +31,7 @@ pub fn replicas(
         text.push(' ');
         text.push_str(&bound);
     }
+    push_incurable(&mut text, inputs);
     if inputs.unknown_partitions > 0 {
         text.push_str(&format!(
             " {} of {} could not be read, so the target may rise but not fall.",
@@ -40,6 +41,20 @@ pub fn replicas(
     }
     push_pause(&mut text, inputs.paused);
     text
+}
+
+/// What no number of replicas cures, whatever decided.
+fn push_incurable(text: &mut String, inputs: &Inputs) {
+    match inputs.hot_partitions {
+        0 => {}
+        1 => text.push_str(" One partition is hotter than a replica: more replicas cannot cure that, more partitions can."),
+        n => text.push_str(&format!(" {n} partitions are hotter than a replica: more replicas cannot cure that, more partitions can.")),
+    }
+    match inputs.stuck_partitions {
+        0 => {}
+        1 => text.push_str(" 1 partition does not move although somebody holds it: a message that cannot be processed, as a rule; replicas cannot cure that."),
+        n => text.push_str(&format!(" {n} partitions do not move although somebody holds them: messages that cannot be processed, as a rule; replicas cannot cure that.")),
+    }
 }
 
 fn push_pause(text: &mut String, pause: Option<Pause>) {
@@ -186,13 +201,8 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
             "The stream has {}; more replicas would have nothing to do.",
             count(inputs.partitions, "partition"),
         )),
-        Limit::Skew => Some("One partition is hotter than a replica: more replicas cannot cure that, more partitions can.".to_owned()),
+        Limit::Skew | Limit::Stuck => None,
         Limit::Downstream => Some("Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned()),
-        Limit::Stuck => Some(format!(
-            "{} not move although somebody holds {}: a message that cannot be processed, as a rule; replicas cannot cure that.",
-            if inputs.stuck_partitions == 1 { "1 partition does".to_owned() } else { format!("{} partitions do", inputs.stuck_partitions) },
-            if inputs.stuck_partitions == 1 { "it" } else { "them" },
-        )),
         Limit::PodsNotReady => pods_not_ready(inputs),
         Limit::ThroughputUnits => Some(format!(
             "The throughput units let consumers read {} messages/s: more replicas would not read more.",

@@ -18,6 +18,11 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 const AFTER_RISE: f64 = 3.3;
 /// … and of another fall.
 const AFTER_FALL: f64 = 2.0;
+/// Both double with every fall that came too early, …
+const DOUBLES: f64 = 1.6;
+/// … up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3 * 3600);
+const MOST_LESSONS: u32 = 10;
 
 /// The last rise and fall of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,12 +44,12 @@ impl Steps {
             self.lessons = self.lessons.saturating_sub(1);
             self.learned_at = Some(now);
         }
-        let grown = base.mul_f64(GROWS_BY.powi(self.lessons.min(16) as i32));
+        let grown = base.mul_f64(GROWS_BY.powi(self.lessons as i32));
         grown.min(LONGEST_HOLD.max(base))
     }
 
     /// Takes in the count before and after a decision.
-    pub fn note(&mut self, now: Timestamp, before: u32, after: u32, base: Duration) {
+    pub fn note(&mut self, now: Timestamp, before: u32, after: u32) {
         if after < before {
             self.fell_at = Some(now);
         } else if after > before {
@@ -52,8 +57,8 @@ impl Steps {
             let too_early = self
                 .fell_at
                 .is_some_and(|at| now.since(at) < TOO_EARLY_WITHIN);
-            if too_early && before > 0 && self.hold(now, base) < LONGEST_HOLD {
-                self.lessons += 1;
+            if too_early && before > 0 {
+                self.lessons = (self.lessons + 1).min(MOST_LESSONS);
                 self.learned_at = Some(now);
             }
         }
@@ -66,8 +71,12 @@ impl Steps {
 
     /// Whether enough time passed since the last step, where a step moves partitions.
     pub fn may_fall(&self, now: Timestamp, base: Duration) -> bool {
+        let times = DOUBLES.powi(self.lessons as i32);
         let since = |at: Option<Timestamp>, holds: f64| {
-            at.is_none_or(|at| now.since(at) >= base.mul_f64(holds))
+            let wait = base
+                .mul_f64(holds * times)
+                .min(LONGEST_WAIT.max(base.mul_f64(holds)));
+            at.is_none_or(|at| now.since(at) >= wait)
         };
         since(self.rose_at, AFTER_RISE) && since(self.fell_at, AFTER_FALL)
     }

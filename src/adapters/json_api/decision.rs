@@ -61,6 +61,7 @@ struct InputsShape {
     capacity_at_least_per_second: Option<Thousandths>,
     /// `closed`, `open`, `half_open`.
     breaker: &'static str,
+    hot_partitions: u32,
     stuck_partitions: u32,
     current: Option<u32>,
     /// `kubernetes`, `consumers`, `unknown`.
@@ -99,6 +100,7 @@ impl InputsShape {
             capacity_samples_needed,
             capacity_at_least_per_second: inputs.capacity_at_least_per_second.map(Thousandths),
             breaker: inputs.breaker.as_str(),
+            hot_partitions: inputs.hot_partitions,
             stuck_partitions: inputs.stuck_partitions,
             current: inputs.current,
             current_source: inputs.current_source,

@@ -37,7 +37,12 @@ async fn a_group_whose_source_a_reload_took_away_ends_nothing() {
         BreakerSettings::for_poll_interval(POLL),
     );
     let (starts, started) = mpsc::unbounded_channel();
-    let collecting = tokio::spawn(collect_all(started, Sources::of(source), Clock::start()));
+    let collecting = tokio::spawn(collect_all(
+        started,
+        Sources::of(source),
+        None,
+        Clock::start(),
+    ));
     let next = group("there");
     starts.send(group("gone")).expect("open");
     starts.send(next.clone()).expect("open");

@@ -52,7 +52,7 @@ pub(super) fn hold_back(
     } else {
         held.min(most)
     };
-    target.steps.note(now, last, desired, base);
+    target.steps.note(now, last, desired);
     *limit = match () {
         () if outage && desired != bounded => Limit::Downstream,
         () if desired > bounded => Limit::Hold,

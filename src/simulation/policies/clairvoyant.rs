@@ -10,6 +10,8 @@ use super::Policy;
 
 /// How far it looks.
 const AHEAD: Duration = Duration::from_secs(240);
+/// A late message that is not done at the end weighs more than one that is.
+const UNDONE_WEIGHT: f64 = 1.5;
 /// How often it decides.
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -34,11 +36,12 @@ impl Clairvoyant {
         for tick in from..from + ticks(AHEAD) {
             late += copy.advance(self.trace.tick(tick)).late;
         }
-        late + copy
+        // What is late in any case is still to be done: who leaves more of it undone plans worse.
+        let left = copy
             .partitions()
             .iter()
-            .map(|p| p.waiting_late(copy.tick()))
-            .sum::<f64>()
+            .map(|p| p.waiting_late(copy.tick()));
+        late + left.sum::<f64>() * UNDONE_WEIGHT
     }
 }
 

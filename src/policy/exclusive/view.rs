@@ -1,0 +1,263 @@
+//! A group as its holders feel it, and the questions that the count is found by.
+
+use std::time::Duration;
+
+use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::policy::placement::Placement;
+use crate::policy::replicas::STARTS_WITHIN;
+use crate::policy::stuck::is_stuck;
+
+use super::{Known, Question};
+
+/// Share of its capacity that a consumer's arrivals may take after a rise …
+pub const UTILIZATION_UP: f64 = 0.85;
+/// … and after a fall.
+const UTILIZATION_DOWN: f64 = 0.70;
+/// A backlog is to be gone within so many times the target delay.
+pub const CATCH_UP_RATIO: f64 = 3.0;
+/// Backlog alone makes no partition larger than this share of a consumer: else one would ask for a consumer of its own.
+const BACKLOG_SHARE: f64 = 0.7;
+/// Until a new replica helps: poll, HPA sync, start, and the rest of a partition that moves.
+const HELPS_AFTER: Duration = Duration::from_secs(75);
+/// A partition that moved rests, and then catches up.
+const MOVE_LANDS_AFTER: Duration = Duration::from_secs(20);
+/// How likely a count has to be enough: after a rise, after a fall, for peaks, while a step lands.
+const LIKELY_UP: f64 = 0.6;
+const LIKELY_DOWN: f64 = 0.9;
+pub const LIKELY_PEAK: f64 = 0.75;
+const LIKELY_LANDING: f64 = 0.5;
+/// A load of so many times its capacity is borne by a consumer until help comes, without making messages late.
+const BORNE_RATIO: f64 = 1.3;
+/// The reserve for peaks to come back is at most this share of what is needed now, or so many replicas more.
+const RESERVE_RATIO: f64 = 1.5;
+const RESERVE_REPLICAS: u32 = 2;
+/// The newest interval alone shows a surge if it lies so far above the mean.
+const SURGE_RATIO: f64 = 1.3;
+const SURGE_DEVIATIONS: f64 = 6.0;
+/// While capacity is only known to be at least so much, a load of so many times that is beyond what was seen: no reason to wait until it hurts.
+const SURPRISE_RATIO: f64 = 1.5;
+/// A holder that is behind for so long and does less than this share of what others can is slow.
+const SLOW_FOR: Duration = Duration::from_secs(60);
+const SLOW_RATIO: f64 = 0.7;
+/// The HPA leaves a ratio up to this alone.
+const DEAD_BAND_RATIO: f64 = 1.1;
+
+/// One partition's figures, messages and messages per second; all 0 if no count of replicas helps it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Part {
+    pub arrival: f64,
+    pub steady: f64,
+    pub peak: f64,
+    pub processed: f64,
+    pub waiting: f64,
+    pub behind: bool,
+    pub behind_for: Duration,
+}
+
+/// Partitions, holders, and what one holder can do.
+pub struct View<'a> {
+    question: &'a Question<'a>,
+    pub parts: Vec<Part>,
+    placement: Placement,
+    /// Per consumer.
+    capacity: f64,
+    /// Replicas beyond which consumers would have no partition.
+    pub most: u32,
+}
+
+impl<'a> View<'a> {
+    pub fn of(question: &'a Question<'a>) -> Self {
+        let facts = question.facts;
+        let per_replica = f64::from(question.spec.consumers_per_replica);
+        let capacity = match question.known {
+            Known::Capacity(rate) | Known::AtLeast(rate) => rate / per_replica,
+        };
+        let surge = surge(facts);
+        // The newest interval, too: on its way up a partition is not to be taken for one that a replica of its own would cure.
+        let hot = |p: &PartitionFacts| {
+            let rates = [
+                p.steady_arrival_per_second,
+                p.arrival_per_second,
+                p.newest_arrival_per_second,
+            ];
+            matches!(question.known, Known::Capacity(_))
+                && rates.into_iter().flatten().any(|rate| rate > capacity)
+        };
+        let part = |p: &PartitionFacts| {
+            if p.lacks_group || hot(p) || is_stuck(question.now, p, facts) {
+                return Part::default();
+            }
+            let behind = p.behind_since.map(|since| question.now.since(since));
+            Part {
+                arrival: p.arrival_per_second.unwrap_or(0.0) * surge,
+                steady: p.steady_arrival_per_second.unwrap_or(0.0),
+                peak: p.peak_arrival_per_second.unwrap_or(0.0),
+                waiting: p.waiting() as f64,
+                processed: p.processing_per_second.unwrap_or(0.0),
+                behind: behind.is_some_and(|time| time >= Duration::from_secs(10)),
+                behind_for: behind.unwrap_or_default(),
+            }
+        };
+        let partitions = facts.partitions.values();
+        Self {
+            question,
+            parts: partitions.clone().map(part).collect(),
+            placement: Placement::new(partitions.map(|p| p.owner.as_deref())),
+            capacity,
+            most: (facts.partitions.len() as u32)
+                .div_ceil(question.spec.consumers_per_replica)
+                .max(1),
+        }
+    }
+
+    /// Whether the present count makes messages late before another could help.
+    pub fn overloaded(&self, asked: u32) -> bool {
+        let delay = self.question.spec.target_delay.as_secs_f64();
+        if !self.landed() {
+            let exploring = matches!(self.question.known, Known::AtLeast(_));
+            let loads = self.loads(|p| p.arrival);
+            return !exploring && !self.fits(asked, &loads, 1.0, LIKELY_LANDING);
+        }
+        self.placement.holders().iter().any(|held| {
+            let sum = |of: fn(&Part) -> f64| held.iter().map(|n| of(&self.parts[*n])).sum::<f64>();
+            let waiting = sum(|p| p.waiting) / self.capacity;
+            match self.question.known {
+                Known::Capacity(_) => {
+                    let grows = sum(|p| p.arrival) / self.capacity - 1.0;
+                    waiting + grows * HELPS_AFTER.as_secs_f64() > delay / 2.0
+                }
+                Known::AtLeast(_) => {
+                    let behind = held.iter().any(|n| self.parts[*n].behind);
+                    waiting > delay && behind || sum(|p| p.arrival) > self.capacity * SURPRISE_RATIO
+                }
+            }
+        })
+    }
+
+    /// The smallest count that surely takes a partition from a holder that is slower than the others, if there is one.
+    pub fn relief(&self) -> Option<u32> {
+        let holders = self.placement.holders();
+        let sum = |held: &[usize], of: fn(&Part) -> f64| {
+            held.iter().map(|n| of(&self.parts[*n])).sum::<f64>()
+        };
+        let delay = self.question.spec.target_delay.as_secs_f64();
+        let slow = |held: &&Vec<usize>| {
+            held.iter().any(|n| self.parts[*n].behind_for > SLOW_FOR)
+                && sum(held, |p| p.processed) < self.capacity * SLOW_RATIO
+                && sum(held, |p| p.waiting) > sum(held, |p| p.processed) * delay / 2.0
+        };
+        let slow: Vec<&Vec<usize>> = holders.iter().filter(slow).collect();
+        // Where most are slow it is what they depend on, and no count helps.
+        if slow.is_empty() || slow.len() * 2 > holders.len() || !self.landed() {
+            return None;
+        }
+        let held = slow.iter().map(|held| held.len()).max()?;
+        let fewer = self
+            .parts
+            .len()
+            .div_ceil(held.checked_sub(1).filter(|n| *n > 0)?) as u32;
+        let replicas = fewer.div_ceil(self.question.spec.consumers_per_replica);
+        (replicas > self.question.asked).then_some(replicas.min(self.most))
+    }
+
+    pub fn busiest(&self) -> f64 {
+        let holders = self.placement.holders().iter();
+        let loads = holders.map(|held| held.iter().map(|n| self.parts[*n].arrival).sum());
+        loads.fold(0.0, f64::max)
+    }
+
+    /// Whether the last step is done: all consumers asked for hold their partitions, and have got on with them. Those that did
+    /// not come in time do not count.
+    fn landed(&self) -> bool {
+        let asked_for = self.question.asked_at.map(|at| self.question.now.since(at));
+        let in_time = asked_for.is_some_and(|time| time <= STARTS_WITHIN);
+        let consumers = self.question.asked * self.question.spec.consumers_per_replica;
+        let moved = |p: &PartitionFacts| {
+            let held_for = p.owned_since.map(|since| self.question.now.since(since));
+            held_for.is_some_and(|time| time <= MOVE_LANDS_AFTER)
+        };
+        let all = self.placement.holders().len() as u32 == consumers.min(self.parts.len() as u32);
+        (all || !in_time) && !self.question.facts.partitions.values().any(moved)
+    }
+
+    pub fn rise(&self, from: u32) -> u32 {
+        let loads = self.work(UTILIZATION_UP, |p| p.arrival);
+        self.reachable(self.smallest(from, self.most, &loads, 1.0, LIKELY_UP))
+    }
+
+    pub fn fall(&self, asked: u32) -> u32 {
+        let loads = self.work(UTILIZATION_DOWN, |p| p.steady);
+        let needed = self.smallest(1, asked, &loads, 1.0, LIKELY_DOWN);
+        let peaks = self.loads(|p| p.peak);
+        let reserve = self.smallest(1, asked, &peaks, BORNE_RATIO, LIKELY_PEAK);
+        let most = ((f64::from(needed) * RESERVE_RATIO) as u32).max(needed + RESERVE_REPLICAS);
+        self.reachable(needed.max(reserve.min(most)).min(asked))
+    }
+
+    /// What arrivals need if they could be shared out evenly.
+    pub fn least(&self) -> u32 {
+        let arrivals: f64 = self.loads(|p| p.arrival).iter().sum();
+        let per_replica = self.capacity * f64::from(self.question.spec.consumers_per_replica);
+        ((arrivals / per_replica - 1e-9).ceil() as u32).clamp(1, self.most)
+    }
+
+    /// The HPA cannot take the last step to the cap from just below it.
+    fn reachable(&self, replicas: u32) -> u32 {
+        let just_below = f64::from(self.most) <= f64::from(replicas) * DEAD_BAND_RATIO;
+        if just_below { self.most } else { replicas }
+    }
+
+    /// w = λ ÷ ρ + b′ ÷ T of every partition, at most what one consumer does.
+    pub fn work(&self, utilization: f64, arrival: fn(&Part) -> f64) -> Vec<f64> {
+        let catch_up = self.question.spec.target_delay.as_secs_f64() * CATCH_UP_RATIO;
+        self.loads(|part| {
+            let arrivals = arrival(part) / utilization;
+            let most = arrivals.max(self.capacity * BACKLOG_SHARE);
+            (arrivals + part.waiting / catch_up).min(most)
+        })
+    }
+
+    pub fn loads(&self, of: impl Fn(&Part) -> f64) -> Vec<f64> {
+        self.parts
+            .iter()
+            .map(|p| of(p).min(self.capacity))
+            .collect()
+    }
+
+    fn fits(&self, replicas: u32, loads: &[f64], ratio: f64, likely: f64) -> bool {
+        let consumers = replicas * self.question.spec.consumers_per_replica;
+        self.placement
+            .fits(consumers, loads, self.capacity * ratio, likely)
+    }
+
+    /// The smallest count from `from` to `to` that fits; `to` if none does.
+    pub fn smallest(&self, from: u32, to: u32, loads: &[f64], ratio: f64, likely: f64) -> u32 {
+        let (mut low, mut high) = (from, to);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.fits(middle, loads, ratio, likely) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+}
+
+/// How many times the mean of its window the newest interval of the whole group is, where that is no chance; else 1.
+fn surge(facts: &GroupFacts) -> f64 {
+    let sum = |of: fn(&PartitionFacts) -> Option<f64>| {
+        facts.partitions.values().filter_map(of).sum::<f64>()
+    };
+    let mean = sum(|p| p.arrival_per_second);
+    let newest = sum(|p| p.newest_arrival_per_second);
+    // Of a count over five seconds, the shortest that a rate is taken over.
+    let deviation = (mean / 5.0).sqrt();
+    let beyond = newest > mean * SURGE_RATIO && newest > mean + SURGE_DEVIATIONS * deviation + 1.0;
+    if beyond && mean > 0.0 {
+        newest / mean
+    } else {
+        1.0
+    }
+}
