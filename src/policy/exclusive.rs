@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::time::Timestamp;
 
+use super::forecast::Raise;
 use super::placement::Placement;
 use super::spec::TargetSpec;
 use super::stuck::is_stuck;
@@ -61,6 +62,8 @@ pub struct Question<'a> {
     pub known: Known,
     /// The count asked for last, or that runs.
     pub asked: u32,
+    /// What a forecast adds to arrivals.
+    pub raise: Raise,
 }
 
 /// What comes of it.
@@ -123,7 +126,7 @@ impl<'a> View<'a> {
         let capacity = match question.known {
             Known::Capacity(rate) | Known::AtLeast(rate) => rate / per_replica,
         };
-        let surge = surge(facts);
+        let surge = surge(facts) * question.raise.rise;
         let hot = |p: &PartitionFacts| {
             matches!(question.known, Known::Capacity(_))
                 && p.steady_arrival_per_second
@@ -136,7 +139,7 @@ impl<'a> View<'a> {
             let behind = p.behind_since.map(|since| question.now.since(since));
             Part {
                 arrival: p.arrival_per_second.unwrap_or(0.0) * surge,
-                steady: p.steady_arrival_per_second.unwrap_or(0.0),
+                steady: p.steady_arrival_per_second.unwrap_or(0.0) * question.raise.fall,
                 peak: p.peak_arrival_per_second.unwrap_or(0.0),
                 waiting: p.waiting() as f64,
                 behind: behind.is_some_and(|time| time >= Duration::from_secs(10)),
