@@ -10,6 +10,7 @@ pub mod emit;
 pub mod event;
 pub mod exclusive;
 pub mod explain;
+pub mod forecast;
 pub mod freshness;
 pub mod hold;
 pub mod placement;

@@ -35,7 +35,7 @@ const POLL: Duration = Duration::from_secs(5);
 struct Played(Instant);
 
 impl Source for Played {
-    fn reader(&self, _: &StreamSelector, _: &str) -> Box<dyn GroupReader> {
+    fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
         Box::new(*self)
     }
 

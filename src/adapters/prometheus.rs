@@ -4,6 +4,7 @@
 
 mod cluster;
 mod family;
+mod forecast;
 mod groups;
 pub mod negotiate;
 mod partitions;
@@ -97,6 +98,7 @@ impl Collector for Snapshots {
         }
         partitions::write(&mut encoder, &groups)?;
         groups::write(&mut encoder, &groups)?;
+        forecast::write(&mut encoder, &groups)?;
         targets::write(&mut encoder, &groups, &self.registry.labels())
     }
 }

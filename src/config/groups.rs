@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::identity::{Assignment, GroupKey};
+use crate::policy::forecast::Forecasting;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 use super::label::label_fault;
@@ -195,6 +196,7 @@ fn read_settings(section: &mut Section<'_>) -> PolicySettings {
         activation_backlog: section.whole("activation_backlog"),
         activation_window: section.duration("activation_window"),
         scale_in_hold: section.duration("scale_in_hold"),
+        forecast: section.word("forecast", &Forecasting::WORDS),
         assignment: None,
         consumers_per_replica: None,
     }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use crate::model::identity::Assignment;
 use crate::model::stream::{MAX_PARTITIONS, StreamError, StreamSelector};
+use crate::policy::forecast::Forecasting;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 pub use error::{MetadataErrors, MetadataProblem};
@@ -212,6 +213,7 @@ fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
             ],
         ),
         consumers_per_replica: reader.whole("consumersPerReplica"),
+        forecast: reader.word("forecast", &Forecasting::WORDS),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::downstream::Breaker;
+use super::forecast::ForecastFacts;
 use super::identity::PartitionId;
 use super::quantity::Quantity;
 use super::sample::AgeMethod;
@@ -46,6 +47,8 @@ pub struct GroupFacts {
     pub capacity_samples: (u32, u32),
     /// Whether what consumers depend on is slow.
     pub breaker: Breaker,
+    /// What is expected to arrive; `None` while arrivals are not known.
+    pub forecast: Option<ForecastFacts>,
     /// Consumers at work.
     pub consumers: Option<u32>,
     /// Hottest partition's arrival rate ÷ mean; absent without arrivals.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::capacity::{BusyInterval, Capacity, CapacityRules};
 use super::downstream::{Breaker, Fleet};
 use super::facts::{GroupFacts, PartitionFacts, PartitionStatus};
+use super::forecast::Forecast;
 use super::identity::PartitionId;
 use super::owners::{Busy, Held, Owners};
 use super::partition::{PartitionModel, PartitionState, Step};
@@ -23,6 +24,7 @@ pub struct GroupModel {
     arrivals: ArrivalHistory,
     /// Since when arrivals of every partition are known without a break.
     arrivals_known_since: Option<Timestamp>,
+    forecast: Forecast,
     capacity: Capacity,
     owners: Owners,
     breaker: Breaker,
@@ -39,6 +41,7 @@ impl GroupModel {
             partitions: BTreeMap::new(),
             arrivals: ArrivalHistory::default(),
             arrivals_known_since: None,
+            forecast: Forecast::default(),
             capacity: Capacity::new(rules),
             owners: Owners::default(),
             breaker: Breaker::default(),
@@ -101,6 +104,7 @@ impl GroupModel {
         let Some(before) = self.observed_at else {
             return;
         };
+        self.forecast.observe(at, at.since(before), total.arrived);
         let busy = self.busy_owners(at);
         if self.owners.count() > 0 {
             self.capacity.forget_slowly(at.since(before));
@@ -212,6 +216,7 @@ impl GroupModel {
                 self.capacity.samples_needed(),
             ),
             breaker: self.breaker,
+            forecast: self.forecast.facts(),
             consumers: self.consumers,
             skew_ratio: skew_ratio(partitions.values()),
             unknown_partitions: count(|s| {

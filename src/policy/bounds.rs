@@ -26,8 +26,9 @@ pub struct Work {
 }
 
 impl Work {
-    /// The work that meets arrivals at `utilization` and clears the backlog within the catch-up time (= target delay).
-    pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64) -> Self {
+    /// The work that meets `raise` times the arrivals at `utilization` and clears the backlog within the catch-up time (= target
+    /// delay).
+    pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64, raise: f64) -> Self {
         let catch_up = spec.target_delay.as_secs_f64();
         let mut work = Self {
             per_partition: Vec::new(),
@@ -35,7 +36,7 @@ impl Work {
             from_arrivals: 0.0,
         };
         for partition in facts.partitions.values().filter(|p| !p.lacks_group) {
-            let arrivals = partition.arrival_per_second.unwrap_or(0.0) / utilization;
+            let arrivals = partition.arrival_per_second.unwrap_or(0.0) * raise / utilization;
             let backlog = partition.waiting() as f64 / catch_up;
             work.from_arrivals += arrivals;
             work.from_backlog += backlog;
@@ -169,6 +170,7 @@ mod tests {
             &group(partitions),
             &TargetSpec::default(),
             TARGET_UTILIZATION_UP,
+            1.0,
         )
         .replicas(capacity, assignment)
     }

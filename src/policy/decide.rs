@@ -46,6 +46,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
     let learned = facts
         .capacity_per_consumer
         .map(|rate| rate * f64::from(spec.consumers_per_replica));
+    let forecast = facts.forecast.as_ref();
     Inputs {
         backlog: facts.backlog,
         uncommitted: facts
@@ -55,6 +56,9 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
             .sum(),
         read_limit_per_second: facts.read_limit_per_second,
         arrival_per_second: facts.arrival_per_second,
+        forecast_per_second: forecast.map(|f| f.per_second),
+        forecast_upper_per_second: forecast.map(|f| f.upper_per_second),
+        forecast_largest_per_second: forecast.map(|f| f.largest_per_second),
         arrived_in_window: Some(model.arrived_within(spec.activation_window, now)),
         oldest_age_seconds: facts.oldest_age_seconds,
         waiting_seconds: facts.waiting_seconds,
@@ -84,6 +88,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         busiest_per_second: None,
         work_replicas: None,
         work_replicas_if_shared: None,
+        work_replicas_with_forecast: None,
         held_replicas: None,
         hold_seconds: spec.scale_in_hold.as_secs_f64(),
         target_utilization_ratio: TARGET_UTILIZATION_UP,

@@ -131,6 +131,8 @@ pub enum Reason {
     Backlog,
     /// Arrivals ask for it.
     Arrival,
+    /// Arrivals that are expected ask for more than those of now.
+    Forecast,
     /// Nothing to do.
     Idle,
     /// A limit decided.
@@ -141,9 +143,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason that exists by now, in label order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Backlog,
         Self::Arrival,
+        Self::Forecast,
         Self::Idle,
         Self::Limit,
         Self::Activation,
@@ -154,6 +157,7 @@ impl Reason {
         match self {
             Self::Backlog => "backlog",
             Self::Arrival => "arrival",
+            Self::Forecast => "forecast",
             Self::Idle => "idle",
             Self::Limit => "limit",
             Self::Activation => "activation",
@@ -172,6 +176,12 @@ pub struct Inputs {
     pub read_limit_per_second: Option<f64>,
     /// Arrivals per second.
     pub arrival_per_second: Option<f64>,
+    /// Arrivals per second that are expected when a replica asked for now would help …
+    pub forecast_per_second: Option<f64>,
+    /// … what they will hardly exceed then …
+    pub forecast_upper_per_second: Option<f64>,
+    /// … and the most of the next ten minutes.
+    pub forecast_largest_per_second: Option<f64>,
     /// Messages that arrived within the activation window.
     pub arrived_in_window: Option<u64>,
     /// Seconds that the oldest unfinished message has waited.
@@ -218,6 +228,8 @@ pub struct Inputs {
     pub work_replicas: Option<u32>,
     /// What it would ask for if any replica could take any part of it; `None` while capacity is unknown.
     pub work_replicas_if_shared: Option<u32>,
+    /// What it asks for, or would ask for, with the forecast; `None` without one and while capacity is unknown.
+    pub work_replicas_with_forecast: Option<u32>,
     /// The largest recommendation within the hold window.
     pub held_replicas: Option<u32>,
     /// That window.

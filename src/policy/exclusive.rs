@@ -6,6 +6,7 @@ mod view;
 use crate::model::facts::GroupFacts;
 use crate::model::time::Timestamp;
 
+use super::forecast::Raise;
 use super::spec::TargetSpec;
 use view::View;
 
@@ -38,6 +39,8 @@ pub struct Question<'a> {
     pub asked: u32,
     /// When that changed last.
     pub asked_at: Option<Timestamp>,
+    /// What a forecast adds to arrivals.
+    pub raise: Raise,
 }
 
 /// What comes of it.
@@ -61,8 +64,10 @@ pub fn recommend(question: &Question<'_>) -> Answer {
         Known::Capacity(_) if overloaded => view.rise(question.asked + 1),
         // Nobody knows how far that is: a step at a time.
         Known::AtLeast(_) if overloaded => view.rise(question.asked + 1).min(asked * EXPLORED_STEP),
-        Known::Capacity(_) if let Some(relief) = view.relief() => view.rise(relief),
-        Known::Capacity(_) => view.fall(asked).max(view.least()),
+        Known::Capacity(_) => match view.relief() {
+            Some(relief) => view.rise(relief),
+            None => view.fall(asked).max(view.least()),
+        },
         Known::AtLeast(_) if view.parts.iter().any(|p| p.behind) => asked,
         Known::AtLeast(_) => {
             let loads = view.loads(|p| p.steady);

@@ -7,6 +7,7 @@ use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 
 use super::agreement;
 use super::decision::{CapacitySource, Inputs, Limit, Reason};
+use super::forecast::expectation;
 use super::replicas::Pause;
 use super::spec::{Measure, TargetSpec};
 
@@ -108,8 +109,11 @@ fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) 
         return text;
     }
     let load = format!(
-        "{} messages/s arrive and {} wait{}{}",
+        "{} messages/s arrive{} and {} wait{}{}",
         rate(inputs.arrival_per_second),
+        Some(inputs)
+            .filter(|_| reason == Reason::Forecast)
+            .map_or_else(String::new, expectation),
         inputs
             .backlog
             .map_or_else(|| "an unknown number".to_owned(), quantity),

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::identity::Assignment;
 
+use super::forecast::Forecasting;
+
 /// The policy fields of a config group or of a trigger's metadata; `None` is "not said here".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PolicySettings {
@@ -29,6 +31,8 @@ pub struct PolicySettings {
     pub assignment: Option<Assignment>,
     /// Consumers that one replica runs.
     pub consumers_per_replica: Option<u32>,
+    /// Whether the forecast takes part.
+    pub forecast: Option<Forecasting>,
 }
 
 /// What KEDA is answered with.
@@ -85,6 +89,8 @@ pub struct TargetSpec {
     pub assignment: Assignment,
     /// Consumers that one replica runs.
     pub consumers_per_replica: u32,
+    /// Whether the forecast takes part.
+    pub forecast: Forecasting,
 }
 
 impl Default for TargetSpec {
@@ -107,6 +113,7 @@ impl PolicySettings {
             scale_in_hold: self.scale_in_hold.or(base.scale_in_hold),
             assignment: self.assignment.or(base.assignment),
             consumers_per_replica: self.consumers_per_replica.or(base.consumers_per_replica),
+            forecast: self.forecast.or(base.forecast),
         }
     }
 
@@ -123,6 +130,7 @@ impl PolicySettings {
             scale_in_hold: self.scale_in_hold.unwrap_or(Duration::from_secs(300)),
             assignment: self.assignment.unwrap_or_default(),
             consumers_per_replica: self.consumers_per_replica.unwrap_or(1),
+            forecast: self.forecast.unwrap_or_default(),
         }
     }
 

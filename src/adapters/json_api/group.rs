@@ -1,9 +1,12 @@
 //! A group as JSON, with its partitions and targets. Rates are messages per second, counts are messages.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::adapters::view::{GroupView, Labels, PartitionView, TargetView};
 use crate::model::facts::PartitionStatus;
+use crate::model::forecast::{Expert, ForecastFacts};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, Failure};
 use crate::policy::decision::{Limit, Reason};
@@ -31,6 +34,7 @@ pub(super) struct GroupShape {
     waiting_seconds: Option<Thousandths>,
     arrival_per_second: Option<Thousandths>,
     processing_per_second: Option<Thousandths>,
+    forecast: Option<ForecastShape>,
     /// One replica's.
     capacity_per_second: Option<Thousandths>,
     consumers: Option<u32>,
@@ -59,6 +63,9 @@ impl GroupShape {
             waiting_seconds: facts.and_then(|f| f.waiting_seconds).map(Thousandths),
             arrival_per_second: facts.and_then(|f| f.arrival_per_second).map(Thousandths),
             processing_per_second: facts.and_then(|f| f.processing_per_second).map(Thousandths),
+            forecast: facts
+                .and_then(|f| f.forecast.as_ref())
+                .map(ForecastShape::of),
             capacity_per_second: group.capacity_per_replica().map(Thousandths),
             consumers: facts.and_then(|f| f.consumers),
             utilization_ratio: group.utilization_ratio().map(Thousandths),
@@ -66,6 +73,35 @@ impl GroupShape {
             skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
             partitions: group.partitions().iter().map(PartitionShape::of).collect(),
             targets: group.targets(labels).iter().map(TargetShape::of).collect(),
+        }
+    }
+}
+
+/// What is expected to arrive, and how far off that was of late.
+#[derive(Serialize)]
+struct ForecastShape {
+    per_second: Thousandths,
+    upper_per_second: Thousandths,
+    largest_per_second: Thousandths,
+    /// `last_value`, `holt`, `daily`, `weekly`.
+    expert: Expert,
+    error_ratio: Option<Thousandths>,
+    /// Of every expert that was judged.
+    expert_error_ratios: BTreeMap<Expert, Thousandths>,
+}
+
+impl ForecastShape {
+    fn of(forecast: &ForecastFacts) -> Self {
+        let errors = forecast.expert_error_ratios.iter();
+        Self {
+            per_second: Thousandths(forecast.per_second),
+            upper_per_second: Thousandths(forecast.upper_per_second),
+            largest_per_second: Thousandths(forecast.largest_per_second),
+            expert: forecast.expert,
+            error_ratio: forecast.error_ratio.map(Thousandths),
+            expert_error_ratios: errors
+                .map(|(expert, r)| (*expert, Thousandths(*r)))
+                .collect(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::suggest::did_you_mean;
 
 /// Keys with a meaning.
-pub(super) const KNOWN: [&str; 22] = [
+pub(super) const KNOWN: [&str; 23] = [
     "group",
     "source",
     "stream",
@@ -17,6 +17,7 @@ pub(super) const KNOWN: [&str; 22] = [
     "activationWindow",
     "assignment",
     "consumersPerReplica",
+    "forecast",
     "backlogThreshold",
     "lagCount",
     "pendingEntriesCount",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::policy::forecast::Forecasting;
 use crate::policy::spec::Mode;
 
 fn parse(pairs: &[(&str, &str)]) -> Result<TriggerRequest, MetadataErrors> {
@@ -49,6 +50,7 @@ fn everything_that_can_be_set_is_read() {
         ("activationWindow", "2m"),
         ("assignment", "exclusive"),
         ("consumersPerReplica", "2"),
+        ("forecast", "on"),
     ]);
     let expect = PolicySettings {
         mode: Some(Mode::Replicas),
@@ -61,6 +63,7 @@ fn everything_that_can_be_set_is_read() {
         scale_in_hold: None,
         assignment: Some(Assignment::Exclusive),
         consumers_per_replica: Some(2),
+        forecast: Some(Forecasting::On),
     };
     assert_eq!(found, expect);
     assert_eq!(settings(&[]), PolicySettings::default());

@@ -10,6 +10,7 @@ use crate::policy::activation::Signal;
 use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
 use crate::policy::decision::{Inputs, Reason};
 use crate::policy::exclusive::{self, Known, Question};
+use crate::policy::forecast::{Forecasting, Raise};
 use crate::policy::state::TargetState;
 
 /// Until a new replica helps where no partition moves: poll, HPA sync, start.
@@ -42,19 +43,19 @@ pub(super) fn recommend(
             reason: Reason::Idle,
         };
     }
-    let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP);
+    let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, 1.0);
     inputs.work_per_second = Some(work.total());
-    let replicas = match (
-        known_by_holders(facts, target, inputs),
-        inputs.capacity_per_second,
-    ) {
-        (Some(known), _) => by_holders(now, facts, target, inputs, known),
-        (None, Some(capacity)) => by_work(facts, target, inputs, &work, capacity),
-        (None, None) => {
+    let known = needed(now, facts, target, inputs, Raise::NONE);
+    let (replicas, foreseen) = match known {
+        Some(replicas) => {
+            target.bootstrap.reset();
+            foresee(now, facts, target, inputs, replicas)
+        }
+        None => {
             let present = inputs.ready.or(inputs.current);
-            target
-                .bootstrap
-                .recommend(now, facts, &target.spec, present)
+            let bootstrap = &mut target.bootstrap;
+            let replicas = bootstrap.recommend(now, facts, &target.spec, present);
+            (replicas, false)
         }
     };
     // Messages that wait or came lately need somebody, however little work they are; so does a group yet to be made.
@@ -72,10 +73,54 @@ pub(super) fn recommend(
     let reason = match () {
         () if replicas == 0 => Reason::Idle,
         () if from_zero || only_group_missing => Reason::Activation,
+        () if foreseen => Reason::Forecast,
         () if work.from_backlog > work.from_arrivals || rest_settles => Reason::Backlog,
         () => Reason::Arrival,
     };
     Recommendation { replicas, reason }
+}
+
+/// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
+fn needed(
+    now: Timestamp,
+    facts: &GroupFacts,
+    target: &TargetState,
+    inputs: &mut Inputs,
+    raise: Raise,
+) -> Option<u32> {
+    match known_by_holders(facts, target, inputs) {
+        Some(known) => Some(by_holders(now, facts, target, inputs, (known, raise))),
+        None => {
+            let capacity = inputs.capacity_per_second?;
+            Some(by_work(facts, target, inputs, capacity, raise))
+        }
+    }
+}
+
+/// The count in the light of the forecast, and whether that changed it. Switched off, it only notes what it would have been.
+fn foresee(
+    now: Timestamp,
+    facts: &GroupFacts,
+    target: &TargetState,
+    inputs: &mut Inputs,
+    replicas: u32,
+) -> (u32, bool) {
+    let mut foreseen = inputs.clone();
+    let raised =
+        Raise::of(facts).and_then(|raise| needed(now, facts, target, &mut foreseen, raise));
+    let raised = raised.map(|raised| raised.max(replicas));
+    let decides = target.spec.forecast == Forecasting::On;
+    match raised.filter(|raised| decides && *raised > replicas) {
+        Some(more) => {
+            *inputs = foreseen;
+            inputs.work_replicas_with_forecast = raised;
+            (more, true)
+        }
+        None => {
+            inputs.work_replicas_with_forecast = raised;
+            (replicas, false)
+        }
+    }
 }
 
 /// What is known of a replica, where it is known who holds what.
@@ -93,11 +138,10 @@ fn known_by_holders(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -
 fn by_holders(
     now: Timestamp,
     facts: &GroupFacts,
-    target: &mut TargetState,
+    target: &TargetState,
     inputs: &mut Inputs,
-    known: Known,
+    (known, raise): (Known, Raise),
 ) -> u32 {
-    target.bootstrap.reset();
     let answer = exclusive::recommend(&Question {
         now,
         facts,
@@ -105,6 +149,7 @@ fn by_holders(
         known,
         asked: target.last_desired.or(inputs.current).unwrap_or(0),
         asked_at: target.steps.last_at(),
+        raise,
     });
     inputs.work_per_second = Some(answer.work_per_second);
     inputs.busiest_per_second = Some(answer.busiest_per_second);
@@ -122,19 +167,19 @@ fn by_holders(
 
 fn by_work(
     facts: &GroupFacts,
-    target: &mut TargetState,
+    target: &TargetState,
     inputs: &mut Inputs,
-    work: &Work,
     capacity: f64,
+    raise: Raise,
 ) -> u32 {
-    target.bootstrap.reset();
     let assignment = target.spec.assignment;
-    let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN);
+    let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, raise.rise);
+    let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN, raise.fall);
     let up = work.replicas(capacity, assignment);
     let down = relaxed.replicas(capacity, assignment);
     let replicas = up.max(down.min(target.last_desired.unwrap_or(0)));
     let decisive = if replicas == up {
-        work
+        &work
     } else {
         inputs.target_utilization_ratio = TARGET_UTILIZATION_DOWN;
         &relaxed
@@ -142,7 +187,10 @@ fn by_work(
     inputs.work_per_second = Some(decisive.total());
     inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, Assignment::Shared));
     let present = target.last_desired.unwrap_or(0);
-    if present > 0 && replicas > present && suffices(facts, target, inputs, present, capacity) {
+    if present > 0
+        && replicas > present
+        && suffices(facts, target, inputs, present, (capacity, raise))
+    {
         return present;
     }
     replicas
@@ -154,7 +202,7 @@ fn suffices(
     target: &TargetState,
     inputs: &Inputs,
     present: u32,
-    capacity: f64,
+    (capacity, raise): (f64, Raise),
 ) -> bool {
     let at_work = inputs.ready.or(inputs.current);
     if target.spec.assignment == Assignment::Exclusive || at_work.is_some_and(|n| n < present) {
@@ -162,7 +210,7 @@ fn suffices(
     }
     let most = f64::from(present) * capacity;
     let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
-    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+    let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise.rise;
     let then = waiting as f64 + (arrivals - most) * HELPS_AFTER.as_secs_f64();
     arrivals <= most * KEPT_UTILIZATION
         && then / most <= target.spec.target_delay.as_secs_f64() / 2.0

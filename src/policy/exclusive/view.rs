@@ -72,7 +72,7 @@ impl<'a> View<'a> {
         let capacity = match question.known {
             Known::Capacity(rate) | Known::AtLeast(rate) => rate / per_replica,
         };
-        let surge = surge(facts);
+        let surge = surge(facts) * question.raise.rise;
         // The newest interval, too: on its way up a partition is not to be taken for one that a replica of its own would cure.
         let hot = |p: &PartitionFacts| {
             let rates = [
@@ -90,7 +90,7 @@ impl<'a> View<'a> {
             let behind = p.behind_since.map(|since| question.now.since(since));
             Part {
                 arrival: p.arrival_per_second.unwrap_or(0.0) * surge,
-                steady: p.steady_arrival_per_second.unwrap_or(0.0),
+                steady: p.steady_arrival_per_second.unwrap_or(0.0) * question.raise.fall,
                 peak: p.peak_arrival_per_second.unwrap_or(0.0),
                 waiting: p.waiting() as f64,
                 processed: p.processing_per_second.unwrap_or(0.0),

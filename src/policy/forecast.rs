@@ -1,0 +1,96 @@
+//! What a forecast adds to arrivals: it may ask for more replicas and keep them, never for fewer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::facts::GroupFacts;
+use crate::model::forecast::{HORIZON, LOOK_AHEAD};
+
+use super::decision::Inputs;
+
+/// Whether the forecast takes part in decisions. It is made, judged and exported either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forecasting {
+    /// Decisions rest on what arrives now.
+    #[default]
+    Off,
+    /// Rises look at the horizon, scale-in at the next minutes.
+    On,
+}
+
+impl Forecasting {
+    /// The words for it, in config and metadata.
+    pub const WORDS: [(&str, Self); 2] = [("off", Self::Off), ("on", Self::On)];
+}
+
+/// What arrivals are multiplied by, 1 or more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Raise {
+    /// For rises: upper bound at the horizon ÷ present rate.
+    pub rise: f64,
+    /// For scale-in: the largest of the next minutes ÷ present rate.
+    pub fall: f64,
+}
+
+impl Raise {
+    /// Arrivals as they are.
+    pub const NONE: Self = Self {
+        rise: 1.0,
+        fall: 1.0,
+    };
+
+    /// What the forecast adds; `None` without one, and where nothing arrives that could be multiplied.
+    pub fn of(facts: &GroupFacts) -> Option<Self> {
+        let forecast = facts.forecast.as_ref()?;
+        let present = facts.arrival_per_second.filter(|rate| *rate > 0.0)?;
+        let raised = |expected: f64| (expected / present).max(1.0);
+        Some(Self {
+            rise: raised(forecast.upper_per_second),
+            fall: raised(forecast.largest_per_second),
+        })
+    }
+}
+
+/// What is expected, in words that follow the present rate; empty without a forecast.
+pub(super) fn expectation(inputs: &Inputs) -> String {
+    let (Some(upper), Some(largest)) = (
+        inputs.forecast_upper_per_second,
+        inputs.forecast_largest_per_second,
+    ) else {
+        return String::new();
+    };
+    format!(
+        ", by the forecast up to {upper:.0} in {} s and {largest:.0} in {} minutes,",
+        HORIZON.as_secs(),
+        LOOK_AHEAD.as_secs() / 60,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::forecast::ForecastFacts;
+
+    fn raise(arrival: f64, upper: f64, largest: f64) -> Option<Raise> {
+        Raise::of(&GroupFacts {
+            arrival_per_second: Some(arrival),
+            forecast: Some(ForecastFacts {
+                upper_per_second: upper,
+                largest_per_second: largest,
+                ..ForecastFacts::default()
+            }),
+            ..GroupFacts::default()
+        })
+    }
+
+    #[test]
+    fn a_forecast_raises_arrivals_and_never_lowers_them() {
+        let check = |found: Option<Raise>, rise, fall| {
+            assert_eq!(found, Some(Raise { rise, fall }));
+        };
+        check(raise(100.0, 150.0, 300.0), 1.5, 3.0);
+        check(raise(100.0, 50.0, 20.0), 1.0, 1.0);
+        assert_eq!(raise(0.0, 150.0, 300.0), None);
+        assert_eq!(Raise::of(&GroupFacts::default()), None);
+    }
+}
