@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
+use crate::model::fleet::Told;
 use crate::model::group::GroupModel;
+use crate::model::identity::Assignment;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 
@@ -114,6 +116,8 @@ impl GroupState {
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
+        self.model
+            .tell(told(self.targets.values().map(|t| &t.spec)));
         self.model.observe(at, sample);
         self.facts = self.model.facts();
         self.last_failure = sample.partitions.values().find_map(|seen| match seen {
@@ -165,6 +169,17 @@ impl GroupState {
         let changed = target.decision.as_ref().map(answer) != Some(answer(&decision));
         target.remember(&decision, changed);
         changed.then_some((key, decision))
+    }
+}
+
+/// What those who ask tell of the group's consumers; the least capacity of several.
+fn told<'a>(mut specs: impl Iterator<Item = &'a TargetSpec> + Clone) -> Told {
+    let capacities = specs.clone().filter_map(|spec| {
+        Some(spec.capacity_per_replica? / f64::from(spec.consumers_per_replica))
+    });
+    Told {
+        capacity_per_consumer: capacities.reduce(f64::min),
+        is_shared: specs.all(|spec| spec.assignment == Assignment::Shared),
     }
 }
 
