@@ -37,6 +37,8 @@ pub(super) struct GroupShape {
     utilization_ratio: Option<Thousandths>,
     drain_seconds: Option<Thousandths>,
     skew_ratio: Option<Thousandths>,
+    /// `closed`, `open`, `half_open`.
+    breaker: Option<&'static str>,
     partitions: Vec<PartitionShape>,
     targets: Vec<TargetShape>,
 }
@@ -64,6 +66,7 @@ impl GroupShape {
             utilization_ratio: group.utilization_ratio().map(Thousandths),
             drain_seconds: group.drain_seconds().map(Thousandths),
             skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
+            breaker: facts.map(|f| f.breaker.as_str()),
             partitions: group.partitions().iter().map(PartitionShape::of).collect(),
             targets: group.targets(labels).iter().map(TargetShape::of).collect(),
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::GroupView;
+use crate::model::downstream::Breaker;
 
 use super::family::{About, Value, gauge, group_labels};
 
@@ -86,8 +87,25 @@ const GAUGES: [(About, Read); 11] = [
     ),
 ];
 
+const BREAKER: About = About(
+    "group_breaker_state",
+    "Whether what the consumers depend on is slow (open), so that the target is held: 1 for the state, 0 for the others.",
+);
+
 /// Everything about every group as a whole.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
+    let known = groups.iter().filter_map(|g| Some((g, g.facts()?.breaker)));
+    let states = known.flat_map(|(group, breaker)| {
+        Breaker::STATES.into_iter().map(move |state| {
+            let labels = (group_labels(group), [("state", state)]);
+            (labels, (breaker.as_str() == state).into())
+        })
+    });
+    gauges(encoder, groups)?;
+    gauge(encoder, BREAKER, states)
+}
+
+fn gauges(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
     GAUGES.into_iter().try_for_each(|(about, read)| {
         let samples = groups
             .iter()
