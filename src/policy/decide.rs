@@ -184,7 +184,9 @@ fn unavailable(now: Timestamp, inputs: Inputs, limit: Limit, text: String) -> De
 
 fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Limit) {
     let running = inputs.current.or(target.last_desired);
-    let cap = cap(facts, &target.spec, inputs.capacity_per_second, running);
+    let (most, limit) = cap(facts, &target.spec, inputs.capacity_per_second, running);
+    // Whoever asks for more than can have work gets it.
+    let cap = (most.max(target.spec.min_replicas), limit);
     match inputs.present_while_pods_hang(target.last_desired, target.spec.min_replicas) {
         Some(present) if present < cap.0 => (present, Limit::PodsNotReady),
         _ => cap,
