@@ -1,6 +1,7 @@
 //! From what is known to a replica target and its reason. Pure, like the model.
 
 pub mod activation;
+pub mod advice;
 pub mod agreement;
 pub mod bootstrap;
 pub mod bounds;

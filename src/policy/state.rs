@@ -12,6 +12,7 @@ use crate::model::identity::Assignment;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 
+use super::advice::Advisor;
 use super::bootstrap::Bootstrap;
 use super::decide::decide;
 use super::decision::{Decision, Metric, Reason};
@@ -44,6 +45,8 @@ pub struct TargetState {
     pub steps: Steps,
     /// Steps taken while capacity is unknown.
     pub bootstrap: Bootstrap,
+    /// Loads that the advice on partitions rests on.
+    pub advisor: Advisor,
     /// The most replicas seen running during the warm-up.
     pub warm_up_floor: u32,
     /// What the Kubernetes API tells of it.
@@ -192,6 +195,7 @@ impl TargetState {
             hold: HoldWindow::default(),
             steps: Steps::default(),
             bootstrap: Bootstrap::default(),
+            advisor: Advisor::default(),
             warm_up_floor: 0,
             replicas: ReplicaState::default(),
             last_desired: None,

@@ -39,6 +39,8 @@ pub(super) struct GroupShape {
     skew_ratio: Option<Thousandths>,
     /// `closed`, `open`, `half_open`.
     breaker: Option<&'static str>,
+    /// The present count, if that does.
+    recommended_partitions: Option<u32>,
     partitions: Vec<PartitionShape>,
     targets: Vec<TargetShape>,
 }
@@ -67,6 +69,7 @@ impl GroupShape {
             drain_seconds: group.drain_seconds().map(Thousandths),
             skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
             breaker: facts.map(|f| f.breaker.as_str()),
+            recommended_partitions: group.recommended_partitions(),
             partitions: group.partitions().iter().map(PartitionShape::of).collect(),
             targets: group.targets(labels).iter().map(TargetShape::of).collect(),
         }

@@ -11,7 +11,7 @@ use super::family::{About, Value, gauge, group_labels};
 
 type Read = fn(&GroupView) -> Option<Value>;
 
-const GAUGES: [(About, Read); 11] = [
+const GAUGES: [(About, Read); 12] = [
     (
         About(
             "group_backlog_messages",
@@ -84,6 +84,13 @@ const GAUGES: [(About, Read); 11] = [
             "Arrival rate of the hottest partition divided by the mean of all; absent without arrivals.",
         ),
         |g| g.facts()?.skew_ratio.map(Value::from),
+    ),
+    (
+        About(
+            "group_recommended_partitions",
+            "Partitions that would do, the present count if it does; exclusive assignment with a known capacity only.",
+        ),
+        |g| g.recommended_partitions().map(Value::from),
     ),
 ];
 
