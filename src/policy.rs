@@ -19,3 +19,4 @@ pub mod spec;
 pub mod state;
 pub mod steps;
 pub mod stuck;
+mod told;

@@ -26,6 +26,19 @@ pub struct Told {
     pub is_shared: bool,
     /// Messages per second one consumer does, if configured.
     pub capacity_per_consumer: Option<f64>,
+    /// Consumers of the ready replicas, where these can be seen.
+    pub ready_consumers: Option<u32>,
+}
+
+impl Told {
+    /// Consumers that can be at work, of those that the source saw: it takes a while to see that one has gone, and may not see
+    /// one that is busy for long.
+    pub(super) fn at_work(&self, seen: Option<u32>) -> Option<u32> {
+        match (seen, self.ready_consumers) {
+            (Some(seen), Some(ready)) => Some(seen.min(ready)),
+            (seen, ready) => seen.or(ready),
+        }
+    }
 }
 
 /// The group between two polls.
@@ -207,10 +220,27 @@ mod tests {
     }
 
     #[test]
+    fn at_work_are_the_consumers_seen_but_no_more_than_replicas_are_ready() {
+        let check = |seen, ready_consumers, expect: Option<u32>| {
+            let told = Told {
+                ready_consumers,
+                ..Told::default()
+            };
+            assert_eq!(told.at_work(seen), expect, "{seen:?} {ready_consumers:?}");
+        };
+        check(Some(20), Some(10), Some(10));
+        check(Some(8), Some(10), Some(8));
+        check(None, Some(10), Some(10));
+        check(Some(8), None, Some(8));
+        check(None, None, None);
+    }
+
+    #[test]
     fn a_configured_capacity_counts_once_it_was_seen() {
         let told = Told {
             is_shared: true,
             capacity_per_consumer: Some(50.0),
+            ready_consumers: None,
         };
         let seen = |per_second| {
             let mut watch = FleetWatch::default();

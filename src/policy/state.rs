@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
-use crate::model::fleet::Told;
 use crate::model::group::GroupModel;
-use crate::model::identity::Assignment;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 
@@ -21,6 +19,7 @@ use super::hold::HoldWindow;
 use super::replicas::ReplicaState;
 use super::spec::TargetSpec;
 use super::steps::Steps;
+use super::told::told;
 
 /// All that is known and decided of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,8 +118,7 @@ impl GroupState {
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
-        self.model
-            .tell(told(self.targets.values().map(|t| &t.spec)));
+        self.model.tell(told(at, &self.targets));
         self.model.observe(at, sample);
         self.facts = self.model.facts();
         self.last_failure = sample.partitions.values().find_map(|seen| match seen {
@@ -172,17 +170,6 @@ impl GroupState {
         let changed = target.decision.as_ref().map(answer) != Some(answer(&decision));
         target.remember(&decision, changed);
         changed.then_some((key, decision))
-    }
-}
-
-/// What those who ask tell of the group's consumers; the least capacity of several.
-fn told<'a>(mut specs: impl Iterator<Item = &'a TargetSpec> + Clone) -> Told {
-    let capacities = specs.clone().filter_map(|spec| {
-        Some(spec.capacity_per_replica? / f64::from(spec.consumers_per_replica))
-    });
-    Told {
-        capacity_per_consumer: capacities.reduce(f64::min),
-        is_shared: specs.all(|spec| spec.assignment == Assignment::Shared),
     }
 }
 

@@ -39,7 +39,7 @@ impl GroupModel {
                 covered: at.since(before),
                 processed: total.processed,
                 undelivered: self.total(|p| part(p, |s| s.lag, |_| 0)),
-                consumers: self.consumers,
+                consumers: self.told.at_work(self.consumers),
                 processed_per_second: sum_known(rates.map(|p| p.processing_per_second(at))),
             };
             let fleet = self.fleet.observe(&interval, known);
