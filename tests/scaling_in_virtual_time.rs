@@ -192,6 +192,12 @@ fn an_outage_is_sat_out(spec: &TargetSpec) -> Vec<&'static str> {
             if second == OUTAGE.start {
                 world.stream.limit(Some(60.0));
                 before = world.decision.as_ref().unwrap().desired;
+                let (taken, needed) = world.decision.as_ref().unwrap().inputs.capacity_samples;
+                assert_eq!(
+                    taken >= needed,
+                    spec.capacity_per_replica.is_none(),
+                    "{taken} samples"
+                );
             } else if second == OUTAGE.end {
                 world.stream.limit(None);
             }
