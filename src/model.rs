@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod commits;
 pub mod downstream;
 pub mod facts;
+pub mod fleet;
 pub mod forecast;
 pub mod group;
 pub mod identity;

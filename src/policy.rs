@@ -1,6 +1,7 @@
 //! From what is known to a replica target and its reason. Pure, like the model.
 
 pub mod activation;
+pub mod advice;
 pub mod agreement;
 pub mod bootstrap;
 pub mod bounds;
@@ -19,3 +20,4 @@ pub mod spec;
 pub mod state;
 pub mod steps;
 pub mod stuck;
+mod told;

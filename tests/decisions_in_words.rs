@@ -13,7 +13,7 @@ use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{Decision, Reason};
+use streamgauge::policy::decision::{Decision, Limit, Reason};
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::policy::state::GroupState;
@@ -207,4 +207,17 @@ fn behind(lag: u64) -> Sample {
         source_time: None,
         read_limit_per_second: None,
     }
+}
+
+#[test]
+fn where_partitions_are_too_few_the_sentence_says_how_many_would_do() {
+    // The hottest of four gets 150/s, so 4 × 150 ÷ 80 are needed.
+    let hot = keeping_up(&[150, 10, 10, 10], Assignment::Exclusive);
+    assert_eq!(hot.limit, Limit::Skew);
+    let words = "more replicas cannot cure that, more partitions can. 8 partitions would do.";
+    assert!(hot.text.ends_with(words), "{}", hot.text);
+    assert_eq!(hot.inputs.recommended_partitions, Some(8));
+    let shared = keeping_up(&[150, 10, 10, 10], Assignment::Shared);
+    assert_eq!(shared.inputs.recommended_partitions, None);
+    assert!(!shared.text.contains("would do"), "{}", shared.text);
 }

@@ -14,7 +14,7 @@ use streamgauge::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{CapacitySource, Decision};
+use streamgauge::policy::decision::{CapacitySource, Decision, Limit};
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::TargetSpec;
 use streamgauge::policy::state::GroupState;
@@ -175,4 +175,81 @@ fn with_a_known_capacity_a_step_is_followed_and_given_back_once_and_then_it_rest
         .filter(|pair| pair[1].1 < pair[0].1 && pair[1].0 < 3_600)
         .count();
     assert!(falls_before_the_end <= 8, "{:?}", world.replicas);
+}
+
+/// From then on what ten consumers depend on lets them do 60/s together, for 20 minutes.
+const OUTAGE: std::ops::Range<u64> = 5_400..6_600;
+
+/// 400/s for the whole time; what is decided through an outage of what consumers depend on. The states of the breaker.
+fn an_outage_is_sat_out(spec: &TargetSpec) -> Vec<&'static str> {
+    let mut before = None;
+    let mut breaker = vec!["closed"];
+    let world = play(
+        spec,
+        9_000,
+        |_| 400.0,
+        |second, world| {
+            if second == OUTAGE.start {
+                world.stream.limit(Some(60.0));
+                before = world.decision.as_ref().unwrap().desired;
+                let (taken, needed) = world.decision.as_ref().unwrap().inputs.capacity_samples;
+                assert_eq!(
+                    taken >= needed,
+                    spec.capacity_per_replica.is_none(),
+                    "{taken} samples"
+                );
+            } else if second == OUTAGE.end {
+                world.stream.limit(None);
+            }
+            if second < OUTAGE.start {
+                return;
+            }
+            let decision = world.decision.as_ref().unwrap();
+            let state = decision.inputs.breaker.as_str();
+            if breaker.last() != Some(&state) {
+                breaker.push(state);
+            }
+            if OUTAGE.contains(&second) {
+                assert_eq!(decision.desired, before, "at {second} s: {}", decision.text);
+            }
+            if (OUTAGE.start + 60..OUTAGE.end).contains(&second) {
+                assert_eq!(
+                    decision.limit,
+                    Limit::Downstream,
+                    "at {second} s: {}",
+                    decision.text
+                );
+                assert!(
+                    decision.text.contains("what they depend on is slow"),
+                    "{}",
+                    decision.text
+                );
+            }
+        },
+    );
+    assert!((10..=11).contains(&before.unwrap()), "{before:?}");
+    let last = world.decision.as_ref().unwrap();
+    assert!(last.inputs.backlog.unwrap().value() < 100, "{}", last.text);
+    assert!((10..=11).contains(&last.desired.unwrap()), "{}", last.text);
+    let capacity = last.inputs.capacity_per_second.unwrap();
+    assert!(
+        (47.0..53.0).contains(&capacity),
+        "the outage taught nothing: {capacity}"
+    );
+    breaker
+}
+
+#[test]
+fn an_outage_downstream_raises_no_target_where_capacity_was_learned() {
+    let breaker = an_outage_is_sat_out(&TargetSpec::default());
+    assert_eq!(breaker, ["closed", "open", "half_open", "closed"]);
+}
+
+#[test]
+fn an_outage_downstream_raises_no_target_where_capacity_is_configured() {
+    let breaker = an_outage_is_sat_out(&TargetSpec {
+        capacity_per_replica: Some(CAPACITY_PER_SECOND),
+        ..TargetSpec::default()
+    });
+    assert_eq!(breaker, ["closed", "open", "half_open", "closed"]);
 }

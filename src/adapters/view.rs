@@ -151,6 +151,19 @@ impl GroupView {
         (gain > 0.0).then(|| backlog as f64 / gain)
     }
 
+    /// Partitions that would do, the most of what any target's capacity asks for; `None` where assignment is not exclusive.
+    pub fn recommended_partitions(&self) -> Option<u32> {
+        self.facts()?;
+        let decisions = self
+            .snapshot
+            .targets
+            .values()
+            .filter_map(|t| t.decision.as_ref());
+        decisions
+            .filter_map(|d| d.inputs.recommended_partitions)
+            .max()
+    }
+
     /// Every partition, in natural order. Keys that the config names are there, as unknown, before they were ever read.
     pub fn partitions(&self) -> Vec<PartitionView<'_>> {
         let usable = self.is_usable();

@@ -110,8 +110,9 @@ impl Capacity {
         self.rules.min_samples
     }
 
-    /// Takes in one interval.
-    pub fn observe(&mut self, interval: &BusyInterval) {
+    /// Takes in one interval. Samples of up to `distrusted` messages per second and consumer show no healthy one: they do not
+    /// count.
+    pub fn observe(&mut self, interval: &BusyInterval, distrusted: f64) {
         self.forget_slowly(interval.covered);
         let settled = self.settled(interval);
         let Some((processed, consumers)) = interval
@@ -135,8 +136,14 @@ impl Capacity {
         self.covered += interval.covered;
         self.processed += processed;
         let span = interval.commit_interval * COMMITS_PER_SAMPLE;
-        if self.covered >= span.max(self.rules.sample_span) {
-            self.take(self.processed as f64 / self.covered.as_secs_f64() / f64::from(consumers));
+        if self.covered < span.max(self.rules.sample_span) {
+            return;
+        }
+        let rate = self.processed as f64 / self.covered.as_secs_f64() / f64::from(consumers);
+        if distrusted > 0.0 && rate <= distrusted {
+            self.next_sample();
+        } else {
+            self.take(rate);
         }
     }
 
@@ -178,8 +185,7 @@ impl Capacity {
 
     fn start_over(&mut self) {
         self.busy_polls = 0;
-        self.covered = Duration::ZERO;
-        self.processed = 0;
+        self.next_sample();
     }
 
     /// Takes in what one consumer did that was never idle for `covered`; for sources that tell who does what. A long time
@@ -191,9 +197,13 @@ impl Capacity {
         }
     }
 
-    fn take(&mut self, rate: f64) {
+    fn next_sample(&mut self) {
         self.covered = Duration::ZERO;
         self.processed = 0;
+    }
+
+    fn take(&mut self, rate: f64) {
+        self.next_sample();
         if self.samples.len() == KEPT {
             self.samples.pop_front();
         }
@@ -226,7 +236,7 @@ mod tests {
 
     fn feed(capacity: &mut Capacity, from: u64, polls: u64, make: impl Fn(u64) -> BusyInterval) {
         for poll in from..from + polls {
-            capacity.observe(&make(poll));
+            capacity.observe(&make(poll), 0.0);
         }
     }
 
@@ -287,5 +297,23 @@ mod tests {
         });
         let estimate = capacity.per_consumer().unwrap();
         assert!((91.0..93.0).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn what_a_collapsed_fleet_does_is_no_sample() {
+        let mut capacity = Capacity::default();
+        feed(&mut capacity, 0, 100, busy);
+        let taken = capacity.samples_taken();
+        for poll in 100..200 {
+            let collapsed = BusyInterval {
+                processed: Some(300),
+                ..busy(poll)
+            };
+            capacity.observe(&collapsed, 55.0);
+        }
+        assert_eq!(
+            (capacity.samples_taken(), capacity.per_consumer()),
+            (taken, Some(100.0))
+        );
     }
 }

@@ -1,16 +1,19 @@
 //! One group over time: folds samples into facts.
 
+mod learning;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::capacity::{BusyInterval, Capacity, CapacityRules};
-use super::downstream::{Breaker, Fleet};
+use super::capacity::{Capacity, CapacityRules};
+use super::downstream::Breaker;
 use super::facts::{GroupFacts, PartitionFacts, PartitionStatus};
+use super::fleet::{FleetWatch, Told};
 use super::forecast::Forecast;
 use super::identity::PartitionId;
-use super::owners::{Busy, Held, Owners};
+use super::owners::Owners;
 use super::partition::{PartitionModel, PartitionState, Step};
 use super::quantity::Quantity;
 use super::rates::ArrivalHistory;
@@ -27,6 +30,8 @@ pub struct GroupModel {
     forecast: Forecast,
     capacity: Capacity,
     owners: Owners,
+    told: Told,
+    fleet: FleetWatch,
     breaker: Breaker,
     consumers: Option<u32>,
     read_limit_per_second: Option<f64>,
@@ -44,12 +49,19 @@ impl GroupModel {
             forecast: Forecast::default(),
             capacity: Capacity::new(rules),
             owners: Owners::default(),
+            told: Told::default(),
+            fleet: FleetWatch::default(),
             breaker: Breaker::default(),
             consumers: None,
             read_limit_per_second: None,
             observed_at: None,
             first_observed_at: None,
         }
+    }
+
+    /// Takes in what users tell of its consumers; until then nothing.
+    pub fn tell(&mut self, told: Told) {
+        self.told = told;
     }
 
     /// Takes in one poll.
@@ -98,85 +110,6 @@ impl GroupModel {
     /// When the group was first observed.
     pub fn first_observed_at(&self) -> Option<Timestamp> {
         self.first_observed_at
-    }
-
-    fn learn(&mut self, at: Timestamp, total: Step) {
-        let Some(before) = self.observed_at else {
-            return;
-        };
-        self.forecast.observe(at, at.since(before), total.arrived);
-        let busy = self.busy_owners(at);
-        if self.owners.count() > 0 {
-            self.capacity.forget_slowly(at.since(before));
-            return self.learn_from_owners(at, &busy);
-        }
-        let backlog = Quantity::sum(self.partitions.values().map(PartitionModel::backlog));
-        let uncommitted = self.partitions.values().filter_map(|p| p.uncommitted(at));
-        let uncommitted: u64 = uncommitted.sum();
-        let intervals = self
-            .partitions
-            .values()
-            .filter_map(|p| p.commits.interval());
-        self.capacity.observe(&BusyInterval {
-            commit_interval: intervals.max().unwrap_or_default(),
-            end: at,
-            covered: at.since(before),
-            processed: total.processed,
-            backlog: backlog
-                .and_then(Quantity::exact)
-                .map(|backlog| backlog.saturating_sub(uncommitted)),
-            arrived_lately: self.arrivals.within(self.capacity.behind(), at),
-            consumers: self.consumers,
-        });
-    }
-
-    /// Who holds partitions and is never idle.
-    fn busy_owners(&mut self, at: Timestamp) -> Vec<Busy> {
-        let lost: Vec<String> = self
-            .partitions
-            .values()
-            .filter_map(|p| p.changed_hands.clone().flatten())
-            .collect();
-        let held = self.partitions.values().filter_map(|p| {
-            Some(Held {
-                owner: p.progress.owner()?,
-                changed: p.changed_hands.is_some(),
-                behind_since: p.progress.behind_since,
-                moved_at: p.progress.moved_at,
-                processed_per_second: p.recent_processing_per_second().unwrap_or(0.0),
-                steady_processed_per_second: p.processing_per_second(at).unwrap_or(0.0),
-                commit_interval: p.commits.interval().unwrap_or_default(),
-            })
-        });
-        self.owners.observe(at, held, &lost)
-    }
-
-    fn learn_from_owners(&mut self, at: Timestamp, busy: &[Busy]) {
-        let known = self.capacity.per_consumer().or(self.capacity.proven());
-        let mut ratios: Vec<f64> = known
-            .map(|known| busy.iter().map(|b| b.per_second / known).collect())
-            .unwrap_or_default();
-        ratios.sort_by(f64::total_cmp);
-        let fleet = match (known, ratios.get(ratios.len() / 2)) {
-            (None, _) => Fleet::Unknown,
-            (Some(_), Some(middle)) if ratios.len() as u32 * 2 > self.owners.count() => {
-                Fleet::Busy(*middle)
-            }
-            (Some(_), _) => Fleet::Idle,
-        };
-        let was_open = self.breaker.is_open();
-        self.breaker = self.breaker.next(at, fleet);
-        if was_open && self.breaker == Breaker::Closed {
-            self.capacity.forget();
-        }
-        self.capacity.prove(self.owners.best());
-        for owner in busy {
-            // Far below what is known: a slow consumer, or what it depends on; no sign of what a healthy one can do.
-            let trusted = known.is_none_or(|known| owner.per_second > known * TRUSTED_RATIO);
-            if let Some(covered) = owner.sample.filter(|_| trusted) {
-                self.capacity.take_over(owner.per_second, covered);
-            }
-        }
     }
 
     /// What is known now.
@@ -238,9 +171,6 @@ impl GroupModel {
         Quantity::sum(self.partitions.values().map(of))
     }
 }
-
-/// Samples below this share of the known capacity do not count.
-const TRUSTED_RATIO: f64 = 0.55;
 
 /// The sum over the partitions that have one; `None` if none of them has.
 fn sum_known(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {

@@ -28,7 +28,9 @@ pub fn decide(
     facts: &GroupFacts,
     target: &mut TargetState,
 ) -> Decision {
-    let inputs = inputs(now, model, facts, target);
+    let mut inputs = inputs(now, model, facts, target);
+    let capacity = inputs.capacity_per_second;
+    inputs.recommended_partitions = target.advisor.advise(now, facts, &target.spec, capacity);
     match target.spec.mode {
         Mode::Replicas => decide_replicas(now, model, facts, target, inputs),
         Mode::Backlog { threshold, measure } => {
@@ -82,6 +84,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         not_ready_since: running.not_ready_since,
         paused: running.paused,
         partitions: u32::try_from(facts.partitions.len()).unwrap_or(u32::MAX),
+        recommended_partitions: None,
         unknown_partitions: facts.unknown_partitions,
         partitions_without_group: facts.partitions_without_group,
         work_per_second: None,
@@ -189,7 +192,9 @@ fn unavailable(now: Timestamp, inputs: Inputs, limit: Limit, text: String) -> De
 
 fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Limit) {
     let running = inputs.current.or(target.last_desired);
-    let cap = cap(facts, &target.spec, inputs.capacity_per_second, running);
+    let (most, limit) = cap(facts, &target.spec, inputs.capacity_per_second, running);
+    // Whoever asks for more than can have work gets it.
+    let cap = (most.max(target.spec.min_replicas), limit);
     match inputs.present_while_pods_hang(target.last_desired, target.spec.min_replicas) {
         Some(present) if present < cap.0 => (present, Limit::PodsNotReady),
         _ => cap,

@@ -216,6 +216,8 @@ pub struct Inputs {
     pub paused: Option<Pause>,
     /// Partitions of the stream.
     pub partitions: u32,
+    /// Partitions that would do, under exclusive assignment; these if they do.
+    pub recommended_partitions: Option<u32>,
     /// Partitions that could not be read.
     pub unknown_partitions: u32,
     /// Partitions that lack the consumer group.

@@ -51,6 +51,9 @@ fn push_incurable(text: &mut String, inputs: &Inputs) {
         1 => text.push_str(" One partition is hotter than a replica: more replicas cannot cure that, more partitions can."),
         n => text.push_str(&format!(" {n} partitions are hotter than a replica: more replicas cannot cure that, more partitions can.")),
     }
+    if inputs.hot_partitions > 0 {
+        text.push_str(&would_do(inputs));
+    }
     match inputs.stuck_partitions {
         0 => {}
         1 => text.push_str(" 1 partition does not move although somebody holds it: a message that cannot be processed, as a rule; replicas cannot cure that."),
@@ -202,8 +205,10 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
         Limit::MinReplicas => Some(format!("minReplicas is {}.", spec.min_replicas)),
         Limit::MaxReplicas => Some(format!("maxReplicas is {}; the work asks for {recommended}.", spec.max_replicas)),
         Limit::PartitionCount => Some(format!(
-            "The stream has {}; more replicas would have nothing to do.",
+            "The stream has {}; more replicas would have nothing to do.{}",
             count(inputs.partitions, "partition"),
+            // Said with the hot partitions, if there are any.
+            if inputs.hot_partitions == 0 { would_do(inputs) } else { String::new() },
         )),
         Limit::Skew | Limit::Stuck => None,
         Limit::Downstream => Some("Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned()),
@@ -215,6 +220,14 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
         Limit::Hold => Some(format!("Held: so many were needed within the last {}, a backlog still drains, or fewer would cost more in moved partitions than they save.", duration(Duration::from_secs(inputs.hold_seconds as u64)))),
         Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
     }
+}
+
+/// How many partitions would do, where these do not.
+fn would_do(inputs: &Inputs) -> String {
+    let more = inputs
+        .recommended_partitions
+        .filter(|n| *n > inputs.partitions);
+    more.map_or_else(String::new, |n| format!(" {n} partitions would do."))
 }
 
 /// The text of a decision in `backlog` mode.

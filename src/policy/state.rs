@@ -10,6 +10,7 @@ use crate::model::group::GroupModel;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 
+use super::advice::Advisor;
 use super::bootstrap::Bootstrap;
 use super::decide::decide;
 use super::decision::{Decision, Metric, Reason};
@@ -18,6 +19,7 @@ use super::hold::HoldWindow;
 use super::replicas::ReplicaState;
 use super::spec::TargetSpec;
 use super::steps::Steps;
+use super::told::told;
 
 /// All that is known and decided of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub struct TargetState {
     pub steps: Steps,
     /// Steps taken while capacity is unknown.
     pub bootstrap: Bootstrap,
+    /// Loads that the advice on partitions rests on.
+    pub advisor: Advisor,
     /// The most replicas seen running during the warm-up.
     pub warm_up_floor: u32,
     /// What the Kubernetes API tells of it.
@@ -114,6 +118,7 @@ impl GroupState {
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
+        self.model.tell(told(at, &self.targets));
         self.model.observe(at, sample);
         self.facts = self.model.facts();
         self.last_failure = sample.partitions.values().find_map(|seen| match seen {
@@ -177,6 +182,7 @@ impl TargetState {
             hold: HoldWindow::default(),
             steps: Steps::default(),
             bootstrap: Bootstrap::default(),
+            advisor: Advisor::default(),
             warm_up_floor: 0,
             replicas: ReplicaState::default(),
             last_desired: None,

@@ -37,6 +37,8 @@ struct Inner {
     consumers: Vec<Timestamp>,
     /// Work that the consumers could not spend in whole messages yet.
     unspent: f64,
+    /// What all consumers together can do at most, messages per second: what they depend on is slow.
+    most_per_second: f64,
 }
 
 impl SimulatedStream {
@@ -52,6 +54,7 @@ impl SimulatedStream {
             partitions: vec![Partition::default(); partitions],
             consumers: Vec::new(),
             unspent: 0.0,
+            most_per_second: f64::INFINITY,
         };
         Self {
             capacity_per_second,
@@ -76,6 +79,11 @@ impl SimulatedStream {
         let mut inner = self.inner();
         let ready_at = inner.now.plus(self.start_up);
         inner.consumers.resize(count, ready_at);
+    }
+
+    /// From now on all consumers together do at most so many messages per second; `None`: what each of them can.
+    pub fn limit(&self, most_per_second: Option<f64>) {
+        self.inner().most_per_second = most_per_second.unwrap_or(f64::INFINITY);
     }
 
     /// Consumers that are ready.
@@ -138,7 +146,8 @@ impl Inner {
     }
 
     fn take(&mut self, capacity_per_second: f64) {
-        self.unspent += f64::from(self.ready()) * capacity_per_second * STEP.as_secs_f64();
+        let together = f64::from(self.ready()) * capacity_per_second;
+        self.unspent += together.min(self.most_per_second) * STEP.as_secs_f64();
         while self.unspent >= 1.0 {
             let oldest = self.partitions.iter_mut().filter(|p| !p.waiting.is_empty());
             let Some(partition) = oldest.min_by_key(|p| p.waiting.front().map(|(at, _)| *at))

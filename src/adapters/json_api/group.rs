@@ -41,6 +41,10 @@ pub(super) struct GroupShape {
     utilization_ratio: Option<Thousandths>,
     drain_seconds: Option<Thousandths>,
     skew_ratio: Option<Thousandths>,
+    /// `closed`, `open`, `half_open`.
+    breaker: Option<&'static str>,
+    /// The present count, if that does.
+    recommended_partitions: Option<u32>,
     partitions: Vec<PartitionShape>,
     targets: Vec<TargetShape>,
 }
@@ -71,6 +75,8 @@ impl GroupShape {
             utilization_ratio: group.utilization_ratio().map(Thousandths),
             drain_seconds: group.drain_seconds().map(Thousandths),
             skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
+            breaker: facts.map(|f| f.breaker.as_str()),
+            recommended_partitions: group.recommended_partitions(),
             partitions: group.partitions().iter().map(PartitionShape::of).collect(),
             targets: group.targets(labels).iter().map(TargetShape::of).collect(),
         }

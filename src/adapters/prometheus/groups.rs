@@ -5,12 +5,13 @@ use std::fmt;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::GroupView;
+use crate::model::downstream::Breaker;
 
 use super::family::{About, Value, gauge, group_labels};
 
 type Read = fn(&GroupView) -> Option<Value>;
 
-const GAUGES: [(About, Read); 11] = [
+const GAUGES: [(About, Read); 12] = [
     (
         About(
             "group_backlog_messages",
@@ -84,10 +85,34 @@ const GAUGES: [(About, Read); 11] = [
         ),
         |g| g.facts()?.skew_ratio.map(Value::from),
     ),
+    (
+        About(
+            "group_recommended_partitions",
+            "Partitions that would do, the present count if it does; exclusive assignment with a known capacity only.",
+        ),
+        |g| g.recommended_partitions().map(Value::from),
+    ),
 ];
+
+const BREAKER: About = About(
+    "group_breaker_state",
+    "Whether what the consumers depend on is slow (open), so that the target is held: 1 for the state, 0 for the others.",
+);
 
 /// Everything about every group as a whole.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
+    let known = groups.iter().filter_map(|g| Some((g, g.facts()?.breaker)));
+    let states = known.flat_map(|(group, breaker)| {
+        Breaker::STATES.into_iter().map(move |state| {
+            let labels = (group_labels(group), [("state", state)]);
+            (labels, (breaker.as_str() == state).into())
+        })
+    });
+    gauges(encoder, groups)?;
+    gauge(encoder, BREAKER, states)
+}
+
+fn gauges(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
     GAUGES.into_iter().try_for_each(|(about, read)| {
         let samples = groups
             .iter()
