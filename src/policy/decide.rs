@@ -12,7 +12,7 @@ use crate::model::time::Timestamp;
 use super::activation::{Signal, signal};
 use super::bounds::{TARGET_UTILIZATION_UP, cap, hot_partitions};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
-use super::emit::emitted;
+use super::emit::{emitted, reachable};
 use super::explain;
 use super::spec::Mode;
 use super::state::TargetState;
@@ -119,6 +119,7 @@ fn decide_replicas(
         };
     }
     let recommended = recommend(now, facts, target, &mut inputs, signal);
+    let wanted = reachable(recommended.replicas, inputs.current, target.last_desired);
     let (most, most_limit) = cap_of(facts, target, &inputs);
     let mut limit = if recommended.replicas > most {
         most_limit
@@ -127,7 +128,7 @@ fn decide_replicas(
     } else {
         Limit::None
     };
-    let bounded = recommended.replicas.min(most).max(target.spec.min_replicas);
+    let bounded = wanted.min(most).max(target.spec.min_replicas);
     let desired = hold_back(
         now,
         facts,
@@ -153,7 +154,7 @@ fn decide_replicas(
         let text = explain::unsure(&inputs);
         return unavailable(now, inputs, Limit::None, text);
     }
-    let reason = if desired == recommended.replicas {
+    let reason = if desired == wanted {
         recommended.reason
     } else {
         Reason::Limit

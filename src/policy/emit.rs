@@ -4,6 +4,27 @@
 
 use super::decision::Metric;
 
+/// The smallest count from `wanted` on that an HPA at `current` goes to: one more than a tenth more, where `wanted` is a rise above
+/// `last` that it would not act on. Asked for from the start, it is no overshoot that is taken back at once.
+pub fn reachable(wanted: u32, current: Option<u32>, last: Option<u32>) -> u32 {
+    match current {
+        Some(now) if wanted > now.max(last.unwrap_or(0)) && within_band(wanted, now) => {
+            past_band(now)
+        }
+        _ => wanted,
+    }
+}
+
+/// Whether the HPA takes a rise from `now` to `wanted` for none.
+fn within_band(wanted: u32, now: u32) -> bool {
+    u64::from(wanted) * 10 <= u64::from(now) * 11
+}
+
+/// The smallest count above `now` that the HPA acts on.
+fn past_band(now: u32) -> u32 {
+    u32::try_from(u64::from(now) * 11 / 10 + 1).unwrap_or(u32::MAX)
+}
+
 /// The metric value, target 1, that takes an HPA from `current` (if known) to `desired`, never above `most`.
 pub fn emitted(desired: u32, current: Option<u32>, most: u32) -> Metric {
     let exact = Metric::whole(u64::from(desired));
@@ -11,13 +32,13 @@ pub fn emitted(desired: u32, current: Option<u32>, most: u32) -> Metric {
         return exact;
     };
     let (wanted, now) = (u64::from(desired), u64::from(current));
-    // The HPA goes up to this at one sync; from just below `most` it could not take the last step.
+    // The HPA goes up to this at one sync; from just below `desired` it could not take the last step.
     let reach = (now * 2).max(now + 4);
-    if wanted == u64::from(most) && reach < wanted && wanted * 10 <= reach * 11 {
+    if reach < wanted && wanted * 10 <= reach * 11 {
         return Metric::whole((wanted * 10 - 1) / 11);
     }
-    if wanted > now && wanted * 10 <= now * 11 {
-        return Metric::whole((now * 11 / 10 + 1).min(u64::from(most)).max(wanted));
+    if desired > current && within_band(desired, current) {
+        return Metric::whole(u64::from(past_band(current).min(most).max(desired)));
     }
     if wanted < now && wanted > 0 && wanted * 10 >= now * 9 {
         // Rounds up to `desired` and lies a little lower; beyond 19 replicas even that stays within the tolerance.
@@ -72,11 +93,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_needed_scale_up_is_never_swallowed_nor_overdone(current in 1_u32..500, more in 1_u32..500) {
+        fn a_needed_scale_up_arrives_within_few_syncs_and_is_not_overdone(current in 1_u32..500, more in 1_u32..500) {
             let desired = current + more;
-            let reached = hpa(emitted(desired, Some(current), u32::MAX), current);
+            let synced = |now: u32| hpa(emitted(desired, Some(now), u32::MAX), now).min((now * 2).max(now + 4));
+            let reached = (0..12).fold(current, |now, _| synced(now));
             prop_assert!(reached >= desired);
-            prop_assert!(u64::from(reached) <= u64::from(desired).max(u64::from(current) * 11 / 10 + 1));
+            prop_assert!(reached <= desired.max(past_band(current)));
+        }
+
+        #[test]
+        fn what_is_reachable_is_reached_exactly(current in 1_u32..500, more in 0_u32..500) {
+            let desired = reachable(current + more, Some(current), None);
+            let synced = |now: u32| hpa(emitted(desired, Some(now), u32::MAX), now).min((now * 2).max(now + 4));
+            prop_assert_eq!((0..12).fold(current, |now, _| synced(now)), desired);
         }
 
         #[test]

@@ -32,6 +32,11 @@ pub fn replicas(
         text.push(' ');
         text.push_str(&bound);
     }
+    if limit == Limit::None && desired > recommended {
+        text.push_str(
+            " The HPA acts on no rise of a tenth or less, so it is asked for a little more.",
+        );
+    }
     push_incurable(&mut text, inputs);
     if inputs.unknown_partitions > 0 {
         text.push_str(&format!(

@@ -52,6 +52,8 @@ pub struct Part {
     pub waiting: f64,
     pub behind: bool,
     pub behind_for: Duration,
+    /// More arrives than one consumer does: it keeps one busy, but asks for no more of them.
+    pub is_hot: bool,
 }
 
 /// Partitions, holders, and what one holder can do.
@@ -84,8 +86,14 @@ impl<'a> View<'a> {
                 && rates.into_iter().flatten().any(|rate| rate > capacity)
         };
         let part = |p: &PartitionFacts| {
-            if p.lacks_group || hot(p) || is_stuck(question.now, p, facts) {
+            if p.lacks_group || is_stuck(question.now, p, facts) {
                 return Part::default();
+            }
+            if hot(p) {
+                return Part {
+                    is_hot: true,
+                    ..Part::default()
+                };
             }
             let behind = p.behind_since.map(|since| question.now.since(since));
             Part {
@@ -96,6 +104,7 @@ impl<'a> View<'a> {
                 processed: p.processing_per_second.unwrap_or(0.0),
                 behind: behind.is_some_and(|time| time >= Duration::from_secs(10)),
                 behind_for: behind.unwrap_or_default(),
+                is_hot: false,
             }
         };
         let partitions = facts.partitions.values();
@@ -194,11 +203,13 @@ impl<'a> View<'a> {
         self.reachable(needed.max(reserve.min(most)).min(asked))
     }
 
-    /// What arrivals need if they could be shared out evenly.
-    pub fn least(&self) -> u32 {
+    /// What arrivals need if they could be shared out evenly. Consumers that hot partitions keep busy are kept, not called.
+    pub fn least(&self, asked: u32) -> u32 {
         let arrivals: f64 = self.loads(|p| p.arrival).iter().sum();
+        let hot = self.parts.iter().filter(|p| p.is_hot).count() as f64 * self.capacity;
         let per_replica = self.capacity * f64::from(self.question.spec.consumers_per_replica);
-        ((arrivals / per_replica - 1e-9).ceil() as u32).clamp(1, self.most)
+        let replicas = |load: f64| ((load / per_replica - 1e-9).ceil() as u32).clamp(1, self.most);
+        replicas(arrivals).max(replicas(arrivals + hot).min(asked))
     }
 
     /// The HPA cannot take the last step to the cap from just below it.
