@@ -66,7 +66,7 @@ pub fn recommend(question: &Question<'_>) -> Answer {
         Known::AtLeast(_) if overloaded => view.rise(question.asked + 1).min(asked * EXPLORED_STEP),
         Known::Capacity(_) => match view.relief() {
             Some(relief) => view.rise(relief),
-            None => view.fall(asked).max(view.least(asked)),
+            None => view.fall(asked).max(view.least()),
         },
         Known::AtLeast(_) if view.parts.iter().any(|p| p.behind) => asked,
         Known::AtLeast(_) => {

@@ -52,7 +52,7 @@ pub struct Part {
     pub waiting: f64,
     pub behind: bool,
     pub behind_for: Duration,
-    /// More arrives than one consumer does: it keeps one busy, but asks for no more of them.
+    /// More arrives than one consumer does: it keeps one busy, but none of its own would cure it.
     pub is_hot: bool,
 }
 
@@ -83,7 +83,7 @@ impl<'a> View<'a> {
                 p.newest_arrival_per_second,
             ];
             matches!(question.known, Known::Capacity(_))
-                && rates.into_iter().flatten().any(|rate| rate > capacity)
+                && (rates.into_iter().flatten().any(|rate| rate > capacity))
         };
         let part = |p: &PartitionFacts| {
             if p.lacks_group || is_stuck(question.now, p, facts) {
@@ -191,7 +191,8 @@ impl<'a> View<'a> {
 
     pub fn rise(&self, from: u32) -> u32 {
         let loads = self.work(UTILIZATION_UP, |p| p.arrival);
-        self.reachable(self.smallest(from, self.most, &loads, 1.0, LIKELY_UP))
+        let replicas = self.smallest(from, self.most, &loads, 1.0, LIKELY_UP);
+        self.reachable(replicas.max(self.least()))
     }
 
     pub fn fall(&self, asked: u32) -> u32 {
@@ -203,13 +204,12 @@ impl<'a> View<'a> {
         self.reachable(needed.max(reserve.min(most)).min(asked))
     }
 
-    /// What arrivals need if they could be shared out evenly. Consumers that hot partitions keep busy are kept, not called.
-    pub fn least(&self, asked: u32) -> u32 {
+    /// What arrivals need if they could be shared out evenly; a hot partition keeps one consumer busy.
+    pub fn least(&self) -> u32 {
         let arrivals: f64 = self.loads(|p| p.arrival).iter().sum();
         let hot = self.parts.iter().filter(|p| p.is_hot).count() as f64 * self.capacity;
         let per_replica = self.capacity * f64::from(self.question.spec.consumers_per_replica);
-        let replicas = |load: f64| ((load / per_replica - 1e-9).ceil() as u32).clamp(1, self.most);
-        replicas(arrivals).max(replicas(arrivals + hot).min(asked))
+        (((arrivals + hot) / per_replica - 1e-9).ceil() as u32).clamp(1, self.most)
     }
 
     /// The HPA cannot take the last step to the cap from just below it.
