@@ -138,6 +138,17 @@ impl PartitionFacts {
         let backlog = self.backlog.map_or(0, Quantity::value);
         backlog.saturating_sub(self.uncommitted.unwrap_or(0))
     }
+
+    /// How long the oldest message waits that is not just yet to be committed: of what lies behind the committed position, the
+    /// youngest part waits for the consumers, the rest for the commit, which comes after an interval.
+    pub fn waiting_seconds(&self) -> Option<f64> {
+        if self.waiting() == 0 && self.backlog.is_some() {
+            return Some(0.0);
+        }
+        let uncommitted = self.uncommitted.filter(|n| *n > 0);
+        let spared = uncommitted.and(self.commit_interval_seconds);
+        Some((self.oldest_age_seconds? - spared.unwrap_or(0.0)).max(0.0))
+    }
 }
 
 impl PartitionStatus {

@@ -138,7 +138,7 @@ impl GroupModel {
                 .filter_map(|p| p.backlog().map(Quantity::value))
                 .sum(),
             oldest_age_seconds: oldest(partitions.values(), |p| p.oldest_age_seconds),
-            waiting_seconds: oldest(partitions.values(), waiting_seconds),
+            waiting_seconds: oldest(partitions.values(), PartitionFacts::waiting_seconds),
             read_limit_per_second: self.read_limit_per_second,
             arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
@@ -267,17 +267,6 @@ fn oldest<'a>(
     age: impl Fn(&PartitionFacts) -> Option<f64>,
 ) -> Option<f64> {
     partitions.try_fold(0.0_f64, |oldest, p| Some(oldest.max(age(p)?)))
-}
-
-/// How long the oldest message waits that is not just yet to be committed: of what lies behind the committed position, the
-/// youngest part waits for the consumers, the rest for the commit, which comes after an interval.
-fn waiting_seconds(partition: &PartitionFacts) -> Option<f64> {
-    if partition.waiting() == 0 && partition.backlog.is_some() {
-        return Some(0.0);
-    }
-    let uncommitted = partition.uncommitted.filter(|n| *n > 0);
-    let spared = uncommitted.and(partition.commit_interval_seconds);
-    Some((partition.oldest_age_seconds? - spared.unwrap_or(0.0)).max(0.0))
 }
 
 fn skew_ratio<'a>(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {

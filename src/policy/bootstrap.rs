@@ -17,14 +17,20 @@ pub const STEP_SETTLES: Duration = Duration::from_secs(60);
 const STEP_LANDS_BLIND: Duration = Duration::from_secs(120);
 /// Idle for this long lowers the target by [`EXPLORE_DOWN_RATIO`].
 pub const EXPLORE_AFTER: Duration = Duration::from_secs(300);
-/// Share that is taken off per idle spell.
+/// Share that is taken off per idle spell, but at least one.
 pub const EXPLORE_DOWN_RATIO: f64 = 0.15;
+/// A count that was too few is not tried again before arrivals fall below this share of what they were then.
+const TRIED_RATIO: f64 = 0.8;
+/// Where consumers commit in batches, so many messages per partition may be nothing but their rest as long as none is seen to commit.
+const LIKELY_BATCH: u64 = 1_000;
 
 /// The step last taken and the idle spell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
     step: Option<Step>,
     idle_since: Option<Timestamp>,
+    /// A count that was too few, and the arrivals per second then.
+    too_few: Option<(u32, f64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +38,8 @@ struct Step {
     replicas: u32,
     taken_at: Timestamp,
     landed_at: Option<Timestamp>,
+    /// Whether it was a try with fewer.
+    is_down: bool,
 }
 
 impl Bootstrap {
@@ -59,7 +67,10 @@ impl Bootstrap {
                 .as_ref()
                 .and_then(|s| s.landed_at)
                 .is_some_and(|at| now.since(at) >= STEP_SETTLES);
-            return if settled && !catching_up(facts) {
+            return if settled && !catching_up(facts) && !self.may_be_a_rest(facts) {
+                if self.step.as_ref().is_some_and(|step| step.is_down) {
+                    self.too_few = facts.arrival_per_second.map(|rate| (base, rate));
+                }
                 self.step_to(base.saturating_mul(2), now)
             } else {
                 base
@@ -79,8 +90,18 @@ impl Bootstrap {
             replicas,
             taken_at: now,
             landed_at: None,
+            is_down: false,
         });
         replicas
+    }
+
+    /// Nobody has committed since the last step, and no more waits than batches may hold: that says nothing of the consumers.
+    fn may_be_a_rest(&self, facts: &GroupFacts) -> bool {
+        let taken_at = self.step.as_ref().map(|step| step.taken_at);
+        let held = facts.partitions.values().any(|p| p.owner.is_some());
+        let committed = facts.partitions.values().any(|p| p.moved_at > taken_at);
+        let most = LIKELY_BATCH * facts.partitions.len() as u64;
+        held && !committed && facts.backlog.is_some_and(|backlog| backlog.value() <= most)
     }
 
     fn note_landing(&mut self, now: Timestamp, current: Option<u32>) {
@@ -101,8 +122,19 @@ impl Bootstrap {
         if now.since(since) < EXPLORE_AFTER || base <= 1 {
             return base;
         }
-        let fewer = (f64::from(base) * (1.0 - EXPLORE_DOWN_RATIO)).floor() as u32;
-        self.step_to(fewer.max(1), now)
+        let fewer = ((f64::from(base) * (1.0 - EXPLORE_DOWN_RATIO)).floor() as u32).max(1);
+        let arrivals = facts.arrival_per_second.unwrap_or(f64::INFINITY);
+        if self
+            .too_few
+            .is_some_and(|(count, then)| fewer <= count && arrivals > then * TRIED_RATIO)
+        {
+            return base;
+        }
+        self.step_to(fewer, now);
+        if let Some(step) = &mut self.step {
+            step.is_down = true;
+        }
+        fewer
     }
 }
 
@@ -176,6 +208,63 @@ mod tests {
         check(310, 0.0, 4, 4);
         check(609, 0.0, 4, 4);
         check(610, 0.0, 4, 3);
+    }
+
+    #[test]
+    fn a_count_that_was_too_few_is_not_tried_again_while_as_much_arrives() {
+        let spec = TargetSpec::default();
+        let mut bootstrap = Bootstrap::default();
+        let mut check = |second: u64, age: f64, arrivals: f64, current: u32, expect: u32| {
+            let facts = GroupFacts {
+                arrival_per_second: Some(arrivals),
+                ..waiting(age)
+            };
+            let now = Timestamp::from_millis(second * 1000);
+            let got = bootstrap.recommend(now, &facts, &spec, Some(current));
+            assert_eq!(got, expect, "at {second} s");
+        };
+        check(0, 0.0, 180.0, 2, 2);
+        check(5, 0.0, 180.0, 2, 2);
+        check(305, 0.0, 180.0, 2, 1);
+        check(320, 5.0, 180.0, 1, 1);
+        check(400, 40.0, 180.0, 1, 2);
+        check(480, 0.0, 180.0, 2, 2);
+        check(2_000, 0.0, 180.0, 2, 2);
+        check(2_005, 0.0, 143.0, 2, 1);
+    }
+
+    #[test]
+    fn the_rest_of_batches_calls_nobody_as_long_as_none_was_committed() {
+        let of = |backlog: u64, moved_at: Option<Timestamp>| GroupFacts {
+            backlog: Some(Quantity::Exact(backlog)),
+            waiting_seconds: Some(300.0),
+            partitions: [(
+                crate::model::identity::PartitionId::new("0"),
+                crate::model::facts::PartitionFacts {
+                    owner: Some("a".to_owned()),
+                    moved_at,
+                    ..Default::default()
+                },
+            )]
+            .into(),
+            ..GroupFacts::default()
+        };
+        let after = |facts: &GroupFacts| {
+            let mut bootstrap = Bootstrap::default();
+            let mut at = |second: u64| {
+                let now = Timestamp::from_millis(second * 1000);
+                bootstrap.recommend(now, facts, &TargetSpec::default(), Some(1))
+            };
+            (at(0), at(5), at(400)).2
+        };
+        assert_eq!(after(&of(900, None)), 1);
+        assert_eq!(after(&of(1_001, None)), 2, "no batch is so large");
+        let committed = Some(Timestamp::from_millis(100_000));
+        assert_eq!(
+            after(&of(900, committed)),
+            2,
+            "a batch was done, and it waits all the same"
+        );
     }
 
     #[test]

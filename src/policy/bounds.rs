@@ -51,25 +51,27 @@ impl Work {
         self.from_arrivals + self.from_backlog
     }
 
-    /// Replicas that do it at `capacity` messages per second each.
+    /// Replicas that do it at `capacity` messages per second each, with so many `consumers` in each.
     ///
     /// Shared assignment: ⌈Σ w ÷ μ⌉. Exclusive: partitions are shared out by count, not by load; the smallest n for
-    /// which even the ⌈N÷n⌉ hottest partitions fit one replica. A partition hotter than a replica counts as one replica's
+    /// which even the ⌈N÷n⌉ hottest partitions fit one consumer. A partition hotter than a consumer counts as one consumer's
     /// worth: more replicas cannot cure it.
-    pub fn replicas(&self, capacity: f64, assignment: Assignment) -> u32 {
+    pub fn replicas(&self, capacity: f64, consumers: u32, assignment: Assignment) -> u32 {
         match assignment {
             Assignment::Shared => ceil_replicas(self.total() / capacity),
-            Assignment::Exclusive => self.replicas_by_count(capacity),
+            Assignment::Exclusive => self
+                .consumers_by_count(capacity / f64::from(consumers))
+                .div_ceil(consumers),
         }
     }
 
-    fn replicas_by_count(&self, capacity: f64) -> u32 {
+    fn consumers_by_count(&self, capacity: f64) -> u32 {
         let partitions = self.per_partition.len();
         if self.total() <= 0.0 {
             return 0;
         }
-        let fits = |replicas: usize| {
-            let hottest = partitions.div_ceil(replicas);
+        let fits = |consumers: usize| {
+            let hottest = partitions.div_ceil(consumers);
             let load: f64 = self.per_partition[..hottest]
                 .iter()
                 .map(|w| w.min(capacity))
@@ -93,18 +95,6 @@ fn ceil_replicas(exact: f64) -> u32 {
     } else {
         whole as u32
     }
-}
-
-/// Partitions that receive more than a whole replica can do, which under exclusive assignment no number of replicas cures.
-pub fn hot_partitions(facts: &GroupFacts, capacity: f64, assignment: Assignment) -> u32 {
-    if assignment == Assignment::Shared {
-        return 0;
-    }
-    let rates = facts
-        .partitions
-        .values()
-        .filter_map(|p| p.arrival_per_second);
-    rates.filter(|rate| *rate > capacity).count() as u32
 }
 
 /// The target's cap: `maxReplicas`; under exclusive assignment at most the partition count; where the source limits reading, at
@@ -172,7 +162,7 @@ mod tests {
             TARGET_UTILIZATION_UP,
             1.0,
         )
-        .replicas(capacity, assignment)
+        .replicas(capacity, 1, assignment)
     }
 
     #[test]

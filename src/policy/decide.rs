@@ -10,16 +10,16 @@ use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal};
-use super::bounds::{TARGET_UTILIZATION_UP, cap, hot_partitions};
+use super::bounds::{TARGET_UTILIZATION_UP, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
 use super::emit::{emitted, reachable};
 use super::explain;
+use super::incurable::{Diagnosis, Incurable, Known};
 use super::spec::Mode;
 use super::state::TargetState;
-use super::stuck::stuck_partitions;
 use backlog::decide_backlog;
 use held::{hold_back, too_early, warm_up};
-use work::recommend;
+use work::{known, recommend};
 
 /// Decides for `target` from what is known at `now`. Changes only the memory that decisions need (holds, steps).
 pub fn decide(
@@ -30,13 +30,31 @@ pub fn decide(
 ) -> Decision {
     let mut inputs = inputs(now, model, facts, target);
     let capacity = inputs.capacity_per_second;
+    let known = known(facts, &target.spec, capacity);
+    let seen = Seen {
+        now,
+        facts,
+        known,
+        diagnosis: Diagnosis::of(now, facts, target.spec.assignment, known),
+    };
+    inputs.hot_partitions = seen.diagnosis.count(Incurable::Hot);
+    inputs.stuck_partitions = seen.diagnosis.count(Incurable::Stuck);
     inputs.recommended_partitions = target.advisor.advise(now, facts, &target.spec, capacity);
     match target.spec.mode {
-        Mode::Replicas => decide_replicas(now, model, facts, target, inputs),
+        Mode::Replicas => decide_replicas(model, &seen, target, inputs),
         Mode::Backlog { threshold, measure } => {
             decide_backlog(now, model, facts, target, inputs, (threshold, measure))
         }
     }
+}
+
+/// What a decision looks at.
+struct Seen<'a> {
+    now: Timestamp,
+    facts: &'a GroupFacts,
+    /// What one consumer does.
+    known: Option<Known>,
+    diagnosis: Diagnosis,
 }
 
 fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &TargetState) -> Inputs {
@@ -71,12 +89,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
             (None, None) => CapacitySource::Unknown,
         },
         capacity_samples: facts.capacity_samples,
-        capacity_at_least_per_second: None,
         breaker: facts.breaker,
-        hot_partitions: spec.capacity_per_replica.or(learned).map_or(0, |capacity| {
-            hot_partitions(facts, capacity, spec.assignment)
-        }),
-        stuck_partitions: stuck_partitions(now, facts),
         current: running.current,
         current_source: running.source,
         ready: running.ready,
@@ -84,28 +97,22 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         not_ready_since: running.not_ready_since,
         paused: running.paused,
         partitions: u32::try_from(facts.partitions.len()).unwrap_or(u32::MAX),
-        recommended_partitions: None,
         unknown_partitions: facts.unknown_partitions,
         partitions_without_group: facts.partitions_without_group,
-        work_per_second: None,
-        busiest_per_second: None,
-        work_replicas: None,
-        work_replicas_if_shared: None,
-        work_replicas_with_forecast: None,
-        held_replicas: None,
         hold_seconds: spec.scale_in_hold.as_secs_f64(),
         target_utilization_ratio: TARGET_UTILIZATION_UP,
         catch_up_seconds: spec.target_delay.as_secs_f64(),
+        ..Inputs::default()
     }
 }
 
 fn decide_replicas(
-    now: Timestamp,
     model: &GroupModel,
-    facts: &GroupFacts,
+    seen: &Seen<'_>,
     target: &mut TargetState,
     mut inputs: Inputs,
 ) -> Decision {
+    let (now, facts) = (seen.now, seen.facts);
     if facts.backlog.is_none() {
         return unavailable(now, inputs, Limit::None, explain::vanished());
     }
@@ -118,7 +125,7 @@ fn decide_replicas(
             ..unavailable(now, inputs, Limit::WarmUp, text)
         };
     }
-    let recommended = recommend(now, facts, target, &mut inputs, signal);
+    let recommended = recommend(seen, target, &mut inputs, signal);
     let wanted = reachable(recommended.replicas, inputs.current, target.last_desired);
     let (most, most_limit) = cap_of(facts, target, &inputs);
     let mut limit = if recommended.replicas > most {
@@ -129,9 +136,9 @@ fn decide_replicas(
         Limit::None
     };
     let bounded = wanted.min(most).max(target.spec.min_replicas);
+    let last = target.last_desired.unwrap_or(0);
     let desired = hold_back(
-        now,
-        facts,
+        seen,
         target,
         &mut inputs,
         (bounded, most),
@@ -139,6 +146,7 @@ fn decide_replicas(
         &mut limit,
     );
     let desired = warm_up(now, target, &inputs, desired, &mut limit);
+    note_step(seen, target, &mut inputs, (last, desired));
     if limit == Limit::None && inputs.hot_partitions > 0 {
         limit = Limit::Skew;
     } else if limit == Limit::None && inputs.stuck_partitions > 0 {
@@ -176,6 +184,24 @@ fn decide_replicas(
         ),
         inputs,
     }
+}
+
+/// Remembers the step from what was wanted before to what is wanted now, and says whether the last rise brought anything.
+fn note_step(
+    seen: &Seen<'_>,
+    target: &mut TargetState,
+    inputs: &mut Inputs,
+    (last, desired): (u32, u32),
+) {
+    target.steps.note(seen.now, last, desired);
+    target.effect.note(seen.now, last, desired, seen.facts);
+    inputs.is_ineffective = target.effect.judge(
+        seen.now,
+        seen.facts,
+        inputs.capacity_per_second,
+        seen.diagnosis.waiting_seconds(seen.facts),
+        target.spec.target_delay,
+    );
 }
 
 fn unavailable(now: Timestamp, inputs: Inputs, limit: Limit, text: String) -> Decision {

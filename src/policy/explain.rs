@@ -1,15 +1,16 @@
 //! Decisions in words: what a person reads in the API, the page and the operator's events.
 
+mod driver;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::quantity::Quantity;
-use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 
 use super::agreement;
-use super::decision::{CapacitySource, Inputs, Limit, Reason};
-use super::forecast::expectation;
+use super::decision::{Held, Inputs, Limit, Reason};
 use super::replicas::Pause;
 use super::spec::{Measure, TargetSpec};
+use driver::driver;
 
 /// The end of the year 9999: later times have no RFC 3339 form.
 const LAST_MILLI: u64 = 253_402_300_799_999;
@@ -38,6 +39,9 @@ pub fn replicas(
         );
     }
     push_incurable(&mut text, inputs);
+    if inputs.is_ineffective {
+        text.push_str(" The last rise was ineffective: it brought less than a tenth of what it should; look at what the consumers depend on.");
+    }
     if inputs.unknown_partitions > 0 {
         text.push_str(&format!(
             " {} of {} could not be read, so the target may rise but not fall.",
@@ -90,120 +94,6 @@ fn pods_not_ready(inputs: &Inputs) -> Option<String> {
     ))
 }
 
-/// Why the work asks for what it asks for.
-fn driver(recommended: u32, reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> String {
-    if recommended == 0 && inputs.uncommitted > 0 {
-        return format!(
-            "nothing arrived for {}, and the {} behind the checkpoints are the rest of a batch that consumers have not checkpointed",
-            duration(spec.activation_window),
-            inputs.uncommitted,
-        );
-    }
-    if recommended == 0 {
-        return format!(
-            "nothing waits and nothing arrived for {}",
-            duration(spec.activation_window)
-        );
-    }
-    let only_group_missing = inputs.partitions_without_group > 0
-        && inputs.backlog.is_none_or(|backlog| backlog.value() == 0);
-    if only_group_missing && reason != Reason::Arrival {
-        return "the stream is there, but its consumer group does not exist or has committed nothing yet; the first consumer says where it begins"
-            .to_owned();
-    }
-    if inputs.work_per_second == Some(0.0)
-        && let Some(text) = without_work(reason, inputs, spec)
-    {
-        return text;
-    }
-    let load = format!(
-        "{} messages/s arrive{} and {} wait{}{}",
-        rate(inputs.arrival_per_second),
-        Some(inputs)
-            .filter(|_| reason == Reason::Forecast)
-            .map_or_else(String::new, expectation),
-        inputs
-            .backlog
-            .map_or_else(|| "an unknown number".to_owned(), quantity),
-        inputs
-            .oldest_age_seconds
-            .filter(|age| *age > 0.0)
-            .map_or_else(String::new, |age| format!(
-                ", the oldest for {}",
-                seconds(age)
-            )),
-        match inputs.uncommitted {
-            0 => String::new(),
-            n => format!(" (about {n} of them only for their checkpoint)"),
-        },
-    );
-    let (samples, needed) = inputs.capacity_samples;
-    match (inputs.capacity_source, inputs.capacity_per_second) {
-        (CapacitySource::Unknown, _) | (_, None) => match inputs.capacity_at_least_per_second {
-            Some(seen) => format!(
-                "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), but one was seen to do {} messages/s, so {recommended} will do as long as nothing waits",
-                rate(Some(seen)),
-            ),
-            None => format!(
-                "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), so the target follows the delay"
-            ),
-        },
-        (source, Some(capacity)) => format!(
-            "{load}; at {} messages/s per replica ({}), {} that takes {recommended}{}",
-            rate(Some(capacity)),
-            if source == CapacitySource::Configured {
-                "configured"
-            } else {
-                "learned"
-            },
-            measure(inputs),
-            by_count(recommended, inputs),
-        ),
-    }
-}
-
-/// What the work is measured by: the busiest holder where holders are known, else utilization and the time to catch up.
-fn measure(inputs: &Inputs) -> String {
-    match inputs.busiest_per_second {
-        Some(busiest) => format!("of which the busiest is given {} now,", rate(Some(busiest))),
-        None => format!(
-            "{:.0} % utilization and {} to catch up",
-            inputs.target_utilization_ratio * 100.0,
-            duration(Duration::from_secs_f64(inputs.catch_up_seconds)),
-        ),
-    }
-}
-
-/// Why somebody is needed though there is nothing to work on, where that is not for a group yet to be made.
-fn without_work(reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
-    match reason {
-        Reason::Backlog => Some(format!(
-            "nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has moved for {} with an owner, or for {} where no owner is told",
-            inputs
-                .backlog
-                .map_or_else(|| "messages".to_owned(), quantity),
-            duration(SETTLES_OWNED),
-            duration(SETTLES_UNTOLD),
-        )),
-        Reason::Arrival => Some(format!(
-            "nothing waits, but {} arrived within the last {}",
-            inputs.arrived_in_window.filter(|n| *n > 0)?,
-            duration(spec.activation_window),
-        )),
-        _ => None,
-    }
-}
-
-/// Why more replicas are asked for than the sum of the work takes: where partitions are shared out by count.
-fn by_count(recommended: u32, inputs: &Inputs) -> String {
-    match inputs.work_replicas_if_shared {
-        Some(shared @ 1..) if shared < recommended => format!(
-            " ({shared} would do for all of it together, but partitions are shared out by count, and the hottest that meet on one replica must fit it)"
-        ),
-        _ => String::new(),
-    }
-}
-
 fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
     match limit {
         Limit::None => None,
@@ -216,14 +106,26 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
             if inputs.hot_partitions == 0 { would_do(inputs) } else { String::new() },
         )),
         Limit::Skew | Limit::Stuck => None,
-        Limit::Downstream => Some("Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned()),
+        Limit::Downstream if inputs.breaker.is_open() => Some("Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned()),
+        Limit::Downstream => Some("What consumers depend on was slow until a moment ago: one step is tried first.".to_owned()),
         Limit::PodsNotReady => pods_not_ready(inputs),
         Limit::ThroughputUnits => Some(format!(
             "The throughput units let consumers read {} messages/s: more replicas would not read more.",
             rate(inputs.read_limit_per_second),
         )),
-        Limit::Hold => Some(format!("Held: so many were needed within the last {}, a backlog still drains, or fewer would cost more in moved partitions than they save.", duration(Duration::from_secs(inputs.hold_seconds as u64)))),
+        Limit::Hold => Some(held(inputs)),
         Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
+    }
+}
+
+/// What keeps the target up.
+fn held(inputs: &Inputs) -> String {
+    let window = || duration(Duration::from_secs(inputs.hold_seconds as u64));
+    match inputs.held_by {
+        Some(Held::Backlog) => "Held: a backlog still drains.".to_owned(),
+        Some(Held::Uncertain) => "Held: not everything is known that fewer would have to rest on.".to_owned(),
+        Some(Held::Moves) => "Held: fewer would cost more in moved partitions than they save, or the last step is too fresh.".to_owned(),
+        Some(Held::Window) | None => format!("Held: so many were needed within the last {}.", window()),
     }
 }
 

@@ -45,11 +45,13 @@ impl Placement {
     pub fn fits(&self, consumers: u32, loads: &[f64], most: f64, share: f64) -> bool {
         // Always the same outcomes, so that the same question has the same answer.
         let mut rng = Pcg32::seed_from_u64(u64::from(consumers));
+        // More of them would hold nothing.
+        let consumers = (consumers as usize).clamp(1, self.partitions.max(1));
         let may_fail = TRIALS - (share * TRIALS as f64).ceil() as usize;
         let mut failed = 0;
         let mut trial = Trial::default();
         for _ in 0..TRIALS {
-            if trial.heaviest(self, consumers as usize, loads, &mut rng) > most {
+            if trial.heaviest(self, consumers, loads, &mut rng) > most {
                 failed += 1;
                 if failed > may_fail {
                     return false;

@@ -8,6 +8,9 @@ use crate::model::identity::Assignment;
 
 use super::forecast::Forecasting;
 
+/// Consumers that one replica may run.
+const MOST_CONSUMERS: u32 = 1_000;
+
 /// The policy fields of a config group or of a trigger's metadata; `None` is "not said here".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PolicySettings {
@@ -161,8 +164,14 @@ impl PolicySettings {
                     .into(),
             ));
         }
-        if self.consumers_per_replica == Some(0) {
-            found.push(("consumers_per_replica", "must be at least 1".into()));
+        if self
+            .consumers_per_replica
+            .is_some_and(|n| !(1..=MOST_CONSUMERS).contains(&n))
+        {
+            found.push((
+                "consumers_per_replica",
+                format!("must be between 1 and {MOST_CONSUMERS}"),
+            ));
         }
         if let Some(Mode::Backlog { threshold: 0, .. }) = self.mode {
             found.push((

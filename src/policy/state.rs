@@ -14,6 +14,7 @@ use super::advice::Advisor;
 use super::bootstrap::Bootstrap;
 use super::decide::decide;
 use super::decision::{Decision, Metric, Reason};
+use super::effect::Effect;
 use super::event::{Event, TargetKey, What};
 use super::hold::HoldWindow;
 use super::replicas::ReplicaState;
@@ -42,6 +43,8 @@ pub struct TargetState {
     pub hold: HoldWindow,
     /// When it rose and fell, and what that says of the hold.
     pub steps: Steps,
+    /// What the last rise brought.
+    pub effect: Effect,
     /// Steps taken while capacity is unknown.
     pub bootstrap: Bootstrap,
     /// Loads that the advice on partitions rests on.
@@ -181,6 +184,7 @@ impl TargetState {
             registered_at,
             hold: HoldWindow::default(),
             steps: Steps::default(),
+            effect: Effect::default(),
             bootstrap: Bootstrap::default(),
             advisor: Advisor::default(),
             warm_up_floor: 0,

@@ -18,8 +18,8 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 const AFTER_RISE: f64 = 3.3;
 /// … and of another fall.
 const AFTER_FALL: f64 = 2.0;
-/// Both double with every fall that came too early, …
-const DOUBLES: f64 = 1.6;
+/// Both grow by this with every fall that came too early, …
+const WAIT_GROWS_BY: f64 = 1.6;
 /// … up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3 * 3600);
 const MOST_LESSONS: u32 = 10;
@@ -44,7 +44,7 @@ impl Steps {
             self.lessons = self.lessons.saturating_sub(1);
             self.learned_at = Some(now);
         }
-        let grown = base.mul_f64(GROWS_BY.powi(self.lessons as i32));
+        let grown = base.mul_f64(self.grown(GROWS_BY));
         grown.min(LONGEST_HOLD.max(base))
     }
 
@@ -69,9 +69,19 @@ impl Steps {
         self.rose_at.max(self.fell_at)
     }
 
+    /// When it rose last.
+    pub fn rose_at(&self) -> Option<Timestamp> {
+        self.rose_at
+    }
+
+    /// `by` to the power of the lessons; multiplied, as that gives the same bits everywhere.
+    fn grown(&self, by: f64) -> f64 {
+        (0..self.lessons).fold(1.0, |grown, _| grown * by)
+    }
+
     /// Whether enough time passed since the last step, where a step moves partitions.
     pub fn may_fall(&self, now: Timestamp, base: Duration) -> bool {
-        let times = DOUBLES.powi(self.lessons as i32);
+        let times = self.grown(WAIT_GROWS_BY);
         let since = |at: Option<Timestamp>, holds: f64| {
             let wait = base
                 .mul_f64(holds * times)

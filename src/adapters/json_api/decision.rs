@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::adapters::view::{Labels, label_of};
-use crate::policy::decision::{CapacitySource, Inputs, Limit, Reason, ReplicaSource};
+use crate::policy::decision::{CapacitySource, Held, Inputs, Limit, Reason, ReplicaSource, Rule};
 use crate::policy::replicas::Pause;
 use crate::publish::DecisionRecord;
 
@@ -85,6 +85,9 @@ struct InputsShape {
     work_replicas_with_forecast: Option<u32>,
     held_replicas: Option<u32>,
     hold_seconds: Thousandths,
+    rule: Option<Rule>,
+    held_by: Option<Held>,
+    is_ineffective: bool,
     target_utilization_ratio: Thousandths,
     catch_up_seconds: Thousandths,
 }
@@ -128,6 +131,9 @@ impl InputsShape {
             work_replicas_with_forecast: inputs.work_replicas_with_forecast,
             held_replicas: inputs.held_replicas,
             hold_seconds: Thousandths(inputs.hold_seconds),
+            rule: inputs.rule,
+            held_by: inputs.held_by,
+            is_ineffective: inputs.is_ineffective,
             target_utilization_ratio: Thousandths(inputs.target_utilization_ratio),
             catch_up_seconds: Thousandths(inputs.catch_up_seconds),
         }

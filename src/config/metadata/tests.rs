@@ -178,7 +178,7 @@ fn each_fault_has_its_text() {
     );
     check(
         &[("consumersPerReplica", "0")],
-        "consumersPerReplica: must be at least 1",
+        "consumersPerReplica: must be between 1 and 1000",
     );
     check(
         &[("backlogThreshold", "0")],

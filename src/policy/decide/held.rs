@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use crate::model::downstream::Breaker;
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::identity::Assignment;
 use crate::model::time::Timestamp;
-use crate::policy::decision::{Inputs, Limit};
+use crate::policy::decision::{Held, Inputs, Limit};
 use crate::policy::explain;
 use crate::policy::state::TargetState;
+
+use super::Seen;
 
 /// Where the running replicas are unknown, the first value waits until rates are known for so long …
 const RATES_KNOWN_AFTER: Duration = Duration::from_secs(30);
@@ -20,45 +23,62 @@ const MOVE_LANDS_AFTER: Duration = Duration::from_secs(30);
 const WORTH_MOVING_RATIO: f64 = 0.2;
 
 /// Scale-in waits: for the hold window, for a backlog to drain, for certain knowledge; where partitions move, also until it is
-/// worth that. In an outage of what consumers depend on, nothing changes at all.
+/// worth that. In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first.
 pub(super) fn hold_back(
-    now: Timestamp,
-    facts: &GroupFacts,
+    seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &mut Inputs,
     (bounded, most): (u32, u32),
     certain: bool,
     limit: &mut Limit,
 ) -> u32 {
+    let (now, facts) = (seen.now, seen.facts);
     let last = target.last_desired.unwrap_or(0).min(most);
-    let base = target.spec.scale_in_hold;
-    let draining = facts
-        .waiting_seconds
+    let draining = seen
+        .diagnosis
+        .waiting_seconds(facts)
         .is_some_and(|age| age > target.spec.target_delay.as_secs_f64() / 2.0);
-    let outage = facts.breaker.is_open() && last > 0;
-    let recommended = match () {
-        () if outage => last,
-        () if certain && !draining => bounded,
-        () => bounded.max(last),
+    let (least, highest) = allowed_downstream(facts.breaker, target, last);
+    let recommended = if certain && !draining {
+        bounded.clamp(least, highest)
+    } else {
+        bounded.max(last).clamp(least, highest)
     };
-    let window = target.steps.hold(now, base);
+    let window = target.steps.hold(now, target.spec.scale_in_hold);
     inputs.hold_seconds = window.as_secs_f64();
     let held = target.hold.hold(now, recommended, window);
     inputs.held_replicas = Some(held);
     // What an outage stopped from rising is not to rise by what was asked for before it.
-    let held = if outage { last } else { held };
-    let desired = if held < last && held > 0 && moves_forbid(now, facts, target, held, last) {
-        last
-    } else {
-        held.min(most)
+    let held = held.clamp(least, highest);
+    let moves = held < last && held > 0 && moves_forbid(now, facts, target, held, last);
+    let desired = if moves { last } else { held.min(most) };
+    inputs.held_by = match () {
+        () if desired <= bounded => None,
+        () if moves => Some(Held::Moves),
+        () if recommended == bounded => Some(Held::Window),
+        () if draining => Some(Held::Backlog),
+        () => Some(Held::Uncertain),
     };
-    target.steps.note(now, last, desired);
+    let downstream = desired == least && bounded < least || desired == highest && bounded > highest;
     *limit = match () {
-        () if outage && desired != bounded => Limit::Downstream,
+        () if downstream => Limit::Downstream,
         () if desired > bounded => Limit::Hold,
         () => *limit,
     };
     desired
+}
+
+/// Between which counts the target stays while what consumers depend on is slow or was so a moment ago.
+fn allowed_downstream(breaker: Breaker, target: &TargetState, last: u32) -> (u32, u32) {
+    match breaker {
+        Breaker::Open(_) if last > 0 => (last, last),
+        Breaker::HalfOpen(since) if last > 0 => {
+            let tried = target.steps.rose_at().is_some_and(|at| at >= since);
+            let step = if tried { 0 } else { (last / 2).max(1) };
+            (0, last.saturating_add(step))
+        }
+        _ => (0, u32::MAX),
+    }
 }
 
 /// Whether a scale-in costs more than it saves: every partition that moves rests for a while.

@@ -5,13 +5,16 @@ use std::time::Duration;
 use crate::model::facts::GroupFacts;
 use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
-use crate::model::time::Timestamp;
 use crate::policy::activation::Signal;
 use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
-use crate::policy::decision::{Inputs, Reason};
-use crate::policy::exclusive::{self, Known, Question};
+use crate::policy::decision::{Inputs, Reason, Rule};
+use crate::policy::exclusive::{self, Question};
 use crate::policy::forecast::{Forecasting, Raise};
+use crate::policy::incurable::Known;
+use crate::policy::spec::TargetSpec;
 use crate::policy::state::TargetState;
+
+use super::Seen;
 
 /// Until a new replica helps where no partition moves: poll, HPA sync, start.
 const HELPS_AFTER: Duration = Duration::from_secs(60);
@@ -29,12 +32,12 @@ pub(super) struct Recommendation {
 
 /// Replicas for the work that is there; notes in `inputs` what it was computed from.
 pub(super) fn recommend(
-    now: Timestamp,
-    facts: &GroupFacts,
+    seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &mut Inputs,
     signal: Signal,
 ) -> Recommendation {
+    let facts = seen.facts;
     if signal == Signal::Idle {
         target.bootstrap.reset();
         inputs.work_replicas = Some(0);
@@ -45,16 +48,16 @@ pub(super) fn recommend(
     }
     let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, 1.0);
     inputs.work_per_second = Some(work.total());
-    let known = needed(now, facts, target, inputs, Raise::NONE);
-    let (replicas, foreseen) = match known {
+    let (replicas, foreseen) = match needed(seen, target, inputs, Raise::NONE) {
         Some(replicas) => {
             target.bootstrap.reset();
-            foresee(now, facts, target, inputs, replicas)
+            foresee(seen, target, inputs, replicas)
         }
         None => {
+            inputs.rule = Some(Rule::Delay);
             let present = inputs.ready.or(inputs.current);
             let bootstrap = &mut target.bootstrap;
-            let replicas = bootstrap.recommend(now, facts, &target.spec, present);
+            let replicas = bootstrap.recommend(seen.now, facts, &target.spec, present);
             (replicas, false)
         }
     };
@@ -81,33 +84,25 @@ pub(super) fn recommend(
 }
 
 /// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
-fn needed(
-    now: Timestamp,
-    facts: &GroupFacts,
-    target: &TargetState,
-    inputs: &mut Inputs,
-    raise: Raise,
-) -> Option<u32> {
-    match known_by_holders(facts, target, inputs) {
-        Some(known) => Some(by_holders(now, facts, target, inputs, (known, raise))),
+fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs, raise: Raise) -> Option<u32> {
+    match seen.known.filter(|_| has_holders(seen.facts, &target.spec)) {
+        Some(known) => Some(by_holders(seen, target, inputs, (known, raise))),
         None => {
             let capacity = inputs.capacity_per_second?;
-            Some(by_work(facts, target, inputs, capacity, raise))
+            Some(by_work(seen.facts, target, inputs, capacity, raise))
         }
     }
 }
 
 /// The count in the light of the forecast, and whether that changed it. Switched off, it only notes what it would have been.
 fn foresee(
-    now: Timestamp,
-    facts: &GroupFacts,
+    seen: &Seen<'_>,
     target: &TargetState,
     inputs: &mut Inputs,
     replicas: u32,
 ) -> (u32, bool) {
     let mut foreseen = inputs.clone();
-    let raised =
-        Raise::of(facts).and_then(|raise| needed(now, facts, target, &mut foreseen, raise));
+    let raised = Raise::of(seen.facts).and_then(|raise| needed(seen, target, &mut foreseen, raise));
     let raised = raised.map(|raised| raised.max(replicas));
     let decides = target.spec.forecast == Forecasting::On;
     match raised.filter(|raised| decides && *raised > replicas) {
@@ -123,44 +118,55 @@ fn foresee(
     }
 }
 
-/// What is known of a replica, where it is known who holds what.
-fn known_by_holders(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> Option<Known> {
-    let held = facts.partitions.values().any(|p| p.owner.is_some());
-    if target.spec.assignment != Assignment::Exclusive || !held {
-        return None;
-    }
-    let at_least = facts
-        .proven_per_consumer
-        .map(|rate| Known::AtLeast(rate * f64::from(target.spec.consumers_per_replica)));
-    inputs.capacity_per_second.map(Known::Capacity).or(at_least)
+/// What is known of one consumer: `capacity` of a replica, or what one was seen to do where it is known who holds what.
+pub(super) fn known(facts: &GroupFacts, spec: &TargetSpec, capacity: Option<f64>) -> Option<Known> {
+    let capacity =
+        capacity.map(|rate| Known::Capacity(rate / f64::from(spec.consumers_per_replica)));
+    let at_least = || {
+        let rate = facts
+            .proven_per_consumer
+            .filter(|_| has_holders(facts, spec));
+        rate.map(Known::AtLeast)
+    };
+    capacity.or_else(at_least)
+}
+
+fn has_holders(facts: &GroupFacts, spec: &TargetSpec) -> bool {
+    spec.assignment == Assignment::Exclusive && facts.partitions.values().any(|p| p.owner.is_some())
 }
 
 fn by_holders(
-    now: Timestamp,
-    facts: &GroupFacts,
+    seen: &Seen<'_>,
     target: &TargetState,
     inputs: &mut Inputs,
     (known, raise): (Known, Raise),
 ) -> u32 {
     let answer = exclusive::recommend(&Question {
-        now,
-        facts,
+        now: seen.now,
+        facts: seen.facts,
         spec: &target.spec,
         known,
+        diagnosis: &seen.diagnosis,
         asked: target.last_desired.or(inputs.current).unwrap_or(0),
         asked_at: target.steps.last_at(),
         raise,
     });
+    inputs.rule = Some(answer.rule);
     inputs.work_per_second = Some(answer.work_per_second);
     inputs.busiest_per_second = Some(answer.busiest_per_second);
-    inputs.target_utilization_ratio = exclusive::UTILIZATION_UP;
+    inputs.target_utilization_ratio = match answer.rule {
+        Rule::Spread => exclusive::UTILIZATION_DOWN,
+        Rule::Arrivals => 1.0,
+        _ => exclusive::UTILIZATION_UP,
+    };
     inputs.catch_up_seconds = target.spec.target_delay.as_secs_f64() * exclusive::CATCH_UP_RATIO;
+    let per_replica = known.per_second() * f64::from(target.spec.consumers_per_replica);
     match known {
-        Known::Capacity(capacity) => {
-            let if_shared = (answer.work_per_second / capacity).ceil() as u32;
+        Known::Capacity(_) => {
+            let if_shared = (answer.work_per_second / per_replica).ceil() as u32;
             inputs.work_replicas_if_shared = Some(if_shared.max(1));
         }
-        Known::AtLeast(rate) => inputs.capacity_at_least_per_second = Some(rate),
+        Known::AtLeast(_) => inputs.capacity_at_least_per_second = Some(per_replica),
     }
     answer.replicas
 }
@@ -175,8 +181,9 @@ fn by_work(
     let assignment = target.spec.assignment;
     let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, raise.rise);
     let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN, raise.fall);
-    let up = work.replicas(capacity, assignment);
-    let down = relaxed.replicas(capacity, assignment);
+    let consumers = target.spec.consumers_per_replica;
+    let up = work.replicas(capacity, consumers, assignment);
+    let down = relaxed.replicas(capacity, consumers, assignment);
     let replicas = up.max(down.min(target.last_desired.unwrap_or(0)));
     let decisive = if replicas == up {
         &work
@@ -185,14 +192,17 @@ fn by_work(
         &relaxed
     };
     inputs.work_per_second = Some(decisive.total());
-    inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, Assignment::Shared));
+    inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, 1, Assignment::Shared));
     let present = target.last_desired.unwrap_or(0);
     if present > 0
         && replicas > present
         && suffices(facts, target, inputs, present, (capacity, raise))
     {
+        inputs.rule = Some(Rule::Enough);
+        inputs.target_utilization_ratio = KEPT_UTILIZATION;
         return present;
     }
+    inputs.rule = Some(Rule::Work);
     replicas
 }
 

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::policy::decision::Rule;
+use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
 use crate::policy::replicas::STARTS_WITHIN;
-use crate::policy::stuck::is_stuck;
 
-use super::{Known, Question};
+use super::Question;
 
 /// Share of its capacity that a consumer's arrivals may take after a rise …
 pub const UTILIZATION_UP: f64 = 0.85;
 /// … and after a fall.
-const UTILIZATION_DOWN: f64 = 0.70;
+pub const UTILIZATION_DOWN: f64 = 0.70;
 /// A backlog is to be gone within so many times the target delay.
 pub const CATCH_UP_RATIO: f64 = 3.0;
 /// Backlog alone makes no partition larger than this share of a consumer: else one would ask for a consumer of its own.
@@ -39,6 +40,10 @@ const SURPRISE_RATIO: f64 = 1.5;
 /// A holder that is behind for so long and does less than this share of what others can is slow.
 const SLOW_FOR: Duration = Duration::from_secs(60);
 const SLOW_RATIO: f64 = 0.7;
+/// Arrivals are little that take up to this share of a consumer's capacity, …
+const LITTLE_RATIO: f64 = 0.3;
+/// … and a backlog is much that takes it longer than this share of the target delay.
+const MUCH_RATIO: f64 = 0.25;
 /// The HPA leaves a ratio up to this alone.
 const DEAD_BAND_RATIO: f64 = 1.1;
 
@@ -70,28 +75,11 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     pub fn of(question: &'a Question<'a>) -> Self {
         let facts = question.facts;
-        let per_replica = f64::from(question.spec.consumers_per_replica);
-        let capacity = match question.known {
-            Known::Capacity(rate) | Known::AtLeast(rate) => rate / per_replica,
-        };
         let surge = surge(facts) * question.raise.rise;
-        // The newest interval, too: on its way up a partition is not to be taken for one that a replica of its own would cure.
-        let hot = |p: &PartitionFacts| {
-            let rates = [
-                p.steady_arrival_per_second,
-                p.arrival_per_second,
-                p.newest_arrival_per_second,
-            ];
-            matches!(question.known, Known::Capacity(_))
-                && (rates.into_iter().flatten().any(|rate| rate > capacity))
-        };
-        let part = |p: &PartitionFacts| {
-            if p.lacks_group || is_stuck(question.now, p, facts) {
-                return Part::default();
-            }
-            if hot(p) {
+        let part = |(p, incurable): (&PartitionFacts, Option<Incurable>)| {
+            if p.lacks_group || incurable.is_some() {
                 return Part {
-                    is_hot: true,
+                    is_hot: incurable == Some(Incurable::Hot),
                     ..Part::default()
                 };
             }
@@ -108,11 +96,12 @@ impl<'a> View<'a> {
             }
         };
         let partitions = facts.partitions.values();
+        let parts = partitions.clone().zip(question.diagnosis.iter()).map(part);
         Self {
             question,
-            parts: partitions.clone().map(part).collect(),
+            parts: parts.collect(),
             placement: Placement::new(partitions.map(|p| p.owner.as_deref())),
-            capacity,
+            capacity: question.known.per_second(),
             most: (facts.partitions.len() as u32)
                 .div_ceil(question.spec.consumers_per_replica)
                 .max(1),
@@ -134,6 +123,7 @@ impl<'a> View<'a> {
                 Known::Capacity(_) => {
                     let grows = sum(|p| p.arrival) / self.capacity - 1.0;
                     waiting + grows * HELPS_AFTER.as_secs_f64() > delay / 2.0
+                        && (grows > 0.0 || self.can_be_relieved(held))
                 }
                 Known::AtLeast(_) => {
                     let behind = held.iter().any(|n| self.parts[*n].behind);
@@ -141,6 +131,19 @@ impl<'a> View<'a> {
                 }
             }
         })
+    }
+
+    /// Whether a holder that works off a backlog would be faster with fewer partitions: not where one of them has the backlog, and
+    /// the others take little. More backlog never makes that a no.
+    fn can_be_relieved(&self, held: &[usize]) -> bool {
+        let parts = || held.iter().map(|n| &self.parts[*n]);
+        let much = self.capacity * self.question.spec.target_delay.as_secs_f64() * MUCH_RATIO;
+        let (waiting, arrival) =
+            parts().fold((0.0, 0.0), |(w, a), p| (w + p.waiting, a + p.arrival));
+        let most = parts().map(|p| p.waiting).fold(0.0, f64::max);
+        let held_up =
+            |p: &Part| p.waiting > much && arrival - p.arrival > self.capacity * LITTLE_RATIO;
+        waiting - most > much || parts().any(held_up)
     }
 
     /// The smallest count that surely takes a partition from a holder that is slower than the others, if there is one.
@@ -153,14 +156,16 @@ impl<'a> View<'a> {
         let slow = |held: &&Vec<usize>| {
             held.iter().any(|n| self.parts[*n].behind_for > SLOW_FOR)
                 && sum(held, |p| p.processed) < self.capacity * SLOW_RATIO
-                && sum(held, |p| p.waiting) > sum(held, |p| p.processed) * delay / 2.0
+        };
+        let waits = |held: &&&Vec<usize>| {
+            sum(held, |p| p.waiting) > sum(held, |p| p.processed) * delay / 2.0
         };
         let slow: Vec<&Vec<usize>> = holders.iter().filter(slow).collect();
         // Where most are slow it is what they depend on, and no count helps.
         if slow.is_empty() || slow.len() * 2 > holders.len() || !self.landed() {
             return None;
         }
-        let held = slow.iter().map(|held| held.len()).max()?;
+        let held = slow.iter().filter(waits).map(|held| held.len()).max()?;
         let fewer = self
             .parts
             .len()
@@ -180,7 +185,7 @@ impl<'a> View<'a> {
     fn landed(&self) -> bool {
         let asked_for = self.question.asked_at.map(|at| self.question.now.since(at));
         let in_time = asked_for.is_some_and(|time| time <= STARTS_WITHIN);
-        let consumers = self.question.asked * self.question.spec.consumers_per_replica;
+        let consumers = self.consumers(self.question.asked);
         let moved = |p: &PartitionFacts| {
             let held_for = p.owned_since.map(|since| self.question.now.since(since));
             held_for.is_some_and(|time| time <= MOVE_LANDS_AFTER)
@@ -195,13 +200,19 @@ impl<'a> View<'a> {
         self.reachable(replicas.max(self.least()))
     }
 
-    pub fn fall(&self, asked: u32) -> u32 {
+    pub fn fall(&self, asked: u32) -> (u32, Rule) {
         let loads = self.work(UTILIZATION_DOWN, |p| p.steady);
         let needed = self.smallest(1, asked, &loads, 1.0, LIKELY_DOWN);
         let peaks = self.loads(|p| p.peak);
         let reserve = self.smallest(1, asked, &peaks, BORNE_RATIO, LIKELY_PEAK);
         let most = ((f64::from(needed) * RESERVE_RATIO) as u32).max(needed + RESERVE_REPLICAS);
-        self.reachable(needed.max(reserve.min(most)).min(asked))
+        let kept = reserve.min(most);
+        let rule = if kept > needed {
+            Rule::Reserve
+        } else {
+            Rule::Spread
+        };
+        (self.reachable(needed.max(kept)).min(asked), rule)
     }
 
     /// What arrivals need if they could be shared out evenly; a hot partition keeps one consumer busy.
@@ -214,8 +225,9 @@ impl<'a> View<'a> {
 
     /// The HPA cannot take the last step to the cap from just below it.
     fn reachable(&self, replicas: u32) -> u32 {
-        let just_below = f64::from(self.most) <= f64::from(replicas) * DEAD_BAND_RATIO;
-        if just_below { self.most } else { replicas }
+        let cap = self.most.min(self.question.spec.max_replicas);
+        let just_below = replicas < cap && f64::from(cap) <= f64::from(replicas) * DEAD_BAND_RATIO;
+        if just_below { cap } else { replicas }
     }
 
     /// w = λ ÷ ρ + b′ ÷ T of every partition, at most what one consumer does.
@@ -235,10 +247,17 @@ impl<'a> View<'a> {
             .collect()
     }
 
+    fn consumers(&self, replicas: u32) -> u32 {
+        replicas.saturating_mul(self.question.spec.consumers_per_replica)
+    }
+
     fn fits(&self, replicas: u32, loads: &[f64], ratio: f64, likely: f64) -> bool {
-        let consumers = replicas * self.question.spec.consumers_per_replica;
-        self.placement
-            .fits(consumers, loads, self.capacity * ratio, likely)
+        self.placement.fits(
+            self.consumers(replicas),
+            loads,
+            self.capacity * ratio,
+            likely,
+        )
     }
 
     /// The smallest count from `from` to `to` that fits; `to` if none does.
