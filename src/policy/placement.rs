@@ -115,3 +115,58 @@ impl Trial {
         loads.fold(0.0, f64::max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Partitions held as the letters say; a dot is held by nobody.
+    fn placement(owners: &str) -> Placement {
+        let names: Vec<String> = owners.chars().map(String::from).collect();
+        Placement::new(names.iter().map(|n| Some(n.as_str()).filter(|n| *n != ".")))
+    }
+
+    #[test]
+    fn the_present_count_of_balanced_holders_moves_nothing() {
+        let now = placement("aabbcc");
+        let loads = [60.0, 40.0, 50.0, 50.0, 10.0, 90.0];
+        assert!(now.fits(3, &loads, 100.0, 1.0));
+        assert!(!now.fits(3, &loads, 99.0, 0.1), "a and b and c get 100");
+    }
+
+    #[test]
+    fn partitions_that_nobody_holds_go_to_those_with_fewest() {
+        let loads = [50.0, 50.0, 50.0, 50.0];
+        assert!(placement("ab..").fits(2, &loads, 100.0, 1.0));
+        assert!(!placement("aab.").fits(2, &loads, 99.0, 0.1));
+        assert!(placement("....").fits(4, &loads, 50.0, 1.0));
+    }
+
+    #[test]
+    fn one_of_two_that_meet_by_chance_is_told_by_the_share_of_outcomes() {
+        // Two hot partitions, shared out anew over two consumers of six partitions each: they meet in about half of the outcomes.
+        let loads: Vec<f64> = (0..12).map(|n| if n < 2 { 60.0 } else { 0.0 }).collect();
+        let nobody = placement("............");
+        assert!(nobody.fits(2, &loads, 100.0, 0.1));
+        assert!(!nobody.fits(2, &loads, 100.0, 0.95));
+        assert!(nobody.fits(12, &loads, 100.0, 1.0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_load_is_lost_and_every_consumer_gets_its_share_of_partitions(
+            owners in prop::collection::vec(prop::option::of(0_u8..6), 1..30), consumers in 1_u32..40,
+        ) {
+            let names: Vec<Option<String>> = owners.iter().map(|o| o.map(|n| n.to_string())).collect();
+            let now = Placement::new(names.iter().map(Option::as_deref));
+            let partitions = owners.len();
+            let even = partitions.div_ceil(consumers as usize) as f64;
+            // With loads of 1 each, somebody holds the largest share, and nobody more.
+            let loads = vec![1.0; partitions];
+            prop_assert!(now.fits(consumers, &loads, even, 1.0));
+            prop_assert!(!now.fits(consumers, &loads, even - 0.5, 1.0 / 16.0));
+        }
+    }
+}

@@ -91,3 +91,65 @@ impl Steps {
         since(self.rose_at, AFTER_RISE) && since(self.fell_at, AFTER_FALL)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: Duration = Duration::from_secs(300);
+
+    fn at(minutes: f64) -> Timestamp {
+        Timestamp::from_millis((minutes * 60_000.0) as u64)
+    }
+
+    /// Plays (minute, count before, count after).
+    fn after(steps: &[(f64, u32, u32)]) -> Steps {
+        let mut state = Steps::default();
+        for (minute, before, after) in steps {
+            state.note(at(*minute), *before, *after);
+        }
+        state
+    }
+
+    #[test]
+    fn a_fall_waits_for_more_than_three_holds_after_a_rise_and_two_after_a_fall() {
+        let check = |steps: &[(f64, u32, u32)], minute: f64, may: bool| {
+            assert_eq!(
+                after(steps).may_fall(at(minute), BASE),
+                may,
+                "{steps:?} {minute}"
+            );
+        };
+        check(&[], 0.0, true);
+        check(&[(0.0, 2, 4)], 16.4, false);
+        check(&[(0.0, 2, 4)], 16.5, true);
+        check(&[(0.0, 4, 2)], 9.9, false);
+        check(&[(0.0, 4, 2)], 10.0, true);
+        check(&[(0.0, 4, 4)], 0.1, true);
+    }
+
+    #[test]
+    fn who_falls_too_early_waits_longer_and_is_forgiven_after_a_day() {
+        let mut taught = after(&[(0.0, 4, 2), (14.0, 2, 4)]);
+        assert_eq!(taught.hold(at(14.0), BASE), BASE.mul_f64(1.5));
+        assert!(!taught.may_fall(at(14.0 + 26.3), BASE));
+        assert!(taught.may_fall(at(14.0 + 26.5), BASE));
+        assert_eq!(taught.hold(at(14.0 + 1_440.0), BASE), BASE);
+        let mut late = after(&[(0.0, 4, 2), (15.0, 2, 4)]);
+        assert_eq!(late.hold(at(15.0), BASE), BASE, "that fall was right");
+        let mut woken = after(&[(0.0, 4, 0), (5.0, 0, 4)]);
+        assert_eq!(woken.hold(at(5.0), BASE), BASE, "work came, that is all");
+    }
+
+    #[test]
+    fn waits_are_bounded_however_often_it_fell_too_early() {
+        let often: Vec<_> = (0..60)
+            .map(|n| (f64::from(n) * 5.0, 4 - n % 2 * 2))
+            .map(|(minute, n)| (minute, n as u32, 6 - n as u32))
+            .collect();
+        let mut state = after(&often);
+        let last = at(59.0 * 5.0);
+        assert_eq!(state.hold(last, BASE), Duration::from_secs(1_800));
+        assert!(state.may_fall(last.plus(Duration::from_secs(3 * 3_600)), BASE));
+    }
+}
