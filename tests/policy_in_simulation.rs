@@ -31,7 +31,7 @@ fn counts(scenario: &str, capacity: Option<f64>, seed: u64) -> Vec<(usize, Strin
     let mut seen = Vec::new();
     run(&workload, &plant, policy.as_mut(), seed, |plant, policy| {
         if (from..=to).contains(&plant.tick()) {
-            let text = policy.text().unwrap_or_default().to_owned();
+            let text = policy.decision().map_or("", |(_, text)| text).to_owned();
             seen.push((plant.replicas().len(), text));
         }
     });

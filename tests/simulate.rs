@@ -56,6 +56,9 @@ fn folder() -> TempDir {
         "elsewhere.yaml",
         "- { kind: crash, trace: tide, from: 10m }\n",
     );
+    write("late.yaml", "- { kind: crash, from: 30m }\n");
+    write("fake.csv.gz", "time_seconds,a\n5,1\n10,1\n");
+    write("twice.csv", "time_seconds,a,a\n5,1,1\n10,1,1\n");
     folder
 }
 
@@ -81,6 +84,16 @@ fn the_table_says_what_each_policy_made_of_each_cell() {
 }
 
 #[test]
+fn the_forecast_and_the_poll_interval_can_be_tried() {
+    let folder = folder();
+    let args = "--trace wave.csv --policy streamgauge:forecast=on --poll-interval 15s";
+    let (code, table, error) = run(folder.path(), &args.split(' ').collect::<Vec<_>>());
+    assert_eq!(code, Some(0), "{error}");
+    assert!(table.contains("polls every 15 s"), "{table}");
+    assert!(table.contains("streamgauge:forecast=on"), "{table}");
+}
+
+#[test]
 fn wrong_input_is_refused_with_its_place_and_what_to_do() {
     let folder = folder();
     let mut said = String::new();
@@ -95,6 +108,14 @@ fn wrong_input_is_refused_with_its_place_and_what_to_do() {
         "--trace bad.csv",
         "--trace wave.csv --faults meteor.yaml",
         "--trace wave.csv --faults elsewhere.yaml",
+        "--trace wave.csv --faults late.yaml",
+        "--trace wave.csv --trace wave.csv",
+        "--trace fake.csv.gz",
+        "--trace twice.csv",
+        "--trace wave.csv --min-replicas 5 --max-replicas 3",
+        "--trace wave.csv --policy streamgauge:minReplicas=5 --max-replicas 3",
+        "--trace wave.csv --poll-interval 7s",
+        "--trace wave.csv --json missing/out.json",
     ] {
         let (code, table, error) = run(folder.path(), &args.split(' ').collect::<Vec<_>>());
         assert_eq!(table, "");

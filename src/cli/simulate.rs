@@ -11,6 +11,7 @@ use crate::model::identity::Assignment;
 use crate::simulation::assignment::Rebalance;
 use crate::simulation::plant::Commits;
 use crate::simulation::scenarios::{ALL, Scenario};
+use crate::simulation::trace::TICK;
 
 /// Arguments of `simulate`. Without any: every scenario with the usual policies.
 #[derive(Clone, Debug, Default, Args)]
@@ -53,6 +54,9 @@ pub struct SimulateArgs {
     /// Never more replicas.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_replicas: u32,
+    /// How often streamgauge looks at its source: whole steps of 5 s. `serve` does every 5 s on Redis, every 15 s on Event Hubs.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_poll_interval)]
+    pub poll_interval: Duration,
     /// Runs of every cell, each with other chances [default: 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: Option<u64>,
@@ -153,6 +157,14 @@ fn parse_capacity(text: &str) -> Result<f64, String> {
     number
         .filter(|n| (0.1..=1e6).contains(n))
         .ok_or_else(|| "must be messages per second, from 0.1 to 1000000".into())
+}
+
+fn parse_poll_interval(text: &str) -> Result<Duration, String> {
+    let tick = TICK.as_millis();
+    let whole = |time: &Duration| time.as_millis().is_multiple_of(tick) && !time.is_zero();
+    duration::parse_metadata(text)
+        .filter(|time| whole(time) && *time <= Duration::from_secs(3_600))
+        .ok_or_else(|| "must be whole steps of 5 s, at most an hour, such as 5s or 15s".into())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,6 @@
 //! `simulate`: policies compared in virtual time, on recorded and built-in workloads.
 
+mod checks;
 pub mod choice;
 mod html;
 mod jobs;

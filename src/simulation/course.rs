@@ -15,6 +15,7 @@ pub struct Recorder {
     replicas: Vec<f64>,
     waiting: Vec<f64>,
     oldest_seconds: Vec<f64>,
+    decided: Option<u32>,
     changes: Vec<Change>,
 }
 
@@ -57,16 +58,16 @@ impl Recorder {
     /// Notes how things are after a tick.
     pub fn note(&mut self, plant: &Plant, policy: &dyn Policy) {
         let replicas = plant.replicas().len() as u32;
-        let before = self.replicas.last().map(|n| *n as u32);
-        if let (Some(from), Some(text)) = (before, policy.text())
-            && from != replicas
-        {
-            self.changes.push(Change {
-                tick: self.replicas.len(),
-                from,
-                to: replicas,
-                text: text.to_owned(),
-            });
+        if let Some((to, text)) = policy.decision() {
+            let from = self.decided.replace(to).unwrap_or(replicas);
+            if from != to {
+                self.changes.push(Change {
+                    tick: self.replicas.len(),
+                    from,
+                    to,
+                    text: text.to_owned(),
+                });
+            }
         }
         let partitions = plant.partitions();
         let oldest = partitions.iter().map(|p| p.oldest_ticks(plant.tick()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::faults::{Fault, FaultKind};
-use super::trace::Trace;
+use super::trace::{TICK, Trace};
 
 /// A fault without an end of its own is shown for so long.
 const MOMENT: Duration = Duration::from_secs(60);
@@ -67,27 +67,33 @@ impl FaultList {
     /// # Errors
     /// A fault names a partition that the trace has not.
     pub fn of(&self, trace: &Trace) -> Result<Vec<Fault>, FaultError> {
-        let concerned = self
-            .entries
-            .iter()
-            .filter(|entry| entry.trace.as_ref().is_none_or(|name| *name == trace.name));
+        let concerned = self.entries.iter().filter(|entry| entry.concerns(trace));
         concerned.map(|entry| entry.on(trace)).collect()
     }
 
-    /// Every fault concerns one of these traces.
+    /// Every fault concerns one of these traces, and begins before its end.
     ///
     /// # Errors
     /// The first that does not.
-    pub fn check_names(&self, traces: &[&str]) -> Result<(), FaultError> {
+    pub fn check(&self, traces: &[Trace]) -> Result<(), FaultError> {
         for entry in &self.entries {
-            if let Some(name) = &entry.trace
-                && !traces.contains(&name.as_str())
-            {
-                let known = traces.join(", ");
-                return Err(error(
-                    format!("{}.trace", entry.place),
-                    format!("there is no trace `{name}`; known are {known}"),
-                ));
+            let mut concerned = traces
+                .iter()
+                .filter(|trace| entry.concerns(trace))
+                .peekable();
+            if concerned.peek().is_none() {
+                let names: Vec<&str> = traces.iter().map(|trace| trace.name.as_str()).collect();
+                let name = entry.trace.as_deref().unwrap_or_default();
+                let text = format!("there is no trace `{name}`; known are {}", names.join(", "));
+                return Err(error(format!("{}.trace", entry.place), text));
+            }
+            let Some(longest) = concerned.map(|trace| trace.ticks().len()).max() else {
+                continue;
+            };
+            if entry.fault.from >= longest {
+                let length = humantime::format_duration(TICK * longest as u32);
+                let text = format!("is after the end of the trace, which is {length} long");
+                return Err(error(format!("{}.from", entry.place), text));
             }
         }
         Ok(())
@@ -95,6 +101,10 @@ impl FaultList {
 }
 
 impl Entry {
+    fn concerns(&self, trace: &Trace) -> bool {
+        self.trace.as_ref().is_none_or(|name| *name == trace.name)
+    }
+
     fn on(&self, trace: &Trace) -> Result<Fault, FaultError> {
         let mut fault = self.fault.clone();
         if let (FaultKind::Stuck { partition }, Some(name)) = (&mut fault.kind, &self.partition) {
@@ -219,15 +229,21 @@ fn read_kind(kind: &str, fields: &mut Fields) -> Result<(FaultKind, Option<Strin
             per_second: fields.positive("per_second", "messages per second of all replicas")?,
         },
         "slow_replica" => FaultKind::SlowReplica {
-            ratio: fields.positive("ratio", "the share of its capacity that it does")?,
+            ratio: fields.required(
+                "ratio",
+                "the share of its capacity that it does, above 0 and below 1",
+                |v| v.as_f64().filter(|n| *n > 0.0 && *n < 1.0),
+            )?,
         },
         "slow_start" => FaultKind::SlowStart {
             ratio: fields.positive("ratio", "how many times as long a start takes")?,
         },
         "crash" => FaultKind::Crash,
         "evict" => FaultKind::Evict {
-            replicas: fields.required("replicas", "how many end, a whole number", |v| {
-                v.as_u64().and_then(|n| u32::try_from(n).ok())
+            replicas: fields.required("replicas", "how many end, a whole number from 1", |v| {
+                v.as_u64()
+                    .and_then(|n| u32::try_from(n).ok())
+                    .filter(|n| *n > 0)
             })?,
         },
         "rolling_deploy" => FaultKind::RollingDeploy {

@@ -47,6 +47,8 @@ pub struct PlantSpec {
     pub max_replicas: u32,
     /// The smallest count; 0 lets a policy go to zero.
     pub min_replicas: u32,
+    /// How often streamgauge looks at its source; whole ticks.
+    pub poll_interval: Duration,
 }
 
 impl Default for PlantSpec {
@@ -61,6 +63,7 @@ impl Default for PlantSpec {
             ownership_expiry: Duration::from_secs(60),
             max_replicas: 100,
             min_replicas: 1,
+            poll_interval: TICK,
         }
     }
 }

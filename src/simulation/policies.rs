@@ -24,8 +24,8 @@ pub trait Policy {
     /// positions and owners. Who looks at more says so.
     fn replicas(&mut self, plant: &Plant) -> Option<u32>;
 
-    /// Why, in a sentence, where it can say.
-    fn text(&self) -> Option<&str> {
+    /// The count it decided on, which an autoscaler may follow later, and why, in a sentence; where it can say.
+    fn decision(&self) -> Option<(u32, &str)> {
         None
     }
 }

@@ -1,5 +1,6 @@
 //! What arrived when, per partition: read from CSV, resampled to the plant's ticks.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::time::Duration;
 
@@ -38,6 +39,16 @@ pub enum TraceError {
         /// What stands there.
         found: String,
     },
+    /// A column without a name, or with that of another.
+    #[error("line 1, column {column}: `{name}` {what}")]
+    Column {
+        /// From 1.
+        column: usize,
+        /// What stands there.
+        name: String,
+        /// What is wrong, and what to do.
+        what: &'static str,
+    },
     /// A value is no number of that kind.
     #[error("line {line}, column `{column}`: `{found}` is not {expected}")]
     Value {
@@ -49,6 +60,16 @@ pub enum TraceError {
         found: String,
         /// What has to.
         expected: &'static str,
+    },
+    /// More messages in one step than can be.
+    #[error(
+        "column `{partition}`, {second} s after the start: more than 4,294,967,295 messages within 5 s"
+    )]
+    TooMany {
+        /// Since the start of the trace.
+        second: u64,
+        /// Name of the column.
+        partition: String,
     },
     /// Fewer than two rows, so that the time between rows is unknown.
     #[error("at least two rows are needed: each value is what arrived since the row before")]
@@ -89,13 +110,15 @@ impl Trace {
     pub fn read(name: impl Into<String>, input: impl Read) -> Result<Self, TraceError> {
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
+            // Of CRLF the CR is trimmed; as a terminator of its own it would put line numbers one off.
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(input);
         let header = reader.headers()?.clone();
         if header.len() < 2 || header.get(0) != Some("time_seconds") {
             let found = header.iter().collect::<Vec<_>>().join(",");
             return Err(TraceError::Header { found });
         }
-        let partitions: Vec<PartitionId> = header.iter().skip(1).map(PartitionId::new).collect();
+        let partitions = partitions(&header)?;
         let mut times: Vec<f64> = Vec::new();
         let mut counts: Vec<u32> = Vec::new();
         let mut record = csv::StringRecord::new();
@@ -153,6 +176,28 @@ impl Trace {
     }
 }
 
+/// The columns but the first: each with a name of its own, as two of one name would be one partition.
+fn partitions(header: &csv::StringRecord) -> Result<Vec<PartitionId>, TraceError> {
+    let mut known: Vec<PartitionId> = Vec::new();
+    let mut seen = HashSet::new();
+    for (n, name) in header.iter().enumerate().skip(1) {
+        let what = match name {
+            "" => Some("is no name: every column but the first is a partition"),
+            _ if !seen.insert(name) => Some("is there twice: give every partition its own column"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(TraceError::Column {
+                column: n + 1,
+                name: name.to_owned(),
+                what,
+            });
+        }
+        known.push(PartitionId::new(name));
+    }
+    Ok(known)
+}
+
 /// Spreads every row evenly over the time since the row before, and cuts that into ticks. No message gets lost.
 fn resample(
     name: String,
@@ -192,7 +237,11 @@ fn resample(
                     * ((end - row_start) / (row_end - row_start)).clamp(0.0, 1.0)
             });
             let so_far = before + part as u64;
-            arrivals[n * width + partition] = u32::try_from(so_far - given).unwrap_or(u32::MAX);
+            arrivals[n * width + partition] =
+                u32::try_from(so_far - given).map_err(|_| TraceError::TooMany {
+                    second: (end - start) as u64,
+                    partition: partitions[partition].to_string(),
+                })?;
             given = so_far;
         }
     }
@@ -248,6 +297,22 @@ mod tests {
         check(
             "time_seconds,a\n5,1\n10,-2\n",
             "line 3, column `a`: `-2` is not a whole number",
+        );
+        check(
+            "time_seconds,a\r\n5,1\r\n10,-2\r\n",
+            "line 3, column `a`: `-2` is not",
+        );
+        check(
+            "time_seconds,a,b,a\n5,1,1,1\n",
+            "line 1, column 4: `a` is there twice: give every partition its own column",
+        );
+        check(
+            "time_seconds,a,\n5,1,1\n",
+            "line 1, column 3: `` is no name",
+        );
+        check(
+            "time_seconds,a\n1,1\n2,4294967295\n3,4294967295\n",
+            "column `a`, 5 s after the start: more than 4,294,967,295 messages within 5 s",
         );
         check("time_seconds,a\n5,1\n10,2,3\n", "line: 3");
         check("time_seconds,a\n5,1\n", "at least two rows");

@@ -150,6 +150,7 @@ mod tests {
             policy: vec!["streamgauge".parse().unwrap(), "static:5".parse().unwrap()],
             max_replicas: 100,
             min_replicas: 1,
+            poll_interval: std::time::Duration::from_secs(5),
             ..SimulateArgs::default()
         };
         let plan = Plan::of(&args).unwrap();

@@ -1,13 +1,14 @@
 //! What is to be run: cells (a workload under conditions), policies, seeds.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use super::checks;
 use super::choice::{PolicyChoice, THRESHOLDS};
 use crate::cli::SimulateArgs;
 use crate::policy::spec::TargetSpec;
@@ -80,11 +81,18 @@ impl Cell {
 
     /// The conditions in words.
     pub fn conditions(&self) -> String {
+        let polls = self.spec.poll_interval;
+        let usual = polls == PlantSpec::default().poll_interval;
         format!(
-            "commits {}, {}/s per replica, start-up {} s",
+            "commits {}, {}/s per replica, start-up {} s{}",
             commits_in_words(&self.spec.commits),
             self.spec.capacity_per_second,
             self.spec.start_up.as_secs_f64(),
+            if usual {
+                String::new()
+            } else {
+                format!(", polls every {} s", polls.as_secs())
+            },
         )
     }
 }
@@ -102,6 +110,8 @@ impl Plan {
     /// # Errors
     /// A file cannot be read, or is not what it should be.
     pub fn of(args: &SimulateArgs) -> Result<Self> {
+        checks::counts(args)?;
+        checks::can_be_written(args)?;
         let mut cells: Vec<Cell> = Vec::new();
         for subject in subjects(args)? {
             let first = cells.len();
@@ -200,7 +210,8 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
                     start_up: *start_up,
                     rebalance: args.rebalance.into(),
                     assignment: args.assignment.into(),
-                    min_replicas: args.min_replicas.min(args.max_replicas),
+                    min_replicas: args.min_replicas,
+                    poll_interval: args.poll_interval,
                     max_replicas: args.max_replicas,
                     ..usual.clone()
                 });
@@ -214,7 +225,9 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
 fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
     let mut traces = Vec::new();
     for path in &args.trace {
-        traces.push(read_trace(path)?);
+        let trace = read_trace(path)?;
+        checks::is_new(&trace, &traces, path)?;
+        traces.push(trace);
     }
     let faults = match &args.faults {
         None => FaultList::default(),
@@ -242,8 +255,7 @@ fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
 fn read_faults(path: &Path, traces: &[Trace]) -> Result<FaultList> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let list = FaultList::parse(&text).with_context(|| path.display().to_string())?;
-    let names: Vec<&str> = traces.iter().map(|trace| trace.name.as_str()).collect();
-    list.check_names(&names)
+    list.check(traces)
         .with_context(|| path.display().to_string())?;
     Ok(list)
 }
@@ -257,10 +269,17 @@ fn read_trace(path: &Path) -> Result<Trace> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.trim_end_matches(".gz").trim_end_matches(".csv");
     let file = File::open(path).with_context(|| path.display().to_string())?;
+    let mut file = BufReader::new(file);
     let input: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
-        Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file)))
+        let is_gzip = file
+            .fill_buf()
+            .is_ok_and(|bytes| bytes.starts_with(&[0x1f, 0x8b]));
+        if !is_gzip {
+            bail!("{}: is called .gz but is no gzip file", path.display());
+        }
+        Box::new(flate2::read::MultiGzDecoder::new(file))
     } else {
-        Box::new(BufReader::new(file))
+        Box::new(file)
     };
     Trace::read(name, input).with_context(|| path.display().to_string())
 }

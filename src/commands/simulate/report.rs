@@ -34,6 +34,7 @@ pub(super) struct CellReport {
     pub commits: String,
     pub capacity_per_second: f64,
     pub start_up_seconds: f64,
+    pub poll_interval_seconds: f64,
     pub assignment: &'static str,
     pub rebalance: String,
     /// Conditions in a phrase.
@@ -162,6 +163,7 @@ fn describe(cell: &Cell, policies: Vec<Entry>) -> CellReport {
         commits: commits_in_words(&cell.spec.commits),
         capacity_per_second: cell.spec.capacity_per_second,
         start_up_seconds: cell.spec.start_up.as_secs_f64(),
+        poll_interval_seconds: cell.spec.poll_interval.as_secs_f64(),
         assignment: match cell.spec.assignment {
             Assignment::Exclusive => "exclusive",
             Assignment::Shared => "shared",

@@ -17,7 +17,7 @@ const FIGURES: [&str; 7] = [
 const TOTALS: [&str; 6] = [
     "policy",
     "mean late %",
-    "worst late %",
+    "worst cell's late %",
     "replica-h",
     "worst actions/day",
     "worst flaps/day",
@@ -42,9 +42,17 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn heading(cell: &CellReport) -> String {
+    let length = if cell.hours < 1.0 {
+        format!(
+            "{:.0} min, figures per day scaled up",
+            (cell.hours * 60.0).max(1.0)
+        )
+    } else {
+        format!("{} h", cell.hours)
+    };
     format!(
-        "{} ({} partitions, {} h; {})",
-        cell.workload, cell.partitions, cell.hours, cell.conditions
+        "{} ({} partitions, {length}; {})",
+        cell.workload, cell.partitions, cell.conditions
     )
 }
 

@@ -24,10 +24,18 @@ fn a_list_gives_the_faults_of_the_trace_that_it_names() {
         Fault::between(10 * second, 20 * second, FaultKind::Stuck { partition: 2 }),
     ];
     assert_eq!(list.of(&trace()), Ok(expect));
-    let error = list.check_names(&["orders"]).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "[2].trace: there is no trace `mails`; known are orders"
+    let check = |text: &str, expect: &str| {
+        let list = FaultList::parse(text).unwrap();
+        let error = list.check(&[trace()]).unwrap_err();
+        assert_eq!(error.to_string(), expect, "{text}");
+    };
+    check(
+        "- { kind: crash, trace: mails, from: 5s }",
+        "[0].trace: there is no trace `mails`; known are orders",
+    );
+    check(
+        "- { kind: crash, from: 45s }\n- { kind: crash, from: 50s }",
+        "[1].from: is after the end of the trace, which is 50s long",
     );
 }
 
@@ -53,6 +61,14 @@ fn what_is_wrong_is_told_with_its_place() {
         &format!("[0].kind: there is no kind `meteor`; known are {KINDS}"),
     );
     check("- {kind: crash}", "[0].from: is missing: when it begins");
+    check(
+        "- {kind: evict, from: 5s, replicas: 0}",
+        "[0].replicas: must be how many end, a whole number from 1",
+    );
+    check(
+        "- {kind: slow_replica, from: 5s, to: 9s, ratio: 3}",
+        "[0].ratio: must be the share of its capacity that it does, above 0 and below 1",
+    );
     check(
         "- {kind: crash, from: 5}",
         "[0].from: must be a time since the start, such as 90s or 16h20m",

@@ -60,7 +60,7 @@ impl Policy for Clairvoyant {
         } else {
             most
         };
-        while best > 1 && good(self.late(plant, best - 1)) {
+        while best > plant.spec().min_replicas && good(self.late(plant, best - 1)) {
             best -= 1;
         }
         if best > current {

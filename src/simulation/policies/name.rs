@@ -125,7 +125,11 @@ impl PolicyName {
                     max_replicas: target.max_replicas.min(plant.max_replicas),
                     ..(**target).clone()
                 };
-                Box::new(Ours::new(OursSpec::new(target, object), partitions))
+                let spec = OursSpec {
+                    poll_interval: plant.poll_interval,
+                    ..OursSpec::new(target, object)
+                };
+                Box::new(Ours::new(spec, partitions))
             }
             Self::KedaLag(threshold) => Box::new(KedaLag::new(*threshold, object)),
             Self::Flink => Box::new(Flink::tuned()),

@@ -160,11 +160,9 @@ impl Policy for Ours {
         }))
     }
 
-    fn text(&self) -> Option<&str> {
+    fn decision(&self) -> Option<(u32, &str)> {
         let target = self.state.targets().get(&self.key)?;
-        target
-            .decision
-            .as_ref()
-            .map(|decision| decision.text.as_str())
+        let decision = target.decision.as_ref()?;
+        Some((decision.desired?, decision.text.as_str()))
     }
 }

@@ -1,0 +1,60 @@
+//! What can be told to be wrong before anything is run.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::choice::PolicyChoice;
+use crate::cli::SimulateArgs;
+use crate::simulation::policies::PolicyName;
+use crate::simulation::trace::Trace;
+
+/// The counts of the plant, and those of policies within it.
+pub(super) fn counts(args: &SimulateArgs) -> Result<()> {
+    let (min, max) = (args.min_replicas, args.max_replicas);
+    if min > max {
+        bail!(
+            "--min-replicas {min} is more than --max-replicas {max}: lower one or raise the other"
+        );
+    }
+    for choice in &args.policy {
+        if let PolicyChoice::One(PolicyName::Streamgauge { label, target }) = choice
+            && target.min_replicas > max
+        {
+            bail!(
+                "--policy {label}: minReplicas is {}, but there are never more than --max-replicas {max}",
+                target.min_replicas
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What is asked for after the runs can be written: known before them.
+pub(super) fn can_be_written(args: &SimulateArgs) -> Result<()> {
+    for path in [&args.json, &args.html].into_iter().flatten() {
+        let was_there = path.exists();
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        if !was_there {
+            std::fs::remove_file(path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// No other trace has its name.
+pub(super) fn is_new(trace: &Trace, others: &[Trace], path: &Path) -> Result<()> {
+    if others.iter().any(|other| other.name == trace.name) {
+        bail!(
+            "{}: there is another trace called `{}`: a trace is called as its file, so rename one",
+            path.display(),
+            trace.name
+        );
+    }
+    Ok(())
+}
