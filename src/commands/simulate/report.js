@@ -8,7 +8,7 @@ const OUTCOMES = [
   ['actions_per_day', 'actions/day', 1], ['flaps_per_day', 'flaps/day', 1], ['moves_per_day', 'moves/day', 0],
 ];
 const TOTALS = [
-  ['mean_late_percent', 'mean late %', 2], ['worst_late_percent', 'worst late %', 2], ['replica_hours', 'replica-h', 1],
+  ['mean_late_percent', 'mean late %', 2], ['worst_late_percent', 'worst cell: late %', 2], ['replica_hours', 'replica-h', 1],
   ['worst_actions_per_day', 'worst actions/day', 1], ['worst_flaps_per_day', 'worst flaps/day', 1],
 ];
 const CHARTS = [

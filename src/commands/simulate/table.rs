@@ -17,7 +17,7 @@ const FIGURES: [&str; 7] = [
 const TOTALS: [&str; 6] = [
     "policy",
     "mean late %",
-    "worst cell's late %",
+    "worst cell: late %",
     "replica-h",
     "worst actions/day",
     "worst flaps/day",
