@@ -11,6 +11,8 @@ use super::time::Timestamp;
 const SETTLED: Duration = Duration::from_secs(60);
 /// … and it was never idle for so long, or two commit intervals.
 const BUSY: Duration = Duration::from_secs(20);
+/// Where commits are rarer than this, what somebody did throughout two of their intervals is proven.
+const RARE: Duration = Duration::from_secs(15);
 /// Time between two samples of one holder, or one commit interval.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 
@@ -18,8 +20,17 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Owners {
     known: BTreeMap<String, Owner>,
-    /// The most that a settled holder does now, messages per second.
+    /// The most that a settled holder did throughout the last whole spell, messages per second.
     best: f64,
+    spell: Option<Spell>,
+}
+
+/// Time in which somebody did at least so much, at every poll. Rates of partitions that commit at different times add up to too
+/// much for a moment, where one is done with a backlog and another goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Spell {
+    since: Timestamp,
+    least: f64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,7 +51,8 @@ pub(super) struct Held<'a> {
     pub processed_per_second: f64,
     /// Over a longer time.
     pub steady_processed_per_second: f64,
-    pub commit_interval: Duration,
+    /// `None` until it was learned.
+    pub commit_interval: Option<Duration>,
 }
 
 /// A holder that is never idle.
@@ -71,7 +83,7 @@ impl Owners {
             }
         }
         let mut busy = Vec::new();
-        self.best = 0.0;
+        let (mut most, mut longest) = (0.0_f64, Duration::ZERO);
         for (name, partitions) in of {
             let new = || Owner {
                 changed_at: at,
@@ -82,19 +94,37 @@ impl Owners {
             }
             if let Some(owner) = self.known.get_mut(name) {
                 busy.extend(owner.judge(at, &partitions));
-                if at.since(owner.changed_at) >= SETTLED {
+                // Rates over less than what lies between commits are as much too high at one time as too low at another.
+                let is_measured = partitions.iter().all(|p| p.commit_interval.is_some());
+                let intervals = partitions.iter().filter_map(|p| p.commit_interval);
+                longest = longest.max(intervals.max().unwrap_or_default());
+                if at.since(owner.changed_at) >= SETTLED && is_measured {
                     let rate = partitions
                         .iter()
                         .map(|p| p.steady_processed_per_second)
                         .sum();
-                    self.best = self.best.max(rate);
+                    most = most.max(rate);
                 }
             }
         }
+        let is_rare = longest > RARE;
+        self.spell(at, most, if is_rare { longest * 2 } else { Duration::ZERO });
         busy
     }
 
-    /// The most that a settled holder does now, messages per second.
+    fn spell(&mut self, at: Timestamp, most: f64, long: Duration) {
+        let spell = self.spell.get_or_insert(Spell {
+            since: at,
+            least: most,
+        });
+        spell.least = spell.least.min(most);
+        if at.since(spell.since) >= long {
+            self.best = spell.least;
+            self.spell = None;
+        }
+    }
+
+    /// The most that a settled holder did throughout the last whole spell, messages per second.
     pub fn best(&self) -> f64 {
         self.best
     }
@@ -110,7 +140,8 @@ impl Owner {
         if partitions.iter().any(|p| p.changed) {
             self.changed_at = at;
         }
-        let interval = partitions.iter().map(|p| p.commit_interval).max()?;
+        let intervals = partitions.iter().filter_map(|p| p.commit_interval);
+        let interval = intervals.max().unwrap_or_default();
         let long = BUSY.max(interval * 2);
         // A partition without commits proves nothing: it may be stuck.
         let proves = |p: &Held<'_>| {
@@ -153,7 +184,7 @@ mod tests {
             moved_at: Some(now),
             processed_per_second: 50.0,
             steady_processed_per_second: 40.0,
-            commit_interval: Duration::ZERO,
+            commit_interval: Some(Duration::ZERO),
         }
     }
 
@@ -263,7 +294,7 @@ mod tests {
         let minute = Duration::from_secs(60);
         let rare = |now| {
             vec![Held {
-                commit_interval: minute,
+                commit_interval: Some(minute),
                 ..behind("a", now)
             }]
         };

@@ -9,6 +9,7 @@ use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
+use super::incurable::may_be_a_rest;
 use super::spec::TargetSpec;
 
 /// A step has landed when the replicas are there and had this long to show what they do.
@@ -21,8 +22,6 @@ pub const EXPLORE_AFTER: Duration = Duration::from_secs(300);
 pub const EXPLORE_DOWN_RATIO: f64 = 0.15;
 /// A count that was too few is not tried again before arrivals fall below this share of what they were then.
 const TRIED_RATIO: f64 = 0.8;
-/// Where consumers commit in batches, so many messages per partition may be nothing but their rest as long as none is seen to commit.
-const LIKELY_BATCH: u64 = 1_000;
 
 /// The step last taken and the idle spell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,7 +66,7 @@ impl Bootstrap {
                 .as_ref()
                 .and_then(|s| s.landed_at)
                 .is_some_and(|at| now.since(at) >= STEP_SETTLES);
-            return if settled && !catching_up(facts) && !self.may_be_a_rest(facts) {
+            return if settled && !catching_up(facts) {
                 if self.step.as_ref().is_some_and(|step| step.is_down) {
                     self.too_few = facts.arrival_per_second.map(|rate| (base, rate));
                 }
@@ -93,15 +92,6 @@ impl Bootstrap {
             is_down: false,
         });
         replicas
-    }
-
-    /// Nobody has committed since the last step, and no more waits than batches may hold: that says nothing of the consumers.
-    fn may_be_a_rest(&self, facts: &GroupFacts) -> bool {
-        let taken_at = self.step.as_ref().map(|step| step.taken_at);
-        let held = facts.partitions.values().any(|p| p.owner.is_some());
-        let committed = facts.partitions.values().any(|p| p.moved_at > taken_at);
-        let most = LIKELY_BATCH * facts.partitions.len() as u64;
-        held && !committed && facts.backlog.is_some_and(|backlog| backlog.value() <= most)
     }
 
     fn note_landing(&mut self, now: Timestamp, current: Option<u32>) {
@@ -146,22 +136,23 @@ fn nothing_waits(facts: &GroupFacts) -> bool {
             && facts.partitions.values().all(|p| p.waiting() == 0)
 }
 
-/// Messages wait longer than half the target delay; by their age, or where that is unknown by backlog ÷ processing rate.
+/// Messages wait longer than half the target delay; by their age, or where that is unknown by backlog ÷ processing rate. What may
+/// only be the rest of a batch does not count.
 fn too_slow(facts: &GroupFacts, spec: &TargetSpec) -> bool {
     let backlog = facts.backlog.map_or(0, Quantity::value);
-    let uncommitted: u64 = facts
-        .partitions
-        .values()
-        .filter_map(|p| p.uncommitted)
-        .sum();
-    let backlog = backlog.saturating_sub(uncommitted) as f64;
-    let delay = facts.waiting_seconds.or_else(|| {
+    let mut beyond_rests = facts.partitions.values().filter(|p| !may_be_a_rest(p));
+    let sure: u64 = beyond_rests.clone().map(|p| p.waiting()).sum();
+    if backlog == 0 || sure == 0 && !facts.partitions.is_empty() {
+        return false;
+    }
+    let oldest = beyond_rests.try_fold(0.0_f64, |oldest, p| Some(oldest.max(p.waiting_seconds()?)));
+    let delay = oldest.or_else(|| {
         facts
             .processing_per_second
             .filter(|rate| *rate > 0.0)
-            .map(|rate| backlog / rate)
+            .map(|rate| sure as f64 / rate)
     });
-    backlog > 0.0 && delay.is_none_or(|delay| delay > spec.target_delay.as_secs_f64() / 2.0)
+    delay.is_none_or(|delay| delay > spec.target_delay.as_secs_f64() / 2.0)
 }
 
 /// The backlog shrinks by itself.
@@ -175,11 +166,19 @@ fn catching_up(facts: &GroupFacts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::facts::PartitionFacts;
+    use crate::model::identity::PartitionId;
 
     fn waiting(age: f64) -> GroupFacts {
+        let backlog = Some(Quantity::Exact(if age > 0.0 { 100 } else { 0 }));
+        let partition = PartitionFacts {
+            backlog,
+            oldest_age_seconds: Some(age),
+            ..PartitionFacts::default()
+        };
         GroupFacts {
-            backlog: Some(Quantity::Exact(if age > 0.0 { 100 } else { 0 })),
-            waiting_seconds: Some(age),
+            backlog,
+            partitions: [(PartitionId::new("0"), partition)].into(),
             ..GroupFacts::default()
         }
     }
@@ -234,16 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_batches_calls_nobody_as_long_as_none_was_committed() {
-        let of = |backlog: u64, moved_at: Option<Timestamp>| GroupFacts {
+    fn the_rest_of_batches_calls_nobody_until_it_is_known_how_often_they_come() {
+        let of = |backlog: u64, interval: Option<f64>| GroupFacts {
             backlog: Some(Quantity::Exact(backlog)),
-            waiting_seconds: Some(300.0),
             partitions: [(
-                crate::model::identity::PartitionId::new("0"),
-                crate::model::facts::PartitionFacts {
+                PartitionId::new("0"),
+                PartitionFacts {
+                    backlog: Some(Quantity::Exact(backlog)),
+                    oldest_age_seconds: Some(300.0),
                     owner: Some("a".to_owned()),
-                    moved_at,
-                    ..Default::default()
+                    commit_interval_seconds: interval,
+                    ..PartitionFacts::default()
                 },
             )]
             .into(),
@@ -257,14 +257,9 @@ mod tests {
             };
             (at(0), at(5), at(400)).2
         };
-        assert_eq!(after(&of(900, None)), 1);
+        assert_eq!(after(&of(1_000, None)), 1);
         assert_eq!(after(&of(1_001, None)), 2, "no batch is so large");
-        let committed = Some(Timestamp::from_millis(100_000));
-        assert_eq!(
-            after(&of(900, committed)),
-            2,
-            "a batch was done, and it waits all the same"
-        );
+        assert_eq!(after(&of(900, Some(60.0))), 2, "of that the rest is known");
     }
 
     #[test]

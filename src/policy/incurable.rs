@@ -9,6 +9,8 @@ use crate::model::time::Timestamp;
 
 /// Without a commit for so long, or three commit intervals, while its holder gets on with others.
 pub const STUCK_AFTER: Duration = Duration::from_secs(75);
+/// As long as it is not known how often consumers commit, so many messages may be nothing but the rest of a batch.
+pub const LIKELY_BATCH: u64 = 1_000;
 /// While capacity is not known: only who gets so many times the mean partition may be hotter than a consumer, else all are.
 const STANDS_OUT: f64 = 3.0;
 
@@ -112,7 +114,10 @@ impl<'a> Holders<'a> {
         let Some(owner) = &partition.owner else {
             return false;
         };
-        if !partition.stalled_since.is_some_and(stalled) || partition.waiting() == 0 {
+        if !partition.stalled_since.is_some_and(stalled)
+            || partition.waiting() == 0
+            || may_be_a_rest(partition)
+        {
             return false;
         }
         // Its own last commit is older than that: whose it is does not matter.
@@ -122,6 +127,16 @@ impl<'a> Holders<'a> {
         };
         newest.is_some_and(|at| now.since(at) < long / 2)
     }
+}
+
+/// Whether all that waits may be processed already, and only be waiting for the next commit.
+pub fn may_be_a_rest(partition: &PartitionFacts) -> bool {
+    let most = match (partition.commit_interval_seconds, partition.uncommitted) {
+        (None, _) => LIKELY_BATCH,
+        // The estimate is that uncertain.
+        (Some(_), uncommitted) => uncommitted.unwrap_or(0) / 2,
+    };
+    partition.owner.is_some() && partition.waiting() <= most
 }
 
 /// Above what rate a partition is hot.

@@ -83,7 +83,7 @@ impl GroupModel {
                 moved_at: p.progress.moved_at,
                 processed_per_second: p.recent_processing_per_second().unwrap_or(0.0),
                 steady_processed_per_second: p.processing_per_second(at).unwrap_or(0.0),
-                commit_interval: p.commits.interval().unwrap_or_default(),
+                commit_interval: p.commits.interval(),
             })
         });
         self.owners.observe(at, held, &lost)

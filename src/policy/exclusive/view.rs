@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::model::rates::ARRIVAL_WINDOW;
 use crate::policy::decision::Rule;
 use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
@@ -37,6 +38,7 @@ const SURGE_RATIO: f64 = 1.3;
 const SURGE_DEVIATIONS: f64 = 6.0;
 /// While capacity is only known to be at least so much, a load of so many times that is beyond what was seen: no reason to wait until it hurts.
 const SURPRISE_RATIO: f64 = 1.5;
+const SURPRISE_DEVIATIONS: f64 = 3.0;
 /// A holder that is behind for so long and does less than this share of what others can is slow.
 const SLOW_FOR: Duration = Duration::from_secs(60);
 const SLOW_RATIO: f64 = 0.7;
@@ -112,9 +114,16 @@ impl<'a> View<'a> {
     pub fn overloaded(&self, asked: u32) -> bool {
         let delay = self.question.spec.target_delay.as_secs_f64();
         if !self.landed() {
-            let exploring = matches!(self.question.known, Known::AtLeast(_));
             let loads = self.loads(|p| p.arrival);
-            return !exploring && !self.fits(asked, &loads, 1.0, LIKELY_LANDING);
+            return match self.question.known {
+                Known::Capacity(_) => !self.fits(asked, &loads, 1.0, LIKELY_LANDING),
+                // Who is behind shows what one can do: what is on its way will not be enough even if shared out evenly.
+                Known::AtLeast(_) => {
+                    let most = f64::from(self.consumers(asked)) * self.capacity;
+                    self.parts.iter().any(|p| p.behind)
+                        && self.parts.iter().map(|p| p.arrival).sum::<f64>() > most
+                }
+            };
         }
         self.placement.holders().iter().any(|held| {
             let sum = |of: fn(&Part) -> f64| held.iter().map(|n| of(&self.parts[*n])).sum::<f64>();
@@ -127,10 +136,16 @@ impl<'a> View<'a> {
                 }
                 Known::AtLeast(_) => {
                     let behind = held.iter().any(|n| self.parts[*n].behind);
-                    waiting > delay && behind || sum(|p| p.arrival) > self.capacity * SURPRISE_RATIO
+                    waiting > delay && behind || sum(|p| p.arrival) > self.surprising()
                 }
             }
         })
+    }
+
+    /// Arrivals per second at one consumer that are beyond what was seen, and beyond chance.
+    fn surprising(&self) -> f64 {
+        let deviation = (self.capacity / ARRIVAL_WINDOW.as_secs_f64()).sqrt();
+        self.capacity * SURPRISE_RATIO + deviation * SURPRISE_DEVIATIONS
     }
 
     /// Whether a holder that works off a backlog would be faster with fewer partitions: not where one of them has the backlog, and

@@ -14,6 +14,7 @@ fn ago(seconds: u64) -> Option<Timestamp> {
 fn held(owner: &str, stalled: Option<u64>) -> PartitionFacts {
     PartitionFacts {
         backlog: Some(Quantity::Exact(10)),
+        commit_interval_seconds: Some(10.0),
         owner: Some(owner.to_owned()).filter(|owner| !owner.is_empty()),
         stalled_since: stalled.and_then(ago),
         moved_at: ago(stalled.unwrap_or(5)),
@@ -60,6 +61,13 @@ fn stuck_is_what_stands_still_while_its_holder_gets_on_with_others() {
     check(held("a", Some(80)), vec![held("b", None)], true);
     check(held("a", Some(80)), vec![held("b", Some(80))], false);
     check(held("", Some(80)), vec![held("b", None)], false);
+    let of_batches = |backlog| PartitionFacts {
+        backlog: Some(Quantity::Exact(backlog)),
+        commit_interval_seconds: None,
+        ..held("a", Some(80))
+    };
+    check(of_batches(1_000), vec![held("a", None)], false);
+    check(of_batches(1_001), vec![held("a", None)], true);
     let done = PartitionFacts {
         uncommitted: Some(10),
         ..held("a", Some(80))
