@@ -120,7 +120,7 @@ impl CommitRhythm {
         estimate.min(backlog)
     }
 
-    /// Messages per second over the newest commits that took [`RECENT`] together, or all of them.
+    /// Messages per second over the newest commits that took 10 s together, or all of them.
     pub fn recent_per_second(&self) -> Option<f64> {
         let (mut messages, mut took) = (0, Duration::ZERO);
         for step in self.steps.iter().rev() {

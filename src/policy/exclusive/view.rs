@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::model::facts::PartitionFacts;
 use crate::model::rates::ARRIVAL_WINDOW;
 use crate::policy::decision::Rule;
 use crate::policy::incurable::{Incurable, Known};
@@ -10,6 +10,7 @@ use crate::policy::placement::Placement;
 use crate::policy::replicas::STARTS_WITHIN;
 
 use super::Question;
+use super::surge::surge;
 
 /// Share of its capacity that a consumer's arrivals may take after a rise …
 pub const UTILIZATION_UP: f64 = 0.85;
@@ -33,9 +34,6 @@ const BORNE_RATIO: f64 = 1.3;
 /// The reserve for peaks to come back is at most this share of what is needed now, or so many replicas more.
 const RESERVE_RATIO: f64 = 1.5;
 const RESERVE_REPLICAS: u32 = 2;
-/// The newest interval alone shows a surge if it lies so far above the mean.
-const SURGE_RATIO: f64 = 1.3;
-const SURGE_DEVIATIONS: f64 = 6.0;
 /// While capacity is only known to be at least so much, a load of so many times that is beyond what was seen: no reason to wait until it hurts.
 const SURPRISE_RATIO: f64 = 1.5;
 const SURPRISE_DEVIATIONS: f64 = 3.0;
@@ -287,22 +285,5 @@ impl<'a> View<'a> {
             }
         }
         low
-    }
-}
-
-/// How many times the mean of its window the newest interval of the whole group is, where that is no chance; else 1.
-fn surge(facts: &GroupFacts) -> f64 {
-    let sum = |of: fn(&PartitionFacts) -> Option<f64>| {
-        facts.partitions.values().filter_map(of).sum::<f64>()
-    };
-    let mean = sum(|p| p.arrival_per_second);
-    let newest = sum(|p| p.newest_arrival_per_second);
-    // Of a count over five seconds, the shortest that a rate is taken over.
-    let deviation = (mean / 5.0).sqrt();
-    let beyond = newest > mean * SURGE_RATIO && newest > mean + SURGE_DEVIATIONS * deviation + 1.0;
-    if beyond && mean > 0.0 {
-        newest / mean
-    } else {
-        1.0
     }
 }
