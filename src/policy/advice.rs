@@ -1,6 +1,8 @@
 //! How many partitions a group needs where each belongs to one consumer. Rules and where they come from: docs/policy.md,
 //! "Partition count".
 
+mod trend;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use crate::model::time::Timestamp;
 
 use super::bounds::TARGET_UTILIZATION_UP;
 use super::spec::TargetSpec;
+use trend::Trend;
 
 /// The largest load of so long counts: a week has its peaks on a few days.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -33,6 +36,7 @@ pub struct Advisor {
     partitions: Option<(u32, Timestamp)>,
     /// Largest loads, as [`load`].
     loads: Peaks,
+    trend: Trend,
     advised: Option<u32>,
 }
 
@@ -56,9 +60,10 @@ impl Advisor {
         };
         if let Some(load) = load(facts) {
             self.loads.add(now, load, REMEMBERED);
+            self.trend.add(now, load);
         }
         let usable = capacity? / f64::from(spec.consumers_per_replica) * TARGET_UTILIZATION_UP;
-        let needed = self.loads.largest()? / usable;
+        let needed = self.loads.largest()? * self.trend.growth() / usable;
         let least = if now.since(since) < DAY {
             partitions
         } else {
