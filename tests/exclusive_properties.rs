@@ -201,7 +201,10 @@ proptest! {
         let mut fuller = case.clone();
         let which = which % fuller.parts.len();
         fuller.parts[which].backlog += more;
-        prop_assert!(desired(&fuller) >= desired(&case));
+        let (fuller, case) = (fuller.decide(), case.decide());
+        // But where it is the sign that a partition is stuck rather than waiting for its next batch: no replica helps that one.
+        prop_assume!(fuller.inputs.stuck_partitions == case.inputs.stuck_partitions);
+        prop_assert!(fuller.desired >= case.desired, "{} {}", case.text, fuller.text);
     }
 
     #[test]
