@@ -1,0 +1,106 @@
+//! How unusual the last four values are together: four fixed projections of them, each against a histogram of what it was.
+
+use serde::{Deserialize, Serialize};
+
+use super::bits::log2;
+use super::memory::Memory;
+
+const PROJECTIONS: usize = 4;
+const BINS: usize = 32;
+const BINS_PER_OCTAVE: f64 = 2.0;
+/// Counts are in halves of a sample, so that less than a whole one can be counted; they fit 16 bits.
+const COUNTS_PER_SAMPLE: f64 = 2.0;
+/// Bins as if each had been seen half a time before.
+const PRIOR: f64 = 0.5;
+/// A pattern that is seen one time in ten is no surprise.
+const SURPRISE_FROM_BITS: f64 = 3.32;
+
+/// Histograms of the projections.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Patterns {
+    last: [f64; 3],
+    total: u32,
+    histograms: [Histogram; PROJECTIONS],
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Histogram {
+    centre: f32,
+    /// Mean distance from the centre.
+    spread: f32,
+    counts: [u16; BINS],
+}
+
+impl Patterns {
+    /// Surprise of the value after those before, 0 to about 1.
+    pub fn judge(&self, value: f64, memory: &Memory) -> f64 {
+        let weight = f64::from(self.total) / COUNTS_PER_SAMPLE + PRIOR * BINS as f64;
+        let mut surprise = 0.0;
+        for (histogram, projection) in self.histograms.iter().zip(self.projections(value)) {
+            let count = histogram.near(histogram.place(projection));
+            let share = (count / COUNTS_PER_SAMPLE + PRIOR) / weight;
+            surprise += (-log2(share) - SURPRISE_FROM_BITS).max(0.0);
+        }
+        surprise / PROJECTIONS as f64 / (memory.pattern_bits - SURPRISE_FROM_BITS)
+    }
+
+    /// Takes the value in.
+    pub fn learn(&mut self, value: f64, memory: &Memory) {
+        if memory.samples <= 1.0 {
+            self.last = [value; 3];
+        }
+        let projections = self.projections(value);
+        self.last.rotate_right(1);
+        self.last[0] = value;
+        let added = (memory.weight * COUNTS_PER_SAMPLE).round().max(1.0) as u16;
+        for (histogram, projection) in self.histograms.iter_mut().zip(projections) {
+            histogram.learn(projection, added, memory);
+        }
+        self.total += u32::from(added);
+        if f64::from(self.total) > memory.pattern_samples * COUNTS_PER_SAMPLE {
+            self.halve();
+        }
+    }
+
+    fn projections(&self, value: f64) -> [f64; PROJECTIONS] {
+        let [a, b, c] = self.last;
+        [value, value - a, value - 2.0 * a + b, value + a - b - c]
+    }
+
+    fn halve(&mut self) {
+        self.total /= 2;
+        let counts = self.histograms.iter_mut().flat_map(|h| &mut h.counts);
+        counts.for_each(|count| *count /= 2);
+    }
+}
+
+impl Histogram {
+    fn place(&self, projection: f64) -> usize {
+        let distance = projection - f64::from(self.centre);
+        if self.spread <= 0.0 {
+            return BINS / 2;
+        }
+        let octaves = log2(1.0 + distance.abs() / f64::from(self.spread));
+        let bins = (octaves * BINS_PER_OCTAVE).min(BINS as f64);
+        let place = BINS as f64 / 2.0 + if distance < 0.0 { -bins } else { bins };
+        place.clamp(0.0, (BINS - 1) as f64) as usize
+    }
+
+    /// Counts of the bin, smoothed by its neighbours.
+    fn near(&self, at: usize) -> f64 {
+        let count = |at: usize| f64::from(self.counts.get(at).copied().unwrap_or(0));
+        0.5 * count(at) + 0.25 * (count(at.wrapping_sub(1)) + count(at + 1))
+    }
+
+    fn learn(&mut self, projection: f64, added: u16, memory: &Memory) {
+        let at = self.place(projection);
+        self.counts[at] = self.counts[at].saturating_add(added);
+        if memory.samples <= 1.0 {
+            self.centre = projection as f32;
+        }
+        let pace = (1.0 / memory.samples).max(1.0 / memory.tail_samples);
+        let distance = projection - f64::from(self.centre);
+        self.centre += (pace * distance) as f32;
+        self.spread += (pace * (distance.abs() - f64::from(self.spread))) as f32;
+    }
+}
