@@ -65,7 +65,7 @@ pub struct Reading {
     pub anomaly: bool,
     /// Whether the flag was raised by this sample, or raised anew.
     pub fired: bool,
-    /// Not enough was seen yet to flag anything.
+    /// Not enough was seen yet to flag anything, or not enough since a gap.
     pub learning: bool,
 }
 
@@ -99,7 +99,9 @@ impl Baseline {
     }
 
     fn learning(&self, at: Timestamp) -> bool {
-        self.state.samples <= LEARNING_SAMPLES || at.since(self.state.first) < self.rules.learning
+        self.state.samples <= LEARNING_SAMPLES
+            || at.since(self.state.first) < self.rules.learning
+            || self.state.settling > 0
     }
 
     fn missing(&self, at: Timestamp) -> Reading {
@@ -114,14 +116,13 @@ impl Baseline {
 
     fn learn(&mut self, at: Timestamp, value: f64) -> Reading {
         let (value, mut memory) = self.state.begin(at, value);
-        let learning = self.learning(at);
         let state = &mut self.state;
         let seasonal = state.seasons.judge(at, value, &memory);
         let level = value - seasonal.usual;
-        let intervals = state.intervals_since(at);
-        state.levels.bridge(level, intervals, &memory);
+        state.bridge(at, level, &memory);
+        let learning = self.learning(at);
+        let state = &mut self.state;
         let band = state.band(seasonal.usual);
-        state.last = at;
         let evidence = state.compare(value, level, seasonal, &memory);
         let smoothed = 0.5 * (evidence.total + state.evidence);
         state.evidence = evidence.total;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A departure of this size fires, at the reference interval, in a series that has been quiet.
 const THRESHOLD: f64 = 0.26;
 /// More samples per hour have more chances to look odd: so much more is asked for per doubling.
-const PER_DENSITY_BIT: f64 = 0.18;
+const PER_DENSITY_BIT: f64 = 0.22;
 /// A series that fires often has to show so much more per firing in memory, which fades over so many samples.
 const PER_FIRING: f64 = 0.2;
 const FIRINGS_SAMPLES: f64 = 4000.0;

@@ -7,9 +7,6 @@ use super::memory::{FAST_SPANS, Memory};
 /// Departures that are judged: the value from the two shortest slow means, and means from slower ones.
 pub(super) const DEPARTURES: usize = 4;
 
-/// A gap of more intervals than this moves the means towards the first value after it, as if that had been there meanwhile.
-const GAP_INTERVALS: f64 = 10.0;
-
 /// The means; fast ones over samples, slow ones over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Levels {
@@ -23,11 +20,8 @@ impl Levels {
         self.slow[0]
     }
 
-    /// What a gap of so many intervals does.
+    /// Moves the means towards the first value after a gap, as if that had been there meanwhile.
     pub fn bridge(&mut self, value: f64, intervals: f64, memory: &Memory) {
-        if intervals <= GAP_INTERVALS {
-            return;
-        }
         self.fast = value;
         for (mean, span) in self.slow.iter_mut().zip(memory.slow_spans) {
             *mean += (intervals * memory.share(span)).min(1.0) * (value - *mean);

@@ -23,6 +23,15 @@ pub(super) struct Patterns {
     histograms: [Histogram; PROJECTIONS],
 }
 
+/// What one value looks like after those before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pattern {
+    projections: [f64; PROJECTIONS],
+    places: [usize; PROJECTIONS],
+    /// 0 for the usual, to about 1.
+    pub surprise: f64,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Histogram {
     centre: f32,
@@ -32,29 +41,40 @@ struct Histogram {
 }
 
 impl Patterns {
-    /// Surprise of the value after those before, 0 to about 1.
-    pub fn judge(&self, value: f64, memory: &Memory) -> f64 {
+    /// How the value follows those before.
+    pub fn judge(&self, value: f64, memory: &Memory) -> Pattern {
         let weight = f64::from(self.total) / COUNTS_PER_SAMPLE + PRIOR * BINS as f64;
-        let mut surprise = 0.0;
-        for (histogram, projection) in self.histograms.iter().zip(self.projections(value)) {
-            let count = histogram.near(histogram.place(projection));
+        let projections = self.projections(value);
+        let (mut surprise, mut places) = (0.0, [0; PROJECTIONS]);
+        for (n, histogram) in self.histograms.iter().enumerate() {
+            places[n] = histogram.place(projections[n]);
+            let count = histogram.near(places[n]);
             let share = (count / COUNTS_PER_SAMPLE + PRIOR) / weight;
             surprise += (-log2(share) - SURPRISE_FROM_BITS).max(0.0);
         }
-        surprise / PROJECTIONS as f64 / (memory.pattern_bits - SURPRISE_FROM_BITS)
+        Pattern {
+            projections,
+            places,
+            surprise: surprise / PROJECTIONS as f64 / (memory.pattern_bits - SURPRISE_FROM_BITS),
+        }
     }
 
-    /// Takes the value in.
-    pub fn learn(&mut self, value: f64, memory: &Memory) {
-        if memory.samples <= 1.0 {
-            self.last = [value; 3];
-        }
-        let projections = self.projections(value);
-        self.last.rotate_right(1);
-        self.last[0] = value;
+    /// Takes in the value and what was found of it.
+    pub fn learn(&mut self, value: f64, pattern: &Pattern, memory: &Memory) {
+        let first = memory.samples <= 1.0;
+        self.last = if first {
+            [value; 3]
+        } else {
+            [value, self.last[0], self.last[1]]
+        };
         let added = (memory.weight * COUNTS_PER_SAMPLE).round().max(1.0) as u16;
-        for (histogram, projection) in self.histograms.iter_mut().zip(projections) {
-            histogram.learn(projection, added, memory);
+        for (n, histogram) in self.histograms.iter_mut().enumerate() {
+            let projection = if first && n > 0 {
+                0.0
+            } else {
+                pattern.projections[n]
+            };
+            histogram.learn(projection, pattern.places[n], added, memory);
         }
         self.total += u32::from(added);
         if f64::from(self.total) > memory.pattern_samples * COUNTS_PER_SAMPLE {
@@ -92,8 +112,7 @@ impl Histogram {
         0.5 * count(at) + 0.25 * (count(at.wrapping_sub(1)) + count(at + 1))
     }
 
-    fn learn(&mut self, projection: f64, added: u16, memory: &Memory) {
-        let at = self.place(projection);
+    fn learn(&mut self, projection: f64, at: usize, added: u16, memory: &Memory) {
         self.counts[at] = self.counts[at].saturating_add(added);
         if memory.samples <= 1.0 {
             self.centre = projection as f32;

@@ -6,7 +6,7 @@ use super::alarm::Alarm;
 use super::levels::{DEPARTURES, Levels};
 use super::memory::{FAST_SPANS, Memory};
 use super::pace::Pace;
-use super::pattern::Patterns;
+use super::pattern::{Pattern, Patterns};
 use super::season::{Seasonal, Seasons};
 use super::tail::Tails;
 use super::{LEARNING_SAMPLES, Reading};
@@ -24,6 +24,8 @@ const SUSPICION_FADES: f64 = 0.1;
 const MOST_MOVE: f64 = 2.0;
 /// Share of the samples that lie above the upper bound, and as many below the lower one.
 const OUTSIDE_SHARE: f32 = 0.01;
+/// After more intervals without a sample the series may have gone anywhere.
+const GAP_INTERVALS: f64 = 10.0;
 /// Differences below this share of the value are rounding.
 const ROUNDING: f64 = 1e-9;
 /// What is nearer to 0 than this is 0.
@@ -49,6 +51,8 @@ pub(super) struct State {
     /// Total evidence at the sample before; and its mean over two samples.
     pub evidence: f64,
     pub departure: f64,
+    /// For how many samples after a gap nothing is flagged.
+    pub settling: u32,
     /// For how many samples learning has been slowed.
     slowed: f64,
     negative: bool,
@@ -60,6 +64,7 @@ pub(super) struct State {
 pub(super) struct Evidence {
     departures: [f64; DEPARTURES],
     residual: f64,
+    pattern: Pattern,
     /// 0 for the usual, about 1 for what differs from all that was seen in every respect.
     pub total: f64,
 }
@@ -80,6 +85,7 @@ impl State {
             patterns: Patterns::default(),
             evidence: 0.0,
             departure: 0.0,
+            settling: 0,
             slowed: 0.0,
             negative: false,
             alarm: Alarm::default(),
@@ -119,9 +125,16 @@ impl State {
         }
     }
 
-    /// How many of the usual intervals have passed since the sample before.
-    pub fn intervals_since(&self, at: Timestamp) -> f64 {
-        self.pace.intervals(at.since(self.last).as_secs_f64())
+    /// After a gap the means follow the first value, and nothing is flagged for as long as the gap was, at most for the span of the
+    /// shortest slow mean.
+    pub fn bridge(&mut self, at: Timestamp, level: f64, memory: &Memory) {
+        let intervals = self.pace.intervals(at.since(self.last).as_secs_f64());
+        self.last = at;
+        self.settling = self.settling.saturating_sub(1);
+        if intervals > GAP_INTERVALS {
+            self.levels.bridge(level, intervals, memory);
+            self.settling = intervals.min(memory.slow_spans[0]) as u32;
+        }
     }
 
     /// Expected value and bounds, in the units of the input.
@@ -175,11 +188,14 @@ impl State {
         let unseasonal = self.residuals.judge(residual, memory).rarity;
         let pattern = self.patterns.judge(level, memory);
         let season_weight = SEASON_WEIGHT * seasonal.trust;
-        let sum =
-            rarity + RECORD_WEIGHT * record + PATTERN_WEIGHT * pattern + season_weight * unseasonal;
+        let sum = rarity
+            + RECORD_WEIGHT * record
+            + PATTERN_WEIGHT * pattern.surprise
+            + season_weight * unseasonal;
         Evidence {
             departures,
             residual,
+            pattern,
             total: sum / (1.0 + RECORD_WEIGHT + PATTERN_WEIGHT + season_weight),
         }
     }
@@ -197,7 +213,7 @@ impl State {
             tails.learn(departure, memory);
         }
         self.residuals.learn(evidence.residual, memory);
-        self.patterns.learn(level, memory);
+        self.patterns.learn(level, &evidence.pattern, memory);
         self.seasons.learn(at, value, memory);
     }
 
