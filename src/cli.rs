@@ -28,6 +28,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Compares policies in virtual time.
     Simulate(Box<SimulateArgs>),
+    /// Tells what is unusual in a recorded series, as the service's baselines would have.
+    Detect(DetectArgs),
 }
 
 /// Arguments of `serve`.
@@ -58,6 +60,17 @@ pub struct DemoArgs {
     /// Ends after that many seconds instead of running until Ctrl-C.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
+}
+
+/// Arguments of `detect`.
+#[derive(Clone, Debug, Args)]
+pub struct DetectArgs {
+    /// CSV with the columns timestamp and value; `.gz` too; `-` is standard input.
+    #[arg(value_name = "FILE.csv")]
+    pub file: PathBuf,
+    /// Learns the hours of the day only.
+    #[arg(long)]
+    pub no_weekly_season: bool,
 }
 
 #[cfg(test)]
@@ -95,6 +108,10 @@ mod tests {
             (simulate.trace.len(), simulate.commit_interval.len()),
             (2, 2)
         );
+        let Ok(Command::Detect(detect)) = parse("streamgauge detect -") else {
+            panic!("detect");
+        };
+        assert!(detect.file.ends_with("-") && !detect.no_weekly_season);
         assert!(
             parse("streamgauge replay").is_err(),
             "not built yet, so not there"

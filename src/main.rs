@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Check(args) => commands::check::run(args).await,
         Command::Simulate(args) => commands::simulate::run(*args),
+        Command::Detect(args) => commands::detect::run(args),
         Command::Demo(args) => commands::demo::run(args).await,
     };
     done.unwrap_or_else(|error| {

@@ -1,6 +1,7 @@
 //! What is known of a group, computed from observations. Pure: no I/O, no clock; `now` is an argument.
 
 mod accounting;
+pub mod baseline;
 pub mod capacity;
 pub mod commits;
 pub mod downstream;

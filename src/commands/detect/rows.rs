@@ -1,0 +1,166 @@
+//! The rows of a series in CSV: `timestamp,value`, read one by one.
+
+use std::io::{self, Read};
+use std::time::UNIX_EPOCH;
+
+use crate::model::time::Timestamp;
+
+/// Later than this is no time in seconds: it is in milliseconds.
+const LATEST_SECONDS: f64 = 1e11;
+
+/// Why a series cannot be read, or its rows not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// Reading or the form of the CSV failed.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// A column is missing.
+    #[error(
+        "line 1: there is no column `{missing}` in the header `{found}`: it has to be `timestamp,value`"
+    )]
+    Header {
+        /// Its name.
+        missing: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// No time.
+    #[error(
+        "line {line}: `{found}` is no timestamp: write it as `2026-11-24 08:30:00` (UTC), as RFC 3339 with Z, or in seconds since 1970"
+    )]
+    Timestamp {
+        /// Line of the file, from 1.
+        line: u64,
+        /// What stands there.
+        found: String,
+    },
+    /// Neither a number nor nothing.
+    #[error(
+        "line {line}: `{found}` is no number: write a finite one, or nothing for a missing sample"
+    )]
+    Value {
+        /// Line of the file, from 1.
+        line: u64,
+        /// What stands there.
+        found: String,
+    },
+    /// Earlier than the row before.
+    #[error(
+        "line {line}: `{found}` is earlier than the row before: sort the rows by time, and write times in UTC, which no clock change turns back"
+    )]
+    Backwards {
+        /// Line of the file, from 1.
+        line: u64,
+        /// What stands there.
+        found: String,
+    },
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Write(io::Error),
+}
+
+/// One sample, and how it was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row<'a> {
+    /// As it stands in the file.
+    pub timestamp: &'a str,
+    /// As it stands in the file.
+    pub text: &'a str,
+    /// When.
+    pub at: Timestamp,
+    /// `None` for a missing sample.
+    pub value: Option<f64>,
+}
+
+/// Reads row after row, in constant memory.
+pub struct Rows<R> {
+    reader: csv::Reader<R>,
+    record: csv::StringRecord,
+    timestamp: usize,
+    value: usize,
+    last: Timestamp,
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads the header. Columns may stand in any order, others beside them.
+    ///
+    /// # Errors
+    /// A column is missing, or reading fails.
+    pub fn of(input: R) -> Result<Self, DetectError> {
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(input);
+        let header = reader.headers()?.clone();
+        let column = |missing: &'static str| {
+            header
+                .iter()
+                .position(|name| name.trim_start_matches('\u{feff}') == missing)
+                .ok_or_else(|| DetectError::Header {
+                    missing,
+                    found: header.iter().collect::<Vec<_>>().join(","),
+                })
+        };
+        let (timestamp, value) = (column("timestamp")?, column("value")?);
+        Ok(Self {
+            reader,
+            record: csv::StringRecord::new(),
+            timestamp,
+            value,
+            last: Timestamp::default(),
+        })
+    }
+
+    /// The next row; `None` at the end.
+    ///
+    /// # Errors
+    /// It is not what it should be, or reading fails.
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, DetectError> {
+        if !self.reader.read_record(&mut self.record)? {
+            return Ok(None);
+        }
+        let line = self.record.position().map_or(0, csv::Position::line);
+        let timestamp = self.record.get(self.timestamp).unwrap_or_default();
+        let text = self.record.get(self.value).unwrap_or_default();
+        let found = || timestamp.to_owned();
+        let at = time(timestamp).ok_or_else(|| DetectError::Timestamp {
+            line,
+            found: found(),
+        })?;
+        if at < self.last {
+            return Err(DetectError::Backwards {
+                line,
+                found: found(),
+            });
+        }
+        self.last = at;
+        let value = number(text).ok_or_else(|| DetectError::Value {
+            line,
+            found: text.to_owned(),
+        })?;
+        Ok(Some(Row {
+            timestamp,
+            text,
+            at,
+            value,
+        }))
+    }
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let known = (0.0..LATEST_SECONDS).contains(&seconds);
+        return known.then(|| Timestamp::from_millis((seconds * 1000.0).round() as u64));
+    }
+    let time = humantime::parse_rfc3339_weak(text).ok()?;
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_millis(since.as_millis() as u64))
+}
+
+/// `Some(None)` for a missing sample; `None` for what is neither.
+fn number(text: &str) -> Option<Option<f64>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let value = text.parse::<f64>().ok()?;
+    value.is_finite().then_some(Some(value))
+}

@@ -1,0 +1,95 @@
+//! The constants of the detector, as they apply to one sample. Spans are in samples at the reference interval of [`Pace`].
+
+use super::bits::log2;
+use super::pace::Pace;
+
+/// A departure that one sample in 32 exceeds is no surprise yet.
+pub(super) const SURPRISE_FROM_BITS: f64 = 5.0;
+
+/// Departures are remembered for about a week of five-minute samples, the largest for eight weeks.
+const TAIL_SAMPLES: f64 = 2500.0;
+const RECORD_SAMPLES: f64 = 16_000.0;
+/// Patterns of the last values: fewer, so that the counts fit 16 bits.
+const PATTERN_SAMPLES: f64 = 2000.0;
+const MOST_PATTERN_SAMPLES: f64 = 30_000.0;
+/// What is seasonal proves itself over so many.
+const TRUST_SAMPLES: f64 = 1000.0;
+const LEVEL_SAMPLES: f64 = 2016.0;
+
+/// While a sample is suspicious it counts so much, and moves levels so much …
+const SUSPICIOUS_WEIGHT: f64 = 0.4;
+const SUSPICIOUS_LEVEL_WEIGHT: f64 = 0.5;
+/// … and the largest departure grows by this share over the time that suspicion may last.
+const SUSPICIOUS_RECORD_GROWTH: f64 = 0.3;
+/// How long suspicion may slow learning, so that a lasting shift is learned.
+const SUSPICIOUS_SAMPLES: f64 = 50.0;
+const SUSPICIOUS_SAMPLES_PER_DENSITY: f64 = 12.0;
+
+/// Spans of the running levels, in samples; the fast ones stay samples whatever the interval.
+pub(super) const FAST_SPANS: [f64; 2] = [2.0, 8.0];
+const SLOW_SPANS: [f64; 4] = [12.0, 100.0, 150.0, 500.0];
+
+/// What one sample counts, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory {
+    /// This sample's number, from 1.
+    pub samples: f64,
+    /// What it counts: 1, or less while suspicious.
+    pub weight: f64,
+    pub level_weight: f64,
+    pub slow_spans: [f64; 4],
+    pub tail_samples: f64,
+    /// Surprise of what was not seen once in a whole memory.
+    pub rarest_bits: f64,
+    pub record_kept: f32,
+    pub record_growth: f32,
+    pub pattern_samples: f64,
+    pub pattern_bits: f64,
+    pub trust_samples: f64,
+    pub level_samples: f64,
+    pub suspicious_samples: f64,
+    pub density: f64,
+}
+
+impl Memory {
+    /// For sample number `samples`.
+    pub fn of(samples: u64, pace: Pace) -> Self {
+        let density = pace.density();
+        let suspicious_samples = suspicious_samples(density);
+        let (tail_samples, pattern_samples) = (
+            TAIL_SAMPLES * density,
+            (PATTERN_SAMPLES * density).min(MOST_PATTERN_SAMPLES),
+        );
+        Self {
+            samples: samples as f64,
+            weight: 1.0,
+            level_weight: 1.0,
+            slow_spans: SLOW_SPANS.map(|span| span * density),
+            tail_samples,
+            rarest_bits: log2(tail_samples),
+            record_kept: (1.0 - 1.0 / (RECORD_SAMPLES * density)) as f32,
+            record_growth: (1.0 + SUSPICIOUS_RECORD_GROWTH / suspicious_samples) as f32,
+            pattern_samples,
+            pattern_bits: log2(pattern_samples),
+            trust_samples: TRUST_SAMPLES * density,
+            level_samples: LEVEL_SAMPLES * density,
+            suspicious_samples,
+            density,
+        }
+    }
+
+    /// For a sample that may be an anomaly.
+    pub fn slow_down(&mut self) {
+        self.weight = SUSPICIOUS_WEIGHT;
+        self.level_weight = SUSPICIOUS_LEVEL_WEIGHT;
+    }
+
+    /// Share by which an average over `span` follows this sample.
+    pub fn share(&self, span: f64) -> f64 {
+        (2.0 / (span + 1.0)).max(1.0 / self.samples)
+    }
+}
+
+fn suspicious_samples(density: f64) -> f64 {
+    SUSPICIOUS_SAMPLES.max(SUSPICIOUS_SAMPLES_PER_DENSITY * density)
+}

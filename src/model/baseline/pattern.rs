@@ -1,0 +1,125 @@
+//! How unusual the last four values are together: four fixed projections of them, each against a histogram of what it was.
+
+use serde::{Deserialize, Serialize};
+
+use super::bits::log2;
+use super::memory::Memory;
+
+const PROJECTIONS: usize = 4;
+const BINS: usize = 32;
+const BINS_PER_OCTAVE: f64 = 2.0;
+/// Counts are in halves of a sample, so that less than a whole one can be counted; they fit 16 bits.
+const COUNTS_PER_SAMPLE: f64 = 2.0;
+/// Bins as if each had been seen half a time before.
+const PRIOR: f64 = 0.5;
+/// A pattern that is seen one time in ten is no surprise.
+const SURPRISE_FROM_BITS: f64 = 3.32;
+
+/// Histograms of the projections.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Patterns {
+    last: [f64; 3],
+    total: u32,
+    histograms: [Histogram; PROJECTIONS],
+}
+
+/// What one value looks like after those before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pattern {
+    projections: [f64; PROJECTIONS],
+    places: [usize; PROJECTIONS],
+    /// 0 for the usual, to about 1.
+    pub surprise: f64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Histogram {
+    centre: f32,
+    /// Mean distance from the centre.
+    spread: f32,
+    counts: [u16; BINS],
+}
+
+impl Patterns {
+    /// How the value follows those before.
+    pub fn judge(&self, value: f64, memory: &Memory) -> Pattern {
+        let weight = f64::from(self.total) / COUNTS_PER_SAMPLE + PRIOR * BINS as f64;
+        let projections = self.projections(value);
+        let (mut surprise, mut places) = (0.0, [0; PROJECTIONS]);
+        for (n, histogram) in self.histograms.iter().enumerate() {
+            places[n] = histogram.place(projections[n]);
+            let count = histogram.near(places[n]);
+            let share = (count / COUNTS_PER_SAMPLE + PRIOR) / weight;
+            surprise += (-log2(share) - SURPRISE_FROM_BITS).max(0.0);
+        }
+        Pattern {
+            projections,
+            places,
+            surprise: surprise / PROJECTIONS as f64 / (memory.pattern_bits - SURPRISE_FROM_BITS),
+        }
+    }
+
+    /// Takes in the value and what was found of it.
+    pub fn learn(&mut self, value: f64, pattern: &Pattern, memory: &Memory) {
+        let first = memory.samples <= 1.0;
+        self.last = if first {
+            [value; 3]
+        } else {
+            [value, self.last[0], self.last[1]]
+        };
+        let added = (memory.weight * COUNTS_PER_SAMPLE).round().max(1.0) as u16;
+        for (n, histogram) in self.histograms.iter_mut().enumerate() {
+            let projection = if first && n > 0 {
+                0.0
+            } else {
+                pattern.projections[n]
+            };
+            histogram.learn(projection, pattern.places[n], added, memory);
+        }
+        self.total += u32::from(added);
+        if f64::from(self.total) > memory.pattern_samples * COUNTS_PER_SAMPLE {
+            self.halve();
+        }
+    }
+
+    fn projections(&self, value: f64) -> [f64; PROJECTIONS] {
+        let [a, b, c] = self.last;
+        [value, value - a, value - 2.0 * a + b, value + a - b - c]
+    }
+
+    fn halve(&mut self) {
+        self.total /= 2;
+        let counts = self.histograms.iter_mut().flat_map(|h| &mut h.counts);
+        counts.for_each(|count| *count /= 2);
+    }
+}
+
+impl Histogram {
+    fn place(&self, projection: f64) -> usize {
+        let distance = projection - f64::from(self.centre);
+        if self.spread <= 0.0 {
+            return BINS / 2;
+        }
+        let octaves = log2(1.0 + distance.abs() / f64::from(self.spread));
+        let bins = (octaves * BINS_PER_OCTAVE).min(BINS as f64);
+        let place = BINS as f64 / 2.0 + if distance < 0.0 { -bins } else { bins };
+        place.clamp(0.0, (BINS - 1) as f64) as usize
+    }
+
+    /// Counts of the bin, smoothed by its neighbours.
+    fn near(&self, at: usize) -> f64 {
+        let count = |at: usize| f64::from(self.counts.get(at).copied().unwrap_or(0));
+        0.5 * count(at) + 0.25 * (count(at.wrapping_sub(1)) + count(at + 1))
+    }
+
+    fn learn(&mut self, projection: f64, at: usize, added: u16, memory: &Memory) {
+        self.counts[at] = self.counts[at].saturating_add(added);
+        if memory.samples <= 1.0 {
+            self.centre = projection as f32;
+        }
+        let pace = (1.0 / memory.samples).max(1.0 / memory.tail_samples);
+        let distance = projection - f64::from(self.centre);
+        self.centre += (pace * distance) as f32;
+        self.spread += (pace * (distance.abs() - f64::from(self.spread))) as f32;
+    }
+}

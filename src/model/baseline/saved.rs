@@ -1,0 +1,79 @@
+//! What a baseline knows, as it is kept over a restart.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Baseline, BaselineRules, State};
+
+/// Of the layout and the meaning of the state. A change of either counts it up.
+pub const VERSION: u32 = 1;
+
+/// A baseline's state in a form that can be read whatever its version: what is inside is only looked at if it is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    version: u32,
+    state: serde_json::Value,
+}
+
+/// Why a baseline learns anew; never a reason to stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LearnsAnew {
+    /// Written by another version of the program.
+    #[error("the saved baseline has format {found}, this version reads {VERSION}: it learns anew")]
+    Version {
+        /// What was found.
+        found: u32,
+    },
+    /// The right version, but not what it should be.
+    #[error("the saved baseline cannot be read ({reason}): it learns anew")]
+    Unreadable {
+        /// What is wrong.
+        reason: String,
+    },
+    /// With or without a weekly season, other than the rules say now.
+    #[error("the weekly season was switched on or off: the baseline learns anew")]
+    Season,
+}
+
+impl Baseline {
+    /// All that is needed to continue after a restart.
+    ///
+    /// # Errors
+    /// None that is known: numbers are finite by construction.
+    pub fn save(&self) -> Result<Saved, serde_json::Error> {
+        Ok(Saved {
+            version: VERSION,
+            state: serde_json::to_value(&self.state)?,
+        })
+    }
+
+    /// Continues where the saved one was. What cannot be used is said, and learning starts anew.
+    pub fn restore(rules: BaselineRules, saved: Saved) -> (Self, Option<LearnsAnew>) {
+        match State::read(rules, saved) {
+            Ok(state) => (Self { rules, state }, None),
+            Err(warning) => (Self::new(rules), Some(warning)),
+        }
+    }
+}
+
+impl State {
+    fn read(rules: BaselineRules, saved: Saved) -> Result<Self, LearnsAnew> {
+        if saved.version != VERSION {
+            return Err(LearnsAnew::Version {
+                found: saved.version,
+            });
+        }
+        let state: Self =
+            serde_json::from_value(saved.state).map_err(|error| LearnsAnew::Unreadable {
+                reason: error.to_string(),
+            })?;
+        if !state.seasons.are_whole() {
+            return Err(LearnsAnew::Unreadable {
+                reason: "a season has the wrong number of hours".to_owned(),
+            });
+        }
+        if state.seasons.weekly() != rules.weekly_season {
+            return Err(LearnsAnew::Season);
+        }
+        Ok(state)
+    }
+}

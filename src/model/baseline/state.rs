@@ -1,0 +1,229 @@
+//! All that a baseline remembers, and how a sample is held against it.
+
+use serde::{Deserialize, Serialize};
+
+use super::alarm::Alarm;
+use super::levels::{DEPARTURES, Levels};
+use super::memory::{FAST_SPANS, Memory};
+use super::pace::Pace;
+use super::pattern::{Pattern, Patterns};
+use super::season::{Seasonal, Seasons};
+use super::tail::Tails;
+use super::{LEARNING_SAMPLES, Reading};
+use crate::model::time::Timestamp;
+
+/// What each kind of evidence counts beside the rarity of departures.
+const RECORD_WEIGHT: f64 = 0.6;
+const PATTERN_WEIGHT: f64 = 0.2;
+const SEASON_WEIGHT: f64 = 1.0;
+/// From this departure on a sample is suspicious and teaches less.
+const SUSPICIOUS: f64 = 0.2;
+/// Each calm sample gives back so much of the time for which learning may be slowed: what is odd more often than that is usual.
+const SUSPICION_FADES: f64 = 0.1;
+/// A sample moves the slow means by at most so many of the largest departures known.
+const MOST_MOVE: f64 = 2.0;
+/// Share of the samples that lie above the upper bound, and as many below the lower one.
+const OUTSIDE_SHARE: f32 = 0.01;
+/// After more intervals without a sample the series may have gone anywhere.
+const GAP_INTERVALS: f64 = 10.0;
+/// Differences below this share of the value are rounding.
+const ROUNDING: f64 = 1e-9;
+/// What is nearer to 0 than this is 0.
+const SMALLEST_VALUE: f64 = 1e-200;
+/// Larger multiples of the first value are all the same.
+const LARGEST_RATIO: f64 = 1e30;
+
+/// All that is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Values are in units of the first that was not 0, so that the scale of a series cannot matter.
+    unit: f64,
+    pub samples: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub pace: Pace,
+    pub levels: Levels,
+    departures: [Tails; DEPARTURES],
+    pub seasons: Seasons,
+    residual: f64,
+    residuals: Tails,
+    patterns: Patterns,
+    /// Total evidence at the sample before; and its mean over two samples.
+    pub evidence: f64,
+    pub departure: f64,
+    /// For how many samples after a gap nothing is flagged.
+    pub settling: u32,
+    /// For how many samples learning has been slowed.
+    slowed: f64,
+    negative: bool,
+    pub alarm: Alarm,
+}
+
+/// What one sample shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Evidence {
+    departures: [f64; DEPARTURES],
+    residual: f64,
+    pattern: Pattern,
+    /// 0 for the usual, about 1 for what differs from all that was seen in every respect.
+    pub total: f64,
+}
+
+impl State {
+    pub fn new(weekly_season: bool) -> Self {
+        Self {
+            unit: 0.0,
+            samples: 0,
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            pace: Pace::default(),
+            levels: Levels::default(),
+            departures: Default::default(),
+            seasons: Seasons::new(weekly_season),
+            residual: 0.0,
+            residuals: Tails::default(),
+            patterns: Patterns::default(),
+            evidence: 0.0,
+            departure: 0.0,
+            settling: 0,
+            slowed: 0.0,
+            negative: false,
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// The value in the series' unit, and what this sample counts.
+    pub fn begin(&mut self, at: Timestamp, value: f64) -> (f64, Memory) {
+        if self.samples == 0 {
+            self.first = at;
+            self.last = at;
+        }
+        self.samples += 1;
+        self.negative |= value < 0.0;
+        if self.unit == 0.0 && value.abs() > SMALLEST_VALUE {
+            self.unit = value.abs();
+        }
+        let seconds = at.since(self.last).as_secs_f64();
+        if self.samples > 1 {
+            self.pace.learn(seconds);
+        }
+        let ratio = if self.unit > 0.0 {
+            (value / self.unit).clamp(-LARGEST_RATIO, LARGEST_RATIO)
+        } else {
+            0.0
+        };
+        (ratio, Memory::of(self.samples, self.pace))
+    }
+
+    /// A departure that may be an anomaly teaches less, for a bounded time.
+    pub fn suspect(&mut self, memory: &mut Memory) {
+        if self.departure >= SUSPICIOUS && self.slowed < memory.suspicious_samples {
+            self.slowed += 1.0;
+            memory.slow_down();
+        } else if self.departure < 0.5 * SUSPICIOUS {
+            self.slowed = (self.slowed - SUSPICION_FADES).max(0.0);
+        }
+    }
+
+    /// After a gap the means follow the first value, and nothing is flagged for as long as the gap was, at most for the span of the
+    /// shortest slow mean.
+    pub fn bridge(&mut self, at: Timestamp, level: f64, memory: &Memory) {
+        let intervals = self.pace.intervals(at.since(self.last).as_secs_f64());
+        self.last = at;
+        self.settling = self.settling.saturating_sub(1);
+        if intervals > GAP_INTERVALS {
+            self.levels.bridge(level, intervals, memory);
+            self.settling = intervals.min(memory.slow_spans[0]) as u32;
+        }
+    }
+
+    /// Expected value and bounds, in the units of the input.
+    pub fn band(&self, usual: f64) -> Reading {
+        if self.samples == 0 {
+            return Reading::default();
+        }
+        let expected = self.levels.expected() + usual;
+        let (above, below) = self.departures[0].bounds(OUTSIDE_SHARE);
+        // What was never negative is not expected to be.
+        let floor = if self.negative {
+            f64::NEG_INFINITY
+        } else {
+            0.0
+        };
+        let in_units = |value: f64| Some(value.max(floor) * self.unit);
+        Reading {
+            expected: in_units(expected),
+            lower: in_units(expected - below),
+            upper: in_units(expected + above),
+            ..Reading::default()
+        }
+    }
+
+    /// How far the value differs from all that is remembered. Moves the means, remembers nothing else.
+    pub fn compare(
+        &mut self,
+        value: f64,
+        level: f64,
+        seasonal: Seasonal,
+        memory: &Memory,
+    ) -> Evidence {
+        let rounding = ROUNDING * value.abs();
+        let true_size = |departure: f64| {
+            if departure.abs() <= rounding {
+                0.0
+            } else {
+                departure
+            }
+        };
+        let departures = self.levels.observe(level, self.bounded(level), memory);
+        let departures = departures.map(true_size);
+        let (mut rarity, mut record) = (0.0, 0.0);
+        for (tails, departure) in self.departures.iter().zip(departures) {
+            let surprise = tails.judge(departure, memory);
+            rarity += surprise.rarity / DEPARTURES as f64;
+            record += surprise.record / DEPARTURES as f64;
+        }
+        self.residual += memory.share(FAST_SPANS[0]) * (seasonal.residual - self.residual);
+        let residual = true_size(self.residual);
+        let unseasonal = self.residuals.judge(residual, memory).rarity;
+        let pattern = self.patterns.judge(level, memory);
+        let season_weight = SEASON_WEIGHT * seasonal.trust;
+        let sum = rarity
+            + RECORD_WEIGHT * record
+            + PATTERN_WEIGHT * pattern.surprise
+            + season_weight * unseasonal;
+        Evidence {
+            departures,
+            residual,
+            pattern,
+            total: sum / (1.0 + RECORD_WEIGHT + PATTERN_WEIGHT + season_weight),
+        }
+    }
+
+    /// Learns from the sample, as far as `memory` lets it.
+    pub fn remember(
+        &mut self,
+        at: Timestamp,
+        value: f64,
+        level: f64,
+        evidence: &Evidence,
+        memory: &Memory,
+    ) {
+        for (tails, departure) in self.departures.iter_mut().zip(evidence.departures) {
+            tails.learn(departure, memory);
+        }
+        self.residuals.learn(evidence.residual, memory);
+        self.patterns.learn(level, &evidence.pattern, memory);
+        self.seasons.learn(at, value, memory);
+    }
+
+    /// The value as far as it may move the slow means, so that a spike does not become the level.
+    fn bounded(&self, level: f64) -> f64 {
+        if self.samples <= LEARNING_SAMPLES {
+            return level;
+        }
+        let expected = self.levels.expected();
+        let (above, below) = self.departures[0].largest();
+        level.clamp(expected - MOST_MOVE * below, expected + MOST_MOVE * above)
+    }
+}
