@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
 use crate::model::identity::GroupKey;
+use crate::model::incident::Incident;
 use crate::model::sample::Failure;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
@@ -47,6 +48,8 @@ pub struct GroupSnapshot {
     pub facts: GroupFacts,
     /// What is decided. The unnamed target is here only while no ScaledObject asks.
     pub targets: BTreeMap<TargetKey, TargetSnapshot>,
+    /// What happened, oldest first: all that goes on, and the latest that are over.
+    pub incidents: Vec<Incident>,
     /// Why the last poll brought nothing, or not everything.
     pub failure: Option<Failure>,
 }
@@ -310,6 +313,7 @@ fn snapshot(state: &GroupState, now: Timestamp) -> GroupSnapshot {
     GroupSnapshot {
         facts,
         targets,
+        incidents: state.incidents().to_vec(),
         failure: state.last_failure().cloned(),
     }
 }

@@ -175,10 +175,6 @@ impl Case {
     }
 }
 
-fn desired(case: &Case) -> u32 {
-    case.decide().desired.unwrap_or_default()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

@@ -9,6 +9,7 @@ use super::forecast::ForecastFacts;
 use super::identity::PartitionId;
 use super::quantity::Quantity;
 use super::sample::AgeMethod;
+use super::signal::{Signal, SignalReading};
 use super::time::Timestamp;
 
 /// A group at the time of its last readable observation.
@@ -61,6 +62,8 @@ pub struct GroupFacts {
     pub vanished_partitions: u32,
     /// Every partition.
     pub partitions: BTreeMap<PartitionId, PartitionFacts>,
+    /// Signals that come from elsewhere than the stream, where any are configured.
+    pub signals: BTreeMap<Signal, SignalReading>,
 }
 
 /// One partition at the time of the last observation. Counts are messages.

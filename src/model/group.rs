@@ -18,6 +18,7 @@ use super::partition::{PartitionModel, PartitionState, Step};
 use super::quantity::Quantity;
 use super::rates::ArrivalHistory;
 use super::sample::{PartitionSample, Sample};
+use super::signal::{Signal, SignalReading};
 use super::time::Timestamp;
 
 /// Everything remembered of one group, shared by all who ask for it.
@@ -35,6 +36,7 @@ pub struct GroupModel {
     breaker: Breaker,
     consumers: Option<u32>,
     read_limit_per_second: Option<f64>,
+    signals: BTreeMap<Signal, SignalReading>,
     observed_at: Option<Timestamp>,
     first_observed_at: Option<Timestamp>,
 }
@@ -54,6 +56,7 @@ impl GroupModel {
             breaker: Breaker::default(),
             consumers: None,
             read_limit_per_second: None,
+            signals: BTreeMap::new(),
             observed_at: None,
             first_observed_at: None,
         }
@@ -62,6 +65,11 @@ impl GroupModel {
     /// Takes in what users tell of its consumers; until then nothing.
     pub fn tell(&mut self, told: Told) {
         self.told = told;
+    }
+
+    /// Takes in a signal that comes from elsewhere than the stream.
+    pub fn signal(&mut self, signal: Signal, reading: &SignalReading) {
+        self.signals.insert(signal, reading.clone());
     }
 
     /// Takes in one poll.
@@ -163,6 +171,7 @@ impl GroupModel {
             partitions_without_group: count(|s| matches!(s, PartitionState::GroupMissing { .. })),
             vanished_partitions: count(|s| matches!(s, PartitionState::Vanished { .. })),
             partitions,
+            signals: self.signals.clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::sample::{Failure, Sample};
+use crate::model::signal::{Signal, SignalReading};
 use crate::model::time::Timestamp;
 
 use super::replicas::{ReplicasObserved, Unread};
@@ -46,4 +47,6 @@ pub enum What {
     TargetExpired(TargetKey),
     /// The Kubernetes API was asked about the ScaledObject of a target and what it scales.
     ReplicasObserved(TargetKey, Box<Result<ReplicasObserved, Unread>>),
+    /// A signal was read that comes from elsewhere than the stream.
+    SignalObserved(Signal, SignalReading),
 }

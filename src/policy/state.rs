@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
+use crate::model::incident::Incident;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 
@@ -30,6 +31,7 @@ pub struct GroupState {
     targets: BTreeMap<TargetKey, TargetState>,
     last_failure: Option<Failure>,
     decided_at: Option<Timestamp>,
+    incidents: Vec<Incident>,
 }
 
 /// One target over time.
@@ -74,6 +76,7 @@ impl GroupState {
             targets: BTreeMap::new(),
             last_failure: None,
             decided_at: None,
+            incidents: Vec::new(),
         }
     }
 
@@ -88,6 +91,11 @@ impl GroupState {
             What::TargetRegistered(key, spec) => self.registered(event.at, key, spec),
             What::TargetExpired(key) => {
                 self.targets.remove(key);
+                Vec::new()
+            }
+            What::SignalObserved(signal, reading) => {
+                // Weighed at the next observation of the group. It never touches a target.
+                self.model.signal(*signal, reading);
                 Vec::new()
             }
             What::ReplicasObserved(key, reading) => {
@@ -118,6 +126,11 @@ impl GroupState {
     /// When the observation that the decisions rest on was made.
     pub fn decided_at(&self) -> Option<Timestamp> {
         self.decided_at
+    }
+
+    /// What happened to the group, oldest first: all that goes on, and the latest that are over.
+    pub fn incidents(&self) -> &[Incident] {
+        &self.incidents
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
