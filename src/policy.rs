@@ -21,4 +21,5 @@ pub mod replicas;
 pub mod spec;
 pub mod state;
 pub mod steps;
+pub mod surge;
 mod told;

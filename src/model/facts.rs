@@ -38,6 +38,8 @@ pub struct GroupFacts {
     pub read_limit_per_second: Option<f64>,
     /// Arrivals per second over [`super::rates::ARRIVAL_WINDOW`], of the partitions that could be read.
     pub arrival_per_second: Option<f64>,
+    /// Arrivals per second in the newest interval, where they are known of every partition.
+    pub newest_arrival_per_second: Option<f64>,
     /// Processed messages per second over [`super::rates::PROCESSING_WINDOW`], likewise.
     pub processing_per_second: Option<f64>,
     /// Messages per second one consumer does when never idle; `None` until learned.

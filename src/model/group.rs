@@ -16,7 +16,7 @@ use super::identity::PartitionId;
 use super::owners::Owners;
 use super::partition::{PartitionModel, PartitionState, Step};
 use super::quantity::Quantity;
-use super::rates::ArrivalHistory;
+use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::{PartitionSample, Sample};
 use super::signal::{Signal, SignalReading};
 use super::time::Timestamp;
@@ -26,6 +26,8 @@ use super::time::Timestamp;
 pub struct GroupModel {
     partitions: BTreeMap<PartitionId, PartitionModel>,
     arrivals: ArrivalHistory,
+    /// Of all partitions together, while it is known of every one.
+    arrival: RateWindow,
     /// Since when arrivals of every partition are known without a break.
     arrivals_known_since: Option<Timestamp>,
     forecast: Forecast,
@@ -47,6 +49,7 @@ impl GroupModel {
         Self {
             partitions: BTreeMap::new(),
             arrivals: ArrivalHistory::default(),
+            arrival: RateWindow::new(ARRIVAL_WINDOW),
             arrivals_known_since: None,
             forecast: Forecast::default(),
             capacity: Capacity::new(rules),
@@ -92,16 +95,22 @@ impl GroupModel {
             total.arrived = total.arrived.zip(step.arrived).map(|(a, b)| a + b);
             total.processed = total.processed.zip(step.processed).map(|(a, b)| a + b);
         }
-        if total.arrived.is_none() {
-            self.arrivals_known_since = None;
-        } else if self.arrivals_known_since.is_none() {
-            self.arrivals_known_since = Some(self.observed_at.unwrap_or(at));
-        }
+        self.note_arrivals(at, total.arrived);
         self.consumers = sample.consumers;
         self.read_limit_per_second = sample.read_limit_per_second;
         self.learn(at, total);
         self.observed_at = Some(at);
         self.first_observed_at.get_or_insert(at);
+    }
+
+    fn note_arrivals(&mut self, at: Timestamp, arrived: Option<u64>) {
+        let Some(count) = arrived else {
+            self.arrivals_known_since = None;
+            return self.arrival.clear();
+        };
+        let before = self.observed_at.unwrap_or(at);
+        self.arrivals_known_since.get_or_insert(before);
+        self.arrival.add(at, at.since(before), count);
     }
 
     /// Messages that arrived within `window` before `now`, at least.
@@ -149,6 +158,7 @@ impl GroupModel {
             waiting_seconds: oldest(partitions.values(), PartitionFacts::waiting_seconds),
             read_limit_per_second: self.read_limit_per_second,
             arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
+            newest_arrival_per_second: self.arrival.newest_per_second(),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
             capacity_per_consumer: self.capacity.per_consumer(),
             proven_per_consumer: self.capacity.proven(),

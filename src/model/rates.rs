@@ -14,8 +14,10 @@ pub const STEADY_WINDOW: Duration = Duration::from_secs(60);
 /// Time over which processing is averaged: long enough for acknowledgements that come in bursts.
 pub const PROCESSING_WINDOW: Duration = Duration::from_secs(30);
 
-/// A rate over less time would call a handful of messages a flood, and holds would keep what it asked for.
+/// A rate over less time would call a handful of messages a flood, and holds would keep what it asked for …
 const LEAST_COVERED: Duration = Duration::from_secs(5);
+/// … unless it were that many: then it is over the less time, the more there are.
+const HANDFUL: u64 = 50;
 
 /// Intervals shorter than this are merged, so that fast polling does not cost memory.
 const BUCKET: Duration = Duration::from_millis(2_500);
@@ -67,25 +69,29 @@ impl RateWindow {
         }
     }
 
-    /// Messages per second: all counted ÷ all covered time, which counts as five seconds at least; `None` before the
-    /// first interval.
+    /// Messages per second: all counted ÷ all covered time, of a few over five seconds at least; `None` before the first
+    /// interval.
     pub fn per_second(&self) -> Option<f64> {
         let covered: Duration = self.intervals.iter().map(|i| i.covered).sum();
         let count: u64 = self.intervals.iter().map(|i| i.count).sum();
-        (!covered.is_zero()).then(|| count as f64 / covered.max(LEAST_COVERED).as_secs_f64())
+        (!covered.is_zero()).then(|| rate(count, covered))
     }
 
     /// Messages per second in the newest interval alone.
     pub fn newest_per_second(&self) -> Option<f64> {
         let newest = self.intervals.back()?;
-        let covered = newest.covered.max(LEAST_COVERED);
-        Some(newest.count as f64 / covered.as_secs_f64())
+        Some(rate(newest.count, newest.covered))
     }
 
     /// Forgets everything, after a reset of the counter behind it.
     pub fn clear(&mut self) {
         self.intervals.clear();
     }
+}
+
+fn rate(count: u64, covered: Duration) -> f64 {
+    let least = LEAST_COVERED.mul_f64(HANDFUL as f64 / count.max(HANDFUL) as f64);
+    count as f64 / covered.max(least).as_secs_f64()
 }
 
 /// How many messages arrived lately, for activation. Coarse on purpose: never fewer than truly arrived in the window.
@@ -158,6 +164,15 @@ mod tests {
         let mut window = RateWindow::new(PROCESSING_WINDOW);
         window.add(at(1), Duration::from_millis(200), 30);
         assert_eq!(window.per_second(), Some(6.0));
+        window.add(at(1), Duration::ZERO, 70);
+        assert_eq!(
+            window.per_second(),
+            Some(40.0),
+            "half as long for twice as many"
+        );
+        let mut window = RateWindow::new(PROCESSING_WINDOW);
+        window.add(at(1), Duration::from_secs(1), 400);
+        assert_eq!(window.per_second(), Some(400.0), "many are a rate at once");
     }
 
     #[test]

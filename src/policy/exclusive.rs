@@ -1,7 +1,6 @@
 //! The count where every partition belongs to one consumer: judged by the load of those who hold them now, and by what chance
 //! would make of another count. Formulas and where the constants come from: docs/policy.md, "Exclusive assignment".
 
-mod surge;
 mod view;
 
 use crate::model::facts::GroupFacts;

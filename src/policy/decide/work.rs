@@ -13,6 +13,7 @@ use crate::policy::forecast::{Forecasting, Raise};
 use crate::policy::incurable::Known;
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::TargetState;
+use crate::policy::surge::surge;
 
 use super::Seen;
 
@@ -179,6 +180,11 @@ fn by_work(
     raise: Raise,
 ) -> u32 {
     let assignment = target.spec.assignment;
+    let surge = surge(facts);
+    let raise = Raise {
+        rise: raise.rise * surge,
+        fall: raise.fall * surge,
+    };
     let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, raise.rise);
     let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN, raise.fall);
     let consumers = target.spec.consumers_per_replica;

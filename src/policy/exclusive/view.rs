@@ -8,9 +8,9 @@ use crate::policy::decision::Rule;
 use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
 use crate::policy::replicas::STARTS_WITHIN;
+use crate::policy::surge::surge;
 
 use super::Question;
-use super::surge::surge;
 
 /// Share of its capacity that a consumer's arrivals may take after a rise …
 pub const UTILIZATION_UP: f64 = 0.85;

@@ -7,12 +7,14 @@ const SURGE_RATIO: f64 = 1.3;
 const SURGE_DEVIATIONS: f64 = 6.0;
 
 /// How many times the mean of its window the newest interval of the whole group is, where that is no chance; else 1.
-pub(super) fn surge(facts: &GroupFacts) -> f64 {
+pub fn surge(facts: &GroupFacts) -> f64 {
     let sum = |of: fn(&PartitionFacts) -> Option<f64>| {
         facts.partitions.values().filter_map(of).sum::<f64>()
     };
     let mean = sum(|p| p.arrival_per_second);
-    let newest = sum(|p| p.newest_arrival_per_second);
+    let newest = facts
+        .newest_arrival_per_second
+        .unwrap_or_else(|| sum(|p| p.newest_arrival_per_second));
     // Of a count over five seconds, the shortest that a rate is taken over.
     let deviation = (mean / 5.0).sqrt();
     let beyond = newest > mean * SURGE_RATIO && newest > mean + SURGE_DEVIATIONS * deviation + 1.0;
