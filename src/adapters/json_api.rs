@@ -2,6 +2,7 @@
 
 mod decision;
 mod group;
+mod signal;
 mod source;
 mod values;
 

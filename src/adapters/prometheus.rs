@@ -2,6 +2,7 @@
 //!
 //! What is unknown or too old has no sample (`partition_backlog_known` is 0 then); counters always have one.
 
+mod baselines;
 mod cluster;
 mod family;
 mod forecast;
@@ -99,6 +100,7 @@ impl Collector for Snapshots {
         partitions::write(&mut encoder, &groups)?;
         groups::write(&mut encoder, &groups)?;
         forecast::write(&mut encoder, &groups)?;
+        baselines::write(&mut encoder, &groups)?;
         targets::write(&mut encoder, &groups, &self.registry.labels())
     }
 }

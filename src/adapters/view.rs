@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use crate::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
+use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
+use crate::model::status::PartitionStatus;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::policy::agreement;
@@ -216,6 +217,11 @@ impl<'a> PartitionView<'a> {
     /// What is known of it; `None` once that is too old.
     pub fn facts(&self) -> Option<&'a PartitionFacts> {
         self.usable.then_some(self.facts)
+    }
+
+    /// What it is like.
+    pub fn status(&self) -> PartitionStatus {
+        self.facts().map_or(PartitionStatus::Unknown, |f| f.status)
     }
 
     /// Its counters: they stand however old the last observation is.

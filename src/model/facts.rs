@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::downstream::Breaker;
 use super::forecast::ForecastFacts;
 use super::identity::PartitionId;
+use super::normal::{Normal, PartitionNormals};
 use super::quantity::Quantity;
 use super::sample::AgeMethod;
 use super::signal::{Signal, SignalReading};
+use super::status::PartitionStatus;
 use super::time::Timestamp;
 
 /// A group at the time of its last readable observation.
@@ -66,6 +68,8 @@ pub struct GroupFacts {
     pub partitions: BTreeMap<PartitionId, PartitionFacts>,
     /// Signals that come from elsewhere than the stream, where any are configured.
     pub signals: BTreeMap<Signal, SignalReading>,
+    /// Every signal beside what is normal.
+    pub normal: BTreeMap<Signal, Normal>,
 }
 
 /// One partition at the time of the last observation. Counts are messages.
@@ -118,23 +122,14 @@ pub struct PartitionFacts {
     pub behind_since: Option<Timestamp>,
     /// Since when something waits and nothing is committed.
     pub stalled_since: Option<Timestamp>,
+    /// Since when commits left no less than before, while its holder was never idle.
+    pub not_falling_since: Option<Timestamp>,
     /// The last commit that moved.
     pub moved_at: Option<Timestamp>,
+    /// Throughput, backlog and age beside what is normal.
+    pub normal: PartitionNormals,
     /// Why it is unknown, in words.
     pub problem: Option<String>,
-}
-
-/// What a partition is like. A closed set; `behind`, `stuck` and `stopped` come with the rules for them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PartitionStatus {
-    /// It could be read, and nothing odd was seen.
-    Ok,
-    /// The group was moved back, or made anew, since the observation before.
-    Rewound,
-    /// It could not be read.
-    #[default]
-    Unknown,
 }
 
 impl PartitionFacts {
@@ -153,16 +148,5 @@ impl PartitionFacts {
         let uncommitted = self.uncommitted.filter(|n| *n > 0);
         let spared = uncommitted.and(self.commit_interval_seconds);
         Some((self.oldest_age_seconds? - spared.unwrap_or(0.0)).max(0.0))
-    }
-}
-
-impl PartitionStatus {
-    /// The word users read.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Rewound => "rewound",
-            Self::Unknown => "unknown",
-        }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounting::{repositioned, settle};
 use super::commits::CommitRhythm;
+use super::normal::PartitionNormal;
 use super::peaks::{PEAKS_WINDOW, Peaks};
 use super::progress::{BEHIND, Look, Progress};
 use super::quantity::Quantity;
@@ -48,6 +49,8 @@ pub struct PartitionModel {
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
     quiet: Option<Quiet>,
+    /// What is normal for it.
+    pub(super) normal: PartitionNormal,
 }
 
 impl Default for PartitionModel {
@@ -67,6 +70,7 @@ impl Default for PartitionModel {
             changed_hands: None,
             commits: CommitRhythm::default(),
             quiet: None,
+            normal: PartitionNormal::default(),
         }
     }
 }
@@ -129,6 +133,7 @@ impl PartitionModel {
                 processed: Some(0),
             },
             PartitionObservation::Failed(failure) => {
+                self.progress.interrupted();
                 self.state = PartitionState::Failed(failure.clone());
                 Step::default()
             }

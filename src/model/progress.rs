@@ -30,6 +30,10 @@ pub struct Progress {
     pub owned_since: Option<Timestamp>,
     /// Since when every commit left more than what had just arrived: its holder was never idle since.
     pub behind_since: Option<Timestamp>,
+    /// Since when these commits left no less than the first of them.
+    pub not_falling_since: Option<Timestamp>,
+    /// What that one left.
+    left: u64,
     /// The last commit that moved.
     pub moved_at: Option<Timestamp>,
     /// Since when something waits and nothing is committed.
@@ -50,6 +54,7 @@ impl Progress {
             self.owner = look.owner.map(str::to_owned);
             self.owned_since = Some(look.at).filter(|_| !first);
             self.behind_since = None;
+            self.not_falling_since = None;
             self.stalled_since = None;
         }
         if look.moved {
@@ -57,13 +62,29 @@ impl Progress {
             self.stalled_since = None;
             let behind = look.backlog > look.arrived_lately;
             self.behind_since = behind.then(|| self.behind_since.unwrap_or(look.at));
+            self.note_left(look.at, look.backlog);
         }
         if look.backlog == 0 {
             self.behind_since = None;
+            self.not_falling_since = None;
             self.stalled_since = None;
         } else {
             self.stalled_since.get_or_insert(look.at);
         }
         changed
+    }
+
+    /// It could not be read: whether what waits fell meanwhile cannot be told.
+    pub(super) fn interrupted(&mut self) {
+        self.not_falling_since = None;
+    }
+
+    fn note_left(&mut self, at: Timestamp, left: u64) {
+        let goes_on = self.not_falling_since.is_some() && left >= self.left;
+        if !goes_on {
+            self.left = left;
+            self.not_falling_since = Some(at);
+        }
+        self.not_falling_since = self.behind_since.and(self.not_falling_since);
     }
 }

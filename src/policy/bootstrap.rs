@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
+use crate::model::standstill::may_be_a_rest;
 use crate::model::time::Timestamp;
 
-use super::incurable::may_be_a_rest;
 use super::spec::TargetSpec;
 
 /// A step has landed when the replicas are there and had this long to show what they do.

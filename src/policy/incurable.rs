@@ -1,16 +1,10 @@
 //! Partitions that no count of replicas helps: those that nobody gets on with, and those hotter than a consumer.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::identity::Assignment;
+use crate::model::standstill::Holders;
 use crate::model::time::Timestamp;
 
-/// Without a commit for so long, or three commit intervals, while its holder gets on with others.
-pub const STUCK_AFTER: Duration = Duration::from_secs(75);
-/// As long as it is not known how often consumers commit, so many messages may be nothing but the rest of a batch.
-pub const LIKELY_BATCH: u64 = 1_000;
 /// While capacity is not known: only who gets so many times the mean partition may be hotter than a consumer, else all are.
 const STANDS_OUT: f64 = 3.0;
 
@@ -53,7 +47,7 @@ impl Diagnosis {
         assignment: Assignment,
         known: Option<Known>,
     ) -> Self {
-        let holders = Holders::of(facts);
+        let holders = Holders::of(facts.partitions.values());
         let hot = Hotness::of(facts, known.filter(|_| assignment == Assignment::Exclusive));
         let of = |p: &PartitionFacts| match () {
             () if holders.is_stuck(now, p) => Some(Incurable::Stuck),
@@ -81,62 +75,6 @@ impl Diagnosis {
             Some(oldest.max(p.waiting_seconds()?))
         })
     }
-}
-
-/// When each holder committed last, and how many partitions it has.
-struct Holders<'a> {
-    by_name: HashMap<&'a str, (u32, Option<Timestamp>)>,
-    newest: Option<Timestamp>,
-}
-
-impl<'a> Holders<'a> {
-    fn of(facts: &'a GroupFacts) -> Self {
-        let mut holders = Self {
-            by_name: HashMap::new(),
-            newest: None,
-        };
-        for partition in facts.partitions.values() {
-            holders.newest = holders.newest.max(partition.moved_at);
-            if let Some(owner) = &partition.owner {
-                let (held, newest) = holders.by_name.entry(owner).or_default();
-                *held += 1;
-                *newest = (*newest).max(partition.moved_at);
-            }
-        }
-        holders
-    }
-
-    /// Where its holder has no other partition, others of the group count instead.
-    fn is_stuck(&self, now: Timestamp, partition: &PartitionFacts) -> bool {
-        let interval = Duration::from_secs_f64(partition.commit_interval_seconds.unwrap_or(0.0));
-        let long = STUCK_AFTER.max(interval * 3);
-        let stalled = |since| now.since(since) >= long;
-        let Some(owner) = &partition.owner else {
-            return false;
-        };
-        if !partition.stalled_since.is_some_and(stalled)
-            || partition.waiting() == 0
-            || may_be_a_rest(partition)
-        {
-            return false;
-        }
-        // Its own last commit is older than that: whose it is does not matter.
-        let newest = match self.by_name.get(owner.as_str()) {
-            Some((2.., newest)) => *newest,
-            _ => self.newest,
-        };
-        newest.is_some_and(|at| now.since(at) < long / 2)
-    }
-}
-
-/// Whether all that waits may be processed already, and only be waiting for the next commit.
-pub fn may_be_a_rest(partition: &PartitionFacts) -> bool {
-    let most = match (partition.commit_interval_seconds, partition.uncommitted) {
-        (None, _) => LIKELY_BATCH,
-        // The estimate is that uncertain.
-        (Some(_), uncommitted) => uncommitted.unwrap_or(0) / 2,
-    };
-    partition.owner.is_some() && partition.waiting() <= most
 }
 
 /// Above what rate a partition is hot.

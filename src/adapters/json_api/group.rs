@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::adapters::view::{GroupView, Labels, PartitionView, TargetView};
-use crate::model::facts::PartitionStatus;
+use crate::model::facts::PartitionFacts;
 use crate::model::forecast::{Expert, ForecastFacts};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, Failure};
+use crate::model::signal::Signal;
 use crate::policy::decision::{Limit, Reason};
 use crate::policy::freshness::Freshness;
 use crate::policy::replicas::{Pause, ReplicasObserved};
 use crate::policy::spec::Mode;
 
+use super::signal::SignalShape;
 use super::values::{QuantityShape, Thousandths, certainty, number, rfc3339};
 
 /// One group.
@@ -45,6 +47,8 @@ pub(super) struct GroupShape {
     breaker: Option<&'static str>,
     /// The present count, if that does.
     recommended_partitions: Option<u32>,
+    /// By signal: `throughput`, `backlog`, `age`, `error_rate`, `resource_utilization`.
+    signals: BTreeMap<Signal, SignalShape>,
     partitions: Vec<PartitionShape>,
     targets: Vec<TargetShape>,
 }
@@ -77,6 +81,7 @@ impl GroupShape {
             skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
             breaker: facts.map(|f| f.breaker.as_str()),
             recommended_partitions: group.recommended_partitions(),
+            signals: facts.map(SignalShape::all).unwrap_or_default(),
             partitions: group.partitions().iter().map(PartitionShape::of).collect(),
             targets: group.targets(labels).iter().map(TargetShape::of).collect(),
         }
@@ -153,8 +158,10 @@ struct PartitionShape {
     commit_interval_seconds: Option<Thousandths>,
     arrival_per_second: Option<Thousandths>,
     processing_per_second: Option<Thousandths>,
-    /// `ok`, `rewound`, `unknown`.
+    /// `ok`, `behind`, `stuck`, `stopped`, `rewound`, `unknown`.
     status: &'static str,
+    /// Of `throughput`, `backlog` and `age`, what is unusual for it.
+    anomalies: Vec<Signal>,
     owner: Option<String>,
     /// Why it is unknown, or what is odd about it.
     problem: Option<String>,
@@ -164,7 +171,6 @@ impl PartitionShape {
     fn of(partition: &PartitionView<'_>) -> Self {
         let facts = partition.facts();
         let backlog = partition.backlog();
-        let status = facts.map_or(PartitionStatus::Unknown, |f| f.status);
         Self {
             partition: partition.name().to_owned(),
             backlog: backlog.map(Quantity::value),
@@ -180,11 +186,17 @@ impl PartitionShape {
                 .map(Thousandths),
             arrival_per_second: partition.arrival_per_second().map(Thousandths),
             processing_per_second: partition.processing_per_second().map(Thousandths),
-            status: status.as_str(),
+            status: partition.status().as_str(),
+            anomalies: facts.map(anomalies).unwrap_or_default(),
             owner: facts.and_then(|f| f.owner.clone()),
             problem: facts.and_then(|f| f.problem.clone()),
         }
     }
+}
+
+fn anomalies(facts: &PartitionFacts) -> Vec<Signal> {
+    let flagged = facts.normal.iter().filter(|(_, n)| n.reading.anomaly);
+    flagged.map(|(signal, _)| signal).collect()
 }
 
 #[derive(Serialize)]

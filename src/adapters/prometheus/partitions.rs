@@ -6,6 +6,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::{GroupView, PartitionView};
 use crate::model::sample::AgeMethod;
+use crate::model::status::PartitionStatus;
 
 use super::family::{About, Label, Value, counter, gauge, group_labels};
 
@@ -103,6 +104,16 @@ const AGE_METHOD: About = About(
     "How the oldest age was obtained: 1 for that one of exact, interpolated, bounded (at least so old), 0 for the others.",
 );
 
+const STATUS: About = About(
+    "partition_status",
+    "What the partition is like: 1 for that one of ok, behind, stuck, stopped, rewound, unknown, 0 for the others.",
+);
+
+const ANOMALY: About = About(
+    "partition_anomaly",
+    "Whether the signal of the partition is unusual: 1, else 0; absent while its baseline is learning.",
+);
+
 type Count = fn(&PartitionView<'_>) -> u64;
 
 const COUNTERS: [(About, Count); 3] = [
@@ -159,6 +170,23 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -
         AgeMethod::ALL.into_iter().filter_map(one)
     });
     gauge(encoder, AGE_METHOD, methods)?;
+    let statuses = rows.iter().flat_map(|(labels, partition)| {
+        let found = partition.status();
+        PartitionStatus::ALL.map(|status| {
+            let labels = (*labels, [("status", status.as_str())]);
+            (labels, Value::from(found == status))
+        })
+    });
+    gauge(encoder, STATUS, statuses)?;
+    let flags = rows.iter().flat_map(|(labels, partition)| {
+        let known = partition.facts().map(|facts| facts.normal.iter());
+        known.into_iter().flatten().filter_map(|(signal, normal)| {
+            let flag = (!normal.reading.learning).then_some(normal.reading.anomaly)?;
+            let labels = (*labels, [("signal", signal.as_str())]);
+            Some((labels, Value::from(flag)))
+        })
+    });
+    gauge(encoder, ANOMALY, flags)?;
     for (about, read) in COUNTERS {
         let samples = rows
             .iter()

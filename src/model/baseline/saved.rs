@@ -55,6 +55,31 @@ impl Baseline {
     }
 }
 
+/// As a part of something larger that is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    rules: BaselineRules,
+    saved: Saved,
+}
+
+impl Serialize for Baseline {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kept = Kept {
+            rules: self.rules,
+            saved: self.save().map_err(serde::ser::Error::custom)?,
+        };
+        kept.serialize(serializer)
+    }
+}
+
+/// What is of another version, or damaged, learns anew: that is no reason to lose what stands beside it.
+impl<'de> Deserialize<'de> for Baseline {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kept = Kept::deserialize(deserializer)?;
+        Ok(Self::restore(kept.rules, kept.saved).0)
+    }
+}
+
 impl State {
     fn read(rules: BaselineRules, saved: Saved) -> Result<Self, LearnsAnew> {
         if saved.version != VERSION {

@@ -8,7 +8,8 @@ use crate::model::partition::{PartitionModel, Step};
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
-use super::{GroupModel, part, sum_known};
+use super::GroupModel;
+use super::facts::{part, sum_known};
 
 impl GroupModel {
     /// Learns from the interval between the poll before and the one at `at`, in which `total` happened.

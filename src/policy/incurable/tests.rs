@@ -1,5 +1,7 @@
 //! Tests of what no count of replicas helps.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;

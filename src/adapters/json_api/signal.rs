@@ -1,0 +1,54 @@
+//! A signal beside what is normal, as JSON. Values are in the signal's own unit.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::facts::GroupFacts;
+use crate::model::normal::Normal;
+use crate::model::signal::Signal;
+
+use super::values::Thousandths;
+
+/// One signal of a group.
+#[derive(Serialize)]
+pub(super) struct SignalShape {
+    value: Option<Thousandths>,
+    expected: Option<Thousandths>,
+    lower: Option<Thousandths>,
+    upper: Option<Thousandths>,
+    /// 0 to 1.
+    score: Thousandths,
+    anomaly: bool,
+    learning: bool,
+    anomalies_total: u64,
+    /// Why there is no value, where it comes from elsewhere than the stream.
+    problem: Option<String>,
+}
+
+impl SignalShape {
+    /// Of every signal that was ever told of.
+    pub(super) fn all(facts: &GroupFacts) -> BTreeMap<Signal, Self> {
+        let shape = |(signal, normal): (&Signal, &Normal)| {
+            let told = facts.signals.get(signal);
+            let shape = Self::of(normal, told.and_then(|told| told.problem.clone()));
+            (*signal, shape)
+        };
+        facts.normal.iter().map(shape).collect()
+    }
+
+    fn of(normal: &Normal, problem: Option<String>) -> Self {
+        let reading = &normal.reading;
+        Self {
+            value: normal.value.map(Thousandths),
+            expected: reading.expected.map(Thousandths),
+            lower: reading.lower.map(Thousandths),
+            upper: reading.upper.map(Thousandths),
+            score: Thousandths(reading.score),
+            anomaly: reading.anomaly,
+            learning: reading.learning,
+            anomalies_total: normal.anomalies_total,
+            problem,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What is known of a group now, put together from its partitions.
+
+use std::collections::BTreeMap;
+
+use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::model::partition::{PartitionModel, PartitionState};
+use crate::model::quantity::Quantity;
+use crate::model::sample::PartitionSample;
+use crate::model::status::{PartitionStatus, judge};
+use crate::model::time::Timestamp;
+
+use super::GroupModel;
+
+impl GroupModel {
+    /// What is known now.
+    pub fn facts(&self) -> GroupFacts {
+        let now = self.observed_at.unwrap_or_default();
+        let mut partitions: BTreeMap<_, _> = self
+            .partitions
+            .iter()
+            .map(|(id, model)| (id.clone(), partition_facts(model, now)))
+            .collect();
+        judge(now, &mut partitions);
+        let settled = self.partitions.values().filter(|p| p.is_settled());
+        let count = |wanted: fn(&PartitionState) -> bool| {
+            self.partitions
+                .values()
+                .filter(|p| wanted(&p.state))
+                .count() as u32
+        };
+        GroupFacts {
+            observed_at: self.observed_at,
+            backlog: self.total(PartitionModel::backlog),
+            lag: self.total(|p| part(p, |s| s.lag, |_| 0)),
+            pending: self.total(|p| part(p, |s| Some(Quantity::Exact(s.pending)), |_| 0)),
+            length: self.total(|p| part(p, |s| Some(Quantity::Exact(s.length)), |length| length)),
+            backlog_or_length: self.total(|p| part(p, PartitionSample::backlog, |length| length)),
+            settled: settled
+                .filter_map(|p| p.backlog().map(Quantity::value))
+                .sum(),
+            oldest_age_seconds: oldest(partitions.values(), |p| p.oldest_age_seconds),
+            waiting_seconds: oldest(partitions.values(), PartitionFacts::waiting_seconds),
+            read_limit_per_second: self.read_limit_per_second,
+            arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
+            newest_arrival_per_second: self.arrival.newest_per_second(),
+            processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
+            capacity_per_consumer: self.capacity.per_consumer(),
+            proven_per_consumer: self.capacity.proven(),
+            capacity_samples: (
+                self.capacity.samples_taken(),
+                self.capacity.samples_needed(),
+            ),
+            breaker: self.breaker,
+            forecast: self.forecast.facts(),
+            consumers: self.consumers,
+            skew_ratio: skew_ratio(partitions.values()),
+            unknown_partitions: count(|s| {
+                matches!(
+                    s,
+                    PartitionState::Failed(_)
+                        | PartitionState::Vanished { .. }
+                        | PartitionState::Unseen
+                )
+            }),
+            partitions_without_group: count(|s| matches!(s, PartitionState::GroupMissing { .. })),
+            vanished_partitions: count(|s| matches!(s, PartitionState::Vanished { .. })),
+            partitions,
+            signals: self.signals.clone(),
+            normal: self.normal.facts(),
+        }
+    }
+
+    pub(super) fn total(
+        &self,
+        of: impl Fn(&PartitionModel) -> Option<Quantity>,
+    ) -> Option<Quantity> {
+        self.observed_at?;
+        Quantity::sum(self.partitions.values().map(of))
+    }
+}
+
+/// The sum over the partitions that have one; `None` if none of them has.
+pub(super) fn sum_known(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let mut rates = rates.flatten().peekable();
+    rates.peek()?;
+    Some(rates.sum())
+}
+
+/// One partition's part of a sum: from its sample, or from its length where it has no group; absent streams hold 0.
+pub(super) fn part(
+    model: &PartitionModel,
+    of_sample: impl Fn(&PartitionSample) -> Option<Quantity>,
+    without_group: impl Fn(u64) -> u64,
+) -> Option<Quantity> {
+    match &model.state {
+        PartitionState::Present { sample, .. } => of_sample(sample),
+        PartitionState::GroupMissing { length } => Some(Quantity::Exact(without_group(*length))),
+        PartitionState::Absent => Some(Quantity::Exact(0)),
+        PartitionState::Unseen | PartitionState::Vanished { .. } | PartitionState::Failed(_) => {
+            None
+        }
+    }
+}
+
+fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
+    let sample = model.sample();
+    let (status, problem) = match &model.state {
+        PartitionState::Present {
+            rewound: true,
+            sample,
+        } => (PartitionStatus::Rewound, sample.remark.clone()),
+        PartitionState::Present { sample, .. } if sample.lag.is_none() => (
+            PartitionStatus::Unknown,
+            sample
+                .remark
+                .clone()
+                .or_else(|| Some("the undelivered messages could not be counted".to_owned())),
+        ),
+        PartitionState::Present { sample, .. } => (PartitionStatus::Ok, sample.remark.clone()),
+        PartitionState::Absent => (PartitionStatus::Ok, None),
+        PartitionState::GroupMissing { .. } => (
+            PartitionStatus::Ok,
+            Some("the consumer group does not exist, or has committed nothing yet".to_owned()),
+        ),
+        PartitionState::Vanished { .. } => (
+            PartitionStatus::Unknown,
+            Some("the stream vanished a moment ago".to_owned()),
+        ),
+        PartitionState::Failed(failure) => (PartitionStatus::Unknown, Some(failure.text.clone())),
+        PartitionState::Unseen => (PartitionStatus::Unknown, None),
+    };
+    // A rate from before a partition became unreadable says nothing of now.
+    let readable = !matches!(model.state, PartitionState::Failed(_));
+    PartitionFacts {
+        status,
+        lacks_group: matches!(model.state, PartitionState::GroupMissing { .. }),
+        backlog: model.backlog(),
+        lag: part(model, |s| s.lag, |_| 0),
+        pending: sample.map(|s| s.pending),
+        stuck_pending: sample.map(|s| s.stuck_pending),
+        oldest_delivery_count: sample.and_then(|s| s.oldest_delivery_count),
+        oldest_age_seconds: age_seconds(model),
+        age_method: sample
+            .filter(|s| s.oldest_age_millis.is_some())
+            .map(|s| s.age_method),
+        uncommitted: model.uncommitted(now),
+        commit_interval_seconds: model.commits.interval().map(|i| i.as_secs_f64()),
+        arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
+        processing_per_second: readable.then(|| model.processing_per_second(now)).flatten(),
+        arrived_total: model.arrived_total,
+        processed_total: model.processed_total,
+        lost_total: model.lost_total,
+        peak_arrival_per_second: model.peaks.largest(),
+        newest_arrival_per_second: readable
+            .then(|| model.arrival.newest_per_second())
+            .flatten(),
+        steady_arrival_per_second: readable.then(|| model.steady.per_second()).flatten(),
+        owner: sample.and_then(|s| s.owner.clone()),
+        owned_since: model.progress.owned_since,
+        behind_since: model.progress.behind_since,
+        normal: model.normal.facts(),
+        stalled_since: model.progress.stalled_since,
+        not_falling_since: model.progress.not_falling_since,
+        moved_at: model.progress.moved_at,
+        problem,
+    }
+}
+
+/// How long the oldest unfinished message has waited; 0 for none.
+pub(super) fn age_seconds(model: &PartitionModel) -> Option<f64> {
+    match model.sample() {
+        Some(sample) => sample.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
+        None => model.backlog().filter(|n| n.value() == 0).map(|_| 0.0),
+    }
+}
+
+/// The largest over all partitions; `None` as soon as one of them has none.
+fn oldest<'a>(
+    mut partitions: impl Iterator<Item = &'a PartitionFacts>,
+    age: impl Fn(&PartitionFacts) -> Option<f64>,
+) -> Option<f64> {
+    partitions.try_fold(0.0_f64, |oldest, p| Some(oldest.max(age(p)?)))
+}
+
+fn skew_ratio<'a>(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {
+    let rates: Vec<f64> = partitions.filter_map(|p| p.arrival_per_second).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    let hottest = rates.iter().copied().fold(0.0, f64::max);
+    (mean > 0.0).then_some(hottest / mean)
+}
