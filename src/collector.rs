@@ -2,6 +2,7 @@
 
 pub mod replicas;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::model::incident::{Incident, IncidentKind};
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
@@ -34,6 +36,7 @@ pub async fn collect(
         definition.poll_interval,
     );
     let mut failing = None;
+    let mut told = known(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
     while !group.is_retired() {
@@ -58,8 +61,35 @@ pub async fn collect(
             at,
             what: What::Observed(seen),
         });
+        told = tell(&definition.name, told, &group.snapshot().incidents);
         tokio::time::sleep_until(started + pause).await;
     }
+}
+
+/// Incidents by number, as they were last logged: what, and whether it is over.
+type Told = BTreeMap<u64, (IncidentKind, bool)>;
+
+/// What the group knew before this collector took it over was logged then.
+fn known(incidents: &[Incident]) -> Told {
+    let state = |i: &Incident| (i.number, (i.kind, i.ended_at.is_some()));
+    incidents.iter().map(state).collect()
+}
+
+/// Logs every incident when it is noticed, turns out to be another, and is over.
+fn tell(group: &str, mut told: Told, incidents: &[Incident]) -> Told {
+    told.retain(|number, _| incidents.iter().any(|i| i.number == *number));
+    for incident in incidents {
+        let (kind, text) = (incident.kind.as_str(), &incident.text);
+        let partitions = incident.partitions.len();
+        let now = (incident.kind, incident.ended_at.is_some());
+        match told.insert(incident.number, now) {
+            Some(before) if before == now => {}
+            _ if now.1 => tracing::info!(group, kind, "the incident is over"),
+            Some(_) => tracing::warn!(group, kind, partitions, "the incident turns out as: {text}"),
+            None => tracing::warn!(group, kind, partitions, "incident: {text}"),
+        }
+    }
+    told
 }
 
 /// Whether the source is in trouble; while its circuit is open, asking costs it a probe at most.

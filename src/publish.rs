@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
 use crate::model::identity::GroupKey;
-use crate::model::incident::Incident;
+use crate::model::incident::{Incident, IncidentKind};
 use crate::model::sample::Failure;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
@@ -50,6 +50,8 @@ pub struct GroupSnapshot {
     pub targets: BTreeMap<TargetKey, TargetSnapshot>,
     /// What happened, oldest first: all that goes on, and the latest that are over.
     pub incidents: Vec<Incident>,
+    /// How many there were of every kind, by what they turned out to be.
+    pub incidents_total: BTreeMap<IncidentKind, u64>,
     /// Why the last poll brought nothing, or not everything.
     pub failure: Option<Failure>,
 }
@@ -313,7 +315,8 @@ fn snapshot(state: &GroupState, now: Timestamp) -> GroupSnapshot {
     GroupSnapshot {
         facts,
         targets,
-        incidents: state.incidents().to_vec(),
+        incidents: state.incidents().iter().cloned().collect(),
+        incidents_total: state.incidents().totals(),
         failure: state.last_failure().cloned(),
     }
 }

@@ -9,4 +9,5 @@ pub mod plant;
 pub mod policies;
 pub mod run;
 pub mod scenarios;
+pub mod study;
 pub mod trace;

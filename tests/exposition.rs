@@ -109,8 +109,14 @@ async fn what_is_unknown_or_too_old_has_no_sample_and_counters_stay() {
         .collect();
     for line in of_group {
         let counts = line.contains("_total{");
-        let says_unknown =
-            line.starts_with("streamgauge_partition_backlog_known{") && line.ends_with(" 0");
+        let says_unknown = line.starts_with("streamgauge_partition_backlog_known{")
+            && line.ends_with(" 0")
+            || line.starts_with("streamgauge_partition_status{")
+                && line.ends_with(if line.contains("\"unknown\"") {
+                    " 1"
+                } else {
+                    " 0"
+                });
         assert!(counts || says_unknown, "{line}");
     }
     let arrived = "streamgauge_partition_arrived_messages_total{group=\"billing\",source=\"main\",stream=\"orders:*\",\
@@ -152,9 +158,10 @@ async fn every_metric_has_one_sample_per_partition_be_they_ten_or_ten_thousand()
         }
         assert!(series_per_partition.len() > 10);
         assert!(
-            series_per_partition
-                .values()
-                .all(|series| *series == partitions),
+            series_per_partition.iter().all(|(name, series)| {
+                let statuses = name.as_deref() == Some("streamgauge_partition_status");
+                *series == if statuses { 6 * partitions } else { partitions }
+            }),
             "{series_per_partition:?}"
         );
     };

@@ -1,7 +1,8 @@
-//! `/api/v1`: groups, decisions and sources as JSON. Field names are fixed by CONTRACT; what is unknown is null.
+//! `/api/v1`: groups, decisions, incidents and sources as JSON. Field names are fixed by CONTRACT; what is unknown is null.
 
 mod decision;
 mod group;
+mod incident;
 mod signal;
 mod source;
 mod values;
@@ -18,14 +19,15 @@ use crate::publish::DecisionRecord;
 
 use self::decision::DecisionShape;
 use self::group::GroupShape;
+use self::incident::IncidentShape;
 use self::source::SourceShape;
 use super::http::HttpState;
 use super::view::{self, GroupView};
 
-/// Decisions in an answer, unless the query says otherwise.
-const DECISIONS: usize = 100;
+/// Decisions or incidents in an answer, unless the query says otherwise.
+const USUAL: usize = 100;
 /// … and at most.
-const MOST_DECISIONS: usize = 1_000;
+const MOST: usize = 1_000;
 
 /// The routes of the API.
 pub fn routes(state: HttpState) -> Router {
@@ -33,6 +35,7 @@ pub fn routes(state: HttpState) -> Router {
         .route("/api/v1/groups", get(groups))
         .route("/api/v1/groups/{name}", get(group))
         .route("/api/v1/decisions", get(decisions))
+        .route("/api/v1/incidents", get(incidents))
         .route("/api/v1/sources", get(sources))
         .with_state(state)
 }
@@ -46,7 +49,7 @@ enum ApiError {
     Path(#[from] PathRejection),
     #[error("{0}")]
     Query(#[from] QueryRejection),
-    #[error("limit must be 1 to {MOST_DECISIONS}, is {0}")]
+    #[error("limit must be 1 to {MOST}, is {0}")]
     Limit(usize),
 }
 
@@ -91,7 +94,7 @@ async fn group(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DecisionsQuery {
+struct HistoryQuery {
     group: Option<String>,
     limit: Option<usize>,
 }
@@ -103,20 +106,10 @@ struct Decisions {
 
 async fn decisions(
     State(state): State<HttpState>,
-    query: Result<Query<DecisionsQuery>, QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Json<Decisions>, ApiError> {
     let Query(query) = query?;
-    let limit = query.limit.unwrap_or(DECISIONS);
-    if !(1..=MOST_DECISIONS).contains(&limit) {
-        return Err(ApiError::Limit(limit));
-    }
-    let mut groups = views(&state);
-    if let Some(wanted) = query.group {
-        groups.retain(|group| group.definition().name == wanted);
-        if groups.is_empty() {
-            return Err(ApiError::NoSuchGroup(wanted));
-        }
-    }
+    let (groups, limit) = asked_for(&state, query)?;
     let labels = state.registry.labels();
     let decisions = newest(&groups, limit)
         .into_iter()
@@ -139,6 +132,51 @@ fn newest(groups: &[GroupView], limit: usize) -> Vec<(&str, DecisionRecord)> {
     all.sort_by_key(|(_, record)| std::cmp::Reverse(record.decision.at));
     all.truncate(limit);
     all
+}
+
+/// The groups that a query is about, and how many entries it wants.
+fn asked_for(state: &HttpState, query: HistoryQuery) -> Result<(Vec<GroupView>, usize), ApiError> {
+    let limit = query.limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ApiError::Limit(limit));
+    }
+    let mut groups = views(state);
+    if let Some(wanted) = query.group {
+        groups.retain(|group| group.definition().name == wanted);
+        if groups.is_empty() {
+            return Err(ApiError::NoSuchGroup(wanted));
+        }
+    }
+    Ok((groups, limit))
+}
+
+#[derive(Serialize)]
+struct Incidents {
+    incidents: Vec<IncidentShape>,
+}
+
+/// Newest first.
+async fn incidents(
+    State(state): State<HttpState>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Json<Incidents>, ApiError> {
+    let Query(query) = query?;
+    let (groups, limit) = asked_for(&state, query)?;
+    let of_group = |group: &GroupView| {
+        let name = group.definition().name.clone();
+        let all = group.snapshot().incidents.clone();
+        all.into_iter()
+            .map(move |incident| (name.clone(), incident))
+    };
+    let mut all: Vec<_> = groups.iter().flat_map(of_group).collect();
+    all.sort_by_key(|(_, incident)| std::cmp::Reverse((incident.noticed_at, incident.number)));
+    all.truncate(limit);
+    let shapes = all
+        .iter()
+        .map(|(name, incident)| IncidentShape::of(name, incident));
+    Ok(Json(Incidents {
+        incidents: shapes.collect(),
+    }))
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ mod cluster;
 mod family;
 mod forecast;
 mod groups;
+mod incidents;
 pub mod negotiate;
 mod partitions;
 mod process;
@@ -101,6 +102,7 @@ impl Collector for Snapshots {
         groups::write(&mut encoder, &groups)?;
         forecast::write(&mut encoder, &groups)?;
         baselines::write(&mut encoder, &groups)?;
+        incidents::write(&mut encoder, &groups)?;
         targets::write(&mut encoder, &groups, &self.registry.labels())
     }
 }

@@ -64,6 +64,9 @@ pub struct SimulateArgs {
     /// 5 seeds, all policies. What is said beside it goes first.
     #[arg(long)]
     pub grid: bool,
+    /// How well incidents are noticed: weeks of made-up traffic without faults, and struck by every kind of fault. Takes minutes.
+    #[arg(long, exclusive = true)]
+    pub incidents: bool,
     /// Writes all figures.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

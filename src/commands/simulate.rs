@@ -3,6 +3,7 @@
 mod checks;
 pub mod choice;
 mod html;
+mod incidents;
 mod jobs;
 mod plan;
 mod report;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result};
 use self::plan::Plan;
 use self::report::Report;
 use crate::cli::{SimulateArgs, scenario_list};
+use crate::simulation::plant::PlantSpec;
 
 /// Runs every policy on every workload under all conditions, and writes what came of it.
 ///
@@ -25,6 +27,10 @@ use crate::cli::{SimulateArgs, scenario_list};
 pub fn run(args: SimulateArgs) -> Result<ExitCode> {
     if args.list_scenarios {
         println!("{}", scenario_list());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.incidents {
+        print!("{}", incidents::report(&PlantSpec::default()));
         return Ok(ExitCode::SUCCESS);
     }
     let plan = Plan::of(&args)?;

@@ -108,6 +108,8 @@ pub struct PartitionFacts {
     pub steady_arrival_per_second: Option<f64>,
     /// Processed per second.
     pub processing_per_second: Option<f64>,
+    /// Processed per second, by the newest commits where these are known.
+    pub recent_processing_per_second: Option<f64>,
     /// Arrived since the service watches.
     pub arrived_total: u64,
     /// Processed since the service watches.

@@ -1,12 +1,34 @@
 //! What happened to a group: flags and rule states that belong together.
 
+mod arrivals;
+mod consumers;
+mod finding;
+mod holdings;
+mod track;
+
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::holdings::Holdings;
+use super::facts::GroupFacts;
 use super::identity::PartitionId;
 use super::signal::Signal;
 use super::time::Timestamp;
+
+pub use track::Incidents;
+
+/// What a poll shows.
+struct Look<'a> {
+    at: Timestamp,
+    /// Time since the poll before.
+    poll: Duration,
+    facts: &'a GroupFacts,
+    holdings: &'a Holdings,
+    /// Messages per second that one consumer does, or at least did.
+    capacity: Option<f64>,
+}
 
 /// What it most likely is. A closed set: it is a label value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

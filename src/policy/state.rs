@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
-use crate::model::incident::Incident;
+use crate::model::incident::Incidents;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 
@@ -31,7 +31,7 @@ pub struct GroupState {
     targets: BTreeMap<TargetKey, TargetState>,
     last_failure: Option<Failure>,
     decided_at: Option<Timestamp>,
-    incidents: Vec<Incident>,
+    incidents: Incidents,
 }
 
 /// One target over time.
@@ -76,7 +76,7 @@ impl GroupState {
             targets: BTreeMap::new(),
             last_failure: None,
             decided_at: None,
-            incidents: Vec::new(),
+            incidents: Incidents::default(),
         }
     }
 
@@ -128,15 +128,21 @@ impl GroupState {
         self.decided_at
     }
 
-    /// What happened to the group, oldest first: all that goes on, and the latest that are over.
-    pub fn incidents(&self) -> &[Incident] {
+    /// What happened to the group.
+    pub fn incidents(&self) -> &Incidents {
         &self.incidents
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
-        self.model.tell(told(at, &self.targets));
+        let told = told(at, &self.targets);
+        self.model.tell(told);
         self.model.observe(at, sample);
         self.facts = self.model.facts();
+        let learned = self.facts.capacity_per_consumer;
+        let known = learned
+            .or(told.capacity_per_consumer)
+            .or(self.facts.proven_per_consumer);
+        self.incidents.observe(at, &self.facts, known);
         self.last_failure = sample.partitions.values().find_map(|seen| match seen {
             PartitionObservation::Failed(failure) => Some(failure.clone()),
             _ => None,

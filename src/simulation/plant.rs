@@ -265,6 +265,14 @@ impl Plant {
             .collect()
     }
 
+    /// The same plant, in which nothing goes wrong from now on.
+    pub fn without_faults(&self) -> Self {
+        Self {
+            faults: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Ticks done so far.
     pub fn tick(&self) -> usize {
         self.tick

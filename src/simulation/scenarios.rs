@@ -79,7 +79,7 @@ impl Scenario {
 
 /// A count around `mean`, as independent arrivals scatter: sums of coin throws below 8, of twelve uniform draws above. Neither
 /// needs a logarithm, whose last bit differs between machines.
-fn draw(mean: f64, rng: &mut Pcg64) -> u32 {
+pub(super) fn draw(mean: f64, rng: &mut Pcg64) -> u32 {
     if mean <= 0.0 {
         return 0;
     }

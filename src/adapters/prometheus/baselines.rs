@@ -70,25 +70,25 @@ type Labels<'a> = [Label<'a>; 5];
 
 /// Everything about every group's baselines.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
-    let rows: Vec<(Labels<'_>, Normal)> = groups.iter().flat_map(signals).collect();
+    let known = groups.iter().filter(|group| group.facts().is_some());
+    let rows: Vec<(Labels<'_>, Normal)> = known.flat_map(signals).collect();
     for (about, read) in GAUGES {
         let samples = rows
             .iter()
             .filter_map(|(labels, normal)| Some((*labels, read(normal)?)));
         gauge(encoder, about, samples)?;
     }
-    let totals = rows
-        .iter()
-        .map(|(labels, normal)| (*labels, normal.anomalies_total.into()));
+    // Counters stand however old the last observation is.
+    let all = groups.iter().flat_map(signals);
+    let totals = all.map(|(labels, normal)| (labels, normal.anomalies_total.into()));
     counter(encoder, TOTAL, totals)
 }
 
 fn signals(group: &GroupView) -> Vec<(Labels<'_>, Normal)> {
     let [name, source, stream, consumer_group] = group_labels(group);
-    let normal = group.facts().map(|facts| &facts.normal);
     let row = |(signal, normal): (&Signal, &Normal)| {
         let signal = ("signal", signal.as_str());
         ([name, source, stream, consumer_group, signal], *normal)
     };
-    normal.into_iter().flatten().map(row).collect()
+    group.snapshot().facts.normal.iter().map(row).collect()
 }

@@ -147,6 +147,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         commit_interval_seconds: model.commits.interval().map(|i| i.as_secs_f64()),
         arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
         processing_per_second: readable.then(|| model.processing_per_second(now)).flatten(),
+        recent_processing_per_second: model.recent_processing_per_second(),
         arrived_total: model.arrived_total,
         processed_total: model.processed_total,
         lost_total: model.lost_total,

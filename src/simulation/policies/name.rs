@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::autoscaler::hpa::HpaSpec;
 use crate::autoscaler::keda::ScaledObjectSpec;
-use crate::model::identity::Assignment;
+use crate::model::identity::{Assignment, PartitionId};
 use crate::policy::spec::TargetSpec;
 use crate::simulation::plant::PlantSpec;
 use crate::simulation::run::Workload;
@@ -40,6 +40,23 @@ pub enum PolicyName {
 
 /// What [`PolicyName::from_str`] says of anything else. Settings of `streamgauge` and the best `keda-lag` are read by the command.
 const KNOWN: &str = "streamgauge, streamgauge:KEY=VALUE,…, keda-lag:MESSAGES, keda-lag, flink, flink-default, numaflow, static:REPLICAS, cpu:PERCENT, clairvoyant";
+
+/// The ScaledObject that every policy behind KEDA stands on.
+fn scaled_object(partitions: &[PartitionId], plant: &PlantSpec) -> ScaledObjectSpec {
+    let max_replicas = match plant.assignment {
+        Assignment::Exclusive => plant.max_replicas.min(partitions.len() as u32),
+        Assignment::Shared => plant.max_replicas,
+    };
+    ScaledObjectSpec {
+        min_replicas: plant.min_replicas,
+        hpa: HpaSpec {
+            max_replicas,
+            min_replicas: plant.min_replicas.max(1),
+            ..HpaSpec::default()
+        },
+        ..ScaledObjectSpec::default()
+    }
+}
 
 impl FromStr for PolicyName {
     type Err = String;
@@ -100,36 +117,29 @@ impl PolicyName {
         }
     }
 
+    /// This product's policy, ready to run on such a plant.
+    pub fn ours(target: TargetSpec, partitions: &[PartitionId], plant: &PlantSpec) -> Ours {
+        let target = TargetSpec {
+            assignment: plant.assignment,
+            min_replicas: target.min_replicas.max(plant.min_replicas),
+            max_replicas: target.max_replicas.min(plant.max_replicas),
+            ..target
+        };
+        let spec = OursSpec {
+            poll_interval: plant.poll_interval,
+            ..OursSpec::new(target, scaled_object(partitions, plant))
+        };
+        Ours::new(spec, partitions)
+    }
+
     /// The policy, ready to run `workload` on such a plant.
     pub fn build(&self, workload: &Workload, plant: &PlantSpec) -> Box<dyn Policy> {
         let partitions = workload.trace.partitions();
-        let most = match plant.assignment {
-            Assignment::Exclusive => plant.max_replicas.min(partitions.len() as u32),
-            Assignment::Shared => plant.max_replicas,
-        };
-        let hpa = HpaSpec {
-            max_replicas: most,
-            min_replicas: plant.min_replicas.max(1),
-            ..HpaSpec::default()
-        };
-        let object = ScaledObjectSpec {
-            min_replicas: plant.min_replicas,
-            hpa: hpa.clone(),
-            ..ScaledObjectSpec::default()
-        };
+        let object = scaled_object(partitions, plant);
+        let hpa = object.hpa.clone();
         match self {
             Self::Streamgauge { target, .. } => {
-                let target = TargetSpec {
-                    assignment: plant.assignment,
-                    min_replicas: target.min_replicas.max(plant.min_replicas),
-                    max_replicas: target.max_replicas.min(plant.max_replicas),
-                    ..(**target).clone()
-                };
-                let spec = OursSpec {
-                    poll_interval: plant.poll_interval,
-                    ..OursSpec::new(target, object)
-                };
-                Box::new(Ours::new(spec, partitions))
+                Box::new(Self::ours((**target).clone(), partitions, plant))
             }
             Self::KedaLag(threshold) => Box::new(KedaLag::new(*threshold, object)),
             Self::Flink => Box::new(Flink::tuned()),
