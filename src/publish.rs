@@ -50,7 +50,7 @@ pub struct GroupSnapshot {
     pub targets: BTreeMap<TargetKey, TargetSnapshot>,
     /// What happened, oldest first: all that goes on, and the latest that are over.
     pub incidents: Vec<Incident>,
-    /// How many there were of every kind, by what they turned out to be.
+    /// How many are over, by what they turned out to be.
     pub incidents_total: BTreeMap<IncidentKind, u64>,
     /// Why the last poll brought nothing, or not everything.
     pub failure: Option<Failure>,

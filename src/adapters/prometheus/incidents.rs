@@ -16,7 +16,7 @@ const GOING_ON: About = About(
 
 const TOTAL: About = About(
     "incidents",
-    "Incidents by what they turned out to be, since the service watches.",
+    "Incidents that are over, by what they turned out to be, since the service watches.",
 );
 
 /// Everything about every group's incidents.

@@ -211,7 +211,7 @@ fn crash(look: &Look<'_>, holder: &Holder<'_>) -> Finding {
         partitions: names(&holder.still),
         for_seconds: seconds,
         text: format!(
-            "{} has committed nothing for {seconds:.0} s on any of the {} it holds, while others go on",
+            "{} has committed nothing for {seconds:.0} s on any of the {} it holds",
             holder.name,
             counted(holder.active.len(), "partition")
         ),

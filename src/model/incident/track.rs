@@ -47,10 +47,10 @@ impl Incidents {
         self.all.iter()
     }
 
-    /// How many there were of every kind, by what they turned out to be.
+    /// How many are over of every kind: before that they may turn out to be another.
     pub fn totals(&self) -> BTreeMap<IncidentKind, u64> {
         let mut totals = self.forgotten.clone();
-        for incident in &self.all {
+        for incident in self.all.iter().filter(|i| i.ended_at.is_some()) {
             *totals.entry(incident.kind).or_default() += 1;
         }
         totals
@@ -265,3 +265,6 @@ fn unusual(facts: &GroupFacts, signals: &BTreeSet<Signal>) -> String {
         .collect::<Vec<_>>()
         .join("; ")
 }
+
+#[cfg(test)]
+mod tests;
