@@ -1,12 +1,12 @@
 //! What faces outwards. Adapters read published snapshots; they never call a source.
 
-pub mod cluster_view;
+pub mod calls_view;
 pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod json_api;
 pub mod natural_order;
 pub mod prometheus;
-pub mod recording_view;
 pub mod sources_view;
 pub mod view;
+pub mod views;

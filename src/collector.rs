@@ -1,6 +1,7 @@
 //! Per group: poll → observe → publish, for as long as somebody wants it.
 
 pub mod replicas;
+pub mod signals;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::config::signals::counted_errors;
 use crate::model::incident::{Incident, IncidentKind};
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
@@ -35,6 +37,9 @@ pub async fn collect(
         &definition.key.consumer_group,
         definition.poll_interval,
     );
+    if let Some(errors) = counted_errors(&definition.signals) {
+        reader.count_errors(errors);
+    }
     let mut failing = None;
     let mut told = known(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.

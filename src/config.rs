@@ -12,10 +12,12 @@ pub mod redis;
 pub mod resolve;
 pub mod secret;
 mod section;
+pub mod signals;
 mod sources;
 pub mod stream;
 mod suggest;
 pub mod types;
+mod web;
 
 use std::path::Path;
 
@@ -59,13 +61,16 @@ impl Config {
 /// `None` only after at least one problem was noted; a config beside problems is incomplete and not to be used.
 fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     let mut root = Section::open(String::new(), value, problems)?;
-    root.later(&["state", "prometheus"]);
+    root.later(&["state"]);
     let server = read_server(&mut root);
     let kubernetes = kubernetes::read(&mut root);
     let recording = read_recording(&mut root);
     let poll_interval = root.poll_interval();
     let sources = sources::read(&mut root, poll_interval);
-    let groups = groups::read(&mut root, &sources);
+    let prometheus = signals::read_prometheus(&mut root);
+    // One that is there but wrong was complained of already.
+    let asks = prometheus.is_some() || root.has_problem_within("prometheus");
+    let groups = groups::read(&mut root, &sources, asks);
     root.finish();
     Some(Config {
         server,
@@ -73,6 +78,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
         recording,
         sources: sources.valid,
         groups,
+        prometheus,
     })
 }
 

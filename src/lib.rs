@@ -21,6 +21,8 @@ pub mod recording;
 pub mod registry;
 pub mod resilience;
 pub mod shutdown;
+pub mod signals;
 pub mod simulation;
 pub mod sources;
 pub mod telemetry;
+pub mod web;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::config::signals::SignalSources;
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
 use crate::model::identity::GroupKey;
@@ -37,6 +38,8 @@ pub struct GroupDefinition {
     pub poll_interval: Duration,
     /// The group's own policy, under each trigger's.
     pub settings: PolicySettings,
+    /// Signals that come from elsewhere than the stream.
+    pub signals: SignalSources,
     /// Whether the config names it; else it lives as long as somebody asks.
     pub configured: bool,
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::config::metadata::TriggerRequest;
 use crate::config::resolve::ResolvedTarget;
+use crate::config::signals::SignalSources;
 use crate::config::types::{Config, GroupConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
@@ -222,6 +223,7 @@ fn configured(group: &GroupConfig) -> GroupDefinition {
         selector: group.selector.clone(),
         poll_interval: group.poll_interval,
         settings: group.policy.clone(),
+        signals: group.signals.clone(),
         configured: true,
     }
 }
@@ -234,6 +236,7 @@ fn inline(resolved: ResolvedTarget) -> GroupDefinition {
         selector: resolved.selector,
         poll_interval: resolved.poll_interval,
         settings: PolicySettings::default(),
+        signals: SignalSources::new(),
         configured: false,
     }
 }

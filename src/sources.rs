@@ -15,6 +15,7 @@ use self::guarded::GuardedSource;
 use self::redis_streams::RedisStreams;
 use crate::config::types::{SourceConfig, SourceKind};
 use crate::model::sample::{Failure, Sample};
+use crate::model::signal::ErrorSource;
 use crate::model::stream::StreamSelector;
 use crate::resilience::breaker::BreakerSettings;
 
@@ -87,4 +88,8 @@ pub trait GroupReader: Send {
     /// # Errors
     /// A [`Failure`] if nothing could be read; a partition that fails alone is part of the sample.
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>>;
+
+    /// Has every poll from now on count the group's errors, too. Does nothing where the source can count none; the config
+    /// refuses that.
+    fn count_errors(&mut self, _of: &ErrorSource) {}
 }

@@ -13,12 +13,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("resilience", &["model"]),
     ("clock", &["model"]),
+    ("web", &["model"]),
     ("autoscaler", &["model"]),
     ("policy", &["model"]),
     ("config", &["model", "policy"]),
     ("publish", &["model", "policy", "config"]),
     ("registry", &["model", "policy", "config", "publish"]),
-    ("sources", &["model", "config", "resilience", "clock"]),
+    (
+        "sources",
+        &["model", "config", "resilience", "clock", "web"],
+    ),
+    (
+        "signals",
+        &["model", "config", "resilience", "clock", "web"],
+    ),
     (
         "cluster",
         &["model", "policy", "config", "resilience", "clock"],
@@ -34,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "sources",
             "cluster",
+            "signals",
             "state",
             "publish",
             "registry",
@@ -45,7 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "adapters",
         &[
-            "model", "policy", "publish", "registry", "config", "clock", "shutdown",
+            "model", "policy", "publish", "registry", "config", "clock", "shutdown", "web",
         ],
     ),
     ("shutdown", &[]),

@@ -55,3 +55,24 @@ fn a_source_that_does_not_answer_ends_with_1_and_stands_in_the_table() {
         .unwrap_or_default();
     assert!(row.contains("main"), "{text}");
 }
+
+#[test]
+fn a_signal_that_cannot_be_had_ends_with_1_and_says_why() {
+    let config = format!(
+        "prometheus: {{ url: 'http://127.0.0.1:1' }}\n{SOURCES}groups: [{{ name: g, source: main, stream: s, consumer_group: c, \
+         signals: {{ error_rate: {{ redeliveries: true }}, resource_utilization: {{ promql: '1' }} }} }}]\n"
+    );
+    let output = check(&config, &["--connect"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let row = |signal: &str| {
+        let mut rows = text.lines().filter(|line| line.starts_with("g "));
+        rows.find(|row| row.contains(signal)).unwrap_or_default()
+    };
+    assert!(
+        row("error_rate").ends_with("the group could not be read"),
+        "{text}"
+    );
+    let refused = "prometheus cannot be reached: Connection refused";
+    assert!(row("resource_utilization").contains(refused), "{text}");
+}

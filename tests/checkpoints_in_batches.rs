@@ -145,6 +145,7 @@ impl World {
             consumers: Some(self.consumers),
             source_time: None,
             read_limit_per_second: self.read_limit_per_second,
+            errors: None,
         };
         self.state.apply(&Event {
             at: START.plus(Duration::from_secs(self.second)),

@@ -78,6 +78,7 @@ fn keeping_up_until(rates: &[u64], assignment: Assignment, end: u32) -> Decision
             consumers: Some(4),
             source_time: None,
             read_limit_per_second: None,
+            errors: None,
         };
         state.apply(&Event {
             at: START.plus(passed),
@@ -155,6 +156,7 @@ fn work_that_is_seen_is_active_at_once_though_no_value_can_be_told_while_nobody_
             selector: StreamSelector::Whole,
             poll_interval: POLL,
             settings: PolicySettings::default(),
+            signals: Default::default(),
             configured: true,
         },
         CapacityRules::default(),
@@ -206,6 +208,7 @@ fn behind(lag: u64) -> Sample {
         consumers: None,
         source_time: None,
         read_limit_per_second: None,
+        errors: None,
     }
 }
 

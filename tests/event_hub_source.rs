@@ -156,6 +156,7 @@ fn definition() -> GroupDefinition {
         selector: StreamSelector::Whole,
         poll_interval: Duration::from_secs(15),
         settings: PolicySettings::default(),
+        signals: Default::default(),
         configured: true,
     }
 }

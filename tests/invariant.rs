@@ -31,6 +31,7 @@ fn group() -> Group {
         selector: StreamSelector::Pattern("orders:*".into()),
         poll_interval: POLL,
         settings: PolicySettings::default(),
+        signals: Default::default(),
         configured: true,
     };
     Group::new(definition, CapacityRules::default())

@@ -83,6 +83,7 @@ fn group() -> Arc<Group> {
         selector: StreamSelector::parse("orders").unwrap(),
         poll_interval: POLL,
         settings: PolicySettings::default(),
+        signals: Default::default(),
         configured: true,
     };
     Arc::new(Group::new(definition, CapacityRules::default()))

@@ -11,14 +11,12 @@ use axum::routing::get;
 
 use crate::registry::Registry;
 
-use super::cluster_view::ClusterViews;
 use super::health::{self, Readiness};
 use super::json_api;
 use super::prometheus::Exporter;
 use super::prometheus::negotiate::Form;
-use super::recording_view::RecordingView;
-use super::sources_view::SourcesView;
 use super::view::Now;
+use super::views::Views;
 
 const INDEX: &str = "\
 streamgauge
@@ -27,6 +25,7 @@ streamgauge
 /api/v1/groups          every group with its partitions and targets
 /api/v1/groups/{name}   one of them; write / in a name as %2F
 /api/v1/decisions       decisions that changed an answer, newest first; ?group=NAME&limit=100
+/api/v1/incidents       what happened to the groups, newest first; ?group=NAME&limit=100
 /api/v1/sources         how the sources do
 /livez, /readyz         probes
 ";
@@ -36,12 +35,8 @@ streamgauge
 pub struct HttpState {
     /// Groups and targets.
     pub registry: Arc<Registry>,
-    /// Statistics of the sources.
-    pub sources: SourcesView,
-    /// How the Kubernetes API does.
-    pub cluster: ClusterViews,
-    /// How the recording does.
-    pub recording: RecordingView,
+    /// Statistics of the parts.
+    pub views: Views,
     /// The time.
     pub now: Now,
     /// Whether requests are wanted.
@@ -60,9 +55,7 @@ impl fmt::Debug for HttpState {
 pub fn router(state: HttpState) -> Router {
     let exporter = Exporter::new(
         state.registry.clone(),
-        state.sources.clone(),
-        state.cluster.clone(),
-        state.recording.clone(),
+        state.views.clone(),
         state.now.clone(),
     );
     Router::new()

@@ -185,7 +185,10 @@ struct Sources {
 }
 
 async fn sources(State(state): State<HttpState>) -> Json<Sources> {
-    let sources = (state.sources)().iter().map(SourceShape::of).collect();
+    let sources = (state.views.sources)()
+        .iter()
+        .map(SourceShape::of)
+        .collect();
     Json(Sources { sources })
 }
 

@@ -3,7 +3,7 @@
 //! What is unknown or too old has no sample (`partition_backlog_known` is 0 then); counters always have one.
 
 mod baselines;
-mod cluster;
+mod calls;
 mod family;
 mod forecast;
 mod groups;
@@ -26,10 +26,8 @@ use prometheus_client::encoding::text::encode;
 use crate::registry::Registry;
 
 use self::negotiate::Form;
-use super::cluster_view::ClusterViews;
-use super::recording_view::RecordingView;
-use super::sources_view::SourcesView;
 use super::view::{self, Now};
+use super::views::Views;
 
 /// Stands before every name.
 const PREFIX: &str = "streamgauge";
@@ -39,20 +37,12 @@ const PREFIX: &str = "streamgauge";
 pub struct Exporter(prometheus_client::registry::Registry);
 
 impl Exporter {
-    /// An exporter of these groups and sources.
-    pub fn new(
-        registry: Arc<Registry>,
-        sources: SourcesView,
-        cluster: ClusterViews,
-        recording: RecordingView,
-        now: Now,
-    ) -> Self {
+    /// An exporter of these groups and views.
+    pub fn new(registry: Arc<Registry>, views: Views, now: Now) -> Self {
         let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
         exported.register_collector(Box::new(Snapshots {
             registry,
-            sources,
-            cluster,
-            recording,
+            views,
             now,
         }));
         Self(exported)
@@ -75,9 +65,7 @@ impl Exporter {
 /// What is read at every scrape.
 struct Snapshots {
     registry: Arc<Registry>,
-    sources: SourcesView,
-    cluster: ClusterViews,
-    recording: RecordingView,
+    views: Views,
     now: Now,
 }
 
@@ -91,11 +79,15 @@ impl Collector for Snapshots {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let groups = view::groups(&self.registry, (self.now)());
         process::write(&mut encoder)?;
-        sources::write(&mut encoder, &(self.sources)())?;
-        if let Some(cluster) = (self.cluster)() {
-            cluster::write(&mut encoder, &cluster)?;
+        let views = &self.views;
+        sources::write(&mut encoder, &(views.sources)())?;
+        if let Some(view) = (views.cluster)() {
+            calls::write(&mut encoder, calls::KUBERNETES, &view)?;
         }
-        if let Some(failures) = (self.recording)() {
+        if let Some(view) = (views.prometheus)() {
+            calls::write(&mut encoder, calls::PROMETHEUS, &view)?;
+        }
+        if let Some(failures) = (views.recording)() {
             recording::write(&mut encoder, failures)?;
         }
         partitions::write(&mut encoder, &groups)?;

@@ -45,6 +45,7 @@ async fn polls_within_a_minute(kind: FailureKind) -> u32 {
         selector: StreamSelector::Whole,
         poll_interval: POLL,
         settings: PolicySettings::default(),
+        signals: Default::default(),
         configured: true,
     };
     let group = Arc::new(Group::new(definition, CapacityRules::default()));

@@ -2,6 +2,7 @@
 
 mod connect;
 mod report;
+mod signals;
 mod table;
 mod warnings;
 
@@ -12,6 +13,7 @@ use crate::config::types::Config;
 use crate::sources::unguarded;
 
 use connect::GroupReport;
+use signals::SignalReport;
 
 /// Validates the config and prints what it holds; exit codes as in the interface: 0, 1, 2.
 ///
@@ -34,10 +36,15 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }
     let reports = read_all(&config).await;
     print!("\n{}", table::render(&report::rows(&reports)));
+    let signals = signals::read(&config, &reports).await;
+    if !signals.is_empty() {
+        print!("\n{}", table::render(&signals::rows(&signals)));
+    }
     for warning in warnings::over_budget(&config, &reports) {
         println!("warning: {warning}");
     }
-    let failed = reports.iter().any(GroupReport::failed);
+    let failed =
+        reports.iter().any(GroupReport::failed) || signals.iter().any(SignalReport::failed);
     Ok(if failed {
         ExitCode::FAILURE
     } else {

@@ -20,6 +20,7 @@ use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
 use crate::cli::DemoArgs;
 use crate::clock::Clock;
 use crate::config::kubernetes::{Enabled, KubernetesConfig};
+use crate::config::signals::SignalSources;
 use crate::config::types::{Config, GroupConfig, ServerConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
@@ -138,6 +139,7 @@ fn config(stream: &str) -> Result<Config> {
         selector: StreamSelector::parse(stream)?,
         poll_interval: Duration::from_secs(1),
         policy,
+        signals: SignalSources::new(),
     };
     Ok(Config {
         server: ServerConfig {
@@ -152,6 +154,7 @@ fn config(stream: &str) -> Result<Config> {
         sources: Vec::new(),
         recording: None,
         groups: vec![group],
+        prometheus: None,
     })
 }
 

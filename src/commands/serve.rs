@@ -18,17 +18,20 @@ use self::sources::Sources;
 use crate::adapters::grpc;
 use crate::adapters::health::Readiness;
 use crate::adapters::http::{self, HttpState};
+use crate::adapters::views::Views;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::collector::collect;
 use crate::collector::replicas::watch_replicas;
+use crate::collector::signals::watch_signals;
 use crate::config::types::{Config, RecordingConfig};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
 use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
+use crate::signals::Prometheus;
 
 /// How often unused targets are looked for.
 const EXPIRY_CHECK: Duration = Duration::from_secs(10);
@@ -49,14 +52,13 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let sources = Sources::open(&config.sources);
     let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
     tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
-    let reloads = reload::follow(
-        args.config,
-        config,
-        service.registry.clone(),
-        service.sources.clone(),
-        service.cluster.clone(),
-        clock,
-    );
+    let parts = reload::Parts {
+        registry: service.registry.clone(),
+        sources: service.sources.clone(),
+        cluster: service.cluster.clone(),
+        prometheus: service.prometheus.clone(),
+    };
+    let reloads = reload::follow(args.config, config, parts, clock);
     tokio::select! {
         ended = service.run_until(shutdown::requested(), DRAIN) => ended?,
         ended = reloads => ended?,
@@ -72,6 +74,7 @@ pub struct Service {
     registry: Arc<Registry>,
     sources: Sources,
     cluster: Arc<Cluster>,
+    prometheus: Arc<Prometheus>,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -98,6 +101,7 @@ impl Service {
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
         let cluster = Arc::new(Cluster::new(&config.kubernetes, clock));
+        let prometheus = Arc::new(Prometheus::new(config.prometheus.clone(), clock));
         let mut tasks = JoinSet::new();
         let recording = match &config.recording {
             None => None,
@@ -113,9 +117,12 @@ impl Service {
         });
         let state = HttpState {
             registry: registry.clone(),
-            sources: source_views::of(sources.clone(), clock),
-            cluster: source_views::of_cluster(cluster.clone()),
-            recording: source_views::of_recording(recording.clone()),
+            views: Views {
+                sources: source_views::of(sources.clone(), clock),
+                cluster: source_views::of_cluster(cluster.clone()),
+                prometheus: source_views::of_prometheus(prometheus.clone()),
+                recording: source_views::of_recording(recording.clone()),
+            },
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
         };
@@ -130,6 +137,7 @@ impl Service {
         tasks.spawn(collect_all(started, sources.clone(), recording, clock));
         tasks.spawn(expire(registry.clone(), clock));
         tasks.spawn(follow_replicas(registry.clone(), cluster.clone(), clock));
+        tasks.spawn(follow_signals(registry.clone(), prometheus.clone(), clock));
         readiness.set_ready(true);
         Ok(Self {
             grpc,
@@ -137,6 +145,7 @@ impl Service {
             registry,
             sources,
             cluster,
+            prometheus,
             shutdown,
             readiness,
             tasks,
@@ -257,6 +266,15 @@ async fn follow_replicas(
     clock: Clock,
 ) -> Result<()> {
     watch_replicas(registry, cluster, clock).await;
+    Ok(())
+}
+
+async fn follow_signals(
+    registry: Arc<Registry>,
+    prometheus: Arc<Prometheus>,
+    clock: Clock,
+) -> Result<()> {
+    watch_signals(registry, prometheus, clock).await;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 use super::label::label_fault;
 use super::section::Section;
+use super::signals;
 use super::sources::{Sources, read_name};
 use super::stream::{self, NamedStream};
 use super::types::{EventHubsConfig, GroupConfig};
@@ -30,21 +31,25 @@ struct Seen {
     keys: BTreeSet<GroupKey>,
 }
 
-/// Reads all groups; none is fine, ScaledObjects may then name streams inline.
-pub(super) fn read(root: &mut Section<'_>, sources: &Sources) -> Vec<GroupConfig> {
+/// Reads all groups; none is fine, ScaledObjects may then name streams inline. `asks` is whether PromQL can be asked.
+pub(super) fn read(root: &mut Section<'_>, sources: &Sources, asks: bool) -> Vec<GroupConfig> {
     let mut seen = Seen::default();
     let items = root.items("groups").unwrap_or_default();
     let mut groups = Vec::with_capacity(items.len());
     for (path, item) in items {
         if let Some(section) = Section::open(path, item, root.problems()) {
-            groups.extend(read_group(section, sources, &mut seen));
+            groups.extend(read_group(section, sources, asks, &mut seen));
         }
     }
     groups
 }
 
-fn read_group(mut section: Section<'_>, sources: &Sources, seen: &mut Seen) -> Option<GroupConfig> {
-    section.later(&["signals"]);
+fn read_group(
+    mut section: Section<'_>,
+    sources: &Sources,
+    asks: bool,
+    seen: &mut Seen,
+) -> Option<GroupConfig> {
     let name = read_name(&mut section, &mut seen.names, "give the group a name");
     let source = read_source_name(&mut section, sources);
     let known = source.as_deref().and_then(|name| sources.valid(name));
@@ -53,15 +58,30 @@ fn read_group(mut section: Section<'_>, sources: &Sources, seen: &mut Seen) -> O
     let consumer_group = read_consumer_group(&mut section, hub.is_some());
     let poll_interval = section.poll_interval();
     let policy = read_policy(&mut section);
+    let signals = signals::read_signals(&mut section, asks, hub.is_none());
     let policy = known.map_or(policy.clone(), |source| {
         policy.over(&source.kind.default_policy())
     });
-    let group = build(name, source, stream, consumer_group, policy, |source| {
-        let source = sources.valid(source);
-        poll_interval
-            .or(source.map(|source| source.poll_interval))
-            .unwrap_or(Duration::from_secs(5))
-    });
+    let poll_interval = poll_interval
+        .or(known.map(|source| source.poll_interval))
+        .unwrap_or(Duration::from_secs(5));
+    let key = |(source, (stream, consumer_group)): (String, (&NamedStream, String))| GroupKey {
+        source,
+        stream: stream.text.clone(),
+        consumer_group,
+    };
+    let key = source.zip(stream.as_ref().zip(consumer_group)).map(key);
+    let group = name
+        .zip(key)
+        .zip(stream)
+        .map(|((name, key), stream)| GroupConfig {
+            name,
+            key,
+            selector: stream.selector,
+            poll_interval,
+            policy,
+            signals,
+        });
     if let Some(group) = &group
         && !seen.keys.insert(group.key.clone())
     {
@@ -72,28 +92,6 @@ fn read_group(mut section: Section<'_>, sources: &Sources, seen: &mut Seen) -> O
     }
     section.finish();
     group
-}
-
-fn build(
-    name: Option<String>,
-    source: Option<String>,
-    stream: Option<NamedStream>,
-    consumer_group: Option<String>,
-    policy: PolicySettings,
-    poll_interval: impl FnOnce(&str) -> Duration,
-) -> Option<GroupConfig> {
-    let (source, stream) = (source?, stream?);
-    Some(GroupConfig {
-        name: name?,
-        poll_interval: poll_interval(&source),
-        key: GroupKey {
-            source,
-            stream: stream.text,
-            consumer_group: consumer_group?,
-        },
-        selector: stream.selector,
-        policy,
-    })
 }
 
 fn read_source_name(section: &mut Section<'_>, sources: &Sources) -> Option<String> {

@@ -87,6 +87,16 @@ impl<'p> Section<'p> {
         self.problems.iter().any(|problem| problem.path == path)
     }
 
+    /// Whether a fault of a key, or of anything within it, was noted.
+    pub fn has_problem_within(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        let within = |problem: &Problem| {
+            let rest = problem.path.strip_prefix(&path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.problems.iter().any(within)
+    }
+
     /// Where faults of parts are noted.
     pub fn problems(&mut self) -> &mut Vec<Problem> {
         self.problems

@@ -150,7 +150,6 @@ sources[1].event_hubs: has no credential: add connection_string: { env: NAME }, 
 sources[1].event_hubs.checkpoints: is missing: say where consumers store them: account_url, container, strategy and a credential
 sources[2].name: \"a\" is taken: names must be unique
 sources[2]: has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }
-groups[0].signals: not supported yet: remove it
 groups[0].source: there is no source \"nope\"; sources: a
 groups[0].stream: is empty: give a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys
 groups[1]: is of another shape: must be a mapping, lines of `key: value`",

@@ -9,6 +9,7 @@ use crate::model::stream::StreamSelector;
 use crate::policy::spec::PolicySettings;
 
 use super::kubernetes::KubernetesConfig;
+use super::signals::{PrometheusConfig, SignalSources};
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Groups observed whether or not a ScaledObject names them; names and keys are unique.
     pub groups: Vec<GroupConfig>,
+    /// Whom to ask for signals that are PromQL; `None`: nobody.
+    pub prometheus: Option<PrometheusConfig>,
 }
 
 /// Listening addresses and switches.
@@ -351,6 +354,8 @@ pub struct GroupConfig {
     pub poll_interval: Duration,
     /// Shared or exclusive, and how many consumers one replica runs, with the rest of the policy.
     pub policy: PolicySettings,
+    /// Signals that come from elsewhere than the stream.
+    pub signals: SignalSources,
 }
 
 impl GroupConfig {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::baseline::counter::CounterRate;
 use super::capacity::{Capacity, CapacityRules};
 use super::downstream::Breaker;
 use super::fleet::{FleetWatch, Told};
@@ -19,7 +20,7 @@ use super::owners::Owners;
 use super::partition::{PartitionModel, Step};
 use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::Sample;
-use super::signal::{Signal, SignalReading};
+use super::signal::{ErrorCount, Signal, SignalReading};
 use super::time::Timestamp;
 
 /// Everything remembered of one group, shared by all who ask for it.
@@ -40,6 +41,7 @@ pub struct GroupModel {
     consumers: Option<u32>,
     read_limit_per_second: Option<f64>,
     signals: BTreeMap<Signal, SignalReading>,
+    errors: CounterRate,
     normal: GroupNormal,
     observed_at: Option<Timestamp>,
     first_observed_at: Option<Timestamp>,
@@ -62,6 +64,7 @@ impl GroupModel {
             consumers: None,
             read_limit_per_second: None,
             signals: BTreeMap::new(),
+            errors: CounterRate::default(),
             normal: GroupNormal::default(),
             observed_at: None,
             first_observed_at: None,
@@ -77,6 +80,25 @@ impl GroupModel {
     pub fn signal(&mut self, signal: Signal, reading: &SignalReading) {
         self.signals.insert(signal, reading.clone());
         self.normal.observe(reading.at, signal, reading.value);
+    }
+
+    /// Forgets a signal that comes from elsewhere than before, or from nowhere.
+    pub fn forget_signal(&mut self, signal: Signal) {
+        self.signals.remove(&signal);
+        self.normal.forget(signal);
+        if signal == Signal::ErrorRate {
+            self.errors = CounterRate::default();
+        }
+    }
+
+    /// Errors per second, as the source counts them.
+    fn note_errors(&mut self, at: Timestamp, count: &ErrorCount) {
+        let reading = SignalReading {
+            at,
+            value: self.errors.observe(at, count.total),
+            problem: count.problem.clone(),
+        };
+        self.signal(Signal::ErrorRate, &reading);
     }
 
     /// Takes in one poll.
@@ -104,6 +126,9 @@ impl GroupModel {
         self.read_limit_per_second = sample.read_limit_per_second;
         self.learn(at, total);
         self.note_normal(at);
+        if let Some(count) = &sample.errors {
+            self.note_errors(at, count);
+        }
         self.observed_at = Some(at);
         self.first_observed_at.get_or_insert(at);
     }

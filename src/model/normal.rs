@@ -78,6 +78,11 @@ impl GroupNormal {
             .observe(at, value);
     }
 
+    /// Starts anew with a signal.
+    pub(super) fn forget(&mut self, signal: Signal) {
+        self.signals.remove(&signal);
+    }
+
     /// Every signal that was ever told of.
     pub(super) fn facts(&self) -> BTreeMap<Signal, Normal> {
         let all = self.signals.iter();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::PartitionId;
 use super::quantity::Quantity;
+use super::signal::ErrorCount;
 use super::time::Timestamp;
 
 /// One poll of one group. A partition that the source knows of but could not read is in the map as
@@ -20,6 +21,8 @@ pub struct Sample {
     pub source_time: Option<Timestamp>,
     /// Messages per second that the source lets consumers read at most, where that is known.
     pub read_limit_per_second: Option<f64>,
+    /// Errors of the group, where the source was told what counts as one.
+    pub errors: Option<ErrorCount>,
 }
 
 /// What one poll saw of one partition.

@@ -52,3 +52,22 @@ pub struct SignalReading {
     /// Why there is none, in words; carries no secret.
     pub problem: Option<String>,
 }
+
+/// Where a group's errors are counted by its own source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorSource {
+    /// Every delivery of a message after its first.
+    Redeliveries,
+    /// Messages that came to the stream of that name.
+    DeadLetter(String),
+}
+
+/// Errors that a source has counted so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// Grows by one per error, and may start anew; `None`: cannot be told now.
+    pub total: Option<u64>,
+    /// Why not, in words; carries no secret.
+    pub problem: Option<String>,
+}

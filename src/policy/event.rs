@@ -49,4 +49,6 @@ pub enum What {
     ReplicasObserved(TargetKey, Box<Result<ReplicasObserved, Unread>>),
     /// A signal was read that comes from elsewhere than the stream.
     SignalObserved(Signal, SignalReading),
+    /// A signal comes from elsewhere than before, or from nowhere: what was learned of it is worth nothing.
+    SignalForgotten(Signal),
 }

@@ -98,6 +98,10 @@ impl GroupState {
                 self.model.signal(*signal, reading);
                 Vec::new()
             }
+            What::SignalForgotten(signal) => {
+                self.model.forget_signal(*signal);
+                Vec::new()
+            }
             What::ReplicasObserved(key, reading) => {
                 // Weighed at the next observation of the group, seconds from now.
                 if let Some(target) = self.targets.get_mut(key) {

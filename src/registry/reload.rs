@@ -24,7 +24,7 @@ impl Registry {
         let definitions: Vec<GroupDefinition> =
             inner.config.groups.iter().map(configured).collect();
         for definition in definitions {
-            let group = self.adopt(&mut inner, &before, replaced, definition);
+            let group = self.adopt(&mut inner, &before, replaced, definition, now);
             let spec = Box::new(group.definition().settings.resolve());
             let what = What::TargetRegistered(TargetKey::default(), spec);
             group.apply(&Event { at: now, what });
@@ -48,6 +48,7 @@ impl Registry {
         before: &Groups,
         replaced: &BTreeSet<String>,
         definition: GroupDefinition,
+        now: Timestamp,
     ) -> Arc<Group> {
         let key = definition.key.clone();
         if let Some(group) = inner.groups.get(&key) {
@@ -58,7 +59,11 @@ impl Registry {
                 inner.groups.insert(key, known.clone());
                 known.clone()
             }
-            Some(known) => self.add_group(inner, known.succeed(definition)),
+            Some(known) => {
+                let group = known.succeed(definition);
+                forget_other_signals(known, &group, now);
+                self.add_group(inner, group)
+            }
             None => self.add_group(inner, Group::new(definition, self.rules)),
         }
     }
@@ -75,7 +80,7 @@ impl Registry {
                 continue;
             };
             let spec = resolved.settings.resolve();
-            let group = self.adopt(inner, before, replaced, inline(resolved));
+            let group = self.adopt(inner, before, replaced, inline(resolved), now);
             let what = What::TargetRegistered(key.clone(), Box::new(spec.clone()));
             group.apply(&Event { at: now, what });
             let target = Target {
@@ -109,6 +114,16 @@ fn forget_the_refused(inner: &Inner, now: Timestamp) {
                 at: now,
                 what: What::TargetExpired(key),
             });
+        }
+    }
+}
+
+/// Forgets signals that come from elsewhere than they came to the group before, or from nowhere.
+fn forget_other_signals(before: &Group, group: &Group, now: Timestamp) {
+    for (signal, source) in &before.definition().signals {
+        if group.definition().signals.get(signal) != Some(source) {
+            let what = What::SignalForgotten(*signal);
+            group.apply(&Event { at: now, what });
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The registry's rules, on a config as users write it.
 
 use super::*;
+use crate::model::sample::Sample;
+use crate::model::signal::{Signal, SignalReading};
 use crate::publish::NoAnswer;
 
 const CONFIG: &str = r#"
@@ -150,5 +152,56 @@ fn a_group_is_decided_without_a_scaled_object_until_one_asks() {
     assert_eq!(
         group.snapshot().targets.keys().collect::<Vec<_>>(),
         [&target.key]
+    );
+}
+
+#[test]
+fn a_signal_from_elsewhere_than_before_is_learned_anew_and_the_others_stay() {
+    let config = |error_rate: &str| {
+        let signals = format!(
+            "signals: {{ error_rate: {{ {error_rate} }}, resource_utilization: {{ promql: cpu }} }}"
+        );
+        let text = CONFIG.replace(
+            "consumer_group: billing }",
+            &format!("consumer_group: billing, {signals} }}"),
+        );
+        let text = format!("prometheus: {{ url: \"http://p\" }}\n{text}");
+        Config::parse(&text, "test.yaml").expect("a valid config")
+    };
+    let (registry, _started) =
+        Registry::new(config("promql: errors"), CapacityRules::default(), NOW);
+    let group = || registry.groups().remove(0);
+    for signal in [Signal::ErrorRate, Signal::ResourceUtilization] {
+        let reading = SignalReading {
+            at: NOW,
+            value: Some(0.5),
+            problem: None,
+        };
+        let what = What::SignalObserved(signal, reading);
+        group().apply(&Event { at: NOW, what });
+    }
+    let known = || {
+        let at = NOW.plus(std::time::Duration::from_secs(5));
+        let what = What::Observed(Ok(Sample::default()));
+        group().apply(&Event { at, what });
+        group()
+            .snapshot()
+            .facts
+            .signals
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(known(), [Signal::ErrorRate, Signal::ResourceUtilization]);
+    registry.reconfigure(config("promql: errors"), &BTreeSet::new(), NOW);
+    assert_eq!(known(), [Signal::ErrorRate, Signal::ResourceUtilization]);
+    registry.reconfigure(config("redeliveries: true"), &BTreeSet::new(), NOW);
+    assert_eq!(known(), [Signal::ResourceUtilization]);
+    assert!(
+        !group()
+            .snapshot()
+            .facts
+            .normal
+            .contains_key(&Signal::ErrorRate)
     );
 }

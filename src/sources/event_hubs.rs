@@ -20,7 +20,6 @@ pub mod management;
 mod reader;
 mod redact;
 pub mod sas;
-mod web;
 
 use checkpoints::{BlobCheckpoints, CheckpointStore};
 use hub::Hub;

@@ -11,6 +11,7 @@ mod connection;
 mod consumers;
 mod count;
 mod discovery;
+mod errors;
 mod failure;
 mod followup;
 mod id;

@@ -112,6 +112,7 @@ impl SimulatedStream {
             consumers: Some(inner.ready()),
             source_time: Some(inner.now),
             read_limit_per_second: None,
+            errors: None,
         }
     }
 

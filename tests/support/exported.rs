@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use streamgauge::adapters::cluster_view::ClusterView;
+use streamgauge::adapters::calls_view::CallsView;
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::{HttpState, router};
 use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
+use streamgauge::adapters::views::Views;
 use streamgauge::config::types::Config;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
@@ -20,7 +21,6 @@ use streamgauge::model::sample::{
 };
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::event::{Event, What};
-use streamgauge::policy::replicas::UnreadKind;
 use streamgauge::publish::Group;
 use streamgauge::registry::Registry;
 use tower::Service;
@@ -120,9 +120,12 @@ impl Exported {
         let now = self.now.clone();
         router(HttpState {
             registry: self.registry.clone(),
-            sources: Arc::new(|| vec![main_source()]),
-            cluster: Arc::new(|| Some(cluster())),
-            recording: Arc::new(|| Some(3)),
+            views: Views {
+                sources: Arc::new(|| vec![main_source()]),
+                cluster: Arc::new(|| Some(calls(30, &[("auth", 0), ("timeout", 1)]))),
+                prometheus: Arc::new(|| Some(calls(7, &[("timeout", 1)]))),
+                recording: Arc::new(|| Some(3)),
+            },
             now: Arc::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed))),
             readiness: self.readiness.clone(),
         })
@@ -212,11 +215,11 @@ pub fn sample(added: u64, delivered: u64, pending: u64) -> PartitionSample {
     }
 }
 
-fn cluster() -> ClusterView {
-    ClusterView {
+fn calls(calls: u64, errors: &[(&'static str, u64)]) -> CallsView {
+    CallsView {
         up: Some(true),
-        calls: 30,
-        errors: BTreeMap::from([(UnreadKind::Timeout, 1)]),
+        calls,
+        errors: errors.to_vec(),
     }
 }
 

@@ -37,35 +37,47 @@ pub fn promtool_complaints(text: &str) -> String {
 /// A running Prometheus that scrapes one target; killed when dropped.
 pub struct Prometheus {
     child: Child,
-    address: SocketAddr,
+    /// Where it answers.
+    pub address: SocketAddr,
     folder: TempDir,
 }
 
 impl Prometheus {
     /// Starts one that scrapes `/metrics` there every 200 ms.
     pub fn start(target: SocketAddr) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port())), target)
+    }
+
+    /// Starts one that scrapes nothing but itself.
+    pub fn start_alone() -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self::start_at(address, address)
+    }
+
+    fn start_at(address: SocketAddr, target: SocketAddr) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let config = format!(
             "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\n\
              scrape_configs: [ {{ job_name: streamgauge, static_configs: [ {{ targets: [\"{target}\"] }} ] }} ]\n"
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).expect("a written config");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let child = Command::new("prometheus")
-            .current_dir(folder.path())
-            .arg("--config.file=prometheus.yml")
-            .arg("--storage.tsdb.path=data")
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("prometheus: {error}; {MISSING}"));
         Self {
-            child,
+            child: spawn(address, &folder),
             address,
             folder,
         }
+    }
+
+    /// Ends it by its pid.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again, at the same address and with what it knew.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.child = spawn(self.address, &self.folder);
     }
 
     /// The samples of an instant query as (labels, value), once there are any.
@@ -109,9 +121,21 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
+}
+
+fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
+    let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+    Command::new("prometheus")
+        .current_dir(folder.path())
+        .arg("--config.file=prometheus.yml")
+        .arg("--storage.tsdb.path=data")
+        .arg(format!("--web.listen-address={address}"))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("prometheus: {error}; {MISSING}"))
 }
 
 fn get(address: SocketAddr, path: &str) -> Option<Value> {

@@ -8,15 +8,15 @@ use crate::model::facts::GroupFacts;
 use crate::model::normal::Normal;
 use crate::model::signal::Signal;
 
-use super::values::Thousandths;
+use super::values::{Significant, Thousandths};
 
 /// One signal of a group.
 #[derive(Serialize)]
 pub(super) struct SignalShape {
-    value: Option<Thousandths>,
-    expected: Option<Thousandths>,
-    lower: Option<Thousandths>,
-    upper: Option<Thousandths>,
+    value: Option<Significant>,
+    expected: Option<Significant>,
+    lower: Option<Significant>,
+    upper: Option<Significant>,
     /// 0 to 1.
     score: Thousandths,
     anomaly: bool,
@@ -40,10 +40,10 @@ impl SignalShape {
     fn of(normal: &Normal, problem: Option<String>) -> Self {
         let reading = &normal.reading;
         Self {
-            value: normal.value.map(Thousandths),
-            expected: reading.expected.map(Thousandths),
-            lower: reading.lower.map(Thousandths),
-            upper: reading.upper.map(Thousandths),
+            value: normal.value.map(Significant),
+            expected: reading.expected.map(Significant),
+            lower: reading.lower.map(Significant),
+            upper: reading.upper.map(Significant),
             score: Thousandths(reading.score),
             anomaly: reading.anomaly,
             learning: reading.learning,

@@ -18,6 +18,17 @@ impl Serialize for Thousandths {
     }
 }
 
+/// A value in a unit that is not ours, to six significant digits: 0.0004 errors per second are not 0.
+#[derive(Clone, Copy)]
+pub(super) struct Significant(pub f64);
+
+impl Serialize for Significant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rounded = format!("{:.5e}", self.0).parse();
+        serializer.serialize_f64(rounded.unwrap_or(self.0))
+    }
+}
+
 /// A number that may be a lower bound.
 #[derive(Serialize)]
 pub(super) struct QuantityShape {

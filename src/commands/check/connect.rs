@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::config::signals::counted_errors;
 use crate::config::types::{Config, SourceConfig, SourceKind};
 use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
+use crate::model::signal::ErrorSource;
 use crate::model::stream::StreamSelector;
 use crate::sources::Source;
 
@@ -24,6 +26,8 @@ pub(super) struct Subject {
     /// How often it is polled.
     pub poll_interval: Duration,
     selector: Option<StreamSelector>,
+    /// What the source is to count as its errors.
+    errors: Option<ErrorSource>,
 }
 
 /// What one read brought.
@@ -57,6 +61,7 @@ pub(super) fn subjects(config: &Config, source: &SourceConfig) -> Vec<Subject> {
             consumer_group: group.key.consumer_group.clone(),
             poll_interval: group.poll_interval,
             selector: Some(group.selector.clone()),
+            errors: counted_errors(&group.signals).cloned(),
         })
         .collect();
     if found.is_empty() {
@@ -74,6 +79,7 @@ fn stand_ins(source: &SourceConfig) -> Vec<Subject> {
         consumer_group: consumer_group.to_owned(),
         poll_interval: source.poll_interval,
         selector,
+        errors: None,
     };
     if source.allow.is_empty() {
         return vec![stand_in("-", "-", None)];
@@ -113,6 +119,9 @@ async fn read_once(source: &dyn Source, subject: &Subject) -> Result<Sample, Fai
     };
     let every = subject.poll_interval;
     let mut reader = source.reader(selector, &subject.consumer_group, every);
+    if let Some(errors) = &subject.errors {
+        reader.count_errors(errors);
+    }
     let deadline = DEADLINE.max(source.poll_deadline(every));
     let read = tokio::time::timeout(deadline, reader.poll()).await;
     read.unwrap_or_else(|_| {

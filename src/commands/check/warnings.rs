@@ -17,6 +17,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         found.extend(of_source(config, source));
     }
     found.extend(of_namespaces(config));
+    found.extend(of_prometheus(config));
     let to_zero = config
         .groups
         .iter()
@@ -39,6 +40,12 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     }
     found
+}
+
+fn of_prometheus(config: &Config) -> Option<String> {
+    let (key, secret) = config.prometheus.as_ref()?.credential.as_ref()?.secret();
+    let error = secret.read().err()?;
+    Some(format!("prometheus.{key}: {error}"))
 }
 
 fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {

@@ -11,22 +11,33 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::types::Config;
 use crate::registry::Registry;
+use crate::signals::Prometheus;
 
 use super::sources::Sources;
 
 /// How often the file is looked at. By its contents: a mounted ConfigMap changes by a link, not by a write.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// What a reload changes.
+pub(super) struct Parts {
+    /// Groups and targets.
+    pub registry: Arc<Registry>,
+    /// The opened sources.
+    pub sources: Sources,
+    /// The Kubernetes API.
+    pub cluster: Arc<Cluster>,
+    /// The Prometheus that signals are asked of.
+    pub prometheus: Arc<Prometheus>,
+}
+
 /// Follows `path` for ever; `config` is what is in force.
 ///
 /// # Errors
 /// The signal handler cannot be installed.
-pub async fn follow(
+pub(super) async fn follow(
     path: PathBuf,
     mut config: Config,
-    registry: Arc<Registry>,
-    sources: Sources,
-    cluster: Arc<Cluster>,
+    parts: Parts,
     clock: Clock,
 ) -> Result<()> {
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -44,10 +55,7 @@ pub async fn follow(
         seen = now;
         match Config::load(&path) {
             Ok(changed) => {
-                if config.kubernetes != changed.kubernetes {
-                    cluster.reconfigure(&changed.kubernetes);
-                }
-                apply(&config, &changed, &registry, &sources, clock);
+                apply(&config, &changed, &parts, clock);
                 config = changed;
             }
             Err(errors) => tracing::error!(
@@ -57,15 +65,23 @@ pub async fn follow(
     }
 }
 
-fn apply(before: &Config, now: &Config, registry: &Registry, sources: &Sources, clock: Clock) {
+fn apply(before: &Config, now: &Config, parts: &Parts, clock: Clock) {
     if before.server != now.server {
         tracing::warn!("server: changed addresses and switches take effect at the next start");
     }
     if before.recording != now.recording {
         tracing::warn!("recording: a change takes effect at the next start");
     }
-    let replaced = sources.change(&before.sources, &now.sources);
-    registry.reconfigure(now.clone(), &replaced, clock.now());
+    if before.kubernetes != now.kubernetes {
+        parts.cluster.reconfigure(&now.kubernetes);
+    }
+    if before.prometheus != now.prometheus {
+        parts.prometheus.reconfigure(now.prometheus.clone());
+    }
+    let replaced = parts.sources.change(&before.sources, &now.sources);
+    parts
+        .registry
+        .reconfigure(now.clone(), &replaced, clock.now());
     tracing::info!(
         sources = now.sources.len(),
         groups = now.groups.len(),

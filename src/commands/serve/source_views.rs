@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::adapters::cluster_view::{ClusterView, ClusterViews};
-use crate::adapters::recording_view::RecordingView;
+use crate::adapters::calls_view::{CallsView, CallsViews};
 use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
+use crate::adapters::views::RecordingView;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::model::sample::FailureKind;
+use crate::policy::replicas::UnreadKind;
 use crate::recording::Recording;
+use crate::signals::Prometheus;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
 
 use super::sources::Sources;
@@ -24,18 +27,37 @@ pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
     })
 }
 
-/// Reads how the Kubernetes API does whenever somebody asks.
+/// Reads how the recording does whenever somebody asks.
 pub(super) fn of_recording(recording: Option<Recording>) -> RecordingView {
     Arc::new(move || recording.as_ref().map(Recording::failures))
 }
 
-pub(super) fn of_cluster(cluster: Arc<Cluster>) -> ClusterViews {
+/// Reads how the Kubernetes API does whenever somebody asks.
+pub(super) fn of_cluster(cluster: Arc<Cluster>) -> CallsViews {
     Arc::new(move || {
         let stats = cluster.stats()?;
-        Some(ClusterView {
+        let failed = |kind| stats.errors.get(&kind).copied().unwrap_or_default();
+        let errors = UnreadKind::ALL.map(|kind| (kind.as_str(), failed(kind)));
+        Some(CallsView {
             up: stats.up,
             calls: stats.calls,
-            errors: stats.errors,
+            errors: errors.to_vec(),
+        })
+    })
+}
+
+/// Reads how the Prometheus that signals come from does whenever somebody asks.
+pub(super) fn of_prometheus(prometheus: Arc<Prometheus>) -> CallsViews {
+    Arc::new(move || {
+        let stats = prometheus.stats()?;
+        let failed = |kind| stats.errors.get(&kind).copied().unwrap_or_default();
+        let possible = FailureKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != FailureKind::WrongType);
+        Some(CallsView {
+            up: stats.up,
+            calls: stats.queries,
+            errors: possible.map(|kind| (kind.as_str(), failed(kind))).collect(),
         })
     })
 }

@@ -23,6 +23,7 @@ fn group(source: &str) -> Arc<Group> {
         selector: StreamSelector::Whole,
         poll_interval: POLL,
         settings: PolicySettings::default(),
+        signals: Default::default(),
         configured: false,
     };
     Arc::new(Group::new(definition, CapacityRules::default()))

@@ -129,6 +129,7 @@ impl Ours {
             } as u32),
             source_time: Some(now),
             read_limit_per_second: None,
+            errors: None,
         };
         self.state.apply(&Event {
             at: now,

@@ -19,9 +19,9 @@ use azure_identity::{
 use self::readable::Readable;
 pub use self::tokens::Tokens;
 use super::redact::redact;
-use super::web::{self, root_cause};
 use crate::config::types::{Cloud, Identity, IdentityKind};
 use crate::model::sample::{Failure, FailureKind};
+use crate::web::{self, root_cause};
 
 /// How long connecting to an authority may take; a request as a whole has its own limit.
 const CONNECT: Duration = Duration::from_secs(5);

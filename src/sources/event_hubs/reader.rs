@@ -135,6 +135,7 @@ impl Reader {
                 .hub
                 .throughput_units()
                 .map(|units| self.sizes.limit(units)),
+            errors: None,
         }
     }
 

@@ -214,12 +214,17 @@ fn understand(
 }
 
 fn of_stream_error(subject: &str, error: &ServerError) -> Reading {
-    let detail = error.details().unwrap_or_default();
-    if error.code() == "ERR" && detail.contains("no such key") {
+    if is_no_such_key(error) {
         Reading::StreamMissing
     } else {
         Reading::Failed(failure::of_reply(subject, error))
     }
+}
+
+/// Whether the server says that there is no such stream.
+pub fn is_no_such_key(error: &ServerError) -> bool {
+    let detail = error.details().unwrap_or_default();
+    error.code() == "ERR" && detail.contains("no such key")
 }
 
 fn server_error(value: &Value) -> Option<&ServerError> {

@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::consumers::Census;
 use super::count::{self, Count};
 use super::discovery::Discovery;
+use super::errors::{ErrorCounter, Holding};
 use super::followup;
 use super::partition::{Memory, Partition};
 use super::pending::FirstUndelivered;
@@ -18,6 +19,7 @@ use super::range::{self, Budget, Counting};
 use super::read::{self, Reading};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
+use crate::model::signal::{ErrorCount, ErrorSource};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::sources::{BoxFuture, GroupReader};
@@ -30,12 +32,17 @@ pub struct Reader {
     discovery: Discovery,
     memories: BTreeMap<String, Memory>,
     census: Census,
+    errors: Option<ErrorCounter>,
     polls: usize,
 }
 
 impl GroupReader for Reader {
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
         Box::pin(self.read())
+    }
+
+    fn count_errors(&mut self, of: &ErrorSource) {
+        self.errors = Some(ErrorCounter::new(of.clone()));
     }
 }
 
@@ -54,6 +61,7 @@ impl Reader {
             discovery: Discovery::new(stream.clone()),
             memories: BTreeMap::new(),
             census: Census::default(),
+            errors: None,
             polls: 0,
         }
     }
@@ -74,11 +82,13 @@ impl Reader {
         self.count_arrivals(&mut partitions).await?;
         self.ask_further(&mut partitions).await?;
         let consumers = self.count_consumers(&partitions).await;
+        let errors = self.errors_of(&partitions).await;
         Ok(Sample {
             partitions: self.finish(partitions),
             consumers,
             source_time: Some(Timestamp::from_millis(read.now_millis)),
             read_limit_per_second: None,
+            errors,
         })
     }
 
@@ -162,6 +172,14 @@ impl Reader {
             .await
     }
 
+    async fn errors_of(&mut self, partitions: &[Partition]) -> Option<ErrorCount> {
+        let counter = self.errors.as_mut()?;
+        let keys: Vec<_> = partitions.iter().map(|p| p.key.clone()).collect();
+        let holdings: Vec<_> = partitions.iter().filter_map(holding).collect();
+        let counted = counter.count(&self.connection, &self.group, &keys, &holdings);
+        Some(counted.await)
+    }
+
     /// Turns what was found into observations, and remembers.
     fn finish(
         &mut self,
@@ -179,4 +197,15 @@ impl Reader {
         self.memories = memories;
         observations
     }
+}
+
+fn holding(partition: &Partition) -> Option<Holding> {
+    let Reading::Present(now) = &partition.reading else {
+        return None;
+    };
+    Some(Holding {
+        key: partition.key.clone(),
+        last_delivered: now.group.last_delivered,
+        is_pending: now.group.pending > 0,
+    })
 }

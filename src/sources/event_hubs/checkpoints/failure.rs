@@ -2,7 +2,7 @@
 
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::event_hubs::redact::redact;
-use crate::sources::event_hubs::web::root_cause;
+use crate::web::root_cause;
 
 /// What a refusal means. Of the store's answer only status and code are told: its messages repeat what was sent.
 pub fn of_answer(subject: &str, status: u16, code: &str) -> Failure {

@@ -1,10 +1,11 @@
-//! HTTP to Azure: the client that the checkpoint store and the authorities are asked with.
+//! HTTP to others: the client that checkpoint stores, authorities, Prometheus and webhooks are asked with.
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Certificate;
+use url::Url;
 
 use crate::model::sample::{Failure, FailureKind};
 
@@ -53,4 +54,12 @@ pub fn root_cause(error: &dyn Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// The address of a path below another one, whether or not that ends in `/`.
+pub fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    let prefix = base.path().trim_end_matches('/');
+    url.set_path(&format!("{prefix}/{path}"));
+    url
 }

@@ -1,0 +1,17 @@
+//! How adapters see an API that is called: a reading of its statistics, taken when somebody asks.
+
+use std::sync::Arc;
+
+/// Statistics since the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallsView {
+    /// Whether everything asked for was told the last time; `None` while nothing was asked for.
+    pub up: Option<bool>,
+    /// Calls.
+    pub calls: u64,
+    /// Failed calls of every class there is.
+    pub errors: Vec<(&'static str, u64)>,
+}
+
+/// Reads them; `None` where the API is not called at all.
+pub type CallsViews = Arc<dyn Fn() -> Option<CallsView> + Send + Sync>;

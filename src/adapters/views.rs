@@ -1,0 +1,29 @@
+//! What adapters read of the rest of the service, whenever somebody asks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::calls_view::CallsViews;
+use super::sources_view::SourcesView;
+
+/// Rows that could not be written since the start; `None` where nothing is recorded.
+pub type RecordingView = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+
+/// Statistics of every part that has any.
+#[derive(Clone)]
+pub struct Views {
+    /// The sources.
+    pub sources: SourcesView,
+    /// The Kubernetes API.
+    pub cluster: CallsViews,
+    /// The Prometheus that signals are asked of.
+    pub prometheus: CallsViews,
+    /// The recording.
+    pub recording: RecordingView,
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Views").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! Per group with signals in PromQL: ask Prometheus → observe, for as long as the group is watched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::config::signals::SignalSource;
+use crate::model::signal::{Signal, SignalReading};
+use crate::policy::event::{Event, What};
+use crate::publish::Group;
+use crate::registry::Registry;
+use crate::signals::Prometheus;
+
+/// How often it is looked whether an expression is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Questions at a time.
+const IN_FLIGHT: usize = 8;
+
+/// Who is asked for: a group and one of its signals.
+type Asker = (String, Signal);
+
+/// Follows every expression of every group. Never ends on its own.
+pub async fn watch_signals(registry: Arc<Registry>, prometheus: Arc<Prometheus>, clock: Clock) {
+    let mut due: BTreeMap<Asker, Instant> = BTreeMap::new();
+    let mut said: BTreeMap<Asker, Option<String>> = BTreeMap::new();
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let Some(interval) = prometheus.interval() else {
+            due.clear();
+            continue;
+        };
+        let asking = asking(&registry);
+        due.retain(|asker, _| asking.contains_key(asker));
+        said.retain(|asker, _| asking.contains_key(asker));
+        let now = Instant::now();
+        let is_due = |asker: &Asker| due.get(asker).is_none_or(|at| *at <= now);
+        let questions = asking
+            .into_iter()
+            .filter(|(asker, _)| is_due(asker))
+            .map(|(asker, asked)| read(&prometheus, clock, asker, asked));
+        let answered: Vec<(Asker, SignalReading)> = futures_util::stream::iter(questions)
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
+        for (asker, reading) in answered {
+            say_once(&mut said, &asker, reading.problem);
+            due.insert(asker, now + interval);
+        }
+    }
+}
+
+/// An expression, and the group that wants to know.
+struct Asked {
+    group: Arc<Group>,
+    expression: String,
+}
+
+fn asking(registry: &Registry) -> BTreeMap<Asker, Asked> {
+    let mut found = BTreeMap::new();
+    for group in registry.groups() {
+        for (signal, source) in &group.definition().signals {
+            if let SignalSource::PromQl(expression) = source {
+                let asked = Asked {
+                    group: Arc::clone(&group),
+                    expression: expression.clone(),
+                };
+                found.insert((group.definition().name.clone(), *signal), asked);
+            }
+        }
+    }
+    found
+}
+
+async fn read(
+    prometheus: &Prometheus,
+    clock: Clock,
+    asker: Asker,
+    asked: Asked,
+) -> (Asker, SignalReading) {
+    let reading = prometheus.read(&asked.expression).await;
+    let what = What::SignalObserved(asker.1, reading.clone());
+    // Now, for times never go back within a group; the reading has its own.
+    let at = clock.now();
+    asked.group.apply(&Event { at, what });
+    (asker, reading)
+}
+
+/// Logs why there is no value when that is new or another reason than before, and when there is one again.
+fn say_once(said: &mut BTreeMap<Asker, Option<String>>, asker: &Asker, problem: Option<String>) {
+    let (group, signal) = (&asker.0, asker.1.as_str());
+    let before = said.insert(asker.clone(), problem.clone());
+    match (before.flatten(), problem) {
+        (before, Some(problem)) if before.as_ref() != Some(&problem) => {
+            tracing::warn!(group, signal, "the signal is unknown: {problem}");
+        }
+        (Some(_), None) => tracing::info!(group, signal, "the signal is known again"),
+        _ => {}
+    }
+}

@@ -1,0 +1,209 @@
+//! Counts a group's errors: redeliveries, or what comes to a dead-letter stream. Nothing rests on it: it is asked last, within a
+//! part of the time, and its failure leaves the poll as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redis::Value;
+
+use super::connection::Connection;
+use super::log_end::{Counter, Step};
+use super::reply::{self, PendingEntry, StreamInfo};
+use super::{failure, read};
+use crate::model::sample::{Failure, FailureKind, Position};
+use crate::model::signal::{ErrorCount, ErrorSource};
+
+/// Pending entries that are looked at per poll, over all partitions, and per partition at most and at least. Those with the lowest
+/// ids come first: what is redelivered has waited.
+const ENTRIES: usize = 10_000;
+const MOST_PER_PARTITION: usize = 100;
+const LEAST_PER_PARTITION: usize = 10;
+
+/// Partitions per request.
+const PARTITIONS_PER_REQUEST: usize = 1000;
+
+/// The part of a request's time that counting may take.
+const PART_OF_TIME: u32 = 4;
+
+/// The errors of one group, poll by poll.
+#[derive(Debug)]
+pub struct ErrorCounter {
+    of: ErrorSource,
+    redelivered: u64,
+    seen: BTreeMap<String, Deliveries>,
+    dead_letters: Option<Counter>,
+}
+
+/// What a partition's pending entries were at the poll before.
+#[derive(Clone, Debug, Default)]
+struct Deliveries {
+    last_delivered: Position,
+    counts: BTreeMap<Position, u64>,
+}
+
+/// A partition of the group within a poll: its key, the last id handed out, and whether anything is pending.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// Its key.
+    pub key: String,
+    /// The last id handed out.
+    pub last_delivered: Position,
+    /// Whether anything is delivered and not acknowledged.
+    pub is_pending: bool,
+}
+
+impl ErrorCounter {
+    /// Has counted nothing yet.
+    pub const fn new(of: ErrorSource) -> Self {
+        Self {
+            of,
+            redelivered: 0,
+            seen: BTreeMap::new(),
+            dead_letters: None,
+        }
+    }
+
+    /// Counts on. `keys` are all partitions there are, `holdings` those that could be read.
+    pub async fn count(
+        &mut self,
+        connection: &Connection,
+        group: &str,
+        keys: &[String],
+        holdings: &[Holding],
+    ) -> ErrorCount {
+        let keys: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
+        self.seen.retain(|key, _| keys.contains(key.as_str()));
+        let limit = connection.response_timeout() / PART_OF_TIME;
+        let counting = async {
+            match self.of.clone() {
+                ErrorSource::Redeliveries => self.redeliveries(connection, group, holdings).await,
+                ErrorSource::DeadLetter(key) => self.dead_letters(connection, &key).await,
+            }
+        };
+        let counted = tokio::time::timeout(limit, counting).await;
+        let counted = counted.unwrap_or_else(|_| {
+            let text = "the errors could not be counted in time";
+            Err(Failure::new(FailureKind::Timeout, text))
+        });
+        match counted {
+            Ok(total) => ErrorCount {
+                total,
+                problem: None,
+            },
+            Err(failure) => ErrorCount {
+                total: None,
+                problem: Some(failure.text),
+            },
+        }
+    }
+
+    async fn redeliveries(
+        &mut self,
+        connection: &Connection,
+        group: &str,
+        holdings: &[Holding],
+    ) -> Result<Option<u64>, Failure> {
+        let asked = holdings.iter().filter(|holding| holding.is_pending);
+        let page = ENTRIES / asked.clone().count().max(1);
+        let page = page.clamp(LEAST_PER_PARTITION, MOST_PER_PARTITION);
+        for idle in holdings.iter().filter(|holding| !holding.is_pending) {
+            self.take(idle, &[]);
+        }
+        let asked: Vec<&Holding> = asked.collect();
+        for chunk in asked.chunks(PARTITIONS_PER_REQUEST) {
+            let mut commands = redis::pipe();
+            for holding in chunk {
+                let command = commands.cmd("XPENDING").arg(&holding.key).arg(group);
+                command.arg("-").arg("+").arg(page);
+            }
+            let replies = connection.request(commands).await?;
+            for (holding, reply) in chunk.iter().zip(&replies) {
+                let entries = pending(connection, &holding.key, reply)?;
+                self.take(holding, &entries);
+            }
+        }
+        Ok(Some(self.redelivered))
+    }
+
+    /// Takes in the pending entries of a partition with the lowest ids.
+    fn take(&mut self, holding: &Holding, entries: &[PendingEntry]) {
+        let counts = entries.iter().map(|entry| (entry.id, entry.deliveries));
+        let now = Deliveries {
+            last_delivered: holding.last_delivered,
+            counts: counts.collect(),
+        };
+        if let Some(before) = self.seen.insert(holding.key.clone(), now) {
+            let new = entries.iter().map(|entry| before.redelivered(entry));
+            self.redelivered += new.sum::<u64>();
+        }
+    }
+
+    async fn dead_letters(
+        &mut self,
+        connection: &Connection,
+        key: &str,
+    ) -> Result<Option<u64>, Failure> {
+        let mut commands = redis::pipe();
+        commands.cmd("XINFO").arg("STREAM").arg(key);
+        let replies = connection.request(commands).await?;
+        let subject = format!("{}, key {key:?}", connection.address());
+        let stream = match replies.first() {
+            Some(Value::ServerError(error)) if read::is_no_such_key(error) => {
+                self.dead_letters = None;
+                return Ok(Some(0));
+            }
+            Some(Value::ServerError(error)) => return Err(failure::of_reply(&subject, error)),
+            reply => reply.and_then(reply::stream_info),
+        };
+        let stream = stream.ok_or_else(|| {
+            connection.distrust();
+            failure::garbled(connection.address(), &format!("XINFO of key {key:?}"))
+        })?;
+        Ok(self.came(&stream))
+    }
+
+    /// How many came to the stream so far; `None` where some may have come and gone unseen, which only Redis 6.2 leaves open.
+    fn came(&mut self, stream: &StreamInfo) -> Option<u64> {
+        if stream.entries_added.is_some() {
+            return stream.entries_added;
+        }
+        let Some(counter) = &mut self.dead_letters else {
+            self.dead_letters = Some(Counter::start(stream));
+            return Some(stream.length);
+        };
+        let arrived = match counter.step(stream) {
+            Step::Arrived(n) => Some(n),
+            Step::CountAfter(_) | Step::Unknown => None,
+        };
+        counter.advance(stream, arrived)
+    }
+}
+
+impl Deliveries {
+    /// How often the entry was redelivered since. One that was pending before but not on the page tells nothing.
+    fn redelivered(&self, entry: &PendingEntry) -> u64 {
+        match self.counts.get(&entry.id) {
+            Some(before) => entry.deliveries.saturating_sub(*before),
+            None if entry.id > self.last_delivered => entry.deliveries.saturating_sub(1),
+            None => 0,
+        }
+    }
+}
+
+/// The entries of a reply; none where the group has just gone.
+fn pending(
+    connection: &Connection,
+    key: &str,
+    reply: &Value,
+) -> Result<Vec<PendingEntry>, Failure> {
+    match reply {
+        Value::ServerError(error) if error.code() == "NOGROUP" => Ok(Vec::new()),
+        Value::ServerError(error) => {
+            let subject = format!("{}, key {key:?}", connection.address());
+            Err(failure::of_reply(&subject, error))
+        }
+        reply => reply::pending_entries(reply).ok_or_else(|| {
+            connection.distrust();
+            failure::garbled(connection.address(), &format!("XPENDING of key {key:?}"))
+        }),
+    }
+}
