@@ -10,3 +10,4 @@ pub mod prometheus;
 pub mod sources_view;
 pub mod view;
 pub mod views;
+pub mod webhook;

@@ -1,9 +1,9 @@
 //! Per group: poll → observe → publish, for as long as somebody wants it.
 
+mod news;
 pub mod replicas;
 pub mod signals;
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,33 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::signals::counted_errors;
-use crate::model::incident::{Incident, IncidentKind};
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
+use crate::publish::notices::Notices;
 use crate::recording::Recording;
 use crate::sources::guarded::GuardedSource;
+
+use self::news::Told;
 
 /// A source that is out is asked again at least this often, so that its return is noticed at once; one that answers, be it with
 /// a refusal, is not asked more often than it is to be polled.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Polls the group until it is retired, and records what arrives. Never ends on its own.
+/// Where what is seen goes, beside the group itself.
+#[derive(Clone, Debug, Default)]
+pub struct Outlets {
+    /// Arrivals are recorded here.
+    pub recording: Option<Recording>,
+    /// News of incidents are told here.
+    pub notices: Option<Notices>,
+}
+
+/// Polls the group until it is retired. Never ends on its own.
 pub async fn collect(
     group: Arc<Group>,
     source: Arc<GuardedSource>,
-    recording: Option<Recording>,
+    outlets: Outlets,
     clock: Clock,
 ) {
     let definition = group.definition();
@@ -41,7 +52,7 @@ pub async fn collect(
         reader.count_errors(errors);
     }
     let mut failing = None;
-    let mut told = known(&group.snapshot().incidents);
+    let mut told = Told::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
     while !group.is_retired() {
@@ -59,42 +70,17 @@ pub async fn collect(
             Err(failure) if is_out(failure.kind) => definition.poll_interval.min(RETRY),
             Err(_) => definition.poll_interval,
         };
-        if let (Some(recording), Ok(sample)) = (&recording, &seen) {
+        if let (Some(recording), Ok(sample)) = (&outlets.recording, &seen) {
             recording.note(&definition.name, at, sample);
         }
         group.apply(&Event {
             at,
             what: What::Observed(seen),
         });
-        told = tell(&definition.name, told, &group.snapshot().incidents);
+        let incidents = &group.snapshot().incidents;
+        told.tell(at, &definition.name, incidents, outlets.notices.as_ref());
         tokio::time::sleep_until(started + pause).await;
     }
-}
-
-/// Incidents by number, as they were last logged: what, and whether it is over.
-type Told = BTreeMap<u64, (IncidentKind, bool)>;
-
-/// What the group knew before this collector took it over was logged then.
-fn known(incidents: &[Incident]) -> Told {
-    let state = |i: &Incident| (i.number, (i.kind, i.ended_at.is_some()));
-    incidents.iter().map(state).collect()
-}
-
-/// Logs every incident when it is noticed, turns out to be another, and is over.
-fn tell(group: &str, mut told: Told, incidents: &[Incident]) -> Told {
-    told.retain(|number, _| incidents.iter().any(|i| i.number == *number));
-    for incident in incidents {
-        let (kind, text) = (incident.kind.as_str(), &incident.text);
-        let partitions = incident.partitions.len();
-        let now = (incident.kind, incident.ended_at.is_some());
-        match told.insert(incident.number, now) {
-            Some(before) if before == now => {}
-            _ if now.1 => tracing::info!(group, kind, "the incident is over"),
-            Some(_) => tracing::warn!(group, kind, partitions, "the incident turns out as: {text}"),
-            None => tracing::warn!(group, kind, partitions, "incident: {text}"),
-        }
-    }
-    told
 }
 
 /// Whether the source is in trouble; while its circuit is open, asking costs it a probe at most.

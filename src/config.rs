@@ -5,6 +5,7 @@ pub mod duration;
 pub mod error;
 mod event_hubs;
 mod groups;
+pub mod incidents;
 pub mod kubernetes;
 mod label;
 pub mod metadata;
@@ -65,6 +66,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     let server = read_server(&mut root);
     let kubernetes = kubernetes::read(&mut root);
     let recording = read_recording(&mut root);
+    let webhook = incidents::read(&mut root);
     let poll_interval = root.poll_interval();
     let sources = sources::read(&mut root, poll_interval);
     let prometheus = signals::read_prometheus(&mut root);
@@ -79,6 +81,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
         sources: sources.valid,
         groups,
         prometheus,
+        webhook,
     })
 }
 

@@ -1,5 +1,7 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
+pub mod notices;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

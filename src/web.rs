@@ -4,7 +4,9 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
+use hmac::{Hmac, Mac};
 use reqwest::Certificate;
+use sha2::Sha256;
 use url::Url;
 
 use crate::model::sample::{Failure, FailureKind};
@@ -62,4 +64,13 @@ pub fn below(base: &Url, path: &str) -> Url {
     let prefix = base.path().trim_end_matches('/');
     url.set_path(&format!("{prefix}/{path}"));
     url
+}
+
+/// HMAC-SHA256.
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
+    // A key of any length will do for an HMAC; the error exists for other algorithms.
+    Hmac::<Sha256>::new_from_slice(key).map_or_else(
+        |_| Vec::new(),
+        |mac| mac.chain_update(message).finalize().into_bytes().to_vec(),
+    )
 }

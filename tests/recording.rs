@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamgauge::clock::Clock;
-use streamgauge::collector::collect;
+use streamgauge::collector::{Outlets, collect};
 use streamgauge::config::types::RecordingConfig;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::{GroupKey, PartitionId};
@@ -99,12 +99,11 @@ async fn a_recording_gives_back_what_arrived_and_no_false_zero() {
     let (recording, ended) = Recording::start(&config).unwrap();
     let settings = BreakerSettings::for_poll_interval(POLL);
     let source = GuardedSource::new("main", Box::new(Played(Instant::now())), settings);
-    let polls = collect(
-        group(),
-        Arc::new(source),
-        Some(recording.clone()),
-        Clock::start(),
-    );
+    let outlets = Outlets {
+        recording: Some(recording.clone()),
+        ..Outlets::default()
+    };
+    let polls = collect(group(), Arc::new(source), outlets, Clock::start());
     let played = tokio::time::timeout(Duration::from_secs(400), polls).await;
     assert!(played.is_err(), "collecting never ends by itself");
     assert_eq!(recording.failures(), 0);

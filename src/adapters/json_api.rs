@@ -2,10 +2,10 @@
 
 mod decision;
 mod group;
-mod incident;
+pub(super) mod incident;
 mod signal;
 mod source;
-mod values;
+pub(super) mod values;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};

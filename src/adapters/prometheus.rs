@@ -9,6 +9,7 @@ mod forecast;
 mod groups;
 mod incidents;
 pub mod negotiate;
+mod notifications;
 mod partitions;
 mod process;
 mod recording;
@@ -89,6 +90,9 @@ impl Collector for Snapshots {
         }
         if let Some(failures) = (views.recording)() {
             recording::write(&mut encoder, failures)?;
+        }
+        if let Some(view) = (views.notifications)() {
+            notifications::write(&mut encoder, &view)?;
         }
         partitions::write(&mut encoder, &groups)?;
         groups::write(&mut encoder, &groups)?;

@@ -9,6 +9,18 @@ use super::sources_view::SourcesView;
 /// Rows that could not be written since the start; `None` where nothing is recorded.
 pub type RecordingView = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
+/// What became of notifications.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotificationsView {
+    /// How many of every outcome there is.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// How many wait.
+    pub waiting: u64,
+}
+
+/// Reads it; `None` where nobody is told.
+pub type NotificationsViews = Arc<dyn Fn() -> Option<NotificationsView> + Send + Sync>;
+
 /// Statistics of every part that has any.
 #[derive(Clone)]
 pub struct Views {
@@ -20,6 +32,8 @@ pub struct Views {
     pub prometheus: CallsViews,
     /// The recording.
     pub recording: RecordingView,
+    /// The webhook.
+    pub notifications: NotificationsViews,
 }
 
 impl fmt::Debug for Views {

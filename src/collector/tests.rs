@@ -50,7 +50,7 @@ async fn polls_within_a_minute(kind: FailureKind) -> u32 {
     };
     let group = Arc::new(Group::new(definition, CapacityRules::default()));
     let minute = Duration::from_secs(59);
-    let collecting = collect(group, source, None, Clock::start());
+    let collecting = collect(group, source, Outlets::default(), Clock::start());
     assert!(tokio::time::timeout(minute, collecting).await.is_err());
     polls.load(Ordering::Relaxed)
 }

@@ -155,6 +155,7 @@ fn config(stream: &str) -> Result<Config> {
         recording: None,
         groups: vec![group],
         prometheus: None,
+        webhook: None,
     })
 }
 

@@ -19,15 +19,17 @@ use crate::adapters::grpc;
 use crate::adapters::health::Readiness;
 use crate::adapters::http::{self, HttpState};
 use crate::adapters::views::Views;
+use crate::adapters::webhook::Webhook;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::collector::collect;
 use crate::collector::replicas::watch_replicas;
 use crate::collector::signals::watch_signals;
+use crate::collector::{Outlets, collect};
 use crate::config::types::{Config, RecordingConfig};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
+use crate::publish::notices::{Notice, Notices};
 use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
@@ -57,6 +59,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         sources: service.sources.clone(),
         cluster: service.cluster.clone(),
         prometheus: service.prometheus.clone(),
+        webhook: service.webhook.clone(),
     };
     let reloads = reload::follow(args.config, config, parts, clock);
     tokio::select! {
@@ -75,6 +78,8 @@ pub struct Service {
     sources: Sources,
     cluster: Arc<Cluster>,
     prometheus: Arc<Prometheus>,
+    webhook: Arc<Webhook>,
+    notices: Notices,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -102,6 +107,8 @@ impl Service {
         let readiness = Readiness::default();
         let cluster = Arc::new(Cluster::new(&config.kubernetes, clock));
         let prometheus = Arc::new(Prometheus::new(config.prometheus.clone(), clock));
+        let webhook = Arc::new(Webhook::new(config.webhook.clone(), clock));
+        let (notices, news) = Notices::new();
         let mut tasks = JoinSet::new();
         let recording = match &config.recording {
             None => None,
@@ -122,6 +129,7 @@ impl Service {
                 cluster: source_views::of_cluster(cluster.clone()),
                 prometheus: source_views::of_prometheus(prometheus.clone()),
                 recording: source_views::of_recording(recording.clone()),
+                notifications: source_views::of_notifications(webhook.clone(), notices.clone()),
             },
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
@@ -134,7 +142,12 @@ impl Service {
                 .await?)
         });
 
-        tasks.spawn(collect_all(started, sources.clone(), recording, clock));
+        let outlets = Outlets {
+            recording,
+            notices: Some(notices.clone()),
+        };
+        tasks.spawn(collect_all(started, sources.clone(), outlets, clock));
+        tasks.spawn(deliver(webhook.clone(), news));
         tasks.spawn(expire(registry.clone(), clock));
         tasks.spawn(follow_replicas(registry.clone(), cluster.clone(), clock));
         tasks.spawn(follow_signals(registry.clone(), prometheus.clone(), clock));
@@ -146,6 +159,8 @@ impl Service {
             sources,
             cluster,
             prometheus,
+            webhook,
+            notices,
             shutdown,
             readiness,
             tasks,
@@ -199,6 +214,10 @@ impl Service {
             }
             again = shutdown::requested() => again?,
         }
+        let waiting = self.notices.waiting() + usize::from(self.webhook.is_busy());
+        if waiting > 0 {
+            tracing::warn!(waiting, "news of incidents were not delivered");
+        }
         Ok(())
     }
 }
@@ -232,7 +251,7 @@ fn record(config: &RecordingConfig, tasks: &mut JoinSet<Result<()>>) -> Result<R
 async fn collect_all(
     mut started: mpsc::UnboundedReceiver<Arc<Group>>,
     sources: Sources,
-    recording: Option<Recording>,
+    outlets: Outlets,
     clock: Clock,
 ) -> Result<()> {
     let mut collectors = JoinSet::new();
@@ -243,7 +262,7 @@ async fn collect_all(
                 let definition = group.definition();
                 let source = &definition.key.source;
                 match sources.get(source) {
-                    Some(opened) => drop(collectors.spawn(collect(group, opened, recording.clone(), clock))),
+                    Some(opened) => drop(collectors.spawn(collect(group, opened, outlets.clone(), clock))),
                     None => tracing::warn!(group = definition.name, source, "there is no such source any more: the group is not polled"),
                 }
             }
@@ -266,6 +285,11 @@ async fn follow_replicas(
     clock: Clock,
 ) -> Result<()> {
     watch_replicas(registry, cluster, clock).await;
+    Ok(())
+}
+
+async fn deliver(webhook: Arc<Webhook>, news: mpsc::Receiver<Notice>) -> Result<()> {
+    webhook.deliver(news).await;
     Ok(())
 }
 

@@ -81,6 +81,11 @@ impl<'p> Section<'p> {
         self.entries.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the value of a key is a mapping. To be asked before it is taken.
+    pub fn is_mapping(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(Value::is_mapping)
+    }
+
     /// Whether a fault of a key was noted.
     pub fn has_problem(&self, key: &str) -> bool {
         let path = self.path_of(key);

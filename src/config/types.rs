@@ -8,6 +8,7 @@ use crate::model::identity::{Assignment, GroupKey};
 use crate::model::stream::StreamSelector;
 use crate::policy::spec::PolicySettings;
 
+use super::incidents::WebhookConfig;
 use super::kubernetes::KubernetesConfig;
 use super::signals::{PrometheusConfig, SignalSources};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub groups: Vec<GroupConfig>,
     /// Whom to ask for signals that are PromQL; `None`: nobody.
     pub prometheus: Option<PrometheusConfig>,
+    /// Whom to tell of incidents; `None`: nobody.
+    pub webhook: Option<WebhookConfig>,
 }
 
 /// Listening addresses and switches.

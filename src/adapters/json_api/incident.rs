@@ -9,7 +9,7 @@ use super::values::rfc3339;
 
 /// One incident of one group.
 #[derive(Serialize)]
-pub(super) struct IncidentShape {
+pub(in crate::adapters) struct IncidentShape {
     group: String,
     /// Counts the group's incidents since the service watches.
     number: u64,
@@ -26,7 +26,7 @@ pub(super) struct IncidentShape {
 }
 
 impl IncidentShape {
-    pub(super) fn of(group: &str, incident: &Incident) -> Self {
+    pub(in crate::adapters) fn of(group: &str, incident: &Incident) -> Self {
         let partitions = incident.partitions.iter();
         Self {
             group: group.to_owned(),

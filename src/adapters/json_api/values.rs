@@ -65,7 +65,7 @@ pub(super) fn number(metric: Metric) -> Option<serde_json::Number> {
 /// The end of the year 9999: later times have no RFC 3339 form.
 const LAST_MILLI: u64 = 253_402_300_799_999;
 
-pub(super) fn rfc3339(at: Timestamp) -> String {
+pub(in crate::adapters) fn rfc3339(at: Timestamp) -> String {
     let since_epoch = Duration::from_millis(at.as_millis().min(LAST_MILLI));
     humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch).to_string()
 }

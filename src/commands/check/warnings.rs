@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::incidents::WebhookUrl;
 use crate::config::types::{Config, SourceConfig, SourceKind};
 use crate::policy::spec::Mode;
 
@@ -18,6 +19,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     found.extend(of_namespaces(config));
     found.extend(of_prometheus(config));
+    found.extend(of_webhook(config));
     let to_zero = config
         .groups
         .iter()
@@ -46,6 +48,21 @@ fn of_prometheus(config: &Config) -> Option<String> {
     let (key, secret) = config.prometheus.as_ref()?.credential.as_ref()?.secret();
     let error = secret.read().err()?;
     Some(format!("prometheus.{key}: {error}"))
+}
+
+fn of_webhook(config: &Config) -> Vec<String> {
+    let Some(webhook) = &config.webhook else {
+        return Vec::new();
+    };
+    let of_url = match &webhook.url {
+        WebhookUrl::Secret(secret) => Some(("url", secret)),
+        WebhookUrl::Plain(_) => None,
+    };
+    let secrets = of_url.into_iter().chain([("secret", &webhook.secret)]);
+    let unreadable = secrets.filter_map(|(key, secret)| Some((key, secret.read().err()?)));
+    unreadable
+        .map(|(key, error)| format!("incidents.webhook.{key}: {error}"))
+        .collect()
 }
 
 fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {

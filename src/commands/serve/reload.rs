@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::adapters::webhook::Webhook;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::types::Config;
@@ -28,6 +29,8 @@ pub(super) struct Parts {
     pub cluster: Arc<Cluster>,
     /// The Prometheus that signals are asked of.
     pub prometheus: Arc<Prometheus>,
+    /// The webhook.
+    pub webhook: Arc<Webhook>,
 }
 
 /// Follows `path` for ever; `config` is what is in force.
@@ -77,6 +80,9 @@ fn apply(before: &Config, now: &Config, parts: &Parts, clock: Clock) {
     }
     if before.prometheus != now.prometheus {
         parts.prometheus.reconfigure(now.prometheus.clone());
+    }
+    if before.webhook != now.webhook {
+        parts.webhook.reconfigure(now.webhook.clone());
     }
     let replaced = parts.sources.change(&before.sources, &now.sources);
     parts

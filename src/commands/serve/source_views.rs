@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::adapters::calls_view::{CallsView, CallsViews};
 use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
-use crate::adapters::views::RecordingView;
+use crate::adapters::views::{NotificationsView, NotificationsViews, RecordingView};
+use crate::adapters::webhook::{Outcome, Webhook};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::model::sample::FailureKind;
 use crate::policy::replicas::UnreadKind;
+use crate::publish::notices::Notices;
 use crate::recording::Recording;
 use crate::signals::Prometheus;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
@@ -58,6 +60,21 @@ pub(super) fn of_prometheus(prometheus: Arc<Prometheus>) -> CallsViews {
             up: stats.up,
             calls: stats.queries,
             errors: possible.map(|kind| (kind.as_str(), failed(kind))).collect(),
+        })
+    })
+}
+
+/// Reads what became of notifications whenever somebody asks.
+pub(super) fn of_notifications(webhook: Arc<Webhook>, notices: Notices) -> NotificationsViews {
+    Arc::new(move || {
+        webhook.is_configured().then(|| {
+            let mut outcomes = webhook.outcomes();
+            outcomes.insert(Outcome::Lost, notices.lost());
+            let count = |of| outcomes.get(&of).copied().unwrap_or_default();
+            NotificationsView {
+                outcomes: Outcome::ALL.map(|of| (of.as_str(), count(of))).to_vec(),
+                waiting: notices.waiting() as u64 + u64::from(webhook.is_busy()),
+            }
         })
     })
 }

@@ -41,7 +41,7 @@ async fn a_group_whose_source_a_reload_took_away_ends_nothing() {
     let collecting = tokio::spawn(collect_all(
         started,
         Sources::of(source),
-        None,
+        crate::collector::Outlets::default(),
         Clock::start(),
     ));
     let next = group("there");

@@ -24,8 +24,10 @@ const USUAL_OVER: Duration = Duration::from_secs(600);
 const MISSING: f64 = 20.0;
 /// A silence is unusual beyond so many times the longest that began about that hour.
 const SILENCE_RATIO: f64 = 1.5;
-/// … and this many polls.
+/// … and this many polls …
 const SILENT_POLLS: u32 = 3;
+/// … and this long, however fast the polls are.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 /// Before a day is known: longer, by so much.
 const UNKNOWN_DAY_RATIO: f64 = 4.0;
 /// What a silence counts for a day later: the longest is forgotten slowly.
@@ -84,7 +86,7 @@ impl ArrivalWatch {
         }
         let covered = now.since(began.unwrap_or(before)).as_secs_f64();
         let share = (covered / USUAL_OVER.as_secs_f64()).min(1.0);
-        let rate = arrived as f64 / covered.max(1.0);
+        let rate = arrived as f64 / covered.max(0.001);
         self.usual += share * (rate - self.usual);
         surge
     }
@@ -110,7 +112,8 @@ impl ArrivalWatch {
             false => SILENCE_RATIO * UNKNOWN_DAY_RATIO,
         };
         let seconds = silent.as_secs_f64();
-        let unusual = seconds > longest * ratio && silent >= look.poll * SILENT_POLLS;
+        let least = SILENT_FOR.max(look.poll * SILENT_POLLS);
+        let unusual = seconds > longest * ratio && silent >= least;
         let missing = self.usual * seconds;
         (unusual && missing > MISSING).then(|| Finding {
             kind: IncidentKind::ProducerStop,

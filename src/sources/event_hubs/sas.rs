@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use url::form_urlencoded::byte_serialize;
+
+use crate::web::hmac_sha256;
 
 /// The type under which the broker takes such a token.
 pub const TOKEN_TYPE: &str = "servicebus.windows.net:sastoken";
@@ -14,7 +14,8 @@ pub const TOKEN_TYPE: &str = "servicebus.windows.net:sastoken";
 /// The text that is signed is the encoded audience, a line feed and the time, as Microsoft documents it.
 pub fn sign(audience: &str, key_name: &str, key: &str, expires_at: u64) -> String {
     let resource = encoded(audience.as_bytes());
-    let signature = STANDARD.encode(digest(key.as_bytes(), &format!("{resource}\n{expires_at}")));
+    let text = format!("{resource}\n{expires_at}");
+    let signature = STANDARD.encode(hmac_sha256(key.as_bytes(), text.as_bytes()));
     format!(
         "SharedAccessSignature sr={resource}&sig={}&se={expires_at}&skn={}",
         encoded(signature.as_bytes()),
@@ -33,14 +34,6 @@ pub fn expiry(token: &str) -> Option<u64> {
 
 fn encoded(bytes: &[u8]) -> String {
     byte_serialize(bytes).collect()
-}
-
-fn digest(key: &[u8], text: &str) -> Vec<u8> {
-    // A key of any length will do for an HMAC; the error exists for other algorithms.
-    Hmac::<Sha256>::new_from_slice(key).map_or_else(
-        |_| Vec::new(),
-        |mac| mac.chain_update(text).finalize().into_bytes().to_vec(),
-    )
 }
 
 #[cfg(test)]

@@ -96,3 +96,30 @@ fn whose_holder_is_gone_was_no_stuck_partition_and_what_is_over_is_counted_once(
         BTreeMap::from([(IncidentKind::ConsumerCrash, 1)])
     );
 }
+
+#[test]
+fn a_stop_is_noticed_after_the_same_time_and_with_the_same_rate_however_fast_the_polls_are() {
+    let noticed = |poll_millis: u64| {
+        let mut incidents = Incidents::default();
+        let at = |millis: u64| Timestamp::from_millis(1_000_000_000 + millis);
+        // 100 messages a second for ten minutes, then none.
+        for millis in (0..=640_000).step_by(poll_millis as usize) {
+            let facts = PartitionFacts {
+                arrived_total: millis.min(600_000) / 10,
+                ..PartitionFacts::default()
+            };
+            incidents.observe(at(millis), &group(vec![facts]), None);
+        }
+        let stop = incidents.iter().next().expect("noticed").clone();
+        assert_eq!(stop.kind, IncidentKind::ProducerStop);
+        let after = stop.noticed_at.since(at(600_000));
+        (after.as_secs(), stop.text)
+    };
+    let (after, text) = noticed(200);
+    assert_eq!(after, 10);
+    // An average over ten minutes that began with nothing.
+    assert!(text.contains("63.2 messages/s came before"), "{text}");
+    let (after, text) = noticed(5_000);
+    assert_eq!(after, 15);
+    assert!(text.contains("63.4 messages/s came before"), "{text}");
+}

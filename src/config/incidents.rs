@@ -1,0 +1,211 @@
+//! The `incidents` section: whom to tell.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::model::incident::IncidentKind;
+
+use super::secret;
+use super::section::Section;
+use super::types::Secret;
+use super::web;
+
+/// How long one attempt may take.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who the events are from, unless the config says otherwise.
+const DEFAULT_SOURCE: &str = "/streamgauge";
+
+/// Where incidents are posted to, as CloudEvents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookConfig {
+    /// The address.
+    pub url: WebhookUrl,
+    /// What to sign with.
+    pub secret: Secret,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// The `source` of the events.
+    pub source: String,
+    /// Kinds that are told.
+    pub kinds: BTreeSet<IncidentKind>,
+    /// PEM file of certificate authorities to trust, beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The address of a webhook, which may be a secret itself: many carry a token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WebhookUrl {
+    /// As it stands in the config.
+    Plain(Url),
+    /// Elsewhere.
+    Secret(Secret),
+}
+
+/// Reads the `incidents` section.
+pub(super) fn read(root: &mut Section<'_>) -> Option<WebhookConfig> {
+    let mut section = root.section("incidents")?;
+    let webhook = match section.section("webhook") {
+        Some(webhook) => read_webhook(webhook),
+        None => None,
+    };
+    section.finish();
+    webhook
+}
+
+fn read_webhook(mut section: Section<'_>) -> Option<WebhookConfig> {
+    let url = read_url(&mut section);
+    if !section.has("secret") {
+        let advice = "it signs what is sent: { env: NAME } or { file: /path }";
+        section.missing("secret", advice);
+    }
+    let secret = secret::read(&mut section, "secret");
+    let timeout = web::read_between(&mut section, "timeout", &TIMEOUTS, "between 100ms and 30s");
+    let source = section.text("source");
+    if source.as_ref().is_some_and(|text| !is_reference(text)) {
+        section.problem("source", "must be a URI reference, such as /streamgauge/eu");
+    }
+    let kinds = read_kinds(&mut section);
+    let ca_file = section.file("ca_file");
+    section.finish();
+    Some(WebhookConfig {
+        url: url?,
+        secret: secret?,
+        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        source: source.unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
+        kinds,
+        ca_file,
+    })
+}
+
+fn read_url(section: &mut Section<'_>) -> Option<WebhookUrl> {
+    if !section.has("url") {
+        let advice = "add url: https://…, or url: { env: NAME } if it carries a token";
+        section.missing("url", advice);
+        return None;
+    }
+    if section.is_mapping("url") {
+        return secret::read(section, "url").map(WebhookUrl::Secret);
+    }
+    let url = section.text("url")?;
+    match webhook_url(&url) {
+        Ok(url) => Some(WebhookUrl::Plain(url)),
+        Err(fault) => {
+            section.problem("url", fault);
+            None
+        }
+    }
+}
+
+/// The address, if it can be posted to.
+///
+/// # Errors
+/// What is wrong with it, without repeating it.
+pub fn webhook_url(text: &str) -> Result<Url, &'static str> {
+    let found = Url::parse(text.trim()).ok();
+    let found = found.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = found.ok_or("must be an http or https address, such as https://hooks.example/x")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user or password");
+    }
+    Ok(url)
+}
+
+fn is_reference(text: &str) -> bool {
+    let base = Url::parse("http://h/").ok();
+    let is_plain = text.chars().all(|c| c.is_ascii_graphic());
+    !text.is_empty() && is_plain && base.is_some_and(|base| base.join(text).is_ok())
+}
+
+/// All of them, unless some are named.
+fn read_kinds(section: &mut Section<'_>) -> BTreeSet<IncidentKind> {
+    let Some(names) = section.texts("kinds") else {
+        return IncidentKind::ALL.into();
+    };
+    let mut kinds = BTreeSet::new();
+    for name in names {
+        match IncidentKind::ALL.into_iter().find(|k| k.as_str() == name) {
+            Some(kind) => drop(kinds.insert(kind)),
+            None => {
+                let known = IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
+                section.problem("kinds", format!("must be some of {known}"));
+            }
+        }
+    }
+    if kinds.is_empty() && !section.has_problem("kinds") {
+        section.problem("kinds", "names none: leave it out for all of them");
+    }
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::types::Config;
+
+    fn parse(webhook: &str) -> Result<Option<WebhookConfig>, String> {
+        let text = format!(
+            "sources: [ {{ name: main, redis: {{ url: \"redis://localhost\" }} }} ]\nincidents: {{ webhook: {webhook} }}\n"
+        );
+        Config::parse(&text, "c.yaml")
+            .map(|config| config.webhook)
+            .map_err(|errors| errors.to_string().replace("c.yaml: incidents.webhook", ""))
+    }
+
+    #[test]
+    fn a_webhook_has_an_address_a_secret_and_defaults_for_the_rest() {
+        let config = parse("{ url: 'https://h/x?t=1', secret: { env: S } }");
+        let expect = WebhookConfig {
+            url: WebhookUrl::Plain(Url::parse("https://h/x?t=1").expect("an address")),
+            secret: Secret::Env("S".into()),
+            timeout: Duration::from_secs(10),
+            source: "/streamgauge".into(),
+            kinds: IncidentKind::ALL.into(),
+            ca_file: None,
+        };
+        assert_eq!(config, Ok(Some(expect.clone())));
+        let config = parse(
+            "{ url: { file: /u }, secret: { env: S }, timeout: 1s, source: /eu, kinds: [hot_partition], ca_file: /ca }",
+        );
+        let other = WebhookConfig {
+            url: WebhookUrl::Secret(Secret::File("/u".into())),
+            timeout: Duration::from_secs(1),
+            source: "/eu".into(),
+            kinds: [IncidentKind::HotPartition].into(),
+            ca_file: Some("/ca".into()),
+            ..expect
+        };
+        assert_eq!(config, Ok(Some(other)));
+    }
+
+    #[test]
+    fn every_fault_of_a_webhook_is_told_with_its_place() {
+        let check = |webhook: &str, expect: &str| {
+            assert_eq!(parse(webhook).expect_err(webhook), expect);
+        };
+        check(
+            "{}",
+            ".url: is missing: add url: https://…, or url: { env: NAME } if it carries a token\n\
+             .secret: is missing: it signs what is sent: { env: NAME } or { file: /path }",
+        );
+        check(
+            "{ url: 'ftp://hunter2', secret: hunter2, timeout: 1m, source: 'a b', kinds: [crash], x: 1 }",
+            ".url: must be an http or https address, such as https://hooks.example/x\n\
+             .secret: a secret must not stand in the config: write { env: NAME } or { file: /path }\n\
+             .timeout: must be between 100ms and 30s\n\
+             .source: must be a URI reference, such as /streamgauge/eu\n\
+             .kinds: must be some of producer_stop, consumer_crash, downstream_outage, hot_partition, slow_consumer, stuck_partition, traffic_surge, unclassified\n\
+             .x: unknown key: remove it; known here: url, secret, timeout, source, kinds, ca_file",
+        );
+        check(
+            "{ url: 'http://u:hunter2@h', secret: { env: S }, kinds: [] }",
+            ".url: must not hold a user or password\n.kinds: names none: leave it out for all of them",
+        );
+    }
+}
