@@ -1,5 +1,6 @@
 //! Per group: poll → observe → publish, for as long as somebody wants it.
 
+mod keeping;
 mod news;
 pub mod replicas;
 pub mod signals;
@@ -18,6 +19,7 @@ use crate::publish::Group;
 use crate::publish::notices::Notices;
 use crate::recording::Recording;
 use crate::sources::guarded::GuardedSource;
+use crate::state::Keeper;
 
 use self::news::Told;
 
@@ -32,6 +34,8 @@ pub struct Outlets {
     pub recording: Option<Recording>,
     /// News of incidents are told here.
     pub notices: Option<Notices>,
+    /// What is learned is kept here.
+    pub state: Option<Arc<Keeper>>,
 }
 
 /// Polls the group until it is retired. Never ends on its own.
@@ -52,6 +56,7 @@ pub async fn collect(
         reader.count_errors(errors);
     }
     let mut failing = None;
+    keeping::restore(&group, outlets.state.as_ref(), clock).await;
     let mut told = Told::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
@@ -79,7 +84,13 @@ pub async fn collect(
         });
         let incidents = &group.snapshot().incidents;
         told.tell(at, &definition.name, incidents, outlets.notices.as_ref());
+        if let Some(keeper) = &outlets.state {
+            keeping::keep(&group, keeper, at);
+        }
         tokio::time::sleep_until(started + pause).await;
+    }
+    if let Some(keeper) = &outlets.state {
+        keeper.retire(&definition.key);
     }
 }
 

@@ -20,13 +20,15 @@ mod suggest;
 pub mod types;
 mod web;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_yaml::Value;
 
 use error::{ConfigErrors, Problem};
 use section::Section;
-use types::{Config, RecordingConfig, ServerConfig};
+use types::{Config, RecordingConfig, ServerConfig, StateConfig};
 
 impl Config {
     /// Reads and validates a file.
@@ -62,10 +64,10 @@ impl Config {
 /// `None` only after at least one problem was noted; a config beside problems is incomplete and not to be used.
 fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     let mut root = Section::open(String::new(), value, problems)?;
-    root.later(&["state"]);
     let server = read_server(&mut root);
     let kubernetes = kubernetes::read(&mut root);
     let recording = read_recording(&mut root);
+    let state = read_state(&mut root);
     let webhook = incidents::read(&mut root);
     let poll_interval = root.poll_interval();
     let sources = sources::read(&mut root, poll_interval);
@@ -78,6 +80,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
         server,
         kubernetes,
         recording,
+        state,
         sources: sources.valid,
         groups,
         prometheus,
@@ -117,6 +120,29 @@ fn read_recording(root: &mut Section<'_>) -> Option<RecordingConfig> {
     Some(RecordingConfig {
         dir: dir?,
         keep_files,
+    })
+}
+
+/// How often what is learned may be written.
+const KEEP_INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
+fn read_state(root: &mut Section<'_>) -> Option<StateConfig> {
+    let mut section = root.section("state")?;
+    section.later(&["redis"]);
+    if !section.has("dir") && !section.has_problem("redis") {
+        section.missing("dir", "the folder for what is learned");
+    }
+    let dir = section.file("dir");
+    let interval = web::read_between(
+        &mut section,
+        "interval",
+        &KEEP_INTERVALS,
+        "between 1s and 1h",
+    );
+    section.finish();
+    Some(StateConfig {
+        dir: dir?,
+        interval: interval.unwrap_or(Duration::from_secs(60)),
     })
 }
 

@@ -24,5 +24,6 @@ pub mod shutdown;
 pub mod signals;
 pub mod simulation;
 pub mod sources;
+pub mod state;
 pub mod telemetry;
 pub mod web;

@@ -17,6 +17,7 @@ pub mod freshness;
 pub mod hold;
 pub mod incurable;
 pub mod placement;
+pub mod remembered;
 pub mod replicas;
 pub mod spec;
 pub mod state;

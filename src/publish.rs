@@ -20,6 +20,7 @@ use crate::model::time::Timestamp;
 use crate::policy::decision::{Decision, Metric, Reason};
 use crate::policy::event::{Event, TargetKey};
 use crate::policy::freshness::Freshness;
+use crate::policy::remembered::Remembered;
 use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::policy::state::GroupState;
@@ -138,6 +139,11 @@ impl Group {
             history: Mutex::new(lock(&self.history).clone()),
             retired: AtomicBool::new(false),
         }
+    }
+
+    /// A copy of what is to be kept over a restart.
+    pub fn remembered(&self) -> Remembered {
+        lock(&self.state).remembered()
     }
 
     /// Every target, the unnamed one included.

@@ -8,11 +8,23 @@
 use std::time::Duration;
 
 use streamgauge::model::incident::{Incident, IncidentKind};
+use streamgauge::policy::remembered::Remembered;
 use streamgauge::policy::spec::TargetSpec;
+use streamgauge::policy::state::GroupState;
 use streamgauge::simulation::plant::PlantSpec;
 use streamgauge::simulation::policies::PolicyName;
 use streamgauge::simulation::run::{at, run};
 use streamgauge::simulation::scenarios::Scenario;
+
+/// Whatever a run teaches can be kept: no number of it is lost on the way through JSON.
+fn keep_and_read_again(state: &GroupState) {
+    let remembered = state.remembered();
+    let text = serde_json::to_string(&remembered.sections()).expect("can be written");
+    let sections = serde_json::from_str(&text).expect("can be read");
+    let (read, problems) = Remembered::read(sections);
+    assert_eq!(problems, Vec::<String>::new());
+    assert!(read == remembered, "to the bit");
+}
 
 /// The incidents of a scenario, and the first tick at which something goes wrong in it.
 fn incidents(scenario: &str, seed: u64) -> (Vec<Incident>, usize) {
@@ -27,6 +39,7 @@ fn incidents(scenario: &str, seed: u64) -> (Vec<Incident>, usize) {
         .map(|(from, ..)| from.as_secs() as usize / 5);
     let faults = workload.faults.iter().map(|fault| fault.from);
     let from = faults.chain(load).min().unwrap_or(0);
+    keep_and_read_again(ours.state());
     (ours.state().incidents().iter().cloned().collect(), from)
 }
 

@@ -14,6 +14,7 @@ mod partitions;
 mod process;
 mod recording;
 mod sources;
+mod state;
 mod targets;
 mod text;
 
@@ -90,6 +91,9 @@ impl Collector for Snapshots {
         }
         if let Some(failures) = (views.recording)() {
             recording::write(&mut encoder, failures)?;
+        }
+        if let Some(view) = (views.state)() {
+            state::write(&mut encoder, &view)?;
         }
         if let Some(view) = (views.notifications)() {
             notifications::write(&mut encoder, &view)?;

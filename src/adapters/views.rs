@@ -3,11 +3,25 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::time::Timestamp;
+
 use super::calls_view::CallsViews;
 use super::sources_view::SourcesView;
 
 /// Rows that could not be written since the start; `None` where nothing is recorded.
 pub type RecordingView = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+
+/// How keeping what is learned goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StateView {
+    /// Writes that failed.
+    pub failures: u64,
+    /// When a write last succeeded.
+    pub saved_at: Option<Timestamp>,
+}
+
+/// Reads it; `None` where nothing is kept.
+pub type StateViews = Arc<dyn Fn() -> Option<StateView> + Send + Sync>;
 
 /// What became of notifications.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +46,8 @@ pub struct Views {
     pub prometheus: CallsViews,
     /// The recording.
     pub recording: RecordingView,
+    /// What is kept over a restart.
+    pub state: StateViews,
     /// The webhook.
     pub notifications: NotificationsViews,
 }

@@ -153,6 +153,7 @@ fn config(stream: &str) -> Result<Config> {
         },
         sources: Vec::new(),
         recording: None,
+        state: None,
         groups: vec![group],
         prometheus: None,
         webhook: None,

@@ -26,7 +26,7 @@ use crate::cluster::Cluster;
 use crate::collector::replicas::watch_replicas;
 use crate::collector::signals::watch_signals;
 use crate::collector::{Outlets, collect};
-use crate::config::types::{Config, RecordingConfig};
+use crate::config::types::{Config, RecordingConfig, StateConfig};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
 use crate::publish::notices::{Notice, Notices};
@@ -34,6 +34,7 @@ use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
 use crate::signals::Prometheus;
+use crate::state::{Files, Keeper};
 
 /// How often unused targets are looked for.
 const EXPIRY_CHECK: Duration = Duration::from_secs(10);
@@ -80,6 +81,7 @@ pub struct Service {
     prometheus: Arc<Prometheus>,
     webhook: Arc<Webhook>,
     notices: Notices,
+    keeper: Option<Arc<Keeper>>,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -107,6 +109,7 @@ impl Service {
         let readiness = Readiness::default();
         let cluster = Arc::new(Cluster::new(&config.kubernetes, clock));
         let prometheus = Arc::new(Prometheus::new(config.prometheus.clone(), clock));
+        let keeper = config.state.as_ref().map(keep);
         let webhook = Arc::new(Webhook::new(config.webhook.clone(), clock));
         let (notices, news) = Notices::new();
         let mut tasks = JoinSet::new();
@@ -130,6 +133,7 @@ impl Service {
                 prometheus: source_views::of_prometheus(prometheus.clone()),
                 recording: source_views::of_recording(recording.clone()),
                 notifications: source_views::of_notifications(webhook.clone(), notices.clone()),
+                state: source_views::of_state(keeper.clone()),
             },
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
@@ -145,6 +149,7 @@ impl Service {
         let outlets = Outlets {
             recording,
             notices: Some(notices.clone()),
+            state: keeper.clone(),
         };
         tasks.spawn(collect_all(started, sources.clone(), outlets, clock));
         tasks.spawn(deliver(webhook.clone(), news));
@@ -161,6 +166,7 @@ impl Service {
             prometheus,
             webhook,
             notices,
+            keeper,
             shutdown,
             readiness,
             tasks,
@@ -214,11 +220,30 @@ impl Service {
             }
             again = shutdown::requested() => again?,
         }
+        self.keep_all().await;
         let waiting = self.notices.waiting() + usize::from(self.webhook.is_busy());
         if waiting > 0 {
             tracing::warn!(waiting, "news of incidents were not delivered");
         }
         Ok(())
+    }
+
+    /// Writes what every group has learned, so that a restart costs nothing of it.
+    async fn keep_all(&self) {
+        let Some(keeper) = self.keeper.clone() else {
+            return;
+        };
+        let groups = self.registry.groups();
+        let keeping = tokio::task::spawn_blocking(move || {
+            for group in groups {
+                if let Some(at) = group.decided_at() {
+                    keeper.save(&group.definition().key, at, &group.remembered());
+                }
+            }
+        });
+        if tokio::time::timeout(FINISH, keeping).await.is_err() {
+            tracing::warn!("what was learned lately could not be written in time");
+        }
     }
 }
 
@@ -244,6 +269,11 @@ fn record(config: &RecordingConfig, tasks: &mut JoinSet<Result<()>>) -> Result<R
         bail!("recording ended by itself")
     });
     Ok(recording)
+}
+
+/// What is kept over a restart.
+fn keep(config: &StateConfig) -> Arc<Keeper> {
+    Keeper::new(Box::new(Files::new(&config.dir)), config.interval)
 }
 
 /// Starts a collector for every group that comes; fails if one of them does. A group whose source a reload has just taken away

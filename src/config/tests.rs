@@ -126,7 +126,7 @@ fn all_faults_are_told_at_once() {
     let text = "
 server: { grpc: 9090, htp: x, tls: {} }
 poll_interval: 5
-state: { dir: /x }
+state: { redis: {}, interval: 2h }
 sources:
   - { name: 'a b', redis: { url: 'redis://r', pasword: x } }
   - { name: a, event_hubs: { namespace: n } }
@@ -138,10 +138,11 @@ groups:
     check(
         text,
         "\
-state: not supported yet: remove it
 server.tls: not supported yet: remove it
 server.grpc: must be an IP address and a port, such as 0.0.0.0:9090
 server.htp: unknown key: did you mean http? Known here: grpc, http, reflection
+state.redis: not supported yet: remove it
+state.interval: must be between 1s and 1h
 poll_interval: must be a whole number with its unit, such as 500ms, 5s, 2m or 1h
 sources[0].name: must be 1 to 128 of the characters A-Z a-z 0-9 . _ -
 sources[0].redis.pasword: unknown key: did you mean password? Known here: url, mode, username, password, stuck_after

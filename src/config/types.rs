@@ -21,6 +21,8 @@ pub struct Config {
     pub kubernetes: KubernetesConfig,
     /// Where arrivals are recorded; `None`: nowhere.
     pub recording: Option<RecordingConfig>,
+    /// Where what is learned is kept over a restart; `None`: nowhere.
+    pub state: Option<StateConfig>,
     /// Configured sources; names are unique.
     pub sources: Vec<SourceConfig>,
     /// Groups observed whether or not a ScaledObject names them; names and keys are unique.
@@ -49,6 +51,15 @@ pub struct RecordingConfig {
     pub dir: PathBuf,
     /// Files kept per group, the one being written included.
     pub keep_files: u32,
+}
+
+/// What is learned, on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateConfig {
+    /// The folder; made if it is not there.
+    pub dir: PathBuf,
+    /// How often each group is written.
+    pub interval: Duration,
 }
 
 /// One source.

@@ -85,6 +85,14 @@ impl Baseline {
         }
     }
 
+    /// With other rules; anew if these want another memory.
+    pub fn under(self, rules: BaselineRules) -> Self {
+        match self.rules.weekly_season == rules.weekly_season {
+            true => Self { rules, ..self },
+            false => Self::new(rules),
+        }
+    }
+
     /// Judges the sample by all before it, then learns from it. `None`, or what is no finite number, teaches nothing.
     pub fn observe(&mut self, at: Timestamp, value: Option<f64>) -> Reading {
         match value.filter(|value| value.abs() < LARGEST_VALUE) {

@@ -94,6 +94,18 @@ impl Capacity {
         }
     }
 
+    /// Goes on with what was learned before a restart, by the rules of now. What was under way then is not.
+    pub fn restore(&mut self, learned: Self) {
+        *self = Self {
+            rules: self.rules,
+            samples: learned.samples,
+            taken: learned.taken,
+            best: learned.best,
+            proven: learned.proven,
+            ..Self::default()
+        };
+    }
+
     /// Messages per second and consumer; `None` until enough busy samples were taken.
     pub fn per_consumer(&self) -> Option<f64> {
         (self.taken >= self.rules.min_samples)

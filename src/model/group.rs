@@ -1,6 +1,7 @@
 //! One group over time: folds samples into facts.
 
 mod facts;
+mod learned;
 mod learning;
 mod normality;
 
@@ -22,6 +23,8 @@ use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::Sample;
 use super::signal::{ErrorCount, Signal, SignalReading};
 use super::time::Timestamp;
+
+pub use learned::Learned;
 
 /// Everything remembered of one group, shared by all who ask for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

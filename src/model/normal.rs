@@ -43,6 +43,13 @@ impl Watched {
         }
     }
 
+    fn under(self, rules: BaselineRules) -> Self {
+        Self {
+            baseline: self.baseline.under(rules),
+            ..self
+        }
+    }
+
     /// Takes in a value, unless the one before was just now; whether the flag rose.
     fn observe(&mut self, at: Timestamp, value: Option<f64>) -> bool {
         if self
@@ -78,6 +85,17 @@ impl GroupNormal {
             .observe(at, value);
     }
 
+    /// As it was learned, judged from now on by the rules of now.
+    pub(super) fn under_todays_rules(self) -> Self {
+        let rules = BaselineRules::default();
+        let signals = self.signals.into_iter();
+        Self {
+            signals: signals
+                .map(|(s, watched)| (s, watched.under(rules)))
+                .collect(),
+        }
+    }
+
     /// Starts anew with a signal.
     pub(super) fn forget(&mut self, signal: Signal) {
         self.signals.remove(&signal);
@@ -95,17 +113,26 @@ impl GroupNormal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartitionNormal([Watched; 3]);
 
+/// Without a weekly season.
+fn rules_of_partitions() -> BaselineRules {
+    BaselineRules {
+        weekly_season: false,
+        ..BaselineRules::default()
+    }
+}
+
 impl Default for PartitionNormal {
     fn default() -> Self {
-        let rules = BaselineRules {
-            weekly_season: false,
-            ..BaselineRules::default()
-        };
-        Self(OF_PARTITIONS.map(|_| Watched::new(rules)))
+        Self(OF_PARTITIONS.map(|_| Watched::new(rules_of_partitions())))
     }
 }
 
 impl PartitionNormal {
+    /// As it was learned, judged from now on by the rules of now.
+    pub(super) fn under_todays_rules(self) -> Self {
+        Self(self.0.map(|watched| watched.under(rules_of_partitions())))
+    }
+
     /// Takes in throughput, backlog and age.
     pub(super) fn observe(&mut self, at: Timestamp, values: [Option<f64>; 3]) {
         for (watched, value) in self.0.iter_mut().zip(values) {

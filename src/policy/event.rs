@@ -6,6 +6,7 @@ use crate::model::sample::{Failure, Sample};
 use crate::model::signal::{Signal, SignalReading};
 use crate::model::time::Timestamp;
 
+use super::remembered::Remembered;
 use super::replicas::{ReplicasObserved, Unread};
 use super::spec::TargetSpec;
 
@@ -49,6 +50,8 @@ pub enum What {
     ReplicasObserved(TargetKey, Box<Result<ReplicasObserved, Unread>>),
     /// A signal was read that comes from elsewhere than the stream.
     SignalObserved(Signal, SignalReading),
+    /// What was kept over a restart was read. Counts before the first observation only.
+    Restored(Box<Remembered>),
     /// A signal comes from elsewhere than before, or from nowhere: what was learned of it is worth nothing.
     SignalForgotten(Signal),
 }

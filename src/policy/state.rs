@@ -18,6 +18,7 @@ use super::decision::{Decision, Metric, Reason};
 use super::effect::Effect;
 use super::event::{Event, TargetKey, What};
 use super::hold::HoldWindow;
+use super::remembered::Remembered;
 use super::replicas::ReplicaState;
 use super::spec::TargetSpec;
 use super::steps::Steps;
@@ -98,6 +99,10 @@ impl GroupState {
                 self.model.signal(*signal, reading);
                 Vec::new()
             }
+            What::Restored(remembered) => {
+                self.restore(remembered);
+                Vec::new()
+            }
             What::SignalForgotten(signal) => {
                 self.model.forget_signal(*signal);
                 Vec::new()
@@ -135,6 +140,25 @@ impl GroupState {
     /// What happened to the group.
     pub fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    /// A copy of what is to be kept over a restart.
+    pub fn remembered(&self) -> Remembered {
+        Remembered {
+            learned: self.model.learned(),
+            incidents: Some(self.incidents.clone()),
+        }
+    }
+
+    /// Later it would be older than what is known.
+    fn restore(&mut self, remembered: &Remembered) {
+        if self.model.first_observed_at().is_some() {
+            return;
+        }
+        self.model.restore(remembered.learned.clone());
+        if let Some(incidents) = &remembered.incidents {
+            self.incidents = incidents.clone();
+        }
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {

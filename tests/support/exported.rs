@@ -11,7 +11,7 @@ use streamgauge::adapters::calls_view::CallsView;
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::{HttpState, router};
 use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
-use streamgauge::adapters::views::{NotificationsView, Views};
+use streamgauge::adapters::views::{NotificationsView, StateView, Views};
 use streamgauge::config::types::Config;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
@@ -125,6 +125,12 @@ impl Exported {
                 cluster: Arc::new(|| Some(calls(30, &[("auth", 0), ("timeout", 1)]))),
                 prometheus: Arc::new(|| Some(calls(7, &[("timeout", 1)]))),
                 recording: Arc::new(|| Some(3)),
+                state: Arc::new(|| {
+                    Some(StateView {
+                        failures: 2,
+                        saved_at: Some(LAST_POLL),
+                    })
+                }),
                 notifications: Arc::new(|| {
                     Some(NotificationsView {
                         outcomes: vec![("delivered", 4), ("refused", 0)],

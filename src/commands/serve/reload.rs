@@ -72,6 +72,9 @@ fn apply(before: &Config, now: &Config, parts: &Parts, clock: Clock) {
     if before.server != now.server {
         tracing::warn!("server: changed addresses and switches take effect at the next start");
     }
+    if before.state != now.state {
+        tracing::warn!("state: a change takes effect at the next start");
+    }
     if before.recording != now.recording {
         tracing::warn!("recording: a change takes effect at the next start");
     }

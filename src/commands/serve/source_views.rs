@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::adapters::calls_view::{CallsView, CallsViews};
 use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
-use crate::adapters::views::{NotificationsView, NotificationsViews, RecordingView};
+use crate::adapters::views::{
+    NotificationsView, NotificationsViews, RecordingView, StateView, StateViews,
+};
 use crate::adapters::webhook::{Outcome, Webhook};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -15,6 +17,7 @@ use crate::publish::notices::Notices;
 use crate::recording::Recording;
 use crate::signals::Prometheus;
 use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
+use crate::state::Keeper;
 
 use super::sources::Sources;
 
@@ -60,6 +63,17 @@ pub(super) fn of_prometheus(prometheus: Arc<Prometheus>) -> CallsViews {
             up: stats.up,
             calls: stats.queries,
             errors: possible.map(|kind| (kind.as_str(), failed(kind))).collect(),
+        })
+    })
+}
+
+/// Reads how keeping what is learned goes whenever somebody asks.
+pub(super) fn of_state(keeper: Option<Arc<Keeper>>) -> StateViews {
+    Arc::new(move || {
+        let stats = keeper.as_ref()?.stats();
+        Some(StateView {
+            failures: stats.failures,
+            saved_at: stats.saved_at,
         })
     })
 }

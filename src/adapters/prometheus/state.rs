@@ -1,0 +1,29 @@
+//! Metrics of what is kept over a restart; none where nothing is.
+
+use std::fmt;
+
+use prometheus_client::encoding::DescriptorEncoder;
+
+use crate::adapters::views::StateView;
+
+use super::family::{About, Label, Value, counter, gauge};
+
+const FAILURES: About = About(
+    "state_write_failures",
+    "Writes of what is learned that failed.",
+);
+const SAVED_AT: About = About(
+    "state_last_success_timestamp_seconds",
+    "When what is learned was last written; absent before.",
+);
+
+pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, view: &StateView) -> fmt::Result {
+    let none: [Label<'_>; 0] = [];
+    counter(
+        encoder,
+        FAILURES,
+        [(none, view.failures.into())].into_iter(),
+    )?;
+    let saved_at = view.saved_at.map(|at| (none, Value::from(at.as_seconds())));
+    gauge(encoder, SAVED_AT, saved_at.into_iter())
+}

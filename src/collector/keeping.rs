@@ -1,0 +1,36 @@
+//! What a group learned: read before its first poll, written once in a while. Never on a thread of the runtime.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::model::time::Timestamp;
+use crate::policy::event::{Event, What};
+use crate::publish::Group;
+use crate::state::Keeper;
+
+/// Goes on with what the group had learned before a restart, if nothing is known of it yet.
+pub(super) async fn restore(group: &Group, keeper: Option<&Arc<Keeper>>, clock: Clock) {
+    let Some(keeper) = keeper.filter(|_| group.decided_at().is_none()) else {
+        return;
+    };
+    let (keeper, now) = (Arc::clone(keeper), clock.now());
+    let (name, key) = {
+        let definition = group.definition();
+        (definition.name.clone(), definition.key.clone())
+    };
+    let loading = tokio::task::spawn_blocking(move || keeper.load(&name, &key, now));
+    if let Ok(Some(remembered)) = loading.await {
+        let what = What::Restored(Box::new(remembered));
+        group.apply(&Event { at: now, what });
+    }
+}
+
+/// Has it written if that is due.
+pub(super) fn keep(group: &Arc<Group>, keeper: &Arc<Keeper>, at: Timestamp) {
+    if keeper.is_due(&group.definition().key, at) {
+        let (group, keeper) = (Arc::clone(group), Arc::clone(keeper));
+        tokio::task::spawn_blocking(move || {
+            keeper.save(&group.definition().key, at, &group.remembered());
+        });
+    }
+}

@@ -1,0 +1,192 @@
+//! One gzipped JSON file per group. Written beside the old one and put in its place, so that there is always a whole one.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::identity::GroupKey;
+use crate::model::time::Timestamp;
+use crate::policy::remembered::{Remembered, Sections, Written};
+
+use super::{Loaded, StateError, StateStore};
+
+/// Of the file around the sections.
+const FORMAT: u32 = 1;
+
+/// The ending of a file.
+const ENDING: &str = ".json.gz";
+
+/// Of a file that could not be used; kept, so that the version that wrote it may go on with it.
+const UNREAD: &str = ".unread";
+
+/// More than the largest group takes; what is larger is none of ours.
+const LARGEST: u64 = 4 << 30;
+
+/// Files of groups that nobody asked for in so long are deleted.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(35 * 86_400);
+
+/// A folder of files.
+#[derive(Debug)]
+pub struct Files {
+    folder: PathBuf,
+    written: AtomicU64,
+}
+
+/// What every version can read of a file.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    /// The program's.
+    version: String,
+    source: String,
+    stream: String,
+    consumer_group: String,
+    saved_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Headed {
+    header: Header,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    header: Header,
+    sections: Written<'a>,
+}
+
+#[derive(Deserialize)]
+struct Found<'a> {
+    #[serde(borrow)]
+    sections: Sections<'a>,
+}
+
+impl Files {
+    /// Files in that folder, which is made when the first is written. What was left unfinished there is removed, and what is
+    /// forgotten.
+    pub fn new(folder: &Path) -> Self {
+        // What cannot be removed harms nobody, and what else is wrong is told when something is written.
+        let _ = tidy(folder);
+        Self {
+            folder: folder.to_owned(),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    fn path(&self, group: &GroupKey) -> PathBuf {
+        let GroupKey {
+            source,
+            stream,
+            consumer_group,
+        } = group;
+        let digest = Sha256::digest(format!("{source}\0{stream}\0{consumer_group}"));
+        let name: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
+        self.folder.join(name + ENDING)
+    }
+
+    fn write(&self, path: &Path, content: &Content<'_>) -> io::Result<()> {
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let beside = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
+        let written = (|| {
+            fs::create_dir_all(&self.folder)?;
+            let mut encoder = GzEncoder::new(File::create(&beside)?, Compression::fast());
+            serde_json::to_writer(io::BufWriter::new(&mut encoder), content)?;
+            let file = encoder.finish()?;
+            file.sync_all()?;
+            fs::rename(&beside, path)
+        })();
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+}
+
+impl StateStore for Files {
+    fn load(&self, group: &GroupKey) -> Result<Option<Loaded>, StateError> {
+        let path = self.path(group);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StateError::Io(path, error)),
+        };
+        let read = read(file);
+        if read
+            .as_ref()
+            .map_or(true, |loaded| !loaded.problems.is_empty())
+        {
+            let mut aside = path.clone().into_os_string();
+            aside.push(UNREAD);
+            let _ = fs::copy(&path, aside);
+        }
+        read.map(Some)
+            .map_err(|why| StateError::Unreadable(path, why))
+    }
+
+    fn save(&self, group: &GroupKey, at: Timestamp, state: &Remembered) -> Result<(), StateError> {
+        let path = self.path(group);
+        let failed = |error| StateError::Io(path.clone(), error);
+        let content = Content {
+            header: Header {
+                format: FORMAT,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                source: group.source.clone(),
+                stream: group.stream.clone(),
+                consumer_group: group.consumer_group.clone(),
+                saved_at: at,
+            },
+            sections: state.sections(),
+        };
+        self.write(&path, &content).map_err(failed)
+    }
+}
+
+/// Reads a file, or says why not. The header first: a later format may look different beyond it.
+fn read(file: File) -> Result<Loaded, String> {
+    let mut text = String::new();
+    let size = GzDecoder::new(io::BufReader::new(file))
+        .take(LARGEST)
+        .read_to_string(&mut text);
+    size.map_err(|error| format!("it is damaged: {error}"))?;
+    let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
+    let Headed { header } = serde_json::from_str(&text).map_err(damaged)?;
+    if header.format != FORMAT {
+        let (format, by) = (header.format, header.version);
+        return Err(format!(
+            "it has format {format}, written by version {by}; this version reads {FORMAT}"
+        ));
+    }
+    let Found { sections } = serde_json::from_str(&text).map_err(damaged)?;
+    let (remembered, problems) = Remembered::read(sections);
+    Ok(Loaded {
+        remembered,
+        saved_at: header.saved_at,
+        problems,
+    })
+}
+
+fn tidy(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = name.len() > 32 && name.as_bytes()[..32].iter().all(u8::is_ascii_hexdigit);
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+        let forgotten = age.is_ok_and(|age| age > FORGOTTEN_AFTER);
+        if ours && (forgotten || name.ends_with(".tmp")) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What is kept is read again to the bit; what cannot be read costs itself alone.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::capacity::CapacityRules;
+use crate::model::identity::PartitionId;
+use crate::model::quantity::Quantity;
+use crate::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
+use crate::policy::event::{Event, What};
+use crate::policy::state::GroupState;
+
+fn key() -> GroupKey {
+    GroupKey {
+        source: "main".into(),
+        stream: "orders:*".into(),
+        consumer_group: "billing".into(),
+    }
+}
+
+fn at(poll: u64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + poll * 5_000)
+}
+
+fn sample(poll: u64) -> Sample {
+    let partition = |n: u64| {
+        let done = poll * (40 + poll * n % 7);
+        PartitionSample {
+            log_end: Some(done + 10),
+            length: done + 10,
+            lag: Some(Quantity::Exact(10 + poll % 5)),
+            delivered: Some(Position {
+                major: 1,
+                minor: done,
+            }),
+            delivered_count: Some(done),
+            oldest_age_millis: Some(300 + poll % 11),
+            ..PartitionSample::default()
+        }
+    };
+    let observed = |n: u64| {
+        let id = PartitionId::new(n.to_string());
+        (id, PartitionObservation::Present(partition(n)))
+    };
+    Sample {
+        partitions: (0..3).map(observed).collect::<BTreeMap<_, _>>(),
+        consumers: Some(2),
+        ..Sample::default()
+    }
+}
+
+/// A group after an hour of polls and a stop of its producers.
+fn experienced() -> GroupState {
+    let mut state = GroupState::new(CapacityRules::default());
+    for poll in 0..720 {
+        let what = What::Observed(Ok(sample(poll.min(700))));
+        state.apply(&Event { at: at(poll), what });
+    }
+    assert_eq!(state.incidents().iter().count(), 1);
+    state
+}
+
+fn files() -> (tempfile::TempDir, Files) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = Files::new(&folder.path().join("deeper"));
+    (folder, files)
+}
+
+/// Changes the JSON of the kept file.
+fn edit(files: &Files, change: impl FnOnce(String) -> String) {
+    let mut text = String::new();
+    let path = files.path(&key());
+    let mut decoder = GzDecoder::new(File::open(&path).expect("there"));
+    decoder.read_to_string(&mut text).expect("read");
+    let mut encoder = GzEncoder::new(File::create(&path).expect("open"), Compression::fast());
+    io::Write::write_all(&mut encoder, change(text).as_bytes()).expect("written");
+    encoder.finish().expect("written");
+}
+
+fn names(files: &Files) -> Vec<String> {
+    let entries = fs::read_dir(&files.folder).expect("a folder");
+    let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    let plain = |name: std::ffi::OsString| name.to_string_lossy()[32..].to_owned();
+    names.into_iter().map(plain).collect()
+}
+
+#[test]
+fn a_restarted_group_goes_on_as_if_it_had_only_lost_its_source_for_a_while() {
+    let (_folder, files) = files();
+    let before = experienced();
+    let remembered = before.remembered();
+    assert!(files.load(&key()).expect("nothing wrong").is_none());
+    files.save(&key(), at(720), &remembered).expect("saved");
+    files
+        .save(&key(), at(721), &remembered)
+        .expect("saved again");
+    assert_eq!(names(&files), [".json.gz"]);
+    let loaded = files.load(&key()).expect("read").expect("there");
+    assert_eq!(loaded.saved_at, at(721));
+    assert_eq!(loaded.problems, Vec::<String>::new());
+    assert_eq!(loaded.remembered, remembered, "to the bit");
+
+    let mut after = GroupState::new(CapacityRules::default());
+    let restored = What::Restored(Box::new(loaded.remembered));
+    after.apply(&Event {
+        at: at(722),
+        what: restored.clone(),
+    });
+    assert_eq!(after.incidents(), before.incidents());
+    let what = What::Observed(Ok(sample(722)));
+    after.apply(&Event { at: at(722), what });
+    let (then, now) = (&before.facts().normal, &after.facts().normal);
+    for (signal, normal) in now {
+        let expected = then[signal].reading.expected;
+        assert!(normal.reading.expected.is_some() && expected.is_some());
+        assert_eq!(normal.anomalies_total, then[signal].anomalies_total);
+    }
+    // What comes too late changes nothing.
+    let known = after.clone();
+    after.apply(&Event {
+        at: at(723),
+        what: restored,
+    });
+    assert_eq!(after, known);
+}
+
+#[test]
+fn a_part_of_another_version_is_learned_anew_and_the_rest_is_not() {
+    let (_folder, files) = files();
+    let remembered = experienced().remembered();
+    files.save(&key(), at(720), &remembered).expect("saved");
+    edit(&files, |text| {
+        let text = text.replace("\"capacity\":{\"version\":1", "\"capacity\":{\"version\":9");
+        text.replace("\"numbered\":1", "\"numbered\":\"one\"")
+    });
+    let loaded = files.load(&key()).expect("read").expect("there");
+    assert_eq!(loaded.problems.len(), 2, "{:?}", loaded.problems);
+    let said = "capacity has format 9, this version reads 1";
+    assert_eq!(loaded.problems[0], said);
+    assert!(loaded.problems[1].starts_with("incidents cannot be read: "));
+    let mut expect = remembered;
+    expect.learned.capacity = None;
+    expect.incidents = None;
+    assert_eq!(loaded.remembered, expect);
+    assert_eq!(
+        names(&files),
+        [".json.gz", ".json.gz.unread"],
+        "nothing is lost"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_said_kept_aside_and_written_anew() {
+    let (_folder, files) = files();
+    let remembered = experienced().remembered();
+    let check = |expect: &str| {
+        let said = files.load(&key()).expect_err("unreadable").to_string();
+        assert!(said.contains(expect), "{said}");
+        assert_eq!(names(&files), [".json.gz", ".json.gz.unread"]);
+        files.save(&key(), at(720), &remembered).expect("saved");
+        let loaded = files.load(&key()).expect("read").expect("there");
+        assert_eq!(loaded.remembered, remembered);
+    };
+    files.save(&key(), at(720), &remembered).expect("saved");
+    let whole = fs::read(files.path(&key())).expect("there");
+    fs::write(files.path(&key()), &whole[..whole.len() / 2]).expect("cut");
+    check("it is damaged");
+    fs::write(files.path(&key()), "no gzip").expect("written");
+    check("it is damaged");
+    edit(&files, |text| text.replace("\"format\":1", "\"format\":7"));
+    check("it has format 7, written by version ");
+}
+
+#[test]
+fn a_write_that_fails_leaves_what_was_kept_and_unfinished_files_go_at_the_next_start() {
+    let (folder, files) = files();
+    let remembered = experienced().remembered();
+    files.save(&key(), at(720), &remembered).expect("saved");
+    let left = files.path(&key()).with_extension("1-0.tmp");
+    fs::write(&left, "half").expect("written");
+    let strange = files.folder.join("notes.tmp");
+    fs::write(&strange, "not ours").expect("written");
+    let again = Files::new(&files.folder);
+    assert!(!left.exists() && strange.exists());
+    assert!(again.load(&key()).expect("read").is_some());
+    let blocked = folder.path().join("blocked");
+    fs::write(&blocked, "a file").expect("written");
+    let nowhere = Files::new(&blocked);
+    let said = nowhere
+        .save(&key(), at(1), &remembered)
+        .expect_err("no folder");
+    assert!(matches!(said, StateError::Io(..)), "{said}");
+}

@@ -1,0 +1,141 @@
+//! When state is read and written, and what comes of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::identity::GroupKey;
+use crate::model::time::Timestamp;
+use crate::policy::remembered::Remembered;
+
+use super::StateStore;
+
+/// State that was saved so far in the future is not believed: the clock was set back, and times are part of what is learned.
+const MOST_AHEAD: Duration = Duration::from_secs(300);
+
+/// How keeping goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KeeperStats {
+    /// Writes that failed.
+    pub failures: u64,
+    /// When a write last succeeded.
+    pub saved_at: Option<Timestamp>,
+}
+
+/// Keeps the state of groups, each about once per interval. Its methods block: not for the threads of the runtime.
+pub struct Keeper {
+    store: Box<dyn StateStore>,
+    interval: Duration,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    stats: KeeperStats,
+    /// When each group is due, and whether it is being written.
+    groups: BTreeMap<GroupKey, (Timestamp, bool)>,
+    failing: bool,
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+impl Keeper {
+    /// Keeps state there, each group about once per interval.
+    pub fn new(store: Box<dyn StateStore>, interval: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            interval,
+            inner: Mutex::default(),
+        })
+    }
+
+    /// What is kept of a group, if it can be used; says what cannot.
+    pub fn load(&self, name: &str, group: &GroupKey, now: Timestamp) -> Option<Remembered> {
+        let loaded = match self.store.load(group) {
+            Ok(loaded) => loaded?,
+            Err(error) => {
+                tracing::warn!(
+                    group = name,
+                    "what was learned cannot be used, it is learned anew: {error}"
+                );
+                return None;
+            }
+        };
+        if loaded.saved_at.since(now) > MOST_AHEAD {
+            tracing::warn!(
+                group = name,
+                "what was learned is from the future, it is learned anew: was the clock set back?"
+            );
+            return None;
+        }
+        for problem in &loaded.problems {
+            tracing::warn!(
+                group = name,
+                "a part of what was learned is learned anew: {problem}"
+            );
+        }
+        let age_seconds = now.since(loaded.saved_at).as_secs();
+        tracing::info!(group = name, age_seconds, "goes on with what was learned");
+        Some(loaded.remembered)
+    }
+
+    /// Whether a group is to be saved now; who is told so does it.
+    pub fn is_due(&self, group: &GroupKey, now: Timestamp) -> bool {
+        let mut inner = self.inner();
+        match inner.groups.get_mut(group) {
+            None => {
+                let first = (now.plus(self.interval), false);
+                inner.groups.insert(group.clone(), first);
+                false
+            }
+            Some((due, busy)) => {
+                let is_due = !*busy && *due <= now;
+                *busy |= is_due;
+                is_due
+            }
+        }
+    }
+
+    /// Saves a group. Logs the first failure and the recovery, not every failure in between.
+    pub fn save(&self, group: &GroupKey, at: Timestamp, state: &Remembered) {
+        let saved = self.store.save(group, at, state);
+        let mut inner = self.inner();
+        let next = (at.plus(self.interval), false);
+        inner.groups.insert(group.clone(), next);
+        let failing = saved.is_err();
+        let before = std::mem::replace(&mut inner.failing, failing);
+        match saved {
+            Ok(()) => {
+                inner.stats.saved_at = Some(at);
+                if before {
+                    tracing::info!("what is learned can be kept again");
+                }
+            }
+            Err(error) => {
+                inner.stats.failures += 1;
+                if !before {
+                    tracing::warn!("what is learned cannot be kept, all else goes on: {error}");
+                }
+            }
+        }
+    }
+
+    /// Forgets when a group is due: nobody watches it any more.
+    pub fn retire(&self, group: &GroupKey) {
+        self.inner().groups.remove(group);
+    }
+
+    /// How keeping goes.
+    pub fn stats(&self) -> KeeperStats {
+        self.inner().stats
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
