@@ -1,5 +1,6 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
+mod parts;
 mod reload;
 mod source_views;
 pub mod sources;
@@ -11,33 +12,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::parts::Parts;
 use self::sources::Sources;
 use crate::adapters::grpc;
 use crate::adapters::health::Readiness;
 use crate::adapters::http::{self, HttpState};
-use crate::adapters::views::Views;
-use crate::adapters::webhook::Webhook;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
-use crate::collector::replicas::watch_replicas;
-use crate::collector::signals::watch_signals;
-use crate::collector::{Outlets, collect};
-use crate::config::types::{Config, RecordingConfig, StateConfig};
+use crate::config::types::{Config, RecordingConfig};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
-use crate::publish::notices::{Notice, Notices};
 use crate::recording::Recording;
-use crate::registry::Registry;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
-use crate::signals::Prometheus;
-use crate::state::{Files, Keeper};
-
-/// How often unused targets are looked for.
-const EXPIRY_CHECK: Duration = Duration::from_secs(10);
 
 /// Runs until a signal ends it; a second signal ends it at once.
 ///
@@ -55,14 +43,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let sources = Sources::open(&config.sources);
     let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
     tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
-    let parts = reload::Parts {
-        registry: service.registry.clone(),
-        sources: service.sources.clone(),
-        cluster: service.cluster.clone(),
-        prometheus: service.prometheus.clone(),
-        webhook: service.webhook.clone(),
-    };
-    let reloads = reload::follow(args.config, config, parts, clock);
+    let reloads = reload::follow(args.config, config, service.parts.clone(), clock);
     tokio::select! {
         ended = service.run_until(shutdown::requested(), DRAIN) => ended?,
         ended = reloads => ended?,
@@ -75,13 +56,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
 pub struct Service {
     grpc: SocketAddr,
     http: SocketAddr,
-    registry: Arc<Registry>,
-    sources: Sources,
-    cluster: Arc<Cluster>,
-    prometheus: Arc<Prometheus>,
-    webhook: Arc<Webhook>,
-    notices: Notices,
-    keeper: Option<Arc<Keeper>>,
+    parts: Arc<Parts>,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -107,34 +82,21 @@ impl Service {
         let reflection = config.server.reflection;
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
-        let cluster = Arc::new(Cluster::new(&config.kubernetes, clock));
-        let prometheus = Arc::new(Prometheus::new(config.prometheus.clone(), clock));
-        let keeper = config.state.as_ref().map(keep);
-        let webhook = Arc::new(Webhook::new(config.webhook.clone(), clock));
-        let (notices, news) = Notices::new();
         let mut tasks = JoinSet::new();
         let recording = match &config.recording {
             None => None,
             Some(recording) => Some(record(recording, &mut tasks)?),
         };
-        let (registry, started) = Registry::new(config, rules, clock.now());
-        let registry = Arc::new(registry);
+        let (parts, queues) = Parts::new(config, sources, rules, recording, clock);
 
         let mut servers = JoinSet::new();
-        let (for_grpc, until) = (registry.clone(), shutdown.clone());
+        let (for_grpc, until) = (parts.registry.clone(), shutdown.clone());
         servers.spawn(async move {
             Ok(grpc::serve(grpc_listener, for_grpc, clock, until, reflection).await?)
         });
         let state = HttpState {
-            registry: registry.clone(),
-            views: Views {
-                sources: source_views::of(sources.clone(), clock),
-                cluster: source_views::of_cluster(cluster.clone()),
-                prometheus: source_views::of_prometheus(prometheus.clone()),
-                recording: source_views::of_recording(recording.clone()),
-                notifications: source_views::of_notifications(webhook.clone(), notices.clone()),
-                state: source_views::of_state(keeper.clone()),
-            },
+            registry: parts.registry.clone(),
+            views: parts.views(clock),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
         };
@@ -146,27 +108,12 @@ impl Service {
                 .await?)
         });
 
-        let outlets = Outlets {
-            recording,
-            notices: Some(notices.clone()),
-            state: keeper.clone(),
-        };
-        tasks.spawn(collect_all(started, sources.clone(), outlets, clock));
-        tasks.spawn(deliver(webhook.clone(), news));
-        tasks.spawn(expire(registry.clone(), clock));
-        tasks.spawn(follow_replicas(registry.clone(), cluster.clone(), clock));
-        tasks.spawn(follow_signals(registry.clone(), prometheus.clone(), clock));
+        parts.run(queues, &mut tasks, clock);
         readiness.set_ready(true);
         Ok(Self {
             grpc,
             http,
-            registry,
-            sources,
-            cluster,
-            prometheus,
-            webhook,
-            notices,
-            keeper,
+            parts,
             shutdown,
             readiness,
             tasks,
@@ -186,7 +133,7 @@ impl Service {
 
     /// Every group that is observed.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        self.registry.groups()
+        self.parts.registry.groups()
     }
 
     /// Runs until `stop` is done, then leaves in order: not ready, `drain` for callers to notice, streams end, calls finish.
@@ -220,30 +167,8 @@ impl Service {
             }
             again = shutdown::requested() => again?,
         }
-        self.keep_all().await;
-        let waiting = self.notices.waiting() + usize::from(self.webhook.is_busy());
-        if waiting > 0 {
-            tracing::warn!(waiting, "news of incidents were not delivered");
-        }
+        self.parts.leave().await;
         Ok(())
-    }
-
-    /// Writes what every group has learned, so that a restart costs nothing of it.
-    async fn keep_all(&self) {
-        let Some(keeper) = self.keeper.clone() else {
-            return;
-        };
-        let groups = self.registry.groups();
-        let keeping = tokio::task::spawn_blocking(move || {
-            for group in groups {
-                if let Some(at) = group.decided_at() {
-                    keeper.save(&group.definition().key, at, &group.remembered());
-                }
-            }
-        });
-        if tokio::time::timeout(FINISH, keeping).await.is_err() {
-            tracing::warn!("what was learned lately could not be written in time");
-        }
     }
 }
 
@@ -270,67 +195,3 @@ fn record(config: &RecordingConfig, tasks: &mut JoinSet<Result<()>>) -> Result<R
     });
     Ok(recording)
 }
-
-/// What is kept over a restart.
-fn keep(config: &StateConfig) -> Arc<Keeper> {
-    Keeper::new(Box::new(Files::new(&config.dir)), config.interval)
-}
-
-/// Starts a collector for every group that comes; fails if one of them does. A group whose source a reload has just taken away
-/// is on its way out itself.
-async fn collect_all(
-    mut started: mpsc::UnboundedReceiver<Arc<Group>>,
-    sources: Sources,
-    outlets: Outlets,
-    clock: Clock,
-) -> Result<()> {
-    let mut collectors = JoinSet::new();
-    loop {
-        tokio::select! {
-            group = started.recv() => {
-                let Some(group) = group else { return Ok(()) };
-                let definition = group.definition();
-                let source = &definition.key.source;
-                match sources.get(source) {
-                    Some(opened) => drop(collectors.spawn(collect(group, opened, outlets.clone(), clock))),
-                    None => tracing::warn!(group = definition.name, source, "there is no such source any more: the group is not polled"),
-                }
-            }
-            Some(ended) = collectors.join_next() => ended.context("a collector failed")?,
-        }
-    }
-}
-
-async fn expire(registry: Arc<Registry>, clock: Clock) -> Result<()> {
-    let mut tick = tokio::time::interval(EXPIRY_CHECK);
-    loop {
-        tick.tick().await;
-        registry.expire(clock.now());
-    }
-}
-
-async fn follow_replicas(
-    registry: Arc<Registry>,
-    cluster: Arc<Cluster>,
-    clock: Clock,
-) -> Result<()> {
-    watch_replicas(registry, cluster, clock).await;
-    Ok(())
-}
-
-async fn deliver(webhook: Arc<Webhook>, news: mpsc::Receiver<Notice>) -> Result<()> {
-    webhook.deliver(news).await;
-    Ok(())
-}
-
-async fn follow_signals(
-    registry: Arc<Registry>,
-    prometheus: Arc<Prometheus>,
-    clock: Clock,
-) -> Result<()> {
-    watch_signals(registry, prometheus, clock).await;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests;
