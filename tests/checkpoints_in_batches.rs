@@ -146,6 +146,7 @@ impl World {
             source_time: None,
             read_limit_per_second: self.read_limit_per_second,
             errors: None,
+            holders: None,
         };
         self.state.apply(&Event {
             at: START.plus(Duration::from_secs(self.second)),

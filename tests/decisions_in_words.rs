@@ -79,6 +79,7 @@ fn keeping_up_until(rates: &[u64], assignment: Assignment, end: u32) -> Decision
             source_time: None,
             read_limit_per_second: None,
             errors: None,
+            holders: None,
         };
         state.apply(&Event {
             at: START.plus(passed),
@@ -209,6 +210,7 @@ fn behind(lag: u64) -> Sample {
         source_time: None,
         read_limit_per_second: None,
         errors: None,
+        holders: None,
     }
 }
 

@@ -394,3 +394,30 @@ async fn a_destroyed_group_and_a_deleted_stream_are_seen_at_the_next_poll() {
         Some(&PartitionObservation::StreamMissing)
     );
 }
+
+#[tokio::test]
+async fn consumers_are_told_by_name_with_what_they_hold_over_all_partitions() {
+    for flavour in Flavour::ALL {
+        let server = RedisServer::start(flavour);
+        let mut redis = server.connect();
+        for key in ["s:0", "s:1"] {
+            run::<()>(&mut redis, &format!("XGROUP CREATE {key} g $ MKSTREAM"));
+            for n in 1..=3 {
+                run::<String>(&mut redis, &format!("XADD {key} 1-{n} d a"));
+            }
+            let read = format!("XREADGROUP GROUP g one COUNT 2 STREAMS {key} >");
+            run::<redis::Value>(&mut redis, &read);
+        }
+        run::<redis::Value>(&mut redis, "XREADGROUP GROUP g two STREAMS s:1 >");
+        run::<i64>(&mut redis, "XACK s:1 g 1-3");
+        let mut reader = reader_of(server.config(), "s:{0..1}", "g");
+        let sample = reader.poll().await.expect("a sample");
+        let holders = sample.holders.expect("told");
+        let told: Vec<(&str, u64)> = holders
+            .iter()
+            .map(|(name, holder)| (name.as_str(), holder.pending))
+            .collect();
+        assert_eq!(told, [("one", 4), ("two", 0)], "{flavour:?}");
+        assert!(holders.values().all(|holder| holder.silent_millis < 5_000));
+    }
+}

@@ -9,7 +9,7 @@ use super::forecast::ForecastFacts;
 use super::identity::PartitionId;
 use super::normal::{Normal, PartitionNormals};
 use super::quantity::Quantity;
-use super::sample::AgeMethod;
+use super::sample::{AgeMethod, Holder};
 use super::signal::{Signal, SignalReading};
 use super::status::PartitionStatus;
 use super::time::Timestamp;
@@ -56,6 +56,8 @@ pub struct GroupFacts {
     pub forecast: Option<ForecastFacts>,
     /// Consumers at work.
     pub consumers: Option<u32>,
+    /// Consumers by name with what they hold, where the source tells who holds what was delivered.
+    pub holders: Option<BTreeMap<String, Holder>>,
     /// Hottest partition's arrival rate ÷ mean; absent without arrivals.
     pub skew_ratio: Option<f64>,
     /// Partitions that could not be read.

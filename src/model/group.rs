@@ -20,7 +20,7 @@ use super::normal::GroupNormal;
 use super::owners::Owners;
 use super::partition::{PartitionModel, Step};
 use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
-use super::sample::Sample;
+use super::sample::{Holder, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};
 use super::time::Timestamp;
 
@@ -42,6 +42,7 @@ pub struct GroupModel {
     fleet: FleetWatch,
     breaker: Breaker,
     consumers: Option<u32>,
+    holders: Option<BTreeMap<String, Holder>>,
     read_limit_per_second: Option<f64>,
     signals: BTreeMap<Signal, SignalReading>,
     errors: CounterRate,
@@ -65,6 +66,7 @@ impl GroupModel {
             fleet: FleetWatch::default(),
             breaker: Breaker::default(),
             consumers: None,
+            holders: None,
             read_limit_per_second: None,
             signals: BTreeMap::new(),
             errors: CounterRate::default(),
@@ -126,6 +128,7 @@ impl GroupModel {
         }
         self.note_arrivals(at, total.arrived);
         self.consumers = sample.consumers;
+        self.holders.clone_from(&sample.holders);
         self.read_limit_per_second = sample.read_limit_per_second;
         self.learn(at, total);
         self.note_normal(at);

@@ -4,6 +4,7 @@ mod arrivals;
 mod consumers;
 mod finding;
 mod holdings;
+mod silence;
 mod track;
 
 use std::collections::BTreeSet;

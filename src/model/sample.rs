@@ -21,8 +21,19 @@ pub struct Sample {
     pub source_time: Option<Timestamp>,
     /// Messages per second that the source lets consumers read at most, where that is known.
     pub read_limit_per_second: Option<f64>,
+    /// Consumers by name with what they hold, where the source tells who holds what was delivered; as of its last look.
+    pub holders: Option<BTreeMap<String, Holder>>,
     /// Errors of the group, where the source was told what counts as one.
     pub errors: Option<ErrorCount>,
+}
+
+/// A consumer that takes messages from all partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Messages that were delivered to it and are not acknowledged.
+    pub pending: u64,
+    /// Milliseconds since it last asked for anything, anywhere.
+    pub silent_millis: u64,
 }
 
 /// What one poll saw of one partition.

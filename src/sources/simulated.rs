@@ -113,6 +113,7 @@ impl SimulatedStream {
             source_time: Some(inner.now),
             read_limit_per_second: None,
             errors: None,
+            holders: None,
         }
     }
 

@@ -53,6 +53,7 @@ impl GroupModel {
             breaker: self.breaker,
             forecast: self.forecast.facts(),
             consumers: self.consumers,
+            holders: self.holders.clone(),
             skew_ratio: skew_ratio(partitions.values()),
             unknown_partitions: count(|s| {
                 matches!(

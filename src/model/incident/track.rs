@@ -13,6 +13,7 @@ use super::arrivals::ArrivalWatch;
 use super::consumers;
 use super::finding::Finding;
 use super::holdings::Holdings;
+use super::silence::SilenceWatch;
 use super::{Incident, IncidentKind, Look};
 
 /// Incidents that are over and still told.
@@ -38,6 +39,7 @@ pub struct Incidents {
     holders: BTreeMap<u64, String>,
     arrivals: ArrivalWatch,
     holdings: Holdings,
+    silences: SilenceWatch,
     last: Option<Timestamp>,
 }
 
@@ -72,6 +74,7 @@ impl Incidents {
         };
         let mut found = consumers::findings(&look);
         found.extend(self.arrivals.observe(&look));
+        found.extend(self.silences.observe(&look));
         for finding in found {
             self.take(at, finding);
         }

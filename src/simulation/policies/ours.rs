@@ -130,6 +130,7 @@ impl Ours {
             source_time: Some(now),
             read_limit_per_second: None,
             errors: None,
+            holders: None,
         };
         self.state.apply(&Event {
             at: now,

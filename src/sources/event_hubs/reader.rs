@@ -136,6 +136,7 @@ impl Reader {
                 .throughput_units()
                 .map(|units| self.sizes.limit(units)),
             errors: None,
+            holders: None,
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::reply::{self, ConsumerInfo};
+use crate::model::sample::Holder;
 
 /// Time between two readings.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -30,17 +31,35 @@ pub struct Census {
     reading: Reading,
     lagging_before: BTreeSet<String>,
     result: Option<u32>,
+    holders: Option<BTreeMap<String, Holder>>,
 }
+
+/// More names than this are left-overs of pods long gone: they are not told one by one.
+const MOST_HOLDERS: usize = 1_000;
 
 /// What is known of the consumers so far.
 #[derive(Debug, Default)]
 struct Reading {
-    /// Per name: whether it is at work anywhere, and the keys that list it.
-    consumers: BTreeMap<String, (bool, Vec<String>)>,
+    consumers: BTreeMap<String, Listed>,
     failed: bool,
 }
 
+/// One name over all keys that list it.
+#[derive(Debug, Default)]
+struct Listed {
+    at_work: bool,
+    keys: Vec<String>,
+    pending: u64,
+    /// Since it last asked, on any key.
+    idle_millis: Option<u64>,
+}
+
 impl Census {
+    /// Who holds what, as of the last complete reading.
+    pub fn holders(&self) -> Option<BTreeMap<String, Holder>> {
+        self.holders.clone()
+    }
+
     /// Consumers at work as of the last complete reading, after going on with the reading if one is due. `present` are the
     /// keys on which the group exists, `lagging` those of them with undelivered entries; `complete` says whether every
     /// partition of the stream could be read.
@@ -70,6 +89,7 @@ impl Census {
         self.left.truncate(batch);
         if self.left.is_empty() {
             self.result = self.reading.verdict(lagging, &self.lagging_before);
+            self.holders = self.reading.holders();
             self.lagging_before.clone_from(lagging);
         }
         self.result.filter(|_| complete)
@@ -105,9 +125,25 @@ impl Reading {
         for consumer in found {
             let at_work = is_at_work(&consumer);
             let entry = self.consumers.entry(consumer.name).or_default();
-            entry.0 |= at_work;
-            entry.1.push(key.to_owned());
+            let idle = entry.idle_millis.unwrap_or(u64::MAX);
+            entry.idle_millis = Some(idle.min(consumer.idle_millis));
+            entry.pending += consumer.pending;
+            entry.at_work |= at_work;
+            entry.keys.push(key.to_owned());
         }
+    }
+
+    fn holders(&self) -> Option<BTreeMap<String, Holder>> {
+        let known = !self.failed && self.consumers.len() <= MOST_HOLDERS;
+        let holder = |(name, listed): (&String, &Listed)| {
+            let silent_millis = listed.idle_millis.unwrap_or_default();
+            let holder = Holder {
+                pending: listed.pending,
+                silent_millis,
+            };
+            (name.clone(), holder)
+        };
+        known.then(|| self.consumers.iter().map(holder).collect())
     }
 
     /// A silent consumer may be blocked waiting for entries, or dead: the listing looks the same. Only where entries lay
@@ -124,14 +160,14 @@ impl Reading {
         let active = self
             .consumers
             .values()
-            .filter(|(at_work, _)| *at_work)
+            .filter(|listed| listed.at_work)
             .count();
         let would_have_been_woken =
             |key: &String| lagging.contains(key) && lagging_before.contains(key);
         let all_gone = || {
             self.consumers
                 .values()
-                .all(|(_, keys)| keys.iter().any(would_have_been_woken))
+                .all(|listed| listed.keys.iter().any(would_have_been_woken))
         };
         (active > 0 || all_gone()).then(|| u32::try_from(active).unwrap_or(u32::MAX))
     }

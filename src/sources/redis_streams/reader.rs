@@ -88,6 +88,7 @@ impl Reader {
             consumers,
             source_time: Some(Timestamp::from_millis(read.now_millis)),
             read_limit_per_second: None,
+            holders: self.census.holders(),
             errors,
         })
     }
