@@ -3,6 +3,7 @@
 pub mod calls_view;
 pub mod grpc;
 pub mod health;
+pub mod histogram;
 pub mod http;
 pub mod json_api;
 pub mod natural_order;

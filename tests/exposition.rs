@@ -8,6 +8,7 @@
 mod support;
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,9 +28,14 @@ async fn metrics(exported: &Exported, accept: &str) -> String {
     answer.body
 }
 
-/// The revision changes with every commit.
-fn without_revision(text: &str) -> String {
-    text.replace(env!("STREAMGAUGE_REVISION"), "REVISION")
+/// Without what changes with every commit, and with every scrape.
+fn steady(text: &str) -> String {
+    let text = text.replace(env!("STREAMGAUGE_REVISION"), "REVISION");
+    let line = |line: &str| match line.split_once(' ') {
+        Some((name, _)) if name.starts_with("process_") => format!("{name} VALUE\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 fn sample_lines(text: &str) -> Vec<&str> {
@@ -39,14 +45,14 @@ fn sample_lines(text: &str) -> Vec<&str> {
 #[tokio::test]
 async fn every_metric_stands_there_with_its_help_in_the_text_form() {
     let text = metrics(&Exported::observed(), "*/*").await;
-    insta::assert_snapshot!(without_revision(&text));
+    insta::assert_snapshot!(steady(&text));
 }
 
 #[tokio::test]
 async fn both_forms_hold_the_same_samples() {
     let exported = Exported::observed();
-    let text = metrics(&exported, "text/plain").await;
-    let open = metrics(&exported, OPENMETRICS).await;
+    let text = steady(&metrics(&exported, "text/plain").await);
+    let open = steady(&metrics(&exported, OPENMETRICS).await);
     assert_eq!(sample_lines(&text), sample_lines(&open));
     assert!(open.ends_with("# EOF\n"));
     assert!(!text.contains("# EOF"));
@@ -66,6 +72,44 @@ async fn the_content_type_says_which_form_it_is() {
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
     )
     .await;
+}
+
+#[tokio::test]
+async fn who_can_decode_gzip_gets_it_and_the_same_text() {
+    let exported = Exported::observed();
+    let (_, headers, packed) = exported.get_bytes("/metrics", "*/*", "gzip").await;
+    assert_eq!(headers["content-encoding"], "gzip");
+    let vary: Vec<_> = headers.get_all("vary").iter().collect();
+    assert_eq!(vary, ["accept", "accept-encoding"]);
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(packed.as_slice());
+    decoder.read_to_string(&mut text).expect("gzip");
+    let plain = metrics(&exported, "*/*").await;
+    assert_eq!(steady(&text), steady(&plain));
+    assert!(
+        packed.len() * 5 < plain.len(),
+        "{} of {}",
+        packed.len(),
+        plain.len()
+    );
+    let (_, headers, _) = exported.get_bytes("/metrics", "*/*", "gzip;q=0").await;
+    assert!(!headers.contains_key("content-encoding"));
+}
+
+#[tokio::test]
+async fn the_process_is_measured_under_the_names_that_everybody_knows() {
+    let text = metrics(&Exported::observed(), "*/*").await;
+    let value = |name: &str| -> f64 {
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix("{} "));
+        line.expect(name).parse().expect("a number")
+    };
+    assert!(value("process_cpu_seconds_total") > 0.0);
+    assert!(value("process_resident_memory_bytes") > 1e6);
+    assert!(value("process_open_fds") >= 3.0 && value("process_max_fds") >= 3.0);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a time");
+    let age = now.as_secs_f64() - value("process_start_time_seconds");
+    assert!((-2.0..3_600.0).contains(&age), "{age}");
 }
 
 #[tokio::test]

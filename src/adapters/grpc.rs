@@ -2,18 +2,16 @@
 
 pub mod proto;
 mod scaler;
+pub mod stats;
 mod status;
 mod streams;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::clock::Clock;
-use crate::registry::Registry;
 use crate::shutdown::{Phase, Shutdown};
 
 use self::proto::external_scaler_server::ExternalScalerServer;
@@ -44,12 +42,10 @@ pub enum ServeError {
 /// If the transport fails or the reflection data does not fit the server.
 pub async fn serve(
     listener: TcpListener,
-    registry: Arc<Registry>,
-    clock: Clock,
+    scaler: Scaler,
     shutdown: Shutdown,
     reflection: bool,
 ) -> Result<(), ServeError> {
-    let scaler = Scaler::new(registry, clock, shutdown.clone());
     let scaler = ExternalScalerServer::new(scaler)
         .max_decoding_message_size(MOST_MESSAGE_BYTES)
         .max_encoding_message_size(MOST_MESSAGE_BYTES);

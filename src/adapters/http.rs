@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use crate::registry::Registry;
 
@@ -64,6 +66,8 @@ pub fn router(state: HttpState) -> Router {
         .route("/", get(async || INDEX))
         .merge(health::routes(state.readiness.clone()))
         .merge(json_api::routes(state))
+        // The fastest level: names repeat so much that the others hardly gain.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
 async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {

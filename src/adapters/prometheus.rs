@@ -3,6 +3,7 @@
 //! What is unknown or too old has no sample (`partition_backlog_known` is 0 then); counters always have one.
 
 mod baselines;
+mod build;
 mod calls;
 mod family;
 mod forecast;
@@ -13,6 +14,7 @@ mod notifications;
 mod partitions;
 mod process;
 mod recording;
+mod rpcs;
 mod sources;
 mod state;
 mod targets;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
 use crate::registry::Registry;
 
@@ -36,7 +38,11 @@ const PREFIX: &str = "streamgauge";
 
 /// Writes the metrics.
 #[derive(Debug)]
-pub struct Exporter(prometheus_client::registry::Registry);
+pub struct Exporter {
+    ours: prometheus_client::registry::Registry,
+    /// Under the names that every exporter gives them.
+    process: prometheus_client::registry::Registry,
+}
 
 impl Exporter {
     /// An exporter of these groups and views.
@@ -47,7 +53,12 @@ impl Exporter {
             views,
             now,
         }));
-        Self(exported)
+        let mut process = prometheus_client::registry::Registry::default();
+        process.register_collector(Box::new(process::OfProcess));
+        Self {
+            ours: exported,
+            process,
+        }
     }
 
     /// Everything as it stands now.
@@ -56,7 +67,9 @@ impl Exporter {
     /// None in practice: writing into a string does not fail.
     pub fn write(&self, form: Form) -> Result<String, fmt::Error> {
         let mut written = String::new();
-        encode(&mut written, &self.0)?;
+        encode_registry(&mut written, &self.ours)?;
+        encode_registry(&mut written, &self.process)?;
+        encode_eof(&mut written)?;
         Ok(match form {
             Form::OpenMetrics => written,
             Form::Text => text::from_openmetrics(&written),
@@ -80,7 +93,7 @@ impl fmt::Debug for Snapshots {
 impl Collector for Snapshots {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let groups = view::groups(&self.registry, (self.now)());
-        process::write(&mut encoder)?;
+        build::write(&mut encoder)?;
         let views = &self.views;
         sources::write(&mut encoder, &(views.sources)())?;
         if let Some(view) = (views.cluster)() {
@@ -98,6 +111,7 @@ impl Collector for Snapshots {
         if let Some(view) = (views.notifications)() {
             notifications::write(&mut encoder, &view)?;
         }
+        rpcs::write(&mut encoder, &views.rpcs)?;
         partitions::write(&mut encoder, &groups)?;
         groups::write(&mut encoder, &groups)?;
         forecast::write(&mut encoder, &groups)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::model::time::Timestamp;
 
 use super::calls_view::CallsViews;
+use super::grpc::stats::RpcStats;
 use super::sources_view::SourcesView;
 
 /// Rows that could not be written since the start; `None` where nothing is recorded.
@@ -46,6 +47,8 @@ pub struct Views {
     pub prometheus: CallsViews,
     /// The recording.
     pub recording: RecordingView,
+    /// KEDA's calls.
+    pub rpcs: Arc<RpcStats>,
     /// What is kept over a restart.
     pub state: StateViews,
     /// The webhook.

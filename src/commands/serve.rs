@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 
 use self::parts::Parts;
 use self::sources::Sources;
-use crate::adapters::grpc;
+use crate::adapters::grpc::stats::RpcStats;
+use crate::adapters::grpc::{self, Scaler};
 use crate::adapters::health::Readiness;
 use crate::adapters::http::{self, HttpState};
 use crate::cli::ServeArgs;
@@ -90,13 +91,15 @@ impl Service {
         let (parts, queues) = Parts::new(config, sources, rules, recording, clock);
 
         let mut servers = JoinSet::new();
-        let (for_grpc, until) = (parts.registry.clone(), shutdown.clone());
-        servers.spawn(async move {
-            Ok(grpc::serve(grpc_listener, for_grpc, clock, until, reflection).await?)
-        });
+        let rpcs = Arc::new(RpcStats::default());
+        let registry = parts.registry.clone();
+        let scaler = Scaler::new(registry, clock, shutdown.clone(), rpcs.clone());
+        let until = shutdown.clone();
+        servers
+            .spawn(async move { Ok(grpc::serve(grpc_listener, scaler, until, reflection).await?) });
         let state = HttpState {
             registry: parts.registry.clone(),
-            views: parts.views(clock),
+            views: parts.views(rpcs, clock),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use streamgauge::adapters::calls_view::CallsView;
+use streamgauge::adapters::grpc::stats::{Method, RpcStats};
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::{HttpState, router};
 use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
@@ -125,6 +126,7 @@ impl Exported {
                 cluster: Arc::new(|| Some(calls(30, &[("auth", 0), ("timeout", 1)]))),
                 prometheus: Arc::new(|| Some(calls(7, &[("timeout", 1)]))),
                 recording: Arc::new(|| Some(3)),
+                rpcs: rpcs(),
                 state: Arc::new(|| {
                     Some(StateView {
                         failures: 2,
@@ -145,8 +147,24 @@ impl Exported {
 
     /// GET, without a network.
     pub async fn get(&self, path: &str, accept: &str) -> Answer {
+        let (status, headers, body) = self.get_bytes(path, accept, "identity").await;
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8(body).expect("text"),
+        }
+    }
+
+    /// GET, with what the client can decode.
+    pub async fn get_bytes(
+        &self,
+        path: &str,
+        accept: &str,
+        encoding: &str,
+    ) -> (StatusCode, HeaderMap, Vec<u8>) {
         let request = Request::get(path)
             .header(header::ACCEPT, accept)
+            .header(header::ACCEPT_ENCODING, encoding)
             .body(Body::empty())
             .expect("a request");
         let response = self
@@ -156,11 +174,7 @@ impl Exported {
             .expect("the router answers");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body");
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).expect("text"),
-        }
+        (parts.status, parts.headers, body.to_vec())
     }
 
     fn register(&self, name: &str, metadata: &[(&str, &str)]) {
@@ -225,6 +239,14 @@ pub fn sample(added: u64, delivered: u64, pending: u64) -> PartitionSample {
         delivered_count: Some(delivered),
         ..PartitionSample::default()
     }
+}
+
+fn rpcs() -> Arc<RpcStats> {
+    let stats = RpcStats::default();
+    stats.rests_on(Duration::from_secs(3));
+    let took = Duration::from_millis(1);
+    stats.count(Method::IsActive, tonic::Code::Unavailable, took);
+    Arc::new(stats)
 }
 
 fn calls(calls: u64, errors: &[(&'static str, u64)]) -> CallsView {

@@ -15,6 +15,7 @@ use super::proto::{
     GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec,
     MetricValue, ScaledObjectRef,
 };
+use super::stats::{Method, RpcStats};
 use super::streams;
 
 /// Answers KEDA from the published snapshots.
@@ -23,15 +24,22 @@ pub struct Scaler {
     registry: Arc<Registry>,
     clock: Clock,
     shutdown: Shutdown,
+    stats: Arc<RpcStats>,
 }
 
 impl Scaler {
-    /// A scaler that answers for the targets of `registry`.
-    pub fn new(registry: Arc<Registry>, clock: Clock, shutdown: Shutdown) -> Self {
+    /// A scaler that answers for the targets of `registry`, and counts how.
+    pub fn new(
+        registry: Arc<Registry>,
+        clock: Clock,
+        shutdown: Shutdown,
+        stats: Arc<RpcStats>,
+    ) -> Self {
         Self {
             registry,
             clock,
             shutdown,
+            stats,
         }
     }
 
@@ -46,33 +54,15 @@ impl Scaler {
     }
 }
 
-#[tonic::async_trait]
-impl ExternalScaler for Scaler {
-    type StreamIsActiveStream = ReceiverStream<Result<IsActiveResponse, Status>>;
-    type StreamMetricSpecStream = ReceiverStream<Result<GetMetricSpecResponse, Status>>;
-
-    async fn is_active(
-        &self,
-        request: Request<ScaledObjectRef>,
-    ) -> Result<Response<IsActiveResponse>, Status> {
-        let target = self.target(request.get_ref())?;
+impl Scaler {
+    fn activity(&self, object: &ScaledObjectRef) -> Result<IsActiveResponse, Status> {
+        let target = self.target(object)?;
         let result = target.group.activity(&target.key, self.clock.now())?;
-        Ok(Response::new(IsActiveResponse { result }))
+        self.note_age(&target);
+        Ok(IsActiveResponse { result })
     }
 
-    async fn get_metric_spec(
-        &self,
-        request: Request<ScaledObjectRef>,
-    ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let target = self.target(request.get_ref())?;
-        Ok(Response::new(specs(&target.spec)))
-    }
-
-    async fn get_metrics(
-        &self,
-        request: Request<GetMetricsRequest>,
-    ) -> Result<Response<GetMetricsResponse>, Status> {
-        let request = request.into_inner();
+    fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Status> {
         let object = request
             .scaled_object_ref
             .ok_or_else(|| Status::invalid_argument("scaledObjectRef is missing"))?;
@@ -84,40 +74,80 @@ impl ExternalScaler for Scaler {
             )));
         }
         let metric = target.group.answer(&target.key, self.clock.now())?.metric;
+        self.note_age(&target);
         let value = MetricValue {
             metric_name: name.to_owned(),
             metric_value: metric.ceil(),
             metric_value_float: metric.as_f64(),
         };
-        Ok(Response::new(GetMetricsResponse {
+        Ok(GetMetricsResponse {
             metric_values: vec![value],
-        }))
+        })
+    }
+
+    fn note_age(&self, target: &Target) {
+        if let Some(at) = target.group.decided_at() {
+            self.stats.rests_on(self.clock.now().since(at));
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ExternalScaler for Scaler {
+    type StreamIsActiveStream = ReceiverStream<Result<IsActiveResponse, Status>>;
+    type StreamMetricSpecStream = ReceiverStream<Result<GetMetricSpecResponse, Status>>;
+
+    async fn is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<IsActiveResponse>, Status> {
+        let answer = || self.activity(request.get_ref());
+        let answer = self.stats.timed(Method::IsActive, answer)?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<GetMetricSpecResponse>, Status> {
+        let answer = || Ok(specs(&self.target(request.get_ref())?.spec));
+        let answer = self.stats.timed(Method::GetMetricSpec, answer)?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_metrics(
+        &self,
+        request: Request<GetMetricsRequest>,
+    ) -> Result<Response<GetMetricsResponse>, Status> {
+        let answer = || self.metrics(request.into_inner());
+        let answer = self.stats.timed(Method::GetMetrics, answer)?;
+        Ok(Response::new(answer))
     }
 
     async fn stream_is_active(
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
-        let target = self.target(request.get_ref())?;
-        Ok(Response::new(streams::activity(
-            target,
-            self.clock,
-            self.shutdown.clone(),
-        )))
+        let open = || {
+            let target = self.target(request.get_ref())?;
+            Ok(streams::activity(target, self.clock, self.shutdown.clone()))
+        };
+        let stream = self.stats.timed(Method::StreamIsActive, open)?;
+        Ok(Response::new(stream))
     }
 
     async fn stream_metric_spec(
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        let target = self.target(request.get_ref())?;
-        let specs = specs(&target.spec);
-        Ok(Response::new(streams::specs(
-            target,
-            specs,
-            self.clock,
-            self.shutdown.clone(),
-        )))
+        let open = || {
+            let target = self.target(request.get_ref())?;
+            let specs = specs(&target.spec);
+            let shutdown = self.shutdown.clone();
+            Ok(streams::specs(target, specs, self.clock, shutdown))
+        };
+        let stream = self.stats.timed(Method::StreamMetricSpec, open)?;
+        Ok(Response::new(stream))
     }
 }
 

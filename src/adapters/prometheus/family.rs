@@ -8,6 +8,7 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 
+use crate::adapters::histogram::Counts;
 use crate::adapters::view::GroupView;
 use crate::model::quantity::Quantity;
 
@@ -106,6 +107,29 @@ pub(super) fn gauge<L: EncodeLabelSet>(
     }
     let mut family = encoder.encode_descriptor(about.0, about.1, None, MetricType::Gauge)?;
     samples.try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
+}
+
+/// Writes a histogram and its samples.
+pub(super) fn histogram<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    about: About,
+    samples: impl Iterator<Item = (L, Counts)>,
+) -> fmt::Result {
+    let mut samples = samples.peekable();
+    if samples.peek().is_none() {
+        return Ok(());
+    }
+    let mut family = encoder.encode_descriptor(about.0, about.1, None, MetricType::Histogram)?;
+    samples.try_for_each(|(labels, counts)| {
+        let Counts {
+            buckets,
+            sum,
+            count,
+        } = counts;
+        family
+            .encode_family(&labels)?
+            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    })
 }
 
 /// Writes a counter and its samples.

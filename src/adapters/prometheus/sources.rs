@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 
+use crate::adapters::histogram::Counts;
 use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, RequestCount, SourceView};
 use crate::model::sample::FailureKind;
 
-use super::family::{About, Label, Value, counter, gauge};
+use super::family::{About, Label, Value, counter, gauge, histogram};
 
 const UP: About = About(
     "source_up",
@@ -94,22 +94,16 @@ fn label(source: &SourceView) -> [Label<'_>; 1] {
 }
 
 fn durations(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
-    if sources.is_empty() {
-        return Ok(());
-    }
-    let About(name, help) = DURATION;
-    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-    sources.iter().try_for_each(|source| {
-        let PollDurations { sum, count, .. } = source.poll_duration;
-        family
-            .encode_family(&label(source))?
-            .encode_histogram::<NoLabelSet>(
-                sum,
-                count,
-                &single_buckets(&source.poll_duration),
-                None,
-            )
-    })
+    let counts = sources.iter().map(|source| {
+        let polls = &source.poll_duration;
+        let counts = Counts {
+            buckets: single_buckets(polls),
+            sum: polls.sum,
+            count: polls.count,
+        };
+        (label(source), counts)
+    });
+    histogram(encoder, DURATION, counts)
 }
 
 /// The encoder adds buckets up itself and wants the last one to be infinite.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::adapters::grpc::stats::RpcStats;
 use crate::adapters::views::Views;
 use crate::adapters::webhook::Webhook;
 use crate::clock::Clock;
@@ -81,9 +82,10 @@ impl Parts {
         (Arc::new(parts), Queues { started, news })
     }
 
-    /// What adapters read of them.
-    pub fn views(&self, clock: Clock) -> Views {
+    /// What adapters read of them, and of KEDA's calls.
+    pub fn views(&self, rpcs: Arc<RpcStats>, clock: Clock) -> Views {
         Views {
+            rpcs,
             sources: source_views::of(self.sources.clone(), clock),
             cluster: source_views::of_cluster(self.cluster.clone()),
             prometheus: source_views::of_prometheus(self.prometheus.clone()),

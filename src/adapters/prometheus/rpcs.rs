@@ -1,0 +1,35 @@
+//! Metrics of KEDA's calls.
+
+use std::fmt;
+
+use prometheus_client::encoding::DescriptorEncoder;
+
+use crate::adapters::grpc::stats::{Method, RpcStats};
+
+use super::family::{About, Label, counter, histogram};
+
+const DURATION: About = About(
+    "rpc_duration_seconds",
+    "How long answers to KEDA took, in seconds; of a stream, until it was open.",
+);
+const REQUESTS: About = About("rpc_requests", "Calls by KEDA, by gRPC status code.");
+const AGE: About = About(
+    "rpc_decision_age_seconds",
+    "How old the observation was that an answer to IsActive or GetMetrics rested on, in seconds.",
+);
+
+pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, rpcs: &RpcStats) -> fmt::Result {
+    let durations =
+        Method::ALL.map(|method| ([("method", method.as_str())], rpcs.durations(method)));
+    histogram(encoder, DURATION, durations.into_iter())?;
+    let answers = rpcs.answers();
+    let answers = answers.iter().map(|((method, code), count)| {
+        (
+            [("method", method.as_str()), ("code", *code)],
+            (*count).into(),
+        )
+    });
+    counter(encoder, REQUESTS, answers)?;
+    let none: [Label<'_>; 0] = [];
+    histogram(encoder, AGE, [(none, rpcs.ages())].into_iter())
+}
