@@ -68,6 +68,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
     let kubernetes = kubernetes::read(&mut root);
     let recording = read_recording(&mut root);
     let state = read_state(&mut root);
+    let max_series = read_max_series(&mut root);
     let webhook = incidents::read(&mut root);
     let poll_interval = root.poll_interval();
     let sources = sources::read(&mut root, poll_interval);
@@ -85,6 +86,7 @@ fn read(value: Value, problems: &mut Vec<Problem>) -> Option<Config> {
         groups,
         prometheus,
         webhook,
+        max_series,
     })
 }
 
@@ -144,6 +146,18 @@ fn read_state(root: &mut Section<'_>) -> Option<StateConfig> {
         dir: dir?,
         interval: interval.unwrap_or(Duration::from_secs(60)),
     })
+}
+
+/// 11,000 partitions: the 10,000 that a group may have, and some.
+const DEFAULT_MAX_SERIES: usize = 300_000;
+
+fn read_max_series(root: &mut Section<'_>) -> usize {
+    let Some(mut section) = root.section("metrics") else {
+        return DEFAULT_MAX_SERIES;
+    };
+    let found = section.whole("max_series");
+    section.finish();
+    found.unwrap_or(DEFAULT_MAX_SERIES)
 }
 
 impl Default for ServerConfig {

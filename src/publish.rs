@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::signals::SignalSources;
+use crate::config::types::Granularity;
 use crate::model::capacity::CapacityRules;
 use crate::model::facts::GroupFacts;
 use crate::model::identity::GroupKey;
@@ -43,6 +44,8 @@ pub struct GroupDefinition {
     pub settings: PolicySettings,
     /// Signals that come from elsewhere than the stream.
     pub signals: SignalSources,
+    /// How finely it is exported.
+    pub granularity: Granularity,
     /// Whether the config names it; else it lives as long as somebody asks.
     pub configured: bool,
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::config::metadata::TriggerRequest;
 use crate::config::resolve::ResolvedTarget;
 use crate::config::signals::SignalSources;
-use crate::config::types::{Config, GroupConfig};
+use crate::config::types::{Config, Granularity, GroupConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
@@ -143,6 +143,11 @@ impl Registry {
         self.read().groups.values().cloned().collect()
     }
 
+    /// Series about partitions that are exported, at most.
+    pub fn max_series(&self) -> usize {
+        self.read().config.max_series
+    }
+
     /// Every target that a ScaledObject asks for.
     pub fn targets(&self) -> Vec<Arc<Target>> {
         self.read().targets.values().cloned().collect()
@@ -224,6 +229,7 @@ fn configured(group: &GroupConfig) -> GroupDefinition {
         poll_interval: group.poll_interval,
         settings: group.policy.clone(),
         signals: group.signals.clone(),
+        granularity: group.granularity,
         configured: true,
     }
 }
@@ -237,6 +243,7 @@ fn inline(resolved: ResolvedTarget) -> GroupDefinition {
         poll_interval: resolved.poll_interval,
         settings: PolicySettings::default(),
         signals: SignalSources::new(),
+        granularity: Granularity::default(),
         configured: false,
     }
 }

@@ -158,6 +158,7 @@ fn work_that_is_seen_is_active_at_once_though_no_value_can_be_told_while_nobody_
             poll_interval: POLL,
             settings: PolicySettings::default(),
             signals: Default::default(),
+            granularity: Default::default(),
             configured: true,
         },
         CapacityRules::default(),

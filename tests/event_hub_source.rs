@@ -157,6 +157,7 @@ fn definition() -> GroupDefinition {
         poll_interval: Duration::from_secs(15),
         settings: PolicySettings::default(),
         signals: Default::default(),
+        granularity: Default::default(),
         configured: true,
     }
 }

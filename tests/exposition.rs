@@ -113,6 +113,43 @@ async fn the_process_is_measured_under_the_names_that_everybody_knows() {
 }
 
 #[tokio::test]
+async fn the_largest_groups_are_exported_without_partitions_where_there_is_no_room_for_all() {
+    let more = "  - { name: coarse, source: main, stream: coarse, consumer_group: c, granularity: group }\nmetrics: { max_series: 100 }\n";
+    let exported = Exported::with(more);
+    let with = |partitions: u64| {
+        let seen = |n: u64| {
+            let seen = PartitionObservation::Present(sample(10, 5, 1));
+            (PartitionId::new(n.to_string()), seen)
+        };
+        Sample {
+            partitions: (0..partitions).map(seen).collect(),
+            ..Sample::default()
+        }
+    };
+    exported.observe("billing", LAST_POLL, with(100));
+    exported.observe("odd \"name\"", LAST_POLL, with(2));
+    exported.observe("coarse", LAST_POLL, with(2));
+    let text = metrics(&exported, "*/*").await;
+    let has = |metric: &str, group: &str| {
+        let begin = format!("streamgauge_{metric}{{group=\"{group}");
+        text.lines().any(|line| line.starts_with(&begin))
+    };
+    for group in ["billing", "odd", "coarse"] {
+        assert!(has("group_backlog_messages", group), "{group}");
+        assert_eq!(
+            has("partition_backlog_messages", group),
+            group == "odd",
+            "{group}"
+        );
+    }
+    let dropped = "streamgauge_series_dropped_total{reason=\"max_series\"} 2700";
+    assert!(
+        text.lines().any(|line| line == dropped),
+        "27 of each partition"
+    );
+}
+
+#[tokio::test]
 async fn a_family_stands_together_and_no_series_comes_twice() {
     let text = metrics(&Exported::observed(), "*/*").await;
     let described: Vec<&str> = text

@@ -32,6 +32,7 @@ fn group() -> Group {
         poll_interval: POLL,
         settings: PolicySettings::default(),
         signals: Default::default(),
+        granularity: Default::default(),
         configured: true,
     };
     Group::new(definition, CapacityRules::default())

@@ -84,6 +84,7 @@ fn group() -> Arc<Group> {
         poll_interval: POLL,
         settings: PolicySettings::default(),
         signals: Default::default(),
+        granularity: Default::default(),
         configured: true,
     };
     Arc::new(Group::new(definition, CapacityRules::default()))

@@ -5,6 +5,7 @@
 mod baselines;
 mod build;
 mod calls;
+mod dropped;
 mod family;
 mod forecast;
 mod groups;
@@ -22,6 +23,7 @@ mod text;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -52,6 +54,7 @@ impl Exporter {
             registry,
             views,
             now,
+            left_out: AtomicU64::new(0),
         }));
         let mut process = prometheus_client::registry::Registry::default();
         process.register_collector(Box::new(process::OfProcess));
@@ -82,6 +85,8 @@ struct Snapshots {
     registry: Arc<Registry>,
     views: Views,
     now: Now,
+    /// Series left out of scrapes so far.
+    left_out: AtomicU64,
 }
 
 impl fmt::Debug for Snapshots {
@@ -112,7 +117,10 @@ impl Collector for Snapshots {
             notifications::write(&mut encoder, &view)?;
         }
         rpcs::write(&mut encoder, &views.rpcs)?;
-        partitions::write(&mut encoder, &groups)?;
+        let (fitting, left_out) = partitions::fitting(&groups, self.registry.max_series());
+        let before = self.left_out.fetch_add(left_out, Ordering::Relaxed);
+        dropped::write(&mut encoder, before + left_out)?;
+        partitions::write(&mut encoder, &fitting)?;
         groups::write(&mut encoder, &groups)?;
         forecast::write(&mut encoder, &groups)?;
         baselines::write(&mut encoder, &groups)?;

@@ -46,6 +46,7 @@ async fn polls_within_a_minute(kind: FailureKind) -> u32 {
         poll_interval: POLL,
         settings: PolicySettings::default(),
         signals: Default::default(),
+        granularity: Default::default(),
         configured: true,
     };
     let group = Arc::new(Group::new(definition, CapacityRules::default()));

@@ -21,7 +21,7 @@ use crate::cli::DemoArgs;
 use crate::clock::Clock;
 use crate::config::kubernetes::{Enabled, KubernetesConfig};
 use crate::config::signals::SignalSources;
-use crate::config::types::{Config, GroupConfig, ServerConfig};
+use crate::config::types::{Config, Granularity, GroupConfig, ServerConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::stream::StreamSelector;
@@ -140,6 +140,7 @@ fn config(stream: &str) -> Result<Config> {
         poll_interval: Duration::from_secs(1),
         policy,
         signals: SignalSources::new(),
+        granularity: Granularity::Partition,
     };
     Ok(Config {
         server: ServerConfig {
@@ -157,6 +158,7 @@ fn config(stream: &str) -> Result<Config> {
         groups: vec![group],
         prometheus: None,
         webhook: None,
+        max_series: 300_000,
     })
 }
 

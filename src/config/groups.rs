@@ -12,7 +12,7 @@ use super::section::Section;
 use super::signals;
 use super::sources::{Sources, read_name};
 use super::stream::{self, NamedStream};
-use super::types::{EventHubsConfig, GroupConfig};
+use super::types::{EventHubsConfig, Granularity, GroupConfig};
 
 /// The words for the mode, in config and metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,11 @@ fn read_group(
     let stream = read_stream(&mut section, hub);
     let consumer_group = read_consumer_group(&mut section, hub.is_some());
     let poll_interval = section.poll_interval();
+    let words = [
+        ("partition", Granularity::Partition),
+        ("group", Granularity::Group),
+    ];
+    let granularity = section.word("granularity", &words).unwrap_or_default();
     let policy = read_policy(&mut section);
     let signals = signals::read_signals(&mut section, asks, hub.is_none());
     let policy = known.map_or(policy.clone(), |source| {
@@ -81,6 +86,7 @@ fn read_group(
             poll_interval,
             policy,
             signals,
+            granularity,
         });
     if let Some(group) = &group
         && !seen.keys.insert(group.key.clone())

@@ -29,6 +29,8 @@ pub struct Config {
     pub groups: Vec<GroupConfig>,
     /// Whom to ask for signals that are PromQL; `None`: nobody.
     pub prometheus: Option<PrometheusConfig>,
+    /// Series about partitions that are exported, at most.
+    pub max_series: usize,
     /// Whom to tell of incidents; `None`: nobody.
     pub webhook: Option<WebhookConfig>,
 }
@@ -370,6 +372,18 @@ pub struct GroupConfig {
     pub policy: PolicySettings,
     /// Signals that come from elsewhere than the stream.
     pub signals: SignalSources,
+    /// How finely it is exported.
+    pub granularity: Granularity,
+}
+
+/// How finely a group is exported as metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Granularity {
+    /// With every partition.
+    #[default]
+    Partition,
+    /// The group alone.
+    Group,
 }
 
 impl GroupConfig {

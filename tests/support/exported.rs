@@ -63,7 +63,13 @@ pub struct Answer {
 impl Exported {
     /// The config's groups; nothing is known of them.
     pub fn unobserved() -> Self {
-        let mut config = Config::parse(CONFIG, "config.yaml").expect("a right config");
+        Self::with("")
+    }
+
+    /// The same with more in the config.
+    pub fn with(more: &str) -> Self {
+        let text = format!("{CONFIG}{more}");
+        let mut config = Config::parse(&text, "config.yaml").expect("a right config");
         // The config lets none of these in; labels and JSON are to hold them all the same.
         let odd = &mut config.groups[1];
         odd.name = "odd \"name\"".to_owned();

@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::{GroupView, PartitionView};
+use crate::config::types::Granularity;
 use crate::model::sample::AgeMethod;
 use crate::model::status::PartitionStatus;
 
@@ -140,8 +141,38 @@ const COUNTERS: [(About, Count); 3] = [
     ),
 ];
 
-/// Everything about every partition of every group.
-pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
+/// What a partition has at most: gauges and counters, methods of its age, statuses, flags of three signals.
+const SERIES_PER_PARTITION: usize =
+    GAUGES.len() + COUNTERS.len() + AgeMethod::ALL.len() + PartitionStatus::ALL.len() + 3;
+
+/// The groups whose partitions are written: the smallest first, as long as there is room for all partitions of one. And how many
+/// series are left out of the others.
+pub(super) fn fitting(groups: &[GroupView], max_series: usize) -> (Vec<&GroupView>, u64) {
+    let size = |group: &GroupView| group.partitions().len() * SERIES_PER_PARTITION;
+    let wanted = |group: &&GroupView| group.definition().granularity == Granularity::Partition;
+    let mut sizes: Vec<(usize, usize)> = groups
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| wanted(group))
+        .map(|(n, group)| (size(group), n))
+        .collect();
+    sizes.sort_unstable();
+    let (mut room, mut left_out, mut fit) = (max_series, 0, Vec::new());
+    for (size, n) in sizes {
+        match room.checked_sub(size) {
+            Some(rest) => {
+                room = rest;
+                fit.push(n);
+            }
+            None => left_out += size as u64,
+        }
+    }
+    fit.sort_unstable();
+    (fit.into_iter().map(|n| &groups[n]).collect(), left_out)
+}
+
+/// Everything about every partition of these groups.
+pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[&GroupView]) -> fmt::Result {
     let rows: Vec<([Label<'_>; 5], PartitionView<'_>)> = groups
         .iter()
         .flat_map(|group| {

@@ -24,6 +24,7 @@ fn group(source: &str) -> Arc<Group> {
         poll_interval: POLL,
         settings: PolicySettings::default(),
         signals: Default::default(),
+        granularity: Default::default(),
         configured: false,
     };
     Arc::new(Group::new(definition, CapacityRules::default()))
