@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::types::RedisConfig;
 use crate::model::stream::StreamSelector;
-use crate::sources::{GroupReader, Source};
+use crate::sources::{GroupReader, Source, call_deadline};
 
 mod connection;
 mod consumers;
@@ -47,13 +47,14 @@ impl Source for RedisStreams {
         &self,
         stream: &StreamSelector,
         consumer_group: &str,
-        _poll_interval: Duration,
+        poll_interval: Duration,
     ) -> Box<dyn GroupReader> {
         Box::new(reader::Reader::new(
             Arc::clone(&self.connection),
             stream,
             consumer_group,
             self.stuck_after,
+            call_deadline(poll_interval),
         ))
     }
 

@@ -2,6 +2,7 @@
 //! part of the time, and its failure leaves the poll as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use redis::Value;
 
@@ -21,8 +22,8 @@ const LEAST_PER_PARTITION: usize = 10;
 /// Partitions per request.
 const PARTITIONS_PER_REQUEST: usize = 1000;
 
-/// The part of a request's time that counting may take.
-const PART_OF_TIME: u32 = 4;
+/// The part of what is left of a poll's time that counting may take: the poll must not fail for it.
+const PART_OF_TIME: u32 = 2;
 
 /// The errors of one group, poll by poll.
 #[derive(Debug)]
@@ -62,17 +63,19 @@ impl ErrorCounter {
         }
     }
 
-    /// Counts on. `keys` are all partitions there are, `holdings` those that could be read.
+    /// Counts on. `keys` are all partitions there are, `holdings` those that could be read, `left` what is left of the poll's
+    /// time.
     pub async fn count(
         &mut self,
         connection: &Connection,
         group: &str,
         keys: &[String],
         holdings: &[Holding],
+        left: Duration,
     ) -> ErrorCount {
         let keys: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
         self.seen.retain(|key, _| keys.contains(key.as_str()));
-        let limit = connection.response_timeout() / PART_OF_TIME;
+        let limit = left / PART_OF_TIME;
         let counting = async {
             match self.of.clone() {
                 ErrorSource::Redeliveries => self.redeliveries(connection, group, holdings).await,

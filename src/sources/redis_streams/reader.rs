@@ -33,6 +33,8 @@ pub struct Reader {
     memories: BTreeMap<String, Memory>,
     census: Census,
     errors: Option<ErrorCounter>,
+    /// What a poll may take.
+    deadline: Duration,
     polls: usize,
 }
 
@@ -47,12 +49,13 @@ impl GroupReader for Reader {
 }
 
 impl Reader {
-    /// A reader that has seen nothing yet.
+    /// A reader that has seen nothing yet. Its polls are dropped after `deadline`.
     pub fn new(
         connection: Arc<Connection>,
         stream: &StreamSelector,
         group: &str,
         stuck_after: Duration,
+        deadline: Duration,
     ) -> Self {
         Self {
             connection,
@@ -62,11 +65,13 @@ impl Reader {
             memories: BTreeMap::new(),
             census: Census::default(),
             errors: None,
+            deadline,
             polls: 0,
         }
     }
 
     async fn read(&mut self) -> Result<Sample, Failure> {
+        let started = Instant::now();
         self.polls = self.polls.wrapping_add(1);
         let keys = self.discovery.keys(&self.connection).await?;
         let read = read::read_all(&self.connection, &keys, &self.group).await?;
@@ -82,7 +87,7 @@ impl Reader {
         self.count_arrivals(&mut partitions).await?;
         self.ask_further(&mut partitions).await?;
         let consumers = self.count_consumers(&partitions).await;
-        let errors = self.errors_of(&partitions).await;
+        let errors = self.errors_of(&partitions, started).await;
         Ok(Sample {
             partitions: self.finish(partitions),
             consumers,
@@ -173,11 +178,16 @@ impl Reader {
             .await
     }
 
-    async fn errors_of(&mut self, partitions: &[Partition]) -> Option<ErrorCount> {
+    async fn errors_of(
+        &mut self,
+        partitions: &[Partition],
+        started: Instant,
+    ) -> Option<ErrorCount> {
+        let left = self.deadline.saturating_sub(started.elapsed());
         let counter = self.errors.as_mut()?;
         let keys: Vec<_> = partitions.iter().map(|p| p.key.clone()).collect();
         let holdings: Vec<_> = partitions.iter().filter_map(holding).collect();
-        let counted = counter.count(&self.connection, &self.group, &keys, &holdings);
+        let counted = counter.count(&self.connection, &self.group, &keys, &holdings, left);
         Some(counted.await)
     }
 
