@@ -94,6 +94,14 @@ impl Prometheus {
         })
     }
 
+    /// Whether an expression can be computed, be it of nothing.
+    pub fn accepts(&mut self, promql: &str) {
+        let path = format!("/api/v1/query?query={}", percent_encoded(promql));
+        let answer = get(self.address, &path);
+        let status = answer.as_ref().map(|answer| &answer["status"]);
+        assert_eq!(status, Some(&"success".into()), "{promql}: {answer:?}");
+    }
+
     /// What the last scrape of the target came to, once there was one.
     pub fn target(&mut self) -> Value {
         self.until("a scraped target", "/api/v1/targets", |answer| {
