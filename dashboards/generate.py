@@ -49,7 +49,7 @@ def panel(kind, title, about, targets, unit, options, width=12, height=8, **fiel
 
 def lines(title, about, targets, unit, width=12, height=8, custom=None, overrides=None, **field):
     options = {
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     style = {"lineWidth": 1, "fillOpacity": 0, "showPoints": "never", "spanNulls": False, **(custom or {})}
@@ -60,7 +60,7 @@ def lines(title, about, targets, unit, width=12, height=8, custom=None, override
 
 def heatmap(title, about, expr, unit, value, width=24, height=10, most=None):
     """Rows are partitions. `le` below 0, for the default hides zeros: a partition that does well would look like missing data."""
-    color = {"mode": "scheme", "scheme": "Turbo", "scale": "exponential", "exponent": 0.5, "steps": 64, "min": 0}
+    color = {"mode": "scheme", "scheme": "Turbo", "scale": "exponential", "exponent": 0.5, "steps": 64, "min": 0, "fill": "dark-orange", "reverse": False}
     if most is not None:
         color["max"] = most
     options = {
@@ -72,7 +72,9 @@ def heatmap(title, about, expr, unit, value, width=24, height=10, most=None):
         "cellValues": {"unit": unit},
         "yAxis": {"axisPlacement": "left", "reverse": True},
         "legend": {"show": True},
-        "tooltip": {"mode": "single", "yHistogram": False},
+        "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "showValue": "never",
     }
     return panel("heatmap", title, about, [(expr, "{{partition}}")], unit, options, width, height)
 
@@ -85,6 +87,9 @@ def stat(title, about, expr, unit, width=4, legend="", **field):
         "orientation": "auto",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "textMode": "auto",
+        "percentChangeColorMode": "standard",
+        "showPercentChange": False,
+        "wideLayout": True,
     }
     return panel("stat", title, about, [(expr, legend)], unit, options, width, 4, **field)
 
@@ -92,7 +97,7 @@ def stat(title, about, expr, unit, width=4, legend="", **field):
 def timeline(title, about, targets, width=24, height=8, mappings=None):
     options = {
         "alignValue": "left",
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False},
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
         "mergeValues": True,
         "rowHeight": 0.9,
         "showValue": "auto",
@@ -109,6 +114,12 @@ def bars(title, about, expr, legend, unit, width=12, height=8):
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "showUnfilled": True,
         "valueMode": "color",
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
+        "maxVizHeight": 300,
+        "minVizHeight": 16,
+        "minVizWidth": 8,
+        "namePlacement": "auto",
+        "sizing": "auto",
     }
     made = panel("bargauge", title, about, [(expr, legend)], unit, options, width, height)
     made["targets"][0].update({"instant": True, "range": False})
@@ -121,25 +132,26 @@ def states(names_and_colors):
 
 
 def variable(name, label, query, multi=False, all_=False, refresh=2):
-    return {
+    made = {
         "type": "query",
         "name": name,
         "label": label,
         "datasource": SOURCE,
         "query": {"query": query, "refId": f"variable-{name}"},
-        "definition": query,
         "refresh": refresh,
         "sort": 7,
         "multi": multi,
         "includeAll": all_,
-        "allValue": ".+" if all_ else None,
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]} if all_ else {},
     }
+    if all_:
+        made["allValue"] = ".+"
+        made["current"] = {"selected": True, "text": ["All"], "value": ["$__all"]}
+    return made
 
 
 def dashboard(uid, title, about, panels, of_groups=True):
     variables = [
-        {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "current": {}, "refresh": 1},
+        {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "refresh": 1},
         variable("job", "job", "label_values(streamgauge_build_info, job)", multi=True, all_=True),
         variable("instance", "instance", 'label_values(streamgauge_build_info{job=~"$job"}, instance)', multi=True, all_=True),
     ]
@@ -189,7 +201,19 @@ def dashboard(uid, title, about, panels, of_groups=True):
         "timezone": "browser",
         "templating": {"list": variables},
         "annotations": {"list": annotations},
-        "links": [{"type": "dashboards", "title": "streamgauge", "tags": ["streamgauge"], "asDropdown": True, "includeVars": True, "keepTime": True}],
+        "links": [
+            {
+                "type": "dashboards",
+                "title": "streamgauge",
+                "tooltip": "The other dashboards",
+                "icon": "external link",
+                "tags": ["streamgauge"],
+                "asDropdown": True,
+                "includeVars": True,
+                "keepTime": True,
+                "targetBlank": False,
+            }
+        ],
         "panels": panels,
     }
 

@@ -72,6 +72,21 @@ fn the_files_are_what_the_generator_makes() {
 }
 
 #[test]
+fn grafanas_own_types_accept_them() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let said = Command::new("python3")
+        .arg(root.join("tests/dashboards/check-types.py"))
+        .arg(root.join(".tools/node"))
+        .output()
+        .expect("python3");
+    let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+    assert!(
+        said.status.success(),
+        "is `make test` through its installation?\n{text}"
+    );
+}
+
+#[test]
 fn every_dashboard_can_be_imported_anywhere_and_every_panel_says_what_it_shows() {
     let mut uids = BTreeSet::new();
     for name in NAMES {
