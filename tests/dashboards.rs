@@ -142,7 +142,7 @@ struct Demo(Child, SocketAddr);
 impl Demo {
     fn start() -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
-            .args(["demo", "--seconds", "120"])
+            .args(["demo", "--seconds", "600"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
