@@ -7,6 +7,7 @@ pub mod histogram;
 pub mod http;
 pub mod json_api;
 pub mod natural_order;
+pub mod page;
 pub mod prometheus;
 pub mod sources_view;
 pub mod view;

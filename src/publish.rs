@@ -1,6 +1,7 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
 pub mod notices;
+pub mod past;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,12 +20,14 @@ use crate::model::sample::Failure;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::policy::decision::{Decision, Metric, Reason};
-use crate::policy::event::{Event, TargetKey};
+use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::freshness::Freshness;
 use crate::policy::remembered::Remembered;
 use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::policy::state::GroupState;
+
+use self::past::{Column, GroupCell, Past};
 
 /// Changed decisions remembered per group, for the API.
 const HISTORY: usize = 64;
@@ -116,6 +119,7 @@ pub struct Group {
     /// Milliseconds of the last observation that was decided on; 0 before the first.
     decided_at: AtomicU64,
     history: Mutex<VecDeque<DecisionRecord>>,
+    past: Mutex<Past>,
     retired: AtomicBool,
 }
 
@@ -123,6 +127,7 @@ impl Group {
     /// A group of which nothing is known yet.
     pub fn new(definition: GroupDefinition, rules: CapacityRules) -> Self {
         Self {
+            past: Mutex::new(Past::new(definition.poll_interval)),
             definition,
             state: Mutex::new(GroupState::new(rules)),
             published: watch::Sender::new(Arc::default()),
@@ -135,11 +140,12 @@ impl Group {
     /// A group of another definition that knows and has decided all that this one did.
     pub fn succeed(&self, definition: GroupDefinition) -> Self {
         Self {
-            definition,
             state: Mutex::new(lock(&self.state).clone()),
             published: watch::Sender::new(self.snapshot()),
             decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
             history: Mutex::new(lock(&self.history).clone()),
+            past: Mutex::new(self.past_for(&definition)),
+            definition,
             retired: AtomicBool::new(false),
         }
     }
@@ -174,6 +180,9 @@ impl Group {
         // After the snapshot: who reads the time first can only take the snapshot for older than it is.
         if let Some(at) = state.decided_at() {
             self.decided_at.store(at.as_millis(), Ordering::Release);
+        }
+        if let What::Observed(seen) = &event.what {
+            self.note(event.at, &state, seen.is_ok());
         }
         drop(state);
         self.remember(changed);
@@ -265,6 +274,11 @@ impl Group {
         lock(&self.history).iter().rev().cloned().collect()
     }
 
+    /// Its near past; see [`Past::columns`].
+    pub fn columns(&self, seconds: u64, now: Timestamp) -> (Duration, Vec<Column>) {
+        lock(&self.past).columns(seconds, now)
+    }
+
     /// Marks the group as no longer wanted: its collector stops, and who follows it is woken to see that.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
@@ -294,6 +308,36 @@ impl Group {
             None => format!("group {name}: {why}"),
             Some(reason) => format!("group {name}: {why}; {reason}"),
         }
+    }
+
+    /// Columns of another width cannot go on in one picture.
+    fn past_for(&self, definition: &GroupDefinition) -> Past {
+        if definition.poll_interval == self.definition.poll_interval {
+            lock(&self.past).clone()
+        } else {
+            Past::new(definition.poll_interval)
+        }
+    }
+
+    fn note(&self, at: Timestamp, state: &GroupState, is_readable: bool) {
+        let mut past = lock(&self.past);
+        if !is_readable {
+            past.note_failure(at);
+            return;
+        }
+        let snapshot = self.snapshot();
+        let decisions = || {
+            snapshot
+                .targets
+                .values()
+                .filter_map(|t| t.decision.as_ref())
+        };
+        let column = GroupCell {
+            desired: decisions().map(|d| d.desired).sum(),
+            current: decisions().map(|d| d.inputs.current).sum(),
+            ..GroupCell::of(state.facts())
+        };
+        past.note(at, state.facts(), column);
     }
 
     fn remember(&self, changed: Vec<(TargetKey, Decision)>) {

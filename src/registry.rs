@@ -143,6 +143,20 @@ impl Registry {
         self.read().groups.values().cloned().collect()
     }
 
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        self.read().config.clone()
+    }
+
+    /// When every target that a ScaledObject asks for was last asked for.
+    pub fn last_called(&self) -> HashMap<TargetKey, Timestamp> {
+        let inner = self.read();
+        let targets = inner.targets.iter();
+        targets
+            .map(|(key, target)| (key.clone(), target.called_at()))
+            .collect()
+    }
+
     /// Series about partitions that are exported, at most.
     pub fn max_series(&self) -> usize {
         self.read().config.max_series

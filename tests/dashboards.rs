@@ -8,12 +8,11 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
+use support::demo::Demo;
 use support::prometheus::Prometheus;
 
 const NAMES: [&str; 4] = ["load-skew", "scaling", "baselines", "streamgauge"];
@@ -136,39 +135,10 @@ fn every_dashboard_can_be_imported_anywhere_and_every_panel_says_what_it_shows()
     }
 }
 
-/// The demo and where it exports; killed when dropped.
-struct Demo(Child, SocketAddr);
-
-impl Demo {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
-            .args(["demo", "--seconds", "600"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, rest) = line.split_once("curl http://")?;
-            rest.strip_suffix("/metrics")?.parse().ok()
-        });
-        // Read on, so that the demo never waits for a full pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self(child, address.expect("an address"))
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn every_expression_runs_on_a_real_prometheus_and_shows_something_of_the_demo() {
     let demo = Demo::start();
-    let mut prometheus = Prometheus::start(demo.1);
+    let mut prometheus = Prometheus::start(demo.address());
     // Something arrives, is decided and answered.
     prometheus.query("streamgauge_group_arrival_messages_per_second > 0");
     prometheus.query("streamgauge_group_skew_ratio");

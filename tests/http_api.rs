@@ -228,18 +228,156 @@ async fn probes_follow_readiness_and_nothing_else() {
     check("/livez", 200).await;
 }
 
+/// Of the table in docs/api.md.
+fn documented() -> Vec<String> {
+    let text = include_str!("../docs/api.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let paths = rows
+        .filter_map(|row| row.split_once('`'))
+        .map(|(path, _)| path);
+    paths.map(str::to_owned).collect()
+}
+
 #[tokio::test]
-async fn the_index_names_every_route_there_is() {
+async fn every_documented_route_is_there() {
     let exported = Exported::observed();
-    let index = exported.get("/", "*/*").await;
-    let routes = index
-        .body
-        .split([' ', '\n', ','])
-        .filter(|word| word.starts_with('/'));
-    for route in
-        routes.filter(|route| !route.contains('{') && *route != "/readyz" && route.len() > 1)
-    {
-        let answer = exported.get(route, "*/*").await;
-        assert_eq!(answer.status.as_u16(), 200, "{route}");
+    exported.readiness.set_ready(true);
+    let paths = documented();
+    assert!(paths.len() >= 12, "{paths:?}");
+    for path in paths {
+        let path = path.split('?').next().unwrap_or_default();
+        let path = path.replace("{name}", "billing");
+        let status = exported.status(&path).await;
+        assert_eq!(status, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_past_of_a_group_comes_in_columns_of_which_only_the_new_ones_may_be_asked_for() {
+    let exported = Exported::observed();
+    let path = "/api/v1/groups/billing/history?seconds=20";
+    let (status, past) = json(&exported, path).await;
+    assert_eq!((status, &past["partitions"]), (200, &Value::Null));
+    let (_, past) = json(&exported, &format!("{path}&measure=arrival_per_second")).await;
+    insta::assert_yaml_snapshot!(past);
+    let last = LAST_POLL.minus(Duration::from_secs(5)).as_millis();
+    let (_, newest) = json(&exported, &format!("{path}&measure=backlog&after={last}")).await;
+    assert_eq!(
+        newest["times"],
+        serde_json::json!(["2023-11-14T22:14:20.000Z"])
+    );
+    assert_eq!(newest["partitions"][1]["values"], serde_json::json!([9.0]));
+    let (status, error) = json(&exported, &format!("{path}&measure=size")).await;
+    assert_eq!(status, 400, "{error}");
+    let (status, error) = json(&exported, "/api/v1/groups/nope/history").await;
+    assert_eq!(status, 404, "{error}");
+}
+
+#[tokio::test]
+async fn the_config_is_shown_as_a_config_without_its_secrets() {
+    let config = r#"
+server: { grpc: 127.0.0.1:9090, http: 127.0.0.1:8080 }
+prometheus: { url: "http://prometheus:9090/tenant/abc", username: reader, password: { env: PROMETHEUS } }
+incidents: { webhook: { url: "https://hooks.example/T0KEN", secret: { file: /keys/hook } } }
+sources:
+  - name: main
+    redis: { url: "redis://redis:6379/2", username: reader, password: { file: /keys/redis } }
+    allow: [ { namespaces: ["shop"], streams: ["mails:*"], consumer_groups: ["*"] } ]
+  - name: telemetry
+    event_hubs:
+      namespace: ns.servicebus.windows.net
+      event_hub: clicks
+      connection_string: { env: HUB }
+      checkpoints: { account_url: "https://a.blob.core.windows.net", container: c, strategy: legacy, sas: { env: SAS } }
+groups:
+  - name: billing
+    source: main
+    stream: [orders, returns]
+    consumer_group: billing
+    policy: { target_delay: 1500ms, mode: backlog, backlog_threshold: 50 }
+    signals: { error_rate: { promql: "sum(rate(errors_total[5m]))" } }
+  - name: clicks
+    source: telemetry
+    policy: { forecast: on }
+"#;
+    let shown = Exported::of(config).get("/api/v1/config", "*/*").await;
+    let shown: Value = serde_json::from_str(&shown.body).expect("JSON");
+    let text = shown["yaml"].as_str().expect("a text");
+    insta::assert_snapshot!(text);
+    for hidden in ["T0KEN", "tenant"] {
+        assert!(!text.contains(hidden), "{hidden}");
+    }
+    // It could be started with, and would be the same.
+    let again = Exported::of(text).get("/api/v1/config", "*/*").await;
+    let again: Value = serde_json::from_str(&again.body).expect("JSON");
+    assert_eq!(again["yaml"], shown["yaml"]);
+    insta::assert_snapshot!(shown["scaled_objects"][0]["yaml"].as_str().expect("a text"));
+}
+
+/// The next event of a stream.
+async fn event(stream: &mut (impl futures_util::Stream<Item = String> + Unpin)) -> Value {
+    use futures_util::StreamExt;
+    let next = tokio::time::timeout(Duration::from_secs(30), stream.next());
+    let text = next.await.expect("in time").expect("an event");
+    let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+    serde_json::from_str(data.expect("data")).expect("JSON")
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_of_every_group_at_first_and_then_of_those_that_changed() {
+    let exported = Exported::observed();
+    let mut events = exported.stream("/api/v1/events").await;
+    let first = event(&mut events).await;
+    assert_eq!(first["groups"].as_array().map(Vec::len), Some(3));
+    assert_eq!(first["groups"][0]["partitions"], Value::Null);
+    assert_eq!(
+        first["groups"][0]["partition_statuses"],
+        serde_json::json!({ "ok": 3, "unknown": 1 })
+    );
+    let later = LAST_POLL.plus(Duration::from_secs(1));
+    exported.wait(Duration::from_secs(1));
+    let seen = PartitionObservation::Present(sample(5, 0, 0));
+    let sample = Sample {
+        partitions: [(PartitionId::new("0"), seen)].into(),
+        ..Sample::default()
+    };
+    exported.observe("billing", later, sample);
+    let next = event(&mut events).await;
+    let names: Vec<_> = next["groups"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .map(|g| &g["name"])
+        .collect();
+    assert_eq!(names, [&Value::from("billing")]);
+}
+
+#[tokio::test]
+async fn the_page_may_only_use_what_is_served_beside_it_and_is_sent_once() {
+    let exported = Exported::observed();
+    let page = exported.get("/", "text/html").await;
+    let policy = page.headers["content-security-policy"]
+        .to_str()
+        .expect("text");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(
+        !page.body.contains("<style") && !page.body.contains("style="),
+        "{}",
+        page.body
+    );
+    // Whatever it names is there.
+    for named in page
+        .body
+        .split(['"'])
+        .filter(|text| text.starts_with("page/"))
+    {
+        assert_eq!(exported.status(&format!("/{named}")).await, 200, "{named}");
+    }
+    let tag = page.headers["etag"].to_str().expect("text");
+    let again = exported.get_with("/", &[("if-none-match", tag)]).await;
+    assert_eq!((again.status.as_u16(), again.body.as_str()), (304, ""));
 }

@@ -1,4 +1,4 @@
-//! The HTTP server's routes: metrics, API, probes, and an index of them.
+//! The HTTP server's routes: metrics, API, probes and the page.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,25 +12,15 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use crate::registry::Registry;
+use crate::shutdown::Shutdown;
 
 use super::health::{self, Readiness};
 use super::json_api;
+use super::page;
 use super::prometheus::Exporter;
 use super::prometheus::negotiate::Form;
 use super::view::Now;
 use super::views::Views;
-
-const INDEX: &str = "\
-streamgauge
-
-/metrics                metrics for Prometheus (text 0.0.4 or OpenMetrics 1.0, by Accept header)
-/api/v1/groups          every group with its partitions and targets
-/api/v1/groups/{name}   one of them; write / in a name as %2F
-/api/v1/decisions       decisions that changed an answer, newest first; ?group=NAME&limit=100
-/api/v1/incidents       what happened to the groups, newest first; ?group=NAME&limit=100
-/api/v1/sources         how the sources do
-/livez, /readyz         probes
-";
 
 /// What the routes read.
 #[derive(Clone)]
@@ -43,6 +33,8 @@ pub struct HttpState {
     pub now: Now,
     /// Whether requests are wanted.
     pub readiness: Readiness,
+    /// When streams have to end.
+    pub shutdown: Shutdown,
 }
 
 impl fmt::Debug for HttpState {
@@ -63,7 +55,7 @@ pub fn router(state: HttpState) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .with_state(Arc::new(exporter))
-        .route("/", get(async || INDEX))
+        .merge(page::routes())
         .merge(health::routes(state.readiness.clone()))
         .merge(json_api::routes(state))
         // The fastest level: names repeat so much that the others hardly gain.

@@ -1,11 +1,21 @@
-//! `/api/v1`: groups, decisions, incidents and sources as JSON. Field names are fixed by CONTRACT; what is unknown is null.
+//! `/api/v1`: groups and their past, decisions, incidents, sources, the service and its config as JSON, and changes as events. Field names are fixed by CONTRACT; what is unknown is null.
 
+mod config;
+mod config_sources;
 mod decision;
+mod events;
 mod group;
 pub(super) mod incident;
+mod past;
+mod policy;
+mod scaled_object;
+mod service;
 mod signal;
 mod source;
+mod target;
 pub(super) mod values;
+
+use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -14,13 +24,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::publish::DecisionRecord;
 
+use self::config::ConfigShape;
 use self::decision::DecisionShape;
 use self::group::GroupShape;
 use self::incident::IncidentShape;
+use self::service::ServiceShape;
 use self::source::SourceShape;
+use self::target::Askers;
 use super::http::HttpState;
 use super::view::{self, GroupView};
 
@@ -31,13 +45,21 @@ const MOST: usize = 1_000;
 
 /// The routes of the API.
 pub fn routes(state: HttpState) -> Router {
+    let listeners = Arc::new(Semaphore::new(events::MOST_LISTENERS));
+    let listening = Router::new()
+        .route("/api/v1/events", get(events::events))
+        .with_state((state.clone(), listeners));
     Router::new()
         .route("/api/v1/groups", get(groups))
         .route("/api/v1/groups/{name}", get(group))
+        .route("/api/v1/groups/{name}/history", get(past::history))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/incidents", get(incidents))
         .route("/api/v1/sources", get(sources))
+        .route("/api/v1/service", get(service))
+        .route("/api/v1/config", get(config))
         .with_state(state)
+        .merge(listening)
 }
 
 /// Why a request is refused.
@@ -71,10 +93,10 @@ struct Groups {
 }
 
 async fn groups(State(state): State<HttpState>) -> Json<Groups> {
-    let labels = state.registry.labels();
+    let askers = Askers::of(&state.registry);
     let groups = views(&state)
         .iter()
-        .map(|group| GroupShape::of(group, &labels))
+        .map(|group| GroupShape::of(group, &askers))
         .collect();
     Json(Groups { groups })
 }
@@ -84,11 +106,11 @@ async fn group(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<GroupShape>, ApiError> {
     let Path(name) = name?;
-    let labels = state.registry.labels();
+    let askers = Askers::of(&state.registry);
     views(&state)
         .iter()
         .find(|group| group.definition().name == name)
-        .map(|group| Json(GroupShape::of(group, &labels)))
+        .map(|group| Json(GroupShape::of(group, &askers)))
         .ok_or(ApiError::NoSuchGroup(name))
 }
 
@@ -190,6 +212,14 @@ async fn sources(State(state): State<HttpState>) -> Json<Sources> {
         .map(SourceShape::of)
         .collect();
     Json(Sources { sources })
+}
+
+async fn service(State(state): State<HttpState>) -> Json<ServiceShape> {
+    Json(ServiceShape::of(&state))
+}
+
+async fn config(State(state): State<HttpState>) -> Json<ConfigShape> {
+    Json(ConfigShape::of(&state.registry.config()))
 }
 
 fn views(state: &HttpState) -> Vec<GroupView> {

@@ -84,6 +84,13 @@ impl GroupView {
         self.group.definition()
     }
 
+    /// Whether it is to be shown anew: observed again, or otherwise another than it was.
+    pub fn has_changed_since(&self, before: &Self) -> bool {
+        !Arc::ptr_eq(&self.snapshot, &before.snapshot)
+            || self.observed_at != before.observed_at
+            || self.freshness != before.freshness
+    }
+
     /// The group's own policy, resolved.
     pub fn spec(&self) -> &TargetSpec {
         &self.spec
@@ -188,6 +195,7 @@ impl GroupView {
             .targets
             .iter()
             .map(|(key, target)| TargetView {
+                key,
                 scaled_object: label_of(labels, key),
                 target,
                 usable: self.is_usable(),
@@ -253,6 +261,8 @@ impl<'a> PartitionView<'a> {
 /// One target at one moment.
 #[derive(Debug)]
 pub struct TargetView<'a> {
+    /// Who asks.
+    pub key: &'a TargetKey,
     /// Its label.
     pub scaled_object: String,
     /// What is published of it.

@@ -197,6 +197,7 @@ fn introduce(service: &Service, on_redis: bool) {
     println!(
         "Shorter times than in production: poll 1 s, hold 15 s, KEDA 3 s, HPA 2 s, cooldown 10 s; a round takes 3 min.\n"
     );
+    println!("  http://{http}/ in a browser shows load, skew, and why there are so many replicas");
     println!("  curl http://{http}/metrics");
     println!("  curl http://{http}/api/v1/groups/{GROUP}");
     println!("  curl http://{http}/api/v1/decisions?limit=3\n");

@@ -102,6 +102,7 @@ impl Service {
             views: parts.views(rpcs, clock),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
+            shutdown: shutdown.clone(),
         };
         let until = shutdown.clone();
         servers.spawn(async move {

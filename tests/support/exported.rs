@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::Response;
+use futures_util::{Stream, StreamExt};
 use streamgauge::adapters::calls_view::CallsView;
 use streamgauge::adapters::grpc::stats::{Method, RpcStats};
 use streamgauge::adapters::health::Readiness;
@@ -66,6 +68,11 @@ impl Exported {
         Self::with("")
     }
 
+    /// Another config; nothing is known of its groups.
+    pub fn of(config: &str) -> Self {
+        Self::of_config(Config::parse(config, "config.yaml").expect("a right config"))
+    }
+
     /// The same with more in the config.
     pub fn with(more: &str) -> Self {
         let text = format!("{CONFIG}{more}");
@@ -75,6 +82,10 @@ impl Exported {
         odd.name = "odd \"name\"".to_owned();
         odd.key.stream = "back\\slash".to_owned();
         odd.key.consumer_group = "line\nbreak".to_owned();
+        Self::of_config(config)
+    }
+
+    fn of_config(config: Config) -> Self {
         let at = LAST_POLL.minus(Duration::from_secs(60));
         let (registry, _started) = Registry::new(config, CapacityRules::default(), at);
         Self {
@@ -126,6 +137,7 @@ impl Exported {
     pub fn router(&self) -> axum::Router {
         let now = self.now.clone();
         router(HttpState {
+            shutdown: streamgauge::shutdown::Shutdown::default(),
             registry: self.registry.clone(),
             views: Views {
                 sources: Arc::new(|| vec![main_source()]),
@@ -161,6 +173,38 @@ impl Exported {
         }
     }
 
+    /// GET, with these headers.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let (parts, body) = self.ask(path, headers).await.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body");
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).expect("text"),
+        }
+    }
+
+    /// How a GET is answered, without waiting for a body that may have no end.
+    pub async fn status(&self, path: &str) -> StatusCode {
+        self.ask(path, &[]).await.status()
+    }
+
+    /// The chunks of a body that may have no end.
+    pub async fn stream(&self, path: &str) -> impl Stream<Item = String> + Unpin {
+        let chunks = self.ask(path, &[]).await.into_body().into_data_stream();
+        chunks.map(|chunk| String::from_utf8_lossy(&chunk.expect("a chunk")).into_owned())
+    }
+
+    async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let answered = self.router().call(request).await;
+        answered.expect("the router answers")
+    }
+
     /// GET, with what the client can decode.
     pub async fn get_bytes(
         &self,
@@ -168,17 +212,11 @@ impl Exported {
         accept: &str,
         encoding: &str,
     ) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let request = Request::get(path)
-            .header(header::ACCEPT, accept)
-            .header(header::ACCEPT_ENCODING, encoding)
-            .body(Body::empty())
-            .expect("a request");
-        let response = self
-            .router()
-            .call(request)
-            .await
-            .expect("the router answers");
-        let (parts, body) = response.into_parts();
+        let headers = [
+            (header::ACCEPT.as_str(), accept),
+            (header::ACCEPT_ENCODING.as_str(), encoding),
+        ];
+        let (parts, body) = self.ask(path, &headers).await.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body");
         (parts.status, parts.headers, body.to_vec())
     }

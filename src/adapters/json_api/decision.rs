@@ -44,8 +44,9 @@ impl DecisionShape {
     }
 }
 
+/// What a decision was computed from.
 #[derive(Serialize)]
-struct InputsShape {
+pub(super) struct InputsShape {
     backlog: Option<QuantityShape>,
     uncommitted: u64,
     read_limit_per_second: Option<Thousandths>,
@@ -93,7 +94,7 @@ struct InputsShape {
 }
 
 impl InputsShape {
-    fn of(inputs: &Inputs) -> Self {
+    pub(super) fn of(inputs: &Inputs) -> Self {
         let (capacity_samples_taken, capacity_samples_needed) = inputs.capacity_samples;
         Self {
             backlog: inputs.backlog.map(QuantityShape::from),

@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::adapters::view::{GroupView, Labels, PartitionView, TargetView};
+use crate::adapters::view::{GroupView, PartitionView};
 use crate::model::facts::PartitionFacts;
 use crate::model::forecast::{Expert, ForecastFacts};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, Failure};
 use crate::model::signal::Signal;
-use crate::policy::decision::{Limit, Reason};
 use crate::policy::freshness::Freshness;
-use crate::policy::replicas::{Pause, ReplicasObserved};
-use crate::policy::spec::Mode;
 
 use super::signal::SignalShape;
-use super::values::{QuantityShape, Thousandths, certainty, number, rfc3339};
+use super::target::{Askers, TargetShape};
+use super::values::{QuantityShape, Thousandths, certainty, rfc3339};
 
 /// One group.
 #[derive(Serialize)]
@@ -26,6 +24,7 @@ pub(super) struct GroupShape {
     stream: String,
     consumer_group: String,
     assignment: &'static str,
+    poll_interval_seconds: f64,
     observed_at: Option<String>,
     freshness: &'static str,
     /// Why the last poll brought nothing, or not everything.
@@ -49,12 +48,28 @@ pub(super) struct GroupShape {
     recommended_partitions: Option<u32>,
     /// By signal: `throughput`, `backlog`, `age`, `error_rate`, `resource_utilization`.
     signals: BTreeMap<Signal, SignalShape>,
-    partitions: Vec<PartitionShape>,
+    /// How many go on.
+    open_incidents: usize,
+    /// Partitions by status; statuses that none has are left out.
+    partition_statuses: BTreeMap<&'static str, usize>,
+    /// Left out of summaries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<PartitionShape>>,
     targets: Vec<TargetShape>,
 }
 
 impl GroupShape {
-    pub(super) fn of(group: &GroupView, labels: &Labels) -> Self {
+    /// With its partitions.
+    pub(super) fn of(group: &GroupView, askers: &Askers) -> Self {
+        let partitions = group.partitions();
+        Self {
+            partitions: Some(partitions.iter().map(PartitionShape::of).collect()),
+            ..Self::summary(group, askers)
+        }
+    }
+
+    /// Without them: its size does not depend on how many there are.
+    pub(super) fn summary(group: &GroupView, askers: &Askers) -> Self {
         let definition = group.definition();
         let facts = group.facts();
         Self {
@@ -63,6 +78,7 @@ impl GroupShape {
             stream: definition.key.stream.clone(),
             consumer_group: definition.key.consumer_group.clone(),
             assignment: group.spec().assignment.as_str(),
+            poll_interval_seconds: definition.poll_interval.as_secs_f64(),
             observed_at: group.observed_at.map(rfc3339),
             freshness: freshness(group.freshness),
             failure: group.snapshot().failure.as_ref().map(FailureShape::of),
@@ -82,10 +98,25 @@ impl GroupShape {
             breaker: facts.map(|f| f.breaker.as_str()),
             recommended_partitions: group.recommended_partitions(),
             signals: facts.map(SignalShape::all).unwrap_or_default(),
-            partitions: group.partitions().iter().map(PartitionShape::of).collect(),
-            targets: group.targets(labels).iter().map(TargetShape::of).collect(),
+            open_incidents: open_incidents(group),
+            partition_statuses: statuses(group),
+            partitions: None,
+            targets: askers.targets_of(group),
         }
     }
+}
+
+fn open_incidents(group: &GroupView) -> usize {
+    let incidents = group.snapshot().incidents.iter();
+    incidents.filter(|i| i.ended_at.is_none()).count()
+}
+
+fn statuses(group: &GroupView) -> BTreeMap<&'static str, usize> {
+    let mut count = BTreeMap::new();
+    for partition in group.partitions() {
+        *count.entry(partition.status().as_str()).or_default() += 1;
+    }
+    count
 }
 
 /// What is expected to arrive, and how far off that was of late.
@@ -197,78 +228,4 @@ impl PartitionShape {
 fn anomalies(facts: &PartitionFacts) -> Vec<Signal> {
     let flagged = facts.normal.iter().filter(|(_, n)| n.reading.anomaly);
     flagged.map(|(signal, _)| signal).collect()
-}
-
-#[derive(Serialize)]
-struct TargetShape {
-    scaled_object: String,
-    mode: &'static str,
-    desired: Option<u32>,
-    /// What KEDA is told: replicas, in `backlog` mode messages; null while it is told nothing.
-    emitted: Option<serde_json::Number>,
-    active: Option<bool>,
-    current: Option<u32>,
-    limit: Option<Limit>,
-    reason: Option<Reason>,
-    text: String,
-    /// What the Kubernetes API tells of the ScaledObject.
-    kubernetes: Option<KubernetesShape>,
-    /// In words: where it contradicts the policy.
-    warnings: Vec<String>,
-}
-
-impl TargetShape {
-    fn of(target: &TargetView<'_>) -> Self {
-        let decision = target.decision();
-        Self {
-            scaled_object: target.scaled_object.clone(),
-            mode: match target.target.spec.mode {
-                Mode::Replicas => "replicas",
-                Mode::Backlog { .. } => "backlog",
-            },
-            desired: decision.and_then(|d| d.desired),
-            emitted: target.answer.as_ref().ok().and_then(|a| number(a.metric)),
-            active: target.active(),
-            current: target.current(),
-            limit: decision.map(|d| d.limit),
-            reason: decision.map(|d| d.reason),
-            text: target.text().to_owned(),
-            kubernetes: target.target.kubernetes.as_ref().map(KubernetesShape::of),
-            warnings: target.warnings(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct KubernetesShape {
-    current: Option<u32>,
-    asked: Option<u32>,
-    ready: Option<u32>,
-    hpa_desired: Option<u32>,
-    min_replicas: u32,
-    max_replicas: u32,
-    paused: Option<Pause>,
-    fallback_replicas: Option<u32>,
-    polling_interval_seconds: Option<u32>,
-    cooldown_seconds: Option<u32>,
-    scale_down_window_seconds: Option<u32>,
-}
-
-impl KubernetesShape {
-    fn of(seen: &ReplicasObserved) -> Self {
-        let object = &seen.object;
-        Self {
-            current: seen.current,
-            asked: seen.asked,
-            ready: seen.ready,
-            hpa_desired: seen.hpa.as_ref().and_then(|hpa| hpa.desired),
-            min_replicas: object.min_replicas,
-            max_replicas: object.max_replicas,
-            paused: object.paused,
-            fallback_replicas: object.fallback_replicas,
-            polling_interval_seconds: object.polling_interval_seconds,
-            cooldown_seconds: object.cooldown_seconds,
-            scale_down_window_seconds: object.scale_down_window_seconds,
-        }
-    }
 }

@@ -1,0 +1,124 @@
+//! Server-sent events: whoever looks at the page hears of every group that was observed or decided on.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::adapters::http::HttpState;
+use crate::adapters::view::GroupView;
+use crate::shutdown::Phase;
+
+use super::group::GroupShape;
+use super::target::Askers;
+use super::values::rfc3339;
+use super::views;
+
+/// Listeners at a time: each costs a little work whenever something changes.
+pub(super) const MOST_LISTENERS: usize = 64;
+
+/// What changes within this time is told together.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// How long a browser waits before it asks again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Groups that changed, without their partitions.
+#[derive(Serialize)]
+struct Changes {
+    at: String,
+    groups: Vec<GroupShape>,
+    /// Names of groups that are gone.
+    gone: Vec<String>,
+}
+
+struct Listener {
+    state: HttpState,
+    /// Every group as it was told last.
+    told: HashMap<String, GroupView>,
+    tick: Interval,
+    is_new: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+pub(super) async fn events(
+    State((state, listeners)): State<(HttpState, Arc<Semaphore>)>,
+) -> Response {
+    let Ok(permit) = listeners.try_acquire_owned() else {
+        let error =
+            format!("{MOST_LISTENERS} others listen already: close some, or try again later");
+        let retry = [(header::RETRY_AFTER, "10")];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, error).into_response();
+    };
+    let stream = changes(state, permit);
+    Sse::new(stream)
+        .keep_alive(KeepAlive::default())
+        .into_response()
+}
+
+/// Ends when the service leaves, so that leaving need not wait for whoever looks.
+fn changes(
+    state: HttpState,
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let listener = Listener {
+        state,
+        told: HashMap::new(),
+        tick,
+        is_new: true,
+        _permit: permit,
+    };
+    stream::unfold(listener, async |mut listener| {
+        let event = listener.next().await?;
+        Some((Ok(event), listener))
+    })
+}
+
+impl Listener {
+    async fn next(&mut self) -> Option<Event> {
+        let shutdown = self.state.shutdown.clone();
+        loop {
+            tokio::select! {
+                _ = self.tick.tick() => {}
+                () = shutdown.reached(Phase::Stopping) => return None,
+            }
+            let changes = self.look();
+            // The first is sent in any case: it says that the line stands.
+            if self.is_new || !changes.groups.is_empty() || !changes.gone.is_empty() {
+                self.is_new = false;
+                let event = Event::default().event("groups").retry(RETRY);
+                return event.json_data(changes).ok();
+            }
+        }
+    }
+
+    fn look(&mut self) -> Changes {
+        let askers = Askers::of(&self.state.registry);
+        let mut told = std::mem::take(&mut self.told);
+        let mut groups = Vec::new();
+        for group in views(&self.state) {
+            let name = group.definition().name.clone();
+            let before = told.remove(&name);
+            if before.is_none_or(|before| group.has_changed_since(&before)) {
+                groups.push(GroupShape::summary(&group, &askers));
+            }
+            self.told.insert(name, group);
+        }
+        Changes {
+            at: rfc3339((self.state.now)()),
+            groups,
+            gone: told.into_keys().collect(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The near past of a group as JSON: columns over time.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::adapters::http::HttpState;
+use crate::adapters::natural_order;
+use crate::model::time::Timestamp;
+use crate::publish::past::{Column, GroupCell, Measure};
+
+use super::ApiError;
+use super::values::{Thousandths, rfc3339};
+
+/// Half an hour, unless the query says otherwise.
+const USUAL_SECONDS: u64 = 1_800;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PastQuery {
+    seconds: Option<u64>,
+    /// Whether partitions are wanted, and what of them.
+    measure: Option<MeasureWord>,
+    /// Only columns later than this, milliseconds since 1970.
+    after: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MeasureWord {
+    Backlog,
+    OldestAgeSeconds,
+    ArrivalPerSecond,
+}
+
+impl From<MeasureWord> for Measure {
+    fn from(word: MeasureWord) -> Self {
+        match word {
+            MeasureWord::Backlog => Self::Backlog,
+            MeasureWord::OldestAgeSeconds => Self::Age,
+            MeasureWord::ArrivalPerSecond => Self::Rate,
+        }
+    }
+}
+
+/// Every list has one value per time.
+#[derive(Serialize)]
+pub(super) struct PastShape {
+    group: String,
+    step_seconds: f64,
+    times: Vec<String>,
+    backlog: Vec<Option<u64>>,
+    oldest_age_seconds: Vec<Option<Thousandths>>,
+    arrival_per_second: Vec<Option<Thousandths>>,
+    processing_per_second: Vec<Option<Thousandths>>,
+    desired: Vec<Option<u32>>,
+    current: Vec<Option<u32>>,
+    /// In natural order; those of the newest time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<PartitionPast>>,
+}
+
+#[derive(Serialize)]
+struct PartitionPast {
+    partition: String,
+    values: Vec<Option<Thousandths>>,
+}
+
+pub(super) async fn history(
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+    query: Result<Query<PastQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(query) = query?;
+    let groups = state.registry.groups();
+    let group = groups.iter().find(|g| g.definition().name == name);
+    let group = group.ok_or_else(|| ApiError::NoSuchGroup(name.clone()))?;
+    let seconds = query.seconds.unwrap_or(USUAL_SECONDS);
+    let (step, mut columns) = group.columns(seconds, (state.now)());
+    if let Some(after) = query.after.map(Timestamp::from_millis) {
+        columns.retain(|column| column.at > after);
+    }
+    // A third of a million values take their time: not where calls are answered.
+    let written = tokio::task::spawn_blocking(move || {
+        let shape = shape(name, step.as_secs_f64(), &columns, query.measure);
+        serde_json::to_vec(&shape)
+    });
+    match written.await {
+        Ok(Ok(body)) => Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response()),
+        _ => Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+    }
+}
+
+fn shape(
+    group: String,
+    step_seconds: f64,
+    columns: &[Column],
+    measure: Option<MeasureWord>,
+) -> PastShape {
+    let cells = || columns.iter().map(|column| column.group);
+    let rounded =
+        |of: fn(GroupCell) -> Option<f64>| cells().map(|c| of(c).map(Thousandths)).collect();
+    PastShape {
+        group,
+        step_seconds,
+        times: columns.iter().map(|column| rfc3339(column.at)).collect(),
+        backlog: cells().map(|c| c.backlog).collect(),
+        oldest_age_seconds: rounded(|c| c.oldest_age_seconds),
+        arrival_per_second: rounded(|c| c.arrival_per_second),
+        processing_per_second: rounded(|c| c.processing_per_second),
+        desired: cells().map(|c| c.desired).collect(),
+        current: cells().map(|c| c.current).collect(),
+        partitions: measure.map(|measure| partitions(columns, measure.into())),
+    }
+}
+
+fn partitions(columns: &[Column], measure: Measure) -> Vec<PartitionPast> {
+    let Some(newest) = columns.last() else {
+        return Vec::new();
+    };
+    let mut all: Vec<PartitionPast> = newest
+        .names
+        .iter()
+        .enumerate()
+        .map(|(row, id)| {
+            let value = |column: &Column| {
+                // Nearly always every column is of the same partitions.
+                let same = column.names.get(row) == Some(id);
+                let row = if same {
+                    Some(row)
+                } else {
+                    column.names.binary_search(id).ok()
+                };
+                column.cells.get(row?)?.value(measure).map(Thousandths)
+            };
+            PartitionPast {
+                partition: id.as_str().to_owned(),
+                values: columns.iter().map(value).collect(),
+            }
+        })
+        .collect();
+    all.sort_by(|a, b| natural_order::compare(&a.partition, &b.partition));
+    all
+}

@@ -1,0 +1,50 @@
+//! A ScaledObject for a group of the config, to copy and fill in.
+
+use crate::config::types::GroupConfig;
+
+/// Every line of it is meant; `manifests/scaledobject-example.yaml` says why.
+pub(super) fn scaled_object(group: &GroupConfig) -> String {
+    let spec = group.policy.resolve();
+    let (min, max) = (spec.min_replicas, spec.max_replicas);
+    // A JSON text is a YAML text, too.
+    let name = serde_json::to_string(&group.name).unwrap_or_default();
+    let fallback = max.div_ceil(10).max(min).max(1);
+    format!(
+        "\
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  name: your-consumers
+  namespace: your-namespace
+spec:
+  scaleTargetRef:
+    name: your-consumers
+  pollingInterval: 5
+  cooldownPeriod: 60
+  # The same bounds as those of the group.
+  minReplicaCount: {min}
+  maxReplicaCount: {max}
+  # Used while a backlog cannot be known: write what has to keep running, never 0.
+  fallback:
+    failureThreshold: 3
+    replicas: {fallback}
+  triggers:
+    - type: external-push
+      metadata:
+        scalerAddress: streamgauge.streamgauge.svc:9090
+        group: {name}
+  advanced:
+    horizontalPodAutoscalerConfig:
+      # The answer is a replica count already, and scale-in is held by streamgauge itself.
+      behavior:
+        scaleUp:
+          stabilizationWindowSeconds: 0
+        scaleDown:
+          stabilizationWindowSeconds: 0
+          policies:
+            - type: Percent
+              value: 100
+              periodSeconds: 15
+"
+    )
+}

@@ -1,0 +1,121 @@
+//! Targets as JSON: what KEDA is told, why, and what it rests on.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::adapters::view::{GroupView, Labels, TargetView};
+use crate::model::time::Timestamp;
+use crate::policy::decision::{Limit, Reason};
+use crate::policy::event::TargetKey;
+use crate::policy::replicas::{Pause, ReplicasObserved};
+use crate::registry::Registry;
+
+use super::decision::InputsShape;
+use super::policy::{PolicyShape, mode};
+use super::values::{number, rfc3339};
+
+/// Who asks, and since when no more.
+pub(super) struct Askers {
+    labels: Labels,
+    called: HashMap<TargetKey, Timestamp>,
+}
+
+impl Askers {
+    /// All of them.
+    pub(super) fn of(registry: &Registry) -> Self {
+        Self {
+            labels: registry.labels(),
+            called: registry.last_called(),
+        }
+    }
+
+    /// The targets of a group.
+    pub(super) fn targets_of(&self, group: &GroupView) -> Vec<TargetShape> {
+        let targets = group.targets(&self.labels).into_iter();
+        targets
+            .map(|target| TargetShape::of(&target, self.called.get(target.key).copied()))
+            .collect()
+    }
+}
+
+/// One target.
+#[derive(Serialize)]
+pub(super) struct TargetShape {
+    scaled_object: String,
+    mode: &'static str,
+    /// When KEDA last asked for it; null where no ScaledObject does.
+    last_asked_at: Option<String>,
+    desired: Option<u32>,
+    /// What KEDA is told: replicas, in `backlog` mode messages; null while it is told nothing.
+    emitted: Option<serde_json::Number>,
+    active: Option<bool>,
+    current: Option<u32>,
+    limit: Option<Limit>,
+    reason: Option<Reason>,
+    text: String,
+    /// What the Kubernetes API tells of the ScaledObject.
+    kubernetes: Option<KubernetesShape>,
+    /// In words: where it contradicts the policy.
+    warnings: Vec<String>,
+    /// What holds for it, config and metadata together.
+    policy: PolicyShape,
+    /// What the decision rests on.
+    inputs: Option<InputsShape>,
+}
+
+impl TargetShape {
+    fn of(target: &TargetView<'_>, last_called: Option<Timestamp>) -> Self {
+        let decision = target.decision();
+        Self {
+            scaled_object: target.scaled_object.clone(),
+            mode: mode(&target.target.spec),
+            last_asked_at: last_called.map(rfc3339),
+            desired: decision.and_then(|d| d.desired),
+            emitted: target.answer.as_ref().ok().and_then(|a| number(a.metric)),
+            active: target.active(),
+            current: target.current(),
+            limit: decision.map(|d| d.limit),
+            reason: decision.map(|d| d.reason),
+            text: target.text().to_owned(),
+            kubernetes: target.target.kubernetes.as_ref().map(KubernetesShape::of),
+            warnings: target.warnings(),
+            policy: PolicyShape::of(&target.target.spec),
+            inputs: decision.map(|d| InputsShape::of(&d.inputs)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct KubernetesShape {
+    current: Option<u32>,
+    asked: Option<u32>,
+    ready: Option<u32>,
+    hpa_desired: Option<u32>,
+    min_replicas: u32,
+    max_replicas: u32,
+    paused: Option<Pause>,
+    fallback_replicas: Option<u32>,
+    polling_interval_seconds: Option<u32>,
+    cooldown_seconds: Option<u32>,
+    scale_down_window_seconds: Option<u32>,
+}
+
+impl KubernetesShape {
+    fn of(seen: &ReplicasObserved) -> Self {
+        let object = &seen.object;
+        Self {
+            current: seen.current,
+            asked: seen.asked,
+            ready: seen.ready,
+            hpa_desired: seen.hpa.as_ref().and_then(|hpa| hpa.desired),
+            min_replicas: object.min_replicas,
+            max_replicas: object.max_replicas,
+            paused: object.paused,
+            fallback_replicas: object.fallback_replicas,
+            polling_interval_seconds: object.polling_interval_seconds,
+            cooldown_seconds: object.cooldown_seconds,
+            scale_down_window_seconds: object.scale_down_window_seconds,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// Health: sources and their circuits, how fresh groups are, KEDA's calls, and what is asked of others.
+
+import { chip, h, show, table } from "../dom.js";
+import { count, orDash, seconds, words } from "../format.js";
+
+const list = (counts) => Object.entries(counts).map(([key, n]) => `${count(n)} ${words(key)}`).join(", ") || "none";
+
+export function openService(main, app) {
+  const body = h("div");
+  main.append(h("h1", {}, "Health"), body);
+  const ago = (at) => (at ? `${seconds(Math.max(0, Math.round((app.now() - Date.parse(at)) / 1000)))} ago` : "never");
+
+  async function load() {
+    const [service, { sources }] = await Promise.all([app.get("service"), app.get("sources")]);
+    const groups = [...app.groups.values()].sort((a, b) => (a.observed_at ?? "").localeCompare(b.observed_at ?? ""));
+    show(body,
+      h("p", {}, chip(service.ready ? "ready" : "not ready", service.ready ? "ok" : "bad"), ` streamgauge ${service.version}`),
+      table("Sources", [["Source", ""], ["Circuit", ""], ["Last read", "n"], ["Polls", "n"], ["Failed polls", "why"], ["Requests", "why"]], sources.map((source) => [
+        source.name, chip(words(source.circuit), source.circuit === "closed" ? "ok" : "bad"), ago(source.last_success_at), count(source.polls), list(source.errors),
+        Object.entries(source.requests ?? {}).map(([api, of]) => `${api}: ${count(of.total)}${of.per_hour === null ? "" : `, ${count(of.per_hour)} an hour`}`).join("; ")])),
+      table("Freshness, oldest first", [["Group", ""], ["Observed", "n"], ["State", ""], ["Trouble", "why"]], groups.map((group) => [
+        h("a", { href: app.link("group", group.name) }, group.name), ago(group.observed_at), chip(group.freshness, { fresh: "ok", stale: "warn", unknown: "bad" }[group.freshness]), group.failure?.text ?? ""])),
+      table("Calls of KEDA", [["Method", ""], ["Answers", "why"]], Object.entries(service.rpcs).map(([method, codes]) => [method, Object.entries(codes).map(([code, n]) => `${count(n)} ${code}`).join(", ")])),
+      table("What else is asked or told", [["What", ""], ["How", "why"]], [
+        ["Kubernetes", calls(service.kubernetes)], ["Prometheus, for signals", calls(service.prometheus)],
+        ["Webhook", service.notifications ? `${list(service.notifications.outcomes)}; ${service.notifications.waiting} waiting` : "not configured"],
+        ["State on disk", service.state ? `written ${ago(service.state.saved_at)}, ${count(service.state.failures)} failures` : "not configured"],
+        ["Recording", service.recording_failures === null ? "not configured" : `${count(service.recording_failures)} rows lost`],
+      ]));
+  }
+  const calls = (of) => (of === null ? "not asked" : [of.up === null ? "not answered yet" : of.up ? chip("up", "ok") : chip("down", "bad"), ` ${count(of.calls)} calls, failed: ${list(of.errors)}`]);
+  const quiet = () => load().catch((error) => { if (!body.hasChildNodes()) show(body, h("p", {}, error.message)); });
+  quiet();
+  let ticks = 0;
+  return { tick: () => { ticks += 1; if (ticks % 2 === 0) quiet(); } };
+}
