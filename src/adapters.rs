@@ -1,6 +1,7 @@
 //! What faces outwards. Adapters read published snapshots; they never call a source.
 
 pub mod calls_view;
+pub mod condition;
 pub mod grpc;
 pub mod health;
 pub mod histogram;

@@ -5,6 +5,7 @@ mod simulate;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use url::Url;
 
 pub use simulate::{RebalanceStyle, ScenarioChoice, SharingStyle, SimulateArgs, scenario_list};
 
@@ -24,6 +25,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Validates a config; exit code 0: fine, 1: a source or group fails, 2: the config is wrong.
     Check(CheckArgs),
+    /// Shows the groups of a running service in the terminal, worst first.
+    Top(TopArgs),
     /// Shows everything in one process: a skewed workload whose consumers scale on the service's own answers.
     Demo(DemoArgs),
     /// Compares policies in virtual time.
@@ -49,6 +52,17 @@ pub struct CheckArgs {
     /// Also reads every group once and prints a table.
     #[arg(long)]
     pub connect: bool,
+}
+
+/// Arguments of `top`.
+#[derive(Clone, Debug, Args)]
+pub struct TopArgs {
+    /// Where the service's HTTP address is.
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub url: Url,
+    /// Prints the groups once and ends, as it does where nobody looks at a terminal.
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// Arguments of `demo`.
@@ -98,6 +112,14 @@ mod tests {
         assert_eq!(
             (demo.redis.as_deref(), demo.seconds),
             (Some("redis://r"), Some(5))
+        );
+        let Ok(Command::Top(top)) = parse("streamgauge top --url http://streamgauge:8080 --once")
+        else {
+            panic!("top");
+        };
+        assert_eq!(
+            (top.url.as_str(), top.once),
+            ("http://streamgauge:8080/", true)
         );
         let Ok(Command::Simulate(simulate)) = parse(
             "streamgauge simulate --trace a.csv --trace b.csv.gz --commit-interval 10s,after:100 --policy keda-lag:64",

@@ -5,3 +5,5 @@ pub mod demo;
 pub mod detect;
 pub mod serve;
 pub mod simulate;
+mod table;
+pub mod top;

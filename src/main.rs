@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(args).await,
         Command::Simulate(args) => commands::simulate::run(*args),
         Command::Detect(args) => commands::detect::run(args),
+        Command::Top(args) => commands::top::run(args).await,
         Command::Demo(args) => commands::demo::run(args).await,
     };
     done.unwrap_or_else(|error| {

@@ -92,13 +92,27 @@ struct Groups {
     groups: Vec<GroupShape>,
 }
 
-async fn groups(State(state): State<HttpState>) -> Json<Groups> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupsQuery {
+    partitions: Option<bool>,
+}
+
+async fn groups(
+    State(state): State<HttpState>,
+    query: Result<Query<GroupsQuery>, QueryRejection>,
+) -> Result<Json<Groups>, ApiError> {
+    let Query(query) = query?;
+    let shape = match query.partitions {
+        None | Some(true) => GroupShape::of,
+        Some(false) => GroupShape::summary,
+    };
     let askers = Askers::of(&state.registry);
-    let groups = views(&state)
-        .iter()
-        .map(|group| GroupShape::of(group, &askers))
-        .collect();
-    Json(Groups { groups })
+    let groups = views(&state);
+    let groups = groups.iter().map(|group| shape(group, &askers));
+    Ok(Json(Groups {
+        groups: groups.collect(),
+    }))
 }
 
 async fn group(

@@ -3,7 +3,6 @@
 mod connect;
 mod report;
 mod signals;
-mod table;
 mod warnings;
 
 use std::process::ExitCode;
@@ -12,6 +11,7 @@ use crate::cli::CheckArgs;
 use crate::config::types::Config;
 use crate::sources::unguarded;
 
+use super::table;
 use connect::GroupReport;
 use signals::SignalReport;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::adapters::condition::Condition;
 use crate::adapters::view::{GroupView, PartitionView};
 use crate::model::facts::PartitionFacts;
 use crate::model::forecast::{Expert, ForecastFacts};
@@ -27,6 +28,8 @@ pub(super) struct GroupShape {
     poll_interval_seconds: f64,
     observed_at: Option<String>,
     freshness: &'static str,
+    /// The gravest thing about it.
+    condition: Condition,
     /// Why the last poll brought nothing, or not everything.
     failure: Option<FailureShape>,
     backlog: Option<QuantityShape>,
@@ -81,6 +84,7 @@ impl GroupShape {
             poll_interval_seconds: definition.poll_interval.as_secs_f64(),
             observed_at: group.observed_at.map(rfc3339),
             freshness: freshness(group.freshness),
+            condition: Condition::of(group),
             failure: group.snapshot().failure.as_ref().map(FailureShape::of),
             backlog: facts.and_then(|f| f.backlog).map(QuantityShape::from),
             oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds).map(Thousandths),

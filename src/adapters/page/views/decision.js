@@ -3,7 +3,6 @@
 import { chip, h, show, table } from "../dom.js";
 import { backlog, clock, number, orDash, perSecond, percent, seconds, words } from "../format.js";
 import { tabs } from "./group.js";
-import { GRAVE } from "./overview.js";
 
 const RULES = {
   work: "All work together", enough: "The present replicas do it before others could help", delay: "By the delay, while capacity is not known",
@@ -20,7 +19,7 @@ const ADVICE = {
   downstream: "What the consumers depend on is slow: look there first. More replicas would press it harder.",
   stuck: "Partitions are held but nobody gets on with them: look at their consumers. More replicas do not help.",
   hold: "It is kept for scaleInHold: shorten that to follow faster, at the price of more moves.",
-  warm_up: "Replicas that were asked for are still starting.",
+  warm_up: "Too little is known since the start: what runs is kept until it is.",
   pods_not_ready: "Pods do not become ready: look at them. More would only join them.",
   throughput_units: "The namespace does not let consumers read faster: raise its throughput units.",
   none: "It follows the work: targetDelay says how fast a backlog has to go, capacityPerReplica (or what is learned) what one replica can do.",
@@ -63,7 +62,7 @@ function headline(target, app) {
     target.scaled_object ? (asked === null ? "not asked yet" : `asked ${seconds(Math.max(0, Math.round(asked)))} ago`) : "no ScaledObject asks"];
   return [
     h("p", { class: "headline" }, h("strong", {}, target.desired === null ? "No answer" : `${target.desired} ${target.desired === 1 ? "replica" : "replicas"}`), " ",
-      target.limit && target.limit !== "none" ? chip(`limit: ${words(target.limit)}`, GRAVE.has(target.limit) ? "warn" : "fine") : null, " ", target.scaled_object ? h("span", { class: "muted" }, `for ${target.scaled_object}`) : null),
+      target.limit && target.limit !== "none" ? chip(`limit: ${words(target.limit)}`, ["hold", "min_replicas", "warm_up"].includes(target.limit) ? "fine" : "warn") : null, " ", target.scaled_object ? h("span", { class: "muted" }, `for ${target.scaled_object}`) : null),
     h("p", { class: "sentence" }, target.text),
     h("p", { class: "muted" }, facts.filter(Boolean).join(" · ")),
     target.warnings.map((warning) => h("p", { class: "warning" }, warning)),

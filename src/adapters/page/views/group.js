@@ -5,7 +5,7 @@ import { backlog, clock, count, number, orDash, perSecond, percent, seconds, wor
 import { Heatmap } from "../heatmap.js";
 import { Lines } from "../lines.js";
 import { colourAt } from "../palette.js";
-import { replicas, state } from "./overview.js";
+import { condition, replicas } from "./overview.js";
 
 /** What the heatmap can show: the API's measure, and how a value is written. */
 const MEASURES = {
@@ -106,8 +106,7 @@ export function openGroup(main, app, name) {
 
   function showAll(happened) {
     const target = group.targets[0];
-    const [, word, gravity] = state(group);
-    show(meta, chip(word, gravity), ` ${group.source} · ${group.stream} · ${group.consumer_group} · ${group.assignment} · ${group.partitions.length} partitions`, group.failure ? ` · ${group.failure.text}` : "");
+    show(meta, condition(group), ` ${group.source} · ${group.stream} · ${group.consumer_group} · ${group.assignment} · ${group.partitions.length} partitions`, group.failure ? ` · ${group.failure.text}` : "");
     const tile = (label, value, link) => h("div", { class: "tile" }, h("dt", {}, label), h("dd", {}, link ? h("a", { href: link }, value) : orDash(value)));
     show(tiles,
       tile("Backlog", backlog(group.backlog)),

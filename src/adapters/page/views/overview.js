@@ -3,30 +3,20 @@
 import { chip, h, show, table } from "../dom.js";
 import { backlog, orDash, perSecond, seconds, words } from "../format.js";
 
-/** Limits that keep a group from what it needs. */
-export const GRAVE = new Set(["downstream", "stuck", "skew", "max_replicas", "partition_count", "throughput_units", "pods_not_ready"]);
+/** What the service finds to be the matter with a group: the gravest first, each with how grave it is. */
+const CONDITIONS = { unknown: "bad", incident: "bad", late: "bad", stuck: "warn", stale: "warn", partly_unknown: "warn", limited: "warn", behind: "fine", ok: "ok" };
 
-/** What is the matter with a group, gravest first: [rank, word, gravity]. */
-export function state(group) {
-  const delay = Math.min(...group.targets.map((target) => target.policy.target_delay_seconds));
-  const age = group.waiting_seconds ?? group.oldest_age_seconds ?? 0;
-  const limit = group.targets.find((target) => GRAVE.has(target.limit))?.limit;
-  const statuses = group.partition_statuses;
-  if (group.freshness === "unknown") return [6, group.failure ? "unreadable" : "no data", "bad"];
-  if (group.open_incidents > 0) return [5, "incident", "bad"];
-  if (age > delay) return [4, "late", "bad"];
-  if (statuses.stuck || statuses.stopped || statuses.rewound) return [3, "partitions stuck", "warn"];
-  if (group.freshness === "stale" || statuses.unknown) return [3, group.freshness === "stale" ? "stale" : "partly unknown", "warn"];
-  if (limit) return [2, `limit: ${words(limit)}`, "warn"];
-  if (statuses.behind) return [1, "behind", "fine"];
-  return [0, "ok", "ok"];
+/** The condition of a group as a chip. */
+export function condition(group) {
+  const limit = group.condition === "limited" ? group.targets.find((target) => target.limit && target.limit !== "none")?.limit : null;
+  return chip(limit ? `limit: ${words(limit)}` : words(group.condition), CONDITIONS[group.condition]);
 }
 
 const relativeAge = (group) => (group.oldest_age_seconds ?? 0) / (group.targets[0]?.policy.target_delay_seconds ?? 30);
 
 function worstFirst(groups) {
-  const rank = (group) => state(group)[0];
-  return [...groups].sort((a, b) => rank(b) - rank(a) || relativeAge(b) - relativeAge(a) || a.name.localeCompare(b.name, "en", { numeric: true }));
+  const rank = (group) => Object.keys(CONDITIONS).indexOf(group.condition);
+  return [...groups].sort((a, b) => rank(a) - rank(b) || relativeAge(b) - relativeAge(a) || a.name.localeCompare(b.name, "en", { numeric: true }));
 }
 
 /** `3 → 7`: what runs, what is wanted. */
@@ -43,11 +33,10 @@ export function openOverview(main, app) {
   const showGroups = () => {
     if (app.groups.size === 0) return show(groups, h("p", {}, "No group is observed. Name one under ", h("code", {}, "groups"), " in the config, or let a ScaledObject ask for one."));
     const rows = worstFirst(app.groups.values()).map((group) => {
-      const [, word, gravity] = state(group);
       const target = group.targets[0];
       return [
         h("a", { href: app.link("group", group.name) }, group.name),
-        chip(word, gravity),
+        condition(group),
         orDash(backlog(group.backlog)),
         orDash(seconds(group.oldest_age_seconds)),
         orDash(perSecond(group.arrival_per_second)),
