@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::clock::Clock;
 use crate::config::signals::counted_errors;
@@ -64,9 +66,16 @@ pub async fn collect(
         let started = Instant::now();
         // The start of the poll, so that an answer is never taken for fresher than it is.
         let at = clock.now();
+        let span = tracing::info_span!("poll", group = definition.name, source = source.name());
+        let read = tracing::info_span!(parent: &span, "read", failure = Empty);
         let seen = source
             .poll(reader.as_mut(), deadline, &move || clock.now())
+            .instrument(read.clone())
             .await;
+        if let Err(failure) = &seen {
+            read.record("failure", failure.kind.as_str());
+        }
+        drop(read);
         failing = report(&definition.name, failing, &seen);
         let pause = match &seen {
             Ok(_) => definition
@@ -78,10 +87,12 @@ pub async fn collect(
         if let (Some(recording), Ok(sample)) = (&outlets.recording, &seen) {
             recording.note(&definition.name, at, sample);
         }
-        group.apply(&Event {
+        let event = Event {
             at,
             what: What::Observed(seen),
-        });
+        };
+        span.in_scope(|| group.apply(&event));
+        drop(span);
         let incidents = &group.snapshot().incidents;
         told.tell(at, &definition.name, incidents, outlets.notices.as_ref());
         if let Some(keeper) = &outlets.state {

@@ -26,4 +26,5 @@ pub mod simulation;
 pub mod sources;
 pub mod state;
 pub mod telemetry;
+pub mod trace;
 pub mod web;

@@ -9,7 +9,8 @@ use streamgauge::{commands, telemetry};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start();
+    // Sends what is left when it ends.
+    let _telemetry = telemetry::start();
     // Several libraries bring TLS; the process has one provider for them all. It is installed here once, so it cannot fail.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {

@@ -19,6 +19,7 @@ pub mod incurable;
 pub mod placement;
 pub mod remembered;
 pub mod replicas;
+mod spans;
 pub mod spec;
 pub mod state;
 pub mod steps;

@@ -2,95 +2,29 @@
 
 pub mod notices;
 pub mod past;
+mod snapshot;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::signals::SignalSources;
-use crate::config::types::Granularity;
 use crate::model::capacity::CapacityRules;
-use crate::model::facts::GroupFacts;
-use crate::model::identity::GroupKey;
-use crate::model::incident::{Incident, IncidentKind};
-use crate::model::sample::Failure;
-use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
-use crate::policy::decision::{Decision, Metric, Reason};
+use crate::policy::decision::{Decision, Metric};
 use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::freshness::Freshness;
 use crate::policy::remembered::Remembered;
-use crate::policy::replicas::{ReplicasObserved, Unread};
-use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::policy::state::GroupState;
+use crate::trace::Origin;
 
 use self::past::{Column, GroupCell, Past};
+pub use self::snapshot::{DecisionRecord, GroupDefinition, GroupSnapshot, TargetSnapshot};
 
 /// Changed decisions remembered per group, for the API.
 const HISTORY: usize = 64;
-
-/// What a group is, unchanging while it is observed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GroupDefinition {
-    /// The `group` label.
-    pub name: String,
-    /// What is observed.
-    pub key: GroupKey,
-    /// The stream, expanded.
-    pub selector: StreamSelector,
-    /// How often it is polled.
-    pub poll_interval: Duration,
-    /// The group's own policy, under each trigger's.
-    pub settings: PolicySettings,
-    /// Signals that come from elsewhere than the stream.
-    pub signals: SignalSources,
-    /// How finely it is exported.
-    pub granularity: Granularity,
-    /// Whether the config names it; else it lives as long as somebody asks.
-    pub configured: bool,
-}
-
-/// A group at a moment. Times are no part of it, so that it changes only when something did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct GroupSnapshot {
-    /// What is known; `observed_at` is left out.
-    pub facts: GroupFacts,
-    /// What is decided. The unnamed target is here only while no ScaledObject asks.
-    pub targets: BTreeMap<TargetKey, TargetSnapshot>,
-    /// What happened, oldest first: all that goes on, and the latest that are over.
-    pub incidents: Vec<Incident>,
-    /// How many are over, by what they turned out to be.
-    pub incidents_total: BTreeMap<IncidentKind, u64>,
-    /// Why the last poll brought nothing, or not everything.
-    pub failure: Option<Failure>,
-}
-
-/// One target at a moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TargetSnapshot {
-    /// What was asked for.
-    pub spec: TargetSpec,
-    /// What is answered; `None` before the first readable observation.
-    pub decision: Option<Decision>,
-    /// How often the answer changed, by reason.
-    pub changes: BTreeMap<Reason, u64>,
-    /// What the Kubernetes API told last, while that counts.
-    pub kubernetes: Option<ReplicasObserved>,
-    /// Why the last reading of it failed.
-    pub kubernetes_failure: Option<Unread>,
-}
-
-/// A decision that changed an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DecisionRecord {
-    /// For whom.
-    pub target: TargetKey,
-    /// What.
-    pub decision: Decision,
-}
 
 /// A value and its activity, from one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,6 +54,8 @@ pub struct Group {
     decided_at: AtomicU64,
     history: Mutex<VecDeque<DecisionRecord>>,
     past: Mutex<Past>,
+    /// The span of the last observation.
+    origin: Mutex<Option<Origin>>,
     retired: AtomicBool,
 }
 
@@ -128,6 +64,7 @@ impl Group {
     pub fn new(definition: GroupDefinition, rules: CapacityRules) -> Self {
         Self {
             past: Mutex::new(Past::new(definition.poll_interval)),
+            origin: Mutex::default(),
             definition,
             state: Mutex::new(GroupState::new(rules)),
             published: watch::Sender::new(Arc::default()),
@@ -145,6 +82,7 @@ impl Group {
             decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
             history: Mutex::new(lock(&self.history).clone()),
             past: Mutex::new(self.past_for(&definition)),
+            origin: Mutex::default(),
             definition,
             retired: AtomicBool::new(false),
         }
@@ -183,6 +121,7 @@ impl Group {
         }
         if let What::Observed(seen) = &event.what {
             self.note(event.at, &state, seen.is_ok());
+            *lock(&self.origin) = Origin::current();
         }
         drop(state);
         self.remember(changed);
@@ -277,6 +216,11 @@ impl Group {
     /// Its near past; see [`Past::columns`].
     pub fn columns(&self, seconds: u64, now: Timestamp) -> (Duration, Vec<Column>) {
         lock(&self.past).columns(seconds, now)
+    }
+
+    /// The span of the last observation, if it is sent somewhere.
+    pub fn origin(&self) -> Option<Origin> {
+        lock(&self.origin).clone()
     }
 
     /// Marks the group as no longer wanted: its collector stops, and who follows it is woken to see that.

@@ -13,15 +13,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("resilience", &["model"]),
     ("clock", &["model"]),
+    ("trace", &[]),
     ("web", &["model"]),
     ("autoscaler", &["model"]),
     ("policy", &["model"]),
     ("config", &["model", "policy"]),
-    ("publish", &["model", "policy", "config"]),
+    ("publish", &["model", "policy", "config", "trace"]),
     ("registry", &["model", "policy", "config", "publish"]),
     (
         "sources",
-        &["model", "config", "resilience", "clock", "web"],
+        &["model", "config", "resilience", "clock", "web", "trace"],
     ),
     (
         "signals",
@@ -54,7 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "adapters",
         &[
-            "model", "policy", "publish", "registry", "config", "clock", "shutdown", "web",
+            "model", "policy", "publish", "registry", "config", "clock", "shutdown", "web", "trace",
         ],
     ),
     ("shutdown", &[]),

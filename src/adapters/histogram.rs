@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::trace::Exemplar;
+
 /// Counts durations.
 #[derive(Debug)]
 pub struct Histogram {
@@ -15,6 +17,8 @@ pub struct Histogram {
 pub struct Counts {
     /// Per bound, those up to it and above the bound before; the last holds what lies above all.
     pub buckets: Vec<(f64, u64)>,
+    /// Of each of these, the last that was traced.
+    pub exemplars: Vec<Option<Exemplar>>,
     /// Seconds, added up.
     pub sum: f64,
     /// All of them.
@@ -27,6 +31,7 @@ impl Histogram {
         let all = bounds.iter().copied().chain([f64::INFINITY]);
         let counts = Counts {
             buckets: all.map(|bound| (bound, 0)).collect(),
+            exemplars: vec![None; bounds.len() + 1],
             ..Counts::default()
         };
         Self {
@@ -42,6 +47,11 @@ impl Histogram {
         let mut counts = self.counts();
         if let Some((_, count)) = counts.buckets.get_mut(bucket) {
             *count += 1;
+        }
+        if let (Some(exemplar), Some(place)) =
+            (Exemplar::of(seconds), counts.exemplars.get_mut(bucket))
+        {
+            *place = Some(exemplar);
         }
         counts.sum += seconds;
         counts.count += 1;

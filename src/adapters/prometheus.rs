@@ -6,6 +6,7 @@ mod baselines;
 mod build;
 mod calls;
 mod dropped;
+mod exemplars;
 mod family;
 mod forecast;
 mod groups;
@@ -31,6 +32,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
 use crate::registry::Registry;
 
+use self::exemplars::Marked;
 use self::negotiate::Form;
 use super::view::{self, Now};
 use super::views::Views;
@@ -44,6 +46,7 @@ pub struct Exporter {
     ours: prometheus_client::registry::Registry,
     /// Under the names that every exporter gives them.
     process: prometheus_client::registry::Registry,
+    views: Views,
 }
 
 impl Exporter {
@@ -52,7 +55,7 @@ impl Exporter {
         let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
         exported.register_collector(Box::new(Snapshots {
             registry,
-            views,
+            views: views.clone(),
             now,
             left_out: AtomicU64::new(0),
         }));
@@ -61,6 +64,7 @@ impl Exporter {
         Self {
             ours: exported,
             process,
+            views,
         }
     }
 
@@ -74,9 +78,20 @@ impl Exporter {
         encode_registry(&mut written, &self.process)?;
         encode_eof(&mut written)?;
         Ok(match form {
-            Form::OpenMetrics => written,
+            Form::OpenMetrics => self.with_exemplars(written),
             Form::Text => text::from_openmetrics(&written),
         })
+    }
+
+    /// The text as it is where nothing was traced. In the order of the families.
+    fn with_exemplars(&self, text: String) -> String {
+        let polls = sources::marked((self.views.sources)());
+        let mut marked: Vec<Marked> = polls.chain(rpcs::marked(&self.views.rpcs)).collect();
+        marked.retain(|histogram| histogram.exemplars.iter().any(Option::is_some));
+        if marked.is_empty() {
+            return text;
+        }
+        exemplars::insert(&text, &marked)
     }
 }
 

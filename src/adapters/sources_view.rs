@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::sample::FailureKind;
 use crate::model::time::Timestamp;
+use crate::trace::Exemplar;
 
 /// The names of a circuit's states, as labels show them.
 pub const CIRCUIT_STATES: [&str; 3] = ["closed", "open", "half_open"];
@@ -43,6 +44,8 @@ pub struct RequestCount {
 pub struct PollDurations {
     /// Upper bounds, ascending, each with the number of polls that took at most so long.
     pub buckets: Vec<(f64, u64)>,
+    /// One place per bucket, and one for what lies above all.
+    pub exemplars: Vec<Option<Exemplar>>,
     /// Seconds of all polls together.
     pub sum: f64,
     /// Polls.

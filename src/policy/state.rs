@@ -20,6 +20,7 @@ use super::event::{Event, TargetKey, What};
 use super::hold::HoldWindow;
 use super::remembered::Remembered;
 use super::replicas::ReplicaState;
+use super::spans;
 use super::spec::TargetSpec;
 use super::steps::Steps;
 use super::told::told;
@@ -162,6 +163,20 @@ impl GroupState {
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
+        if self.observe(at, sample) {
+            let keys: Vec<TargetKey> = self.targets.keys().cloned().collect();
+            keys.into_iter()
+                .filter_map(|key| self.decide(at, key))
+                .collect()
+        } else {
+            // Nothing certain at all: the last decision stands and ages.
+            Vec::new()
+        }
+    }
+
+    /// Whether it can be decided on.
+    #[tracing::instrument(skip_all, fields(partitions = sample.partitions.len()))]
+    fn observe(&mut self, at: Timestamp, sample: &Sample) -> bool {
         let told = told(at, &self.targets);
         self.model.tell(told);
         self.model.observe(at, sample);
@@ -175,16 +190,13 @@ impl GroupState {
             PartitionObservation::Failed(failure) => Some(failure.clone()),
             _ => None,
         });
-        // Nothing certain at all: the last decision stands and ages. A stream that vanished is knowledge, though.
+        // A stream that vanished is knowledge.
         let vanished = self.facts.vanished_partitions > 0 && self.last_failure.is_none();
-        if self.facts.backlog.is_none() && !vanished {
-            return Vec::new();
+        let is_known = self.facts.backlog.is_some() || vanished;
+        if is_known {
+            self.decided_at = Some(at);
         }
-        self.decided_at = Some(at);
-        let keys: Vec<TargetKey> = self.targets.keys().cloned().collect();
-        keys.into_iter()
-            .filter_map(|key| self.decide(at, key))
-            .collect()
+        is_known
     }
 
     fn registered(
@@ -209,7 +221,9 @@ impl GroupState {
 
     fn decide(&mut self, at: Timestamp, key: TargetKey) -> Option<(TargetKey, Decision)> {
         let target = self.targets.get_mut(&key)?;
-        let mut decision = decide(at, &self.model, &self.facts, target);
+        let span = spans::decide(&key);
+        let mut decision = span.in_scope(|| decide(at, &self.model, &self.facts, target));
+        spans::record(&span, &decision);
         if let Some(before) = &target.decision {
             let now = std::mem::replace(&mut decision.at, before.at);
             if decision != *before {

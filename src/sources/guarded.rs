@@ -14,6 +14,7 @@ use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::resilience::breaker::{Breaker, BreakerSettings, CircuitState, Outcome, Permit, Ticket};
+use crate::trace::Exemplar;
 
 /// Upper bounds of the poll duration buckets, in seconds; one more bucket holds what lies above.
 pub const DURATION_BUCKETS_SECONDS: [f64; 15] = [
@@ -32,6 +33,8 @@ pub struct PollStats {
     pub sum_seconds: f64,
     /// Polls per duration bucket, not cumulated; see [`DURATION_BUCKETS_SECONDS`].
     pub buckets: [u64; DURATION_BUCKETS_SECONDS.len() + 1],
+    /// Of each of these, the last that was traced.
+    pub exemplars: [Option<Exemplar>; DURATION_BUCKETS_SECONDS.len() + 1],
     /// Failed polls by class, those denied by the circuit included.
     pub errors: BTreeMap<FailureKind, u64>,
     /// When a poll last succeeded.
@@ -239,6 +242,9 @@ impl PollStats {
         self.count += 1;
         self.sum_seconds += seconds;
         self.buckets[bucket] += 1;
+        if let Some(exemplar) = Exemplar::of(seconds) {
+            self.exemplars[bucket] = Some(exemplar);
+        }
         self.up = kind.is_none();
         match kind {
             None => self.last_success = Some(now),

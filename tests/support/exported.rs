@@ -308,6 +308,7 @@ fn main_source() -> SourceView {
         last_success: Some(LAST_POLL),
         circuit: "half_open",
         poll_duration: PollDurations {
+            exemplars: Vec::new(),
             buckets: vec![(0.001, 3), (0.01, 12), (1.0, 12)],
             sum: 0.25,
             count: 13,

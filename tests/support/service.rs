@@ -23,12 +23,18 @@ pub struct Service {
 impl Service {
     /// Starts the binary with that config, which must listen on port 0, and waits until it says that it serves.
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path: PathBuf = folder.path().join("config.yaml");
         std::fs::write(&path, config).expect("a written config");
         let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
             .args(["serve", "--config"])
             .arg(&path)
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");

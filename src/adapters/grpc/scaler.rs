@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::clock::Clock;
 use crate::policy::spec::{Mode, TargetSpec};
@@ -45,12 +47,45 @@ impl Scaler {
 
     fn target(&self, object: &ScaledObjectRef) -> Result<Arc<Target>, Status> {
         let now = self.clock.now();
-        Ok(self.registry.resolve(
+        let target = self.registry.resolve(
             &object.namespace,
             &object.name,
             &object.scaler_metadata,
             now,
-        )?)
+        )?;
+        let span = Span::current();
+        span.record("namespace", &object.namespace);
+        span.record("scaled_object", &object.name);
+        span.record("group", &target.group.definition().name);
+        // What the answer rests on is told there.
+        if let Some(origin) = target.group.origin() {
+            origin.link(&span);
+        }
+        Ok(target)
+    }
+
+    /// Answers within a span, and counts it.
+    fn traced<T>(
+        &self,
+        method: Method,
+        answer: impl FnOnce() -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let span = tracing::info_span!(
+            "answer",
+            otel.kind = "server",
+            rpc.method = method.as_str(),
+            namespace = Empty,
+            scaled_object = Empty,
+            group = Empty,
+            value = Empty,
+            error = Empty,
+        );
+        let _within = span.enter();
+        let answered = self.stats.timed(method, answer);
+        if let Err(status) = &answered {
+            span.record("error", status.message());
+        }
+        answered
     }
 }
 
@@ -59,6 +94,7 @@ impl Scaler {
         let target = self.target(object)?;
         let result = target.group.activity(&target.key, self.clock.now())?;
         self.note_age(&target);
+        Span::current().record("value", result);
         Ok(IsActiveResponse { result })
     }
 
@@ -75,6 +111,7 @@ impl Scaler {
         }
         let metric = target.group.answer(&target.key, self.clock.now())?.metric;
         self.note_age(&target);
+        Span::current().record("value", metric.as_f64());
         let value = MetricValue {
             metric_name: name.to_owned(),
             metric_value: metric.ceil(),
@@ -102,7 +139,7 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<IsActiveResponse>, Status> {
         let answer = || self.activity(request.get_ref());
-        let answer = self.stats.timed(Method::IsActive, answer)?;
+        let answer = self.traced(Method::IsActive, answer)?;
         Ok(Response::new(answer))
     }
 
@@ -111,7 +148,7 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let answer = || Ok(specs(&self.target(request.get_ref())?.spec));
-        let answer = self.stats.timed(Method::GetMetricSpec, answer)?;
+        let answer = self.traced(Method::GetMetricSpec, answer)?;
         Ok(Response::new(answer))
     }
 
@@ -120,7 +157,7 @@ impl ExternalScaler for Scaler {
         request: Request<GetMetricsRequest>,
     ) -> Result<Response<GetMetricsResponse>, Status> {
         let answer = || self.metrics(request.into_inner());
-        let answer = self.stats.timed(Method::GetMetrics, answer)?;
+        let answer = self.traced(Method::GetMetrics, answer)?;
         Ok(Response::new(answer))
     }
 
@@ -132,7 +169,7 @@ impl ExternalScaler for Scaler {
             let target = self.target(request.get_ref())?;
             Ok(streams::activity(target, self.clock, self.shutdown.clone()))
         };
-        let stream = self.stats.timed(Method::StreamIsActive, open)?;
+        let stream = self.traced(Method::StreamIsActive, open)?;
         Ok(Response::new(stream))
     }
 
@@ -146,7 +183,7 @@ impl ExternalScaler for Scaler {
             let shutdown = self.shutdown.clone();
             Ok(streams::specs(target, specs, self.clock, shutdown))
         };
-        let stream = self.stats.timed(Method::StreamMetricSpec, open)?;
+        let stream = self.traced(Method::StreamMetricSpec, open)?;
         Ok(Response::new(stream))
     }
 }

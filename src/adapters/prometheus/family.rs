@@ -125,6 +125,7 @@ pub(super) fn histogram<L: EncodeLabelSet>(
             buckets,
             sum,
             count,
+            ..
         } = counts;
         family
             .encode_family(&labels)?

@@ -8,6 +8,7 @@ use crate::adapters::histogram::Counts;
 use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, RequestCount, SourceView};
 use crate::model::sample::FailureKind;
 
+use super::exemplars::Marked;
 use super::family::{About, Label, Value, counter, gauge, histogram};
 
 const UP: About = About(
@@ -100,10 +101,20 @@ fn durations(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt
             buckets: single_buckets(polls),
             sum: polls.sum,
             count: polls.count,
+            ..Counts::default()
         };
         (label(source), counts)
     });
     histogram(encoder, DURATION, counts)
+}
+
+/// The traced ones among the polls.
+pub(super) fn marked(sources: Vec<SourceView>) -> impl Iterator<Item = Marked> {
+    sources.into_iter().map(|source| Marked {
+        name: DURATION.0,
+        label: ("source", source.name),
+        exemplars: source.poll_duration.exemplars,
+    })
 }
 
 /// The encoder adds buckets up itself and wants the last one to be infinite.

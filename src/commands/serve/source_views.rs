@@ -136,6 +136,7 @@ fn durations(stats: &PollStats) -> PollDurations {
         .collect();
     PollDurations {
         buckets,
+        exemplars: stats.exemplars.to_vec(),
         sum: stats.sum_seconds,
         count: stats.count,
     }
