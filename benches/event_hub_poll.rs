@@ -143,6 +143,7 @@ impl Bench {
             client,
             management_calls_per_second: calls_per_second,
             throughput_units: None,
+            retention: None,
             checkpoints: CheckpointsConfig {
                 account_url: None,
                 container: Some(CONTAINER.to_owned()),

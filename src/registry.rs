@@ -7,13 +7,14 @@ mod reload;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::config::metadata::TriggerRequest;
 use crate::config::resolve::ResolvedTarget;
 use crate::config::signals::SignalSources;
-use crate::config::types::{Config, Granularity, GroupConfig};
+use crate::config::types::{Config, Granularity, GroupConfig, SourceConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
@@ -155,6 +156,16 @@ impl Registry {
         targets
             .map(|(key, target)| (key.clone(), target.called_at()))
             .collect()
+    }
+
+    /// How long sources keep messages, where the config says so; by name.
+    pub fn retentions(&self) -> Vec<(String, Duration)> {
+        let inner = self.read();
+        let sources = inner.config.sources.iter();
+        let of = |source: &SourceConfig| {
+            Some((source.name.clone(), source.kind.event_hub()?.retention?))
+        };
+        sources.filter_map(of).collect()
     }
 
     /// Series about partitions that are exported, at most.

@@ -11,11 +11,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
+use support::dashboards::{NAMES, dashboard, expressions, folder};
 use support::demo::Demo;
 use support::prometheus::Prometheus;
-
-const NAMES: [&str; 4] = ["load-skew", "scaling", "baselines", "streamgauge"];
 
 /// What the demo has nothing of: no cluster, no signals from elsewhere, and as a rule no incident.
 const NOT_IN_THE_DEMO: [&str; 7] = [
@@ -27,37 +25,6 @@ const NOT_IN_THE_DEMO: [&str; 7] = [
     "group_drain_seconds",
     "changes(",
 ];
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dashboards")
-}
-
-fn dashboard(name: &str) -> Value {
-    let text = std::fs::read_to_string(folder().join(format!("{name}.json")));
-    serde_json::from_str(&text.expect("readable")).expect("JSON")
-}
-
-/// Of panels and annotations, with where each stands.
-fn expressions(dashboard: &Value) -> Vec<(String, String)> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let mut found = Vec::new();
-    for panel in list(&dashboard["panels"]) {
-        for target in list(&panel["targets"]) {
-            found.push((panel["title"].to_string(), target["expr"].to_string()));
-        }
-    }
-    for annotation in list(&dashboard["annotations"]["list"]) {
-        found.push((
-            annotation["name"].to_string(),
-            annotation["expr"].to_string(),
-        ));
-    }
-    let plain = |text: String| serde_json::from_str(&text).expect("text");
-    found
-        .into_iter()
-        .map(|(a, b)| (plain(a), plain(b)))
-        .collect()
-}
 
 #[test]
 fn the_files_are_what_the_generator_makes() {
@@ -83,6 +50,61 @@ fn grafanas_own_types_accept_them() {
         said.status.success(),
         "is `make test` through its installation?\n{text}"
     );
+}
+
+/// The rules of Grafana's dashboard-linter that look into queries and variables; the program itself cannot be had everywhere.
+#[test]
+fn the_rules_of_grafanas_linter_hold() {
+    for name in NAMES {
+        let dashboard = dashboard(name);
+        let variables = dashboard["templating"]["list"].as_array().expect("a list");
+        for variable in variables.iter().filter(|v| v["type"] == "query") {
+            // On time range change.
+            assert_eq!(variable["refresh"], 2, "{name}: {}", variable["name"]);
+        }
+        for wanted in ["job", "instance"] {
+            let found = variables.iter().find(|v| v["name"] == wanted);
+            let found = found.expect(wanted);
+            assert_eq!(
+                (&found["label"], &found["multi"], &found["allValue"]),
+                (&wanted.into(), &true.into(), &".+".into()),
+                "{name}"
+            );
+        }
+        let panels = dashboard["panels"].as_array().expect("panels");
+        assert!(panels.iter().all(|panel| panel["targets"][0].is_object()));
+        for panel in panels {
+            for target in panel["targets"].as_array().expect("targets") {
+                let expression = target["expr"].as_str().expect("text");
+                is_lint_free(expression);
+            }
+        }
+    }
+}
+
+fn is_lint_free(expression: &str) {
+    let selectors = expression
+        .matches("job=~\"$job\", instance=~\"$instance\"")
+        .count();
+    let metrics =
+        expression.matches("streamgauge_").count() + expression.matches("process_").count();
+    // Of the metrics of the process, those of ours: by what stands beside them.
+    let beside = expression
+        .matches("and on (job, instance) streamgauge_build_info")
+        .count();
+    assert_eq!(selectors, metrics - beside, "{expression}");
+    for (at, _) in expression.match_indices('[') {
+        assert!(
+            expression[at..].starts_with("[$__rate_interval]"),
+            "{expression}"
+        );
+    }
+    for (at, _) in expression.match_indices("_total{") {
+        let before = &expression[..at];
+        let function = before.rfind('(').map_or("", |open| &before[..open]);
+        let is_counted = ["rate", "increase"].iter().any(|f| function.ends_with(f));
+        assert!(is_counted, "a counter as it is: {expression}");
+    }
 }
 
 #[test]

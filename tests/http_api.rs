@@ -287,7 +287,10 @@ sources:
     event_hubs:
       namespace: ns.servicebus.windows.net
       event_hub: clicks
-      connection_string: { env: HUB }
+      identity: workload
+      client_id: c
+      federated_token_file: /var/run/token
+      retention: 24h
       checkpoints: { account_url: "https://a.blob.core.windows.net", container: c, strategy: legacy, sas: { env: SAS } }
 groups:
   - name: billing

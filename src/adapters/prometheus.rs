@@ -116,6 +116,7 @@ impl Collector for Snapshots {
         build::write(&mut encoder)?;
         let views = &self.views;
         sources::write(&mut encoder, &(views.sources)())?;
+        sources::write_retentions(&mut encoder, &self.registry.retentions())?;
         if let Some(view) = (views.cluster)() {
             calls::write(&mut encoder, calls::KUBERNETES, &view)?;
         }

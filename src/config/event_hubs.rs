@@ -4,6 +4,7 @@ mod checkpoints;
 mod identity;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::label::{NAME, is_name};
 use super::secret;
@@ -18,7 +19,6 @@ const MAX_CALLS_PER_SECOND: u32 = 10_000;
 
 /// Reads the section; `None` after a fault that leaves nothing to connect to.
 pub(super) fn read(mut section: Section<'_>) -> Option<EventHubsConfig> {
-    section.later(&["retention"]);
     let namespace = read_namespace(&mut section);
     let event_hub = read_event_hub(&mut section);
     let endpoint = read_endpoint(&mut section);
@@ -33,6 +33,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<EventHubsConfig> {
     }
     let management_calls_per_second = read_calls(&mut section);
     let throughput_units = read_throughput_units(&mut section);
+    let retention = read_retention(&mut section);
     let checkpoints = checkpoints::read(&mut section, auth.as_ref());
     section.finish();
     Some(EventHubsConfig {
@@ -44,6 +45,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<EventHubsConfig> {
         client,
         management_calls_per_second,
         throughput_units,
+        retention,
         checkpoints: checkpoints?,
     })
 }
@@ -130,6 +132,15 @@ fn read_throughput_units(section: &mut Section<'_>) -> Option<u32> {
         );
     }
     Some(units)
+}
+
+fn read_retention(section: &mut Section<'_>) -> Option<Duration> {
+    const KEY: &str = "retention";
+    let retention = section.duration(KEY)?;
+    if retention.is_zero() {
+        section.problem(KEY, "must be above 0: how long the event hub keeps events");
+    }
+    Some(retention)
 }
 
 fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {

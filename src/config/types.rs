@@ -105,6 +105,8 @@ pub struct EventHubsConfig {
     pub management_calls_per_second: u32,
     /// Throughput units of the namespace, if the user says so: they bound how fast consumers can read.
     pub throughput_units: Option<u32>,
+    /// How long the event hub keeps events, if the user says so: AMQP does not tell it.
+    pub retention: Option<Duration>,
     /// The checkpoint store.
     pub checkpoints: CheckpointsConfig,
 }

@@ -111,6 +111,7 @@ pub fn config(client: ManagementClient, connection_string: &str) -> Configured {
         client,
         management_calls_per_second: 50,
         throughput_units: None,
+        retention: None,
         checkpoints: CheckpointsConfig {
             account_url: None,
             container: None,

@@ -86,6 +86,7 @@ fn config(server: &EventHubServer, directory: &tempfile::TempDir) -> EventHubsCo
         client: ManagementClient::Pipelined,
         management_calls_per_second: 45,
         throughput_units: None,
+        retention: None,
         checkpoints: CheckpointsConfig {
             account_url: None,
             container: None,

@@ -36,6 +36,13 @@ sources:
   - name: main
     redis: { url: "redis://127.0.0.1:6379/0" }
     allow: [ { namespaces: ["shop"], streams: ["mails"], consumer_groups: ["*"] } ]
+  - name: clicks
+    event_hubs:
+      namespace: ns.servicebus.windows.net
+      event_hub: clicks
+      retention: 24h
+      connection_string: { env: HUB }
+      checkpoints: { container: c, connection_string: { env: STORE } }
 groups:
   - name: billing
     source: main

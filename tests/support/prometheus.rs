@@ -45,19 +45,25 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes `/metrics` there every 200 ms.
     pub fn start(target: SocketAddr) -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port())), target)
+        Self::start_every(target, "200ms")
+    }
+
+    /// Starts one that scrapes `/metrics` there so often, `1s`.
+    pub fn start_every(target: SocketAddr, interval: &str) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self::start_at(address, target, interval)
     }
 
     /// Starts one that scrapes nothing but itself.
     pub fn start_alone() -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self::start_at(address, address)
+        Self::start_at(address, address, "200ms")
     }
 
-    fn start_at(address: SocketAddr, target: SocketAddr) -> Self {
+    fn start_at(address: SocketAddr, target: SocketAddr, interval: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let config = format!(
-            "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\n\
+            "global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\n\
              scrape_configs: [ {{ job_name: streamgauge, static_configs: [ {{ targets: [\"{target}\"] }} ] }} ]\n"
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).expect("a written config");
@@ -92,6 +98,19 @@ impl Prometheus {
             let samples: Vec<(Value, f64)> = result.iter().filter_map(sample).collect();
             (!samples.is_empty()).then_some(samples)
         })
+    }
+
+    /// How long a range query takes and how many bytes it brings; times in seconds.
+    pub fn time_range(&self, promql: &str, start: u64, end: u64, step: f64) -> (Duration, usize) {
+        let query = percent_encoded(promql);
+        let path = format!("/api/v1/query_range?query={query}&start={start}&end={end}&step={step}");
+        let started = Instant::now();
+        let body = http_body(self.address, &path).expect("an answer");
+        assert!(
+            body.starts_with("{\"status\":\"success\""),
+            "{promql}: {body:.300}"
+        );
+        (started.elapsed(), body.len())
     }
 
     /// Whether an expression can be computed, be it of nothing.
@@ -154,7 +173,9 @@ fn get(address: SocketAddr, path: &str) -> Option<Value> {
 /// answers.
 pub fn http_body(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -66,6 +66,7 @@ fn event_hub(hub: &EventHubsConfig) -> Value {
             hub.management_calls_per_second,
         )
         .set("throughput_units", hub.throughput_units)
+        .set("retention", hub.retention.map(duration))
         .set("checkpoints", checkpoints(&hub.checkpoints))
         .done()
 }
@@ -97,7 +98,7 @@ fn with_identity(fields: Fields, identity: &Identity) -> Fields {
             .set("identity", "workload")
             .set("client_id", client_id)
             .set("tenant_id", tenant_id)
-            .set("token_file", token_file),
+            .set("federated_token_file", token_file),
         IdentityKind::Managed { client_id } => fields
             .set("identity", "managed")
             .set("client_id", client_id),

@@ -13,7 +13,7 @@ use super::family::{About, Label, Value, counter, gauge, group_labels};
 
 type Read = fn(&PartitionView<'_>) -> Option<Value>;
 
-const GAUGES: [(About, Read); 12] = [
+const GAUGES: [(About, Read); 13] = [
     (
         About(
             "partition_backlog_messages",
@@ -97,6 +97,18 @@ const GAUGES: [(About, Read); 12] = [
             "Seconds between checkpoints, once learned.",
         ),
         |p| p.facts()?.commit_interval_seconds.map(Value::from),
+    ),
+    (
+        About(
+            "partition_status_code",
+            "The status of the partition as a number, for pictures of many: 0 ok, 1 behind, 2 stuck, 3 stopped, 4 rewound, 5 unknown.",
+        ),
+        |p| {
+            PartitionStatus::ALL
+                .into_iter()
+                .position(|status| status == p.status())
+                .map(|n| Value::from(n as u64))
+        },
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Metrics per source.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::encoding::DescriptorEncoder;
 
@@ -34,6 +35,23 @@ const REQUESTS_PER_HOUR: About = About(
     "source_requests_per_hour",
     "The same over the last hour; of a shorter run, as many as an hour of it would bring.",
 );
+
+const RETENTION: About = About(
+    "source_retention_seconds",
+    "How long the source keeps messages, as the config says; absent where it does not.",
+);
+
+/// How long sources keep messages.
+pub(super) fn write_retentions(
+    encoder: &mut DescriptorEncoder<'_>,
+    retentions: &[(String, Duration)],
+) -> fmt::Result {
+    let samples = retentions.iter().map(|(name, retention)| {
+        let label: [Label<'_>; 1] = [("source", name)];
+        (label, Value::from(retention.as_secs_f64()))
+    });
+    gauge(encoder, RETENTION, samples)
+}
 
 /// Everything about every source.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {

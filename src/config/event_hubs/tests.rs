@@ -33,7 +33,7 @@ fn everything_that_can_be_set_is_read_and_the_rest_has_its_default() {
     assert_eq!(hub.checkpoints.ownership_expiry, Duration::from_secs(120));
 
     let full = "identity: client_secret, tenant_id: t, client_id: c, client_secret: { file: /s }, cloud: china, \
-                authority_host: 'https://login.example', ca_file: /ca.pem, endpoint: 'amqps://h:1', throughput_units: 4, \
+                authority_host: 'https://login.example', ca_file: /ca.pem, endpoint: 'amqps://h:1', throughput_units: 4, retention: 24h, \
                 management_calls_per_second: 10, checkpoints: { account_url: 'https://a.example/', strategy: azure_function, \
                 ownership_expiry: 1m }";
     let hub = parse(full).expect("valid");
@@ -47,6 +47,7 @@ fn everything_that_can_be_set_is_read_and_the_rest_has_its_default() {
         (hub.throughput_units, hub.management_calls_per_second),
         (Some(4), 10)
     );
+    assert_eq!(hub.retention, Some(Duration::from_secs(86_400)));
     assert_eq!(
         hub.checkpoints.account_url.as_deref(),
         Some("https://a.example")
@@ -107,8 +108,8 @@ fn each_fault_has_its_place_and_its_cure() {
         ".management_calls_per_second: must be between 1 and 10000; Event Hubs allows 50",
     );
     check(
-        &format!("{string}, retention: 24h, {CHECKPOINTS}"),
-        ".retention: not supported yet: remove it",
+        &format!("{string}, retention: 0s, {CHECKPOINTS}"),
+        ".retention: must be above 0: how long the event hub keeps events",
     );
     check(
         &format!("{string}, checkpoints: {{ container: c }}"),

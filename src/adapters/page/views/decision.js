@@ -18,7 +18,7 @@ const ADVICE = {
   skew: "One partition gets more than a consumer can do: spread its keys, or make consumers faster. More replicas do not help.",
   downstream: "What the consumers depend on is slow: look there first. More replicas would press it harder.",
   stuck: "Partitions are held but nobody gets on with them: look at their consumers. More replicas do not help.",
-  hold: "It is kept for scaleInHold: shorten that to follow faster, at the price of more moves.",
+  hold: "More was needed a while ago, and scale_in_hold (in the config) keeps it: shorten that to follow faster, at the price of more moves.",
   warm_up: "Too little is known since the start: what runs is kept until it is.",
   pods_not_ready: "Pods do not become ready: look at them. More would only join them.",
   throughput_units: "The namespace does not let consumers read faster: raise its throughput units.",

@@ -24,6 +24,7 @@ fn config(auth: HubAuth) -> EventHubsConfig {
         client: ManagementClient::Pipelined,
         management_calls_per_second: 10,
         throughput_units: None,
+        retention: None,
         checkpoints: CheckpointsConfig {
             account_url: None,
             container: None,
