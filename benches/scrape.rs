@@ -29,7 +29,7 @@ fn main() {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");
-    for partitions in [100, 1_000, 4_000, 10_000] {
+    for partitions in [100, 1_000, 5_500, 10_000] {
         let exported = watched(partitions);
         for encoding in ["identity", "gzip"] {
             runtime.block_on(measure(&exported, partitions, encoding));

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
 use support::dashboards::{NAMES, dashboard, expressions, folder};
 use support::demo::Demo;
 use support::prometheus::Prometheus;
@@ -157,6 +158,21 @@ fn every_dashboard_can_be_imported_anywhere_and_every_panel_says_what_it_shows()
     }
 }
 
+/// What stands in `label_values(…, …)`.
+fn variables(dashboard: &Value) -> Vec<(String, String)> {
+    let list = dashboard["templating"]["list"].as_array().expect("a list");
+    let queries = list.iter().filter_map(|v| v["query"]["query"].as_str());
+    queries
+        .map(|query| {
+            let inner = query
+                .strip_prefix("label_values(")
+                .and_then(|q| q.strip_suffix(')'));
+            let (selector, label) = inner.expect(query).rsplit_once(", ").expect(query);
+            (selector.to_owned(), label.to_owned())
+        })
+        .collect()
+}
+
 #[test]
 fn every_expression_runs_on_a_real_prometheus_and_shows_something_of_the_demo() {
     let demo = Demo::start();
@@ -166,6 +182,14 @@ fn every_expression_runs_on_a_real_prometheus_and_shows_something_of_the_demo() 
     prometheus.query("streamgauge_group_skew_ratio");
     prometheus.query("sum(rate(streamgauge_rpc_requests_total[5s])) > 0");
     for name in NAMES {
+        for (selector, label) in variables(&dashboard(name)) {
+            let found =
+                prometheus.query(&selector.replace("$job", ".+").replace("$instance", ".+"));
+            assert!(
+                found[0].0[&label].is_string(),
+                "{name}: {selector}, {label}"
+            );
+        }
         for (place, expression) in expressions(&dashboard(name)) {
             let asked = expression
                 .replace("$job", ".+")

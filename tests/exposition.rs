@@ -74,52 +74,6 @@ async fn the_content_type_says_which_form_it_is() {
     .await;
 }
 
-/// The rows of docs/metrics.md: metric and type.
-fn documented() -> BTreeMap<String, String> {
-    let page = include_str!("../docs/metrics.md");
-    let mut found = BTreeMap::new();
-    for line in page.lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        for name in cells[1].split(", ") {
-            found.insert(name.trim_matches('`').to_owned(), cells[2].to_owned());
-        }
-    }
-    found
-}
-
-#[tokio::test]
-async fn the_page_on_metrics_names_every_metric_with_its_type_and_no_other() {
-    let documented = documented();
-    let text = metrics(&Exported::observed(), "*/*").await;
-    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-        let (name, kind) = line.split_once(' ').expect("a type");
-        let plain = name.strip_prefix("streamgauge_").unwrap_or(name);
-        let said = documented
-            .get(plain)
-            .unwrap_or_else(|| panic!("{name} is missing"));
-        assert!(
-            said == kind || said.is_empty(),
-            "{name}: {kind}, not {said}"
-        );
-    }
-    // What this small registry does not show is at least named in the code that writes it.
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/adapters/prometheus");
-    let files = std::fs::read_dir(folder)
-        .expect("the exporter")
-        .map(|file| {
-            let path = file.expect("a file").path();
-            std::fs::read_to_string(path).expect("readable")
-        });
-    let code: String = files.collect();
-    for name in documented.keys().filter(|name| *name != "build_info") {
-        let plain = name.strip_suffix("_total").unwrap_or(name);
-        assert!(
-            code.contains(&format!("\"{plain}\"")),
-            "{name} is written nowhere"
-        );
-    }
-}
-
 #[tokio::test]
 async fn who_can_decode_gzip_gets_it_and_the_same_text() {
     let exported = Exported::observed();

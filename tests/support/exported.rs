@@ -228,7 +228,7 @@ impl Exported {
         (parts.status, parts.headers, body.to_vec())
     }
 
-    fn register(&self, name: &str, metadata: &[(&str, &str)]) {
+    pub fn register(&self, name: &str, metadata: &[(&str, &str)]) {
         let metadata: HashMap<String, String> = metadata
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -239,7 +239,7 @@ impl Exported {
             .expect("a right trigger");
     }
 
-    fn apply(&self, group: &str, at: Timestamp, what: What) {
+    pub fn apply(&self, group: &str, at: Timestamp, what: What) {
         self.group(group).apply(&Event { at, what });
     }
 }
