@@ -71,8 +71,12 @@ pub fn start() -> Telemetry {
             .with_threads(false)
             .with_filter(filter_fn(is_our_span))
     });
-    // The only error is that logging was started before.
-    let _started = Registry::default().with(log(filter)).with(sent).try_init();
+    let logged = Registry::default().with(log(filter));
+    // The only error is that logging was started before. A layer that is not there would still have every span made.
+    let _started = match sent {
+        Some(sent) => logged.with(sent).try_init(),
+        None => logged.try_init(),
+    };
     if let Some(error) = fault {
         tracing::warn!(%error, "{FILTER_VARIABLE} is no filter: logging with {DEFAULT_FILTER}; write for example streamgauge=debug,info");
     }
