@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::adapters::http::HttpState;
 use crate::adapters::view::GroupView;
@@ -28,6 +28,9 @@ pub(super) const MOST_LISTENERS: usize = 64;
 
 /// What changes within this time is told together.
 const EVERY: Duration = Duration::from_millis(500);
+
+/// Something is sent at least this often, be it of no group, so that a listener can tell a dead line from a quiet one.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long a browser waits before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -46,7 +49,8 @@ struct Listener {
     /// Every group as it was told last.
     told: HashMap<String, GroupView>,
     tick: Interval,
-    is_new: bool,
+    /// When something was sent last; `None`: never.
+    sent: Option<Instant>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -76,7 +80,7 @@ fn changes(
         state,
         told: HashMap::new(),
         tick,
-        is_new: true,
+        sent: None,
         _permit: permit,
     };
     stream::unfold(listener, async |mut listener| {
@@ -95,8 +99,9 @@ impl Listener {
             }
             let changes = self.look();
             // The first is sent in any case: it says that the line stands.
-            if self.is_new || !changes.groups.is_empty() || !changes.gone.is_empty() {
-                self.is_new = false;
+            let is_due = self.sent.is_none_or(|sent| sent.elapsed() >= SILENCE);
+            if is_due || !changes.groups.is_empty() || !changes.gone.is_empty() {
+                self.sent = Some(Instant::now());
                 let event = Event::default().event("groups").retry(RETRY);
                 return event.json_data(changes).ok();
             }

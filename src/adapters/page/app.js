@@ -9,6 +9,10 @@ import { openService } from "./views/service.js";
 
 const VIEWS = { overview: openOverview, group: openGroup, decision: openDecision, service: openService, config: openConfig };
 
+/** A request that takes longer has failed; a stream that is silent for longer is dead: the service speaks every 10 s. */
+const PATIENCE_MILLIS = 10_000;
+const SILENCE_MILLIS = 25_000;
+
 /** Where a refused event stream is asked for again. */
 const RETRY_MILLIS = 2000;
 
@@ -21,7 +25,7 @@ const app = {
   link,
   /** The JSON at a path of the API. */
   async get(path) {
-    const answer = await fetch(`api/v1/${path}`);
+    const answer = await fetch(`api/v1/${path}`, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.error ?? answer.statusText);
     return body;
@@ -61,7 +65,22 @@ function live(state, text) {
 function listen() {
   const events = new EventSource("api/v1/events");
   let isFirst = true;
+  let watch = null;
+  const gone = (again) => {
+    isFirst = true;
+    live("lost", "no connection: what is shown is old; trying again");
+    clearTimeout(watch);
+    if (!again) return;
+    events.close();
+    setTimeout(listen, RETRY_MILLIS);
+  };
+  const heard = () => {
+    clearTimeout(watch);
+    watch = setTimeout(() => gone(true), SILENCE_MILLIS);
+  };
+  heard();
   events.addEventListener("groups", (event) => {
+    heard();
     const changes = JSON.parse(event.data);
     app.ahead = Date.parse(changes.at) - Date.now();
     // The first of a connection tells of all there are.
@@ -73,11 +92,10 @@ function listen() {
     if (!view) route();
     view?.update?.(new Set(changes.groups.map((group) => group.name)));
   });
+  // The browser tries again by itself, unless it was refused.
   events.addEventListener("error", () => {
-    isFirst = true;
-    live("lost", "no connection: what is shown is old; trying again");
-    if (events.readyState !== EventSource.CLOSED) return;
-    setTimeout(listen, RETRY_MILLIS);
+    gone(events.readyState === EventSource.CLOSED);
+    if (events.readyState !== EventSource.CLOSED) heard();
   });
 }
 
