@@ -143,6 +143,10 @@ fn settings(found: &DynamicObject) -> ObjectSettings {
     let default = ObjectSettings::default();
     let behavior = &spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"];
     ObjectSettings {
+        kind: default.kind,
+        triggers: default.triggers,
+        has_formula: default.has_formula,
+        has_value_metric: default.has_value_metric,
         min_replicas: whole(&spec["minReplicaCount"]).unwrap_or(default.min_replicas),
         max_replicas: whole(&spec["maxReplicaCount"]).unwrap_or(default.max_replicas),
         paused: pause(found),

@@ -19,6 +19,7 @@ use super::types::{EventHubsConfig, Granularity, GroupConfig};
 pub(super) enum ModeWord {
     Replicas,
     Backlog,
+    Jobs,
 }
 
 /// The consumer group that every event hub has.
@@ -184,6 +185,7 @@ fn read_settings(section: &mut Section<'_>) -> PolicySettings {
         &[
             ("replicas", ModeWord::Replicas),
             ("backlog", ModeWord::Backlog),
+            ("jobs", ModeWord::Jobs),
         ],
     );
     let threshold = section.whole("backlog_threshold");
@@ -215,9 +217,14 @@ pub(super) fn mode(
     match (word, threshold) {
         (None, None) => Ok(None),
         (Some(ModeWord::Replicas), None) => Ok(Some(Mode::Replicas)),
+        (Some(ModeWord::Jobs), None) => Ok(Some(Mode::Jobs)),
         (Some(ModeWord::Replicas), Some(_)) => Err((
             "backlog_threshold",
             "has no meaning in mode replicas: remove it, or set mode to backlog",
+        )),
+        (Some(ModeWord::Jobs), Some(_)) => Err((
+            "backlog_threshold",
+            "has no meaning in mode jobs: remove it, or set mode to backlog",
         )),
         (Some(ModeWord::Backlog), None) => Err((
             "mode",

@@ -89,7 +89,7 @@ impl TriggerRequest {
     pub fn measure(&self) -> Option<Measure> {
         match self.settings.mode {
             Some(Mode::Backlog { measure, .. }) => Some(measure),
-            Some(Mode::Replicas) | None => None,
+            Some(Mode::Replicas | Mode::Jobs) | None => None,
         }
     }
 
@@ -184,6 +184,7 @@ fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
         &[
             ("replicas", ModeWord::Replicas),
             ("backlog", ModeWord::Backlog),
+            ("jobs", ModeWord::Jobs),
         ],
     );
     let threshold = reader.threshold("backlogThreshold");

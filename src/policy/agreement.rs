@@ -22,7 +22,7 @@ pub fn contradictions(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String>
     let mut all = match spec.mode {
         Mode::Replicas => [bounds(spec, object), two_windows(spec, object)].concat(),
         // Bounds and holds are the HPA's alone there.
-        Mode::Backlog { .. } => Vec::new(),
+        Mode::Jobs | Mode::Backlog { .. } => Vec::new(),
     };
     all.extend(fallback(object));
     all.extend(object.paused.map(paused));

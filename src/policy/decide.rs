@@ -41,7 +41,7 @@ pub fn decide(
     inputs.stuck_partitions = seen.diagnosis.count(Incurable::Stuck);
     inputs.recommended_partitions = target.advisor.advise(now, facts, &target.spec, capacity);
     match target.spec.mode {
-        Mode::Replicas => decide_replicas(model, &seen, target, inputs),
+        Mode::Replicas | Mode::Jobs => decide_replicas(model, &seen, target, inputs),
         Mode::Backlog { threshold, measure } => {
             decide_backlog(now, model, facts, target, inputs, (threshold, measure))
         }

@@ -46,6 +46,14 @@ pub struct HpaObserved {
 /// What a ScaledObject says beside its triggers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectSettings {
+    /// What asks: an object that scales a workload, or one that starts jobs.
+    pub kind: ObjectKind,
+    /// Triggers of any type.
+    pub triggers: u32,
+    /// Whether `advanced.scalingModifiers` composes them by a formula.
+    pub has_formula: bool,
+    /// Whether one of its external triggers has `metricType: Value`.
+    pub has_value_metric: bool,
     /// `minReplicaCount`.
     pub min_replicas: u32,
     /// `maxReplicaCount`.
@@ -66,6 +74,10 @@ impl Default for ObjectSettings {
     /// KEDA's own defaults.
     fn default() -> Self {
         Self {
+            kind: ObjectKind::ScaledObject,
+            triggers: 1,
+            has_formula: false,
+            has_value_metric: false,
             min_replicas: 0,
             max_replicas: 100,
             paused: None,
@@ -75,6 +87,17 @@ impl Default for ObjectSettings {
             scale_down_window_seconds: None,
         }
     }
+}
+
+/// The kinds of KEDA's objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// Scales a workload through an HPA.
+    #[default]
+    ScaledObject,
+    /// Starts jobs.
+    ScaledJob,
 }
 
 /// How a ScaledObject is paused, by an annotation of that name.

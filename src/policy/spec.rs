@@ -44,6 +44,8 @@ pub enum Mode {
     /// One metric `replicas`, target 1: the policy's answer.
     #[default]
     Replicas,
+    /// As `replicas`, but for a ScaledJob: jobs for the work that is there, nothing held, since KEDA itself subtracts those that run.
+    Jobs,
     /// One metric `backlog` with a fixed threshold per replica, as KEDA's built-in scalers.
     Backlog {
         /// Messages per replica.

@@ -190,7 +190,7 @@ impl ExternalScaler for Scaler {
 
 const fn metric_name(mode: Mode) -> &'static str {
     match mode {
-        Mode::Replicas => "replicas",
+        Mode::Replicas | Mode::Jobs => "replicas",
         Mode::Backlog { .. } => "backlog",
     }
 }
@@ -198,7 +198,7 @@ const fn metric_name(mode: Mode) -> &'static str {
 /// One spec per trigger, both number fields set: clients before KEDA 2.17 read integers only.
 fn specs(spec: &TargetSpec) -> GetMetricSpecResponse {
     let target = match spec.mode {
-        Mode::Replicas => 1,
+        Mode::Replicas | Mode::Jobs => 1,
         Mode::Backlog { threshold, .. } => threshold,
     };
     GetMetricSpecResponse {

@@ -182,7 +182,7 @@ fn stream(config: &GroupConfig) -> Value {
 
 fn policy(spec: &TargetSpec) -> Value {
     let threshold = match spec.mode {
-        Mode::Replicas => None,
+        Mode::Replicas | Mode::Jobs => None,
         Mode::Backlog { threshold, .. } => Some(threshold),
     };
     Fields::default()

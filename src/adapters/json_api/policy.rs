@@ -27,7 +27,7 @@ pub(super) struct PolicyShape {
 impl PolicyShape {
     pub(super) fn of(spec: &TargetSpec) -> Self {
         let backlog_threshold = match spec.mode {
-            Mode::Replicas => None,
+            Mode::Replicas | Mode::Jobs => None,
             Mode::Backlog { threshold, .. } => Some(threshold),
         };
         Self {
@@ -51,6 +51,7 @@ impl PolicyShape {
 pub(super) const fn mode(spec: &TargetSpec) -> &'static str {
     match spec.mode {
         Mode::Replicas => "replicas",
+        Mode::Jobs => "jobs",
         Mode::Backlog { .. } => "backlog",
     }
 }

@@ -98,7 +98,7 @@ fn target_labels<'a>(group: &'a GroupView, target: &'a TargetView<'_>) -> [Label
 /// In `backlog` mode KEDA is told messages, not replicas.
 fn emitted_replicas(target: &TargetView<'_>) -> Option<Value> {
     match (target.target.spec.mode, &target.answer) {
-        (Mode::Replicas, Ok(answer)) => Some(replicas(answer.metric)),
+        (Mode::Replicas | Mode::Jobs, Ok(answer)) => Some(replicas(answer.metric)),
         _ => None,
     }
 }

@@ -51,6 +51,7 @@ fn everything_that_matters_is_read() {
         polling_interval_seconds: Some(5),
         cooldown_seconds: Some(60),
         scale_down_window_seconds: Some(0),
+        ..ObjectSettings::default()
     };
     assert_eq!(found.settings, expect);
     assert_eq!(found.hpa_name.as_deref(), Some("keda-hpa-billing"));

@@ -58,6 +58,7 @@ fn hub_address(hub: &EventHubsConfig) -> String {
 fn group_line(group: &GroupConfig) -> String {
     let mode = match group.policy.resolve().mode {
         Mode::Replicas => "replicas",
+        Mode::Jobs => "jobs",
         Mode::Backlog { .. } => "backlog",
     };
     let every = humantime::format_duration(group.poll_interval);
