@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod capacity;
 pub mod commits;
 pub mod downstream;
+pub mod early;
 pub mod facts;
 pub mod fleet;
 pub mod forecast;

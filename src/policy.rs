@@ -3,8 +3,10 @@
 pub mod activation;
 pub mod advice;
 pub mod agreement;
+pub mod answering;
 pub mod bootstrap;
 pub mod bounds;
+pub mod cold;
 pub mod decide;
 pub mod decision;
 pub mod effect;

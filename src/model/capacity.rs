@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::early::Early;
 use super::time::Timestamp;
 
 /// The constants of the rule.
@@ -83,6 +84,9 @@ pub struct Capacity {
     taken: u32,
     best: f64,
     proven: f64,
+    /// Until enough samples were taken, where any consumer may take any message.
+    #[serde(default)]
+    pub(super) early: Early,
 }
 
 impl Capacity {
@@ -102,6 +106,7 @@ impl Capacity {
             taken: learned.taken,
             best: learned.best,
             proven: learned.proven,
+            early: learned.early.learned(),
             ..Self::default()
         };
     }
@@ -110,6 +115,11 @@ impl Capacity {
     pub fn per_consumer(&self) -> Option<f64> {
         (self.taken >= self.rules.min_samples)
             .then(|| median(&self.samples).max(self.best * self.rules.floor_ratio))
+    }
+
+    /// As far as that can be told before: what was seen in the first busy seconds.
+    pub fn early_per_consumer(&self) -> Option<f64> {
+        self.early.per_consumer()
     }
 
     /// Busy samples taken so far.
@@ -233,6 +243,7 @@ impl Capacity {
         let share = passed.as_secs_f64() / BEST_FADES_OVER.as_secs_f64();
         self.best *= (1.0 - share).max(0.0);
         self.proven *= (1.0 - share).max(0.0);
+        self.early.forget_slowly(share);
     }
 }
 

@@ -46,6 +46,10 @@ pub struct GroupFacts {
     pub processing_per_second: Option<f64>,
     /// Messages per second one consumer does when never idle; `None` until learned.
     pub capacity_per_consumer: Option<f64>,
+    /// Until then, where any consumer may take any message: what it was seen to do in its first busy seconds.
+    pub early_capacity_per_consumer: Option<f64>,
+    /// The most that consumers were seen to do on average, busy or not, likewise: each can do that much at least.
+    pub seen_per_consumer: Option<f64>,
     /// What one consumer was seen to do, busy or not, messages per second: it can do that much at least.
     pub proven_per_consumer: Option<f64>,
     /// Busy samples behind the capacity, and how many it takes.

@@ -28,6 +28,8 @@ pub struct Told {
     pub capacity_per_consumer: Option<f64>,
     /// Consumers of the ready replicas, where these can be seen.
     pub ready_consumers: Option<u32>,
+    /// Consumers of the replicas asked for, likewise.
+    pub asked_consumers: Option<u32>,
 }
 
 impl Told {
@@ -37,6 +39,18 @@ impl Told {
         match (seen, self.ready_consumers) {
             (Some(seen), Some(ready)) => Some(seen.min(ready)),
             (seen, ready) => seen.or(ready),
+        }
+    }
+
+    /// As that, but only while nobody is about to come: a replica that is ready, and not yet seen or not yet told of, would
+    /// make the others look faster than they are.
+    pub(super) fn surely_at_work(&self, seen: Option<u32>) -> Option<u32> {
+        match (self.ready_consumers, self.asked_consumers) {
+            (Some(ready), Some(asked)) => {
+                (ready == asked && seen.is_none_or(|seen| seen >= ready)).then_some(ready)
+            }
+            (Some(ready), None) => Some(seen?.min(ready)),
+            (None, _) => seen,
         }
     }
 }
@@ -50,9 +64,13 @@ pub(super) struct Interval {
     pub covered: Duration,
     /// Messages processed in it, if that can be trusted.
     pub processed: Option<u64>,
+    /// Messages that arrived in it, as far as known.
+    pub arrived: u64,
     /// Messages at its end that no consumer has taken.
     pub undelivered: Option<Quantity>,
-    /// Consumers at its end.
+    /// Consumers at its end as the source sees them.
+    pub seen: Option<u32>,
+    /// Consumers at its end that can be at work.
     pub consumers: Option<u32>,
     /// Messages processed per second, over a longer time.
     pub processed_per_second: Option<f64>,
@@ -97,6 +115,11 @@ impl FleetWatch {
             None if keeps_up => self.start_over(Fleet::Idle),
             None => self.start_over(Fleet::Unknown),
         }
+    }
+
+    /// The most that one consumer was seen to do on average, busy or not, messages per second.
+    pub(super) fn best(&self) -> Option<f64> {
+        (self.best > 0.0).then_some(self.best)
     }
 
     /// Forgets everything: it is not as it was.
@@ -160,6 +183,8 @@ mod tests {
                 end: Timestamp::from_millis(poll * 5_000),
                 covered: POLL,
                 processed: Some(2_500),
+                arrived: 2_500,
+                seen: Some(10),
                 undelivered: Some(Quantity::Exact(2_500)),
                 consumers: Some(10),
                 processed_per_second: Some(500.0),
@@ -240,7 +265,7 @@ mod tests {
         let told = Told {
             is_shared: true,
             capacity_per_consumer: Some(50.0),
-            ready_consumers: None,
+            ..Told::default()
         };
         let seen = |per_second| {
             let mut watch = FleetWatch::default();
@@ -248,6 +273,8 @@ mod tests {
                 end: Timestamp::from_millis(5_000),
                 covered: POLL,
                 processed: Some(0),
+                arrived: 0,
+                seen: Some(10),
                 undelivered: None,
                 consumers: Some(10),
                 processed_per_second: Some(per_second),

@@ -2,23 +2,28 @@
 
 mod backlog;
 mod held;
+mod jobs;
 mod work;
 
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
+use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal};
+use super::answering::Answering;
 use super::bounds::{TARGET_UTILIZATION_UP, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
 use super::emit::{emitted, reachable};
 use super::explain;
+use super::hold::Hold;
 use super::incurable::{Diagnosis, Incurable, Known};
 use super::spec::Mode;
 use super::state::TargetState;
 use backlog::decide_backlog;
 use held::{hold_back, too_early, warm_up};
+use jobs::decide_jobs;
 use work::{known, recommend};
 
 /// Decides for `target` from what is known at `now`. Changes only the memory that decisions need (holds, steps).
@@ -63,9 +68,12 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         .consumers
         .map(|count| count.div_ceil(spec.consumers_per_replica));
     let running = target.replicas.running(now, at_work);
-    let learned = facts
-        .capacity_per_consumer
-        .map(|rate| rate * f64::from(spec.consumers_per_replica));
+    let of_replica = |rate: f64| rate * f64::from(spec.consumers_per_replica);
+    let learned = facts.capacity_per_consumer.map(of_replica);
+    let estimated = facts
+        .early_capacity_per_consumer
+        .filter(|_| spec.assignment == Assignment::Shared)
+        .map(of_replica);
     let forecast = facts.forecast.as_ref();
     Inputs {
         backlog: facts.backlog,
@@ -82,14 +90,16 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         arrived_in_window: Some(model.arrived_within(spec.activation_window, now)),
         oldest_age_seconds: facts.oldest_age_seconds,
         waiting_seconds: facts.waiting_seconds,
-        capacity_per_second: spec.capacity_per_replica.or(learned),
-        capacity_source: match (spec.capacity_per_replica, learned) {
-            (Some(_), _) => CapacitySource::Configured,
-            (None, Some(_)) => CapacitySource::Learned,
-            (None, None) => CapacitySource::Unknown,
+        capacity_per_second: spec.capacity_per_replica.or(learned).or(estimated),
+        capacity_source: match (spec.capacity_per_replica, learned, estimated) {
+            (Some(_), _, _) => CapacitySource::Configured,
+            (None, Some(_), _) => CapacitySource::Learned,
+            (None, None, Some(_)) => CapacitySource::Estimated,
+            (None, None, None) => CapacitySource::Unknown,
         },
         capacity_samples: facts.capacity_samples,
         breaker: facts.breaker,
+        answering: Answering::of(spec, target.replicas.seen_at(now).map(|seen| &seen.object)),
         current: running.current,
         current_source: running.source,
         ready: running.ready,
@@ -117,6 +127,14 @@ fn decide_replicas(
         return unavailable(now, inputs, Limit::None, explain::vanished());
     }
     let signal = signal(model, facts, &target.spec, now);
+    if inputs.answering == Answering::Jobs {
+        return decide_jobs(seen, target, inputs, signal);
+    }
+    if signal == Signal::Idle && inputs.own_current() == Some(0) {
+        // It went to zero: what comes next is another story.
+        target.hold = Hold::default();
+        target.last_desired = Some(0);
+    }
     let certain = facts.backlog.is_some_and(Quantity::is_exact);
     if let Some(text) = too_early(now, model, target, &inputs) {
         // No value is safe below what runs, but to have work is certain at once.
@@ -126,7 +144,8 @@ fn decide_replicas(
         };
     }
     let recommended = recommend(seen, target, &mut inputs, signal);
-    let wanted = reachable(recommended.replicas, inputs.current, target.last_desired);
+    let current = inputs.own_current();
+    let wanted = reachable(recommended.replicas, current, target.last_desired);
     let (most, most_limit) = cap_of(facts, target, &inputs);
     let mut limit = if recommended.replicas > most {
         most_limit
@@ -152,11 +171,11 @@ fn decide_replicas(
     } else if limit == Limit::None && inputs.stuck_partitions > 0 {
         limit = Limit::Stuck;
     }
+    // What is held is held for a fleet that may be needed again, not against KEDA's cooldown: that begins when nothing is left.
     let active = match signal {
-        _ if desired > 0 => Some(true),
         Signal::Active => Some(true),
-        Signal::Idle => Some(false),
-        Signal::Unsure => None,
+        Signal::Idle => Some(target.spec.min_replicas > 0),
+        Signal::Unsure => (desired > 0).then_some(true),
     };
     if active.is_none() {
         let text = explain::unsure(&inputs);
@@ -169,7 +188,7 @@ fn decide_replicas(
     };
     Decision {
         at: now,
-        metric: Some(emitted(desired, inputs.current, most)),
+        metric: Some(emitted(desired, current, most)),
         active,
         desired: Some(desired),
         limit,
@@ -218,7 +237,7 @@ fn unavailable(now: Timestamp, inputs: Inputs, limit: Limit, text: String) -> De
 }
 
 fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Limit) {
-    let running = inputs.current.or(target.last_desired);
+    let running = inputs.own_current().or(target.last_desired);
     let (most, limit) = cap(facts, &target.spec, inputs.capacity_per_second, running);
     // Whoever asks for more than can have work gets it.
     let cap = (most.max(target.spec.min_replicas), limit);

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::model::quantity::Quantity;
 
 use super::agreement;
+use super::answering::Answering;
 use super::decision::{Held, Inputs, Limit, Reason};
 use super::replicas::Pause;
 use super::spec::{Measure, TargetSpec};
@@ -37,6 +38,9 @@ pub fn replicas(
         text.push_str(
             " The HPA acts on no rise of a tenth or less, so it is asked for a little more.",
         );
+    }
+    if inputs.answering == Answering::Part {
+        text.push_str(" This is the count for this trigger alone: the ScaledObject has others or a formula, so what runs is not looked at.");
     }
     push_incurable(&mut text, inputs);
     if inputs.is_ineffective {
@@ -125,6 +129,8 @@ fn held(inputs: &Inputs) -> String {
         Some(Held::Backlog) => "Held: a backlog still drains.".to_owned(),
         Some(Held::Uncertain) => "Held: not everything is known that fewer would have to rest on.".to_owned(),
         Some(Held::Moves) => "Held: fewer would cost more in moved partitions than they save, or the last step is too fresh.".to_owned(),
+        Some(Held::Arrivals) => format!("Held: as much arrived within the last {}.", window()),
+        Some(Held::Moment) => "Held: so many were needed within the last minute.".to_owned(),
         Some(Held::Window) | None => format!("Held: so many were needed within the last {}.", window()),
     }
 }
@@ -162,6 +168,31 @@ pub fn backlog(
         quantity(counted)
     );
     push_pause(&mut text, pause);
+    text
+}
+
+/// The text of a decision for jobs.
+pub fn jobs(jobs: u32, wanted: u32, inputs: &Inputs, spec: &TargetSpec) -> String {
+    let reason = if wanted == 0 {
+        Reason::Idle
+    } else {
+        Reason::Backlog
+    };
+    let mut text = match wanted {
+        0 => "0 jobs: nothing waits.".to_owned(),
+        _ => format!(
+            "{}: {}.",
+            count(jobs, "job"),
+            driver(wanted, reason, inputs, spec)
+        ),
+    };
+    if jobs < wanted {
+        text.push_str(&format!(
+            " maxReplicas is {}; the work asks for {wanted}.",
+            spec.max_replicas
+        ));
+    }
+    push_pause(&mut text, inputs.paused);
     text
 }
 

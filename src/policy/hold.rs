@@ -1,4 +1,4 @@
-//! The hold against scale-in: the largest recommendation of a sliding window.
+//! The hold against scale-in: the largest value of a sliding window.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,23 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
 
-/// Recommendations that may still be the largest of the window: times rise, values fall.
+/// Values that may still be the largest of the window: times rise, values fall.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HoldWindow {
-    candidates: VecDeque<(Timestamp, u32)>,
+    candidates: VecDeque<(Timestamp, f64)>,
+}
+
+/// What one target holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Recommended replicas, where partitions belong to replicas.
+    pub replicas: HoldWindow,
+    /// Messages per second that arrived for a while, at the utilization for a fall: work, not replicas, so that what is held
+    /// follows a capacity that is corrected.
+    pub arrivals: HoldWindow,
+    /// All work per second, the catching up included, for a moment.
+    pub work: HoldWindow,
 }
 
 impl HoldWindow {
-    /// Adds a recommendation and returns the largest one within `window` before `now`, this one included.
-    pub fn hold(&mut self, now: Timestamp, recommended: u32, window: Duration) -> u32 {
-        while self
-            .candidates
-            .back()
-            .is_some_and(|(_, value)| *value <= recommended)
-        {
+    /// Adds a value and returns the largest one within `window` before `now`, this one included.
+    pub fn hold(&mut self, now: Timestamp, value: f64, window: Duration) -> f64 {
+        while self.candidates.back().is_some_and(|(_, v)| *v <= value) {
             self.candidates.pop_back();
         }
-        self.candidates.push_back((now, recommended));
+        self.candidates.push_back((now, value));
         while self
             .candidates
             .front()
@@ -31,9 +39,7 @@ impl HoldWindow {
         {
             self.candidates.pop_front();
         }
-        self.candidates
-            .front()
-            .map_or(recommended, |(_, value)| *value)
+        self.candidates.front().map_or(value, |(_, value)| *value)
     }
 }
 
@@ -54,7 +60,7 @@ mod tests {
                 now = now.plus(Duration::from_millis(passed));
                 seen.push((now, value));
                 let largest = seen.iter().filter(|(at, _)| now.since(*at) < window).map(|(_, v)| *v).max();
-                prop_assert_eq!(Some(hold.hold(now, value, window)), largest);
+                prop_assert_eq!(Some(hold.hold(now, f64::from(value), window)), largest.map(f64::from));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the Kubernetes API tells of a target's replicas, folded: how long a reading counts, and since when pods hang.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,16 @@ use super::decision::ReplicaSource;
 /// hold on pods that hang, and move the count that the HPA's dead band is computed from.
 pub const COUNTS_FOR: Duration = Duration::from_secs(120);
 
-/// A replica takes up to so long to start. Pods that are not ready after that hang.
+/// A replica takes up to so long to start, as long as nothing else was seen here. Pods that are not ready after that hang.
 pub const STARTS_WITHIN: Duration = Duration::from_secs(120);
+
+/// Once starts were seen, pods hang that take so many times as long …
+const HANGS_RATIO: u32 = 2;
+/// … and this much more, for the time it takes to see them.
+const HANGS_BEYOND: Duration = Duration::from_secs(10);
+
+/// Starts remembered; the longest of them is what a start takes.
+const STARTS_KEPT: usize = 8;
 
 /// A ScaledObject and what it scales, as read at one moment. What could not be read is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,13 +196,20 @@ impl UnreadKind {
 pub struct ReplicaState {
     seen: Option<(Timestamp, ReplicasObserved)>,
     pending: Option<Pending>,
+    /// How long the last starts took, from being asked for until all were ready.
+    #[serde(default)]
+    starts: VecDeque<Duration>,
     failure: Option<(Timestamp, Unread)>,
 }
 
 /// Fewer pods are ready than asked for, and no more become so.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending {
+    /// The last progress.
     since: Timestamp,
+    /// The last rise of what is asked for, and to how many.
+    asked_at: Timestamp,
+    asked: u32,
     /// The most that were ready meanwhile: pods that crash and start again are no progress.
     most_ready: u32,
     /// Pods of the newest template while a rollout goes on. Outside of one they are all, and grow with what is asked for.
@@ -224,6 +240,9 @@ impl ReplicaState {
             Ok(seen) => {
                 let before = self.pending.filter(|_| self.seen_at(at).is_some());
                 self.pending = pending(before, at, seen);
+                if let (Some(started), None) = (before, self.pending) {
+                    self.note_start(at, &started);
+                }
                 self.seen = Some((at, seen.clone()));
                 self.failure = None;
             }
@@ -236,6 +255,35 @@ impl ReplicaState {
                 self.failure = Some((at, unread.clone()));
             }
         }
+    }
+
+    fn note_start(&mut self, at: Timestamp, started: &Pending) {
+        if started.rolled_out.is_some() {
+            return;
+        }
+        if self.starts.len() == STARTS_KEPT {
+            self.starts.pop_front();
+        }
+        self.starts
+            .push_back(at.since(started.asked_at).min(STARTS_WITHIN));
+    }
+
+    /// How long a start takes here; `None` before one was seen.
+    pub fn start_takes(&self) -> Option<Duration> {
+        self.starts.iter().max().copied()
+    }
+
+    /// Until those that were asked for last should be ready; `None` if nobody is on the way, or it is not known how long that takes.
+    pub fn starts_in(&self, now: Timestamp) -> Option<Duration> {
+        let (pending, takes) = (self.pending.as_ref()?, self.start_takes()?);
+        Some(takes.saturating_sub(now.since(pending.asked_at)))
+    }
+
+    fn hangs_after(&self) -> Duration {
+        let longer = |takes: Duration| takes * HANGS_RATIO + HANGS_BEYOND;
+        self.start_takes()
+            .map_or(STARTS_WITHIN, longer)
+            .min(STARTS_WITHIN)
     }
 
     /// The last reading, while it counts.
@@ -262,7 +310,7 @@ impl ReplicaState {
                 asked: Some(seen.asked.unwrap_or(current)),
                 not_ready_since: self
                     .pending
-                    .filter(|pending| now.since(pending.since) >= STARTS_WITHIN)
+                    .filter(|pending| now.since(pending.since) >= self.hangs_after())
                     .map(|pending| pending.since),
                 paused,
                 source: ReplicaSource::Kubernetes,
@@ -287,21 +335,29 @@ fn pending(before: Option<Pending>, at: Timestamp, seen: &ReplicasObserved) -> O
         return None;
     }
     let rolled_out = seen.updated.filter(|updated| Some(*updated) < seen.current);
-    let anew = Pending {
+    let first = Pending {
         since: at,
+        asked_at: at,
+        asked,
         most_ready: ready,
         rolled_out,
     };
     let Some(before) = before else {
-        return Some(anew);
+        return Some(first);
     };
     let rolls_on = rolled_out.is_some() && rolled_out != before.rolled_out;
     let progress = ready > before.most_ready || rolls_on;
-    let unchanged = Pending {
+    Some(Pending {
+        since: if progress { at } else { before.since },
+        asked_at: if asked > before.asked {
+            at
+        } else {
+            before.asked_at
+        },
+        asked,
+        most_ready: if progress { ready } else { before.most_ready },
         rolled_out,
-        ..before
-    };
-    Some(if progress { anew } else { unchanged })
+    })
 }
 
 #[cfg(test)]

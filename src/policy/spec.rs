@@ -8,6 +8,9 @@ use crate::model::identity::Assignment;
 
 use super::forecast::Forecasting;
 
+/// How long after the last arrival a target stays active by default. With KEDA's polls and the source's in it, an idle fleet is
+/// at zero within `cooldownPeriod` + 60 s.
+const ACTIVATION_WINDOW: Duration = Duration::from_secs(45);
 /// Consumers that one replica may run.
 const MOST_CONSUMERS: u32 = 1_000;
 
@@ -131,7 +134,7 @@ impl PolicySettings {
             min_replicas: self.min_replicas.unwrap_or(0),
             max_replicas: self.max_replicas.unwrap_or(100),
             activation_backlog: self.activation_backlog.unwrap_or(0),
-            activation_window: self.activation_window.unwrap_or(Duration::from_secs(60)),
+            activation_window: self.activation_window.unwrap_or(ACTIVATION_WINDOW),
             scale_in_hold: self.scale_in_hold.unwrap_or(Duration::from_secs(300)),
             assignment: self.assignment.unwrap_or_default(),
             consumers_per_replica: self.consumers_per_replica.unwrap_or(1),

@@ -17,7 +17,7 @@ use super::decide::decide;
 use super::decision::{Decision, Metric, Reason};
 use super::effect::Effect;
 use super::event::{Event, TargetKey, What};
-use super::hold::HoldWindow;
+use super::hold::Hold;
 use super::remembered::Remembered;
 use super::replicas::ReplicaState;
 use super::spans;
@@ -43,8 +43,8 @@ pub struct TargetState {
     pub spec: TargetSpec,
     /// When it was first asked for: the start of its warm-up.
     pub registered_at: Timestamp,
-    /// Recommendations held against scale-in.
-    pub hold: HoldWindow,
+    /// What is held against scale-in.
+    pub hold: Hold,
     /// When it rose and fell, and what that says of the hold.
     pub steps: Steps,
     /// What the last rise brought.
@@ -243,7 +243,7 @@ impl TargetState {
         Self {
             spec,
             registered_at,
-            hold: HoldWindow::default(),
+            hold: Hold::default(),
             steps: Steps::default(),
             effect: Effect::default(),
             bootstrap: Bootstrap::default(),

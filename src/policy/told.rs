@@ -7,6 +7,7 @@ use crate::model::identity::Assignment;
 use crate::model::time::Timestamp;
 
 use super::event::TargetKey;
+use super::replicas::ReplicasObserved;
 use super::state::TargetState;
 
 /// All of it together: the least capacity of several; shared only if all say so.
@@ -15,19 +16,25 @@ pub(super) fn told(now: Timestamp, targets: &BTreeMap<TargetKey, TargetState>) -
     let capacities = specs().filter_map(|spec| {
         Some(spec.capacity_per_replica? / f64::from(spec.consumers_per_replica))
     });
+    let count = |of: fn(&ReplicasObserved) -> Option<u32>| consumers(now, targets, of);
     Told {
         is_shared: specs().all(|spec| spec.assignment == Assignment::Shared),
         capacity_per_consumer: capacities.reduce(f64::min),
-        ready_consumers: ready_consumers(now, targets),
+        ready_consumers: count(|seen| seen.ready),
+        asked_consumers: count(|seen| seen.asked.or(seen.current)),
     }
 }
 
-/// Consumers in the ready replicas of all ScaledObjects together; `None` unless these are known of each.
-fn ready_consumers(now: Timestamp, targets: &BTreeMap<TargetKey, TargetState>) -> Option<u32> {
+/// Consumers in so many replicas of all ScaledObjects together; `None` unless these are known of each.
+fn consumers(
+    now: Timestamp,
+    targets: &BTreeMap<TargetKey, TargetState>,
+    count: impl Fn(&ReplicasObserved) -> Option<u32>,
+) -> Option<u32> {
     let named = targets.iter().filter(|(key, _)| !key.is_unnamed());
     let of_object = named.map(|(key, target)| {
-        let ready = target.replicas.seen_at(now)?.ready?;
-        let consumers = ready.saturating_mul(target.spec.consumers_per_replica);
+        let replicas = count(target.replicas.seen_at(now)?)?;
+        let consumers = replicas.saturating_mul(target.spec.consumers_per_replica);
         Some(((&key.namespace, &key.name), consumers))
     });
     let of_objects: BTreeMap<_, u32> = of_object.collect::<Option<_>>()?;
@@ -40,7 +47,6 @@ fn ready_consumers(now: Timestamp, targets: &BTreeMap<TargetKey, TargetState>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::replicas::ReplicasObserved;
     use crate::policy::spec::PolicySettings;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

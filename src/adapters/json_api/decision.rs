@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::adapters::view::{Labels, label_of};
+use crate::policy::answering::Answering;
 use crate::policy::decision::{CapacitySource, Held, Inputs, Limit, Reason, ReplicaSource, Rule};
 use crate::policy::replicas::Pause;
 use crate::publish::DecisionRecord;
@@ -58,7 +59,7 @@ pub(super) struct InputsShape {
     oldest_age_seconds: Option<Thousandths>,
     waiting_seconds: Option<Thousandths>,
     capacity_per_second: Option<Thousandths>,
-    /// `configured`, `learned`, `unknown`.
+    /// `configured`, `learned`, `estimated`, `unknown`.
     capacity_source: CapacitySource,
     capacity_samples_taken: u32,
     capacity_samples_needed: u32,
@@ -67,6 +68,8 @@ pub(super) struct InputsShape {
     breaker: &'static str,
     hot_partitions: u32,
     stuck_partitions: u32,
+    /// `fleet`, `part`, `jobs`.
+    answering: Answering,
     current: Option<u32>,
     /// `kubernetes`, `consumers`, `unknown`.
     current_source: ReplicaSource,
@@ -115,6 +118,7 @@ impl InputsShape {
             breaker: inputs.breaker.as_str(),
             hot_partitions: inputs.hot_partitions,
             stuck_partitions: inputs.stuck_partitions,
+            answering: inputs.answering,
             current: inputs.current,
             current_source: inputs.current_source,
             ready: inputs.ready,

@@ -45,6 +45,8 @@ impl GroupModel {
             newest_arrival_per_second: self.arrival.newest_per_second(),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
             capacity_per_consumer: self.capacity.per_consumer(),
+            early_capacity_per_consumer: self.capacity.early_per_consumer(),
+            seen_per_consumer: self.fleet.best(),
             proven_per_consumer: self.capacity.proven(),
             capacity_samples: (
                 self.capacity.samples_taken(),

@@ -40,10 +40,13 @@ impl GroupModel {
                 end: at,
                 covered: at.since(before),
                 processed: total.processed,
+                arrived: total.arrived.unwrap_or(0),
                 undelivered: self.total(|p| part(p, |s| s.lag, |_| 0)),
+                seen: self.consumers,
                 consumers: self.told.at_work(self.consumers),
                 processed_per_second: sum_known(rates.map(|p| p.processing_per_second(at))),
             };
+            self.capacity.early.observe(&interval, self.told);
             let fleet = self.fleet.observe(&interval, known);
             self.turn_breaker(at, fleet);
         }

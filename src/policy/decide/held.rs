@@ -6,7 +6,10 @@ use crate::model::downstream::Breaker;
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::identity::Assignment;
+use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
+use crate::policy::bounds::TARGET_UTILIZATION_DOWN;
+use crate::policy::cold::steady_arrivals;
 use crate::policy::decision::{Held, Inputs, Limit};
 use crate::policy::explain;
 use crate::policy::state::TargetState;
@@ -34,10 +37,7 @@ pub(super) fn hold_back(
 ) -> u32 {
     let (now, facts) = (seen.now, seen.facts);
     let last = target.last_desired.unwrap_or(0).min(most);
-    let draining = seen
-        .diagnosis
-        .waiting_seconds(facts)
-        .is_some_and(|age| age > target.spec.target_delay.as_secs_f64() / 2.0);
+    let draining = drains(seen, target);
     let (least, highest) = allowed_downstream(facts.breaker, target, last);
     let recommended = if certain && !draining {
         bounded.clamp(least, highest)
@@ -46,7 +46,18 @@ pub(super) fn hold_back(
     };
     let window = target.steps.hold(now, target.spec.scale_in_hold);
     inputs.hold_seconds = window.as_secs_f64();
-    let held = target.hold.hold(now, recommended, window);
+    let (held, held_by) = match target.spec.assignment {
+        Assignment::Exclusive => {
+            let held = target
+                .hold
+                .replicas
+                .hold(now, f64::from(recommended), window);
+            (held as u32, Held::Window)
+        }
+        Assignment::Shared => hold_work(seen, target, inputs, window),
+    };
+    // What is held keeps a count from falling; it is no reason to rise.
+    let held = recommended.max(held.min(last));
     inputs.held_replicas = Some(held);
     // What an outage stopped from rising is not to rise by what was asked for before it.
     let held = held.clamp(least, highest);
@@ -55,7 +66,7 @@ pub(super) fn hold_back(
     inputs.held_by = match () {
         () if desired <= bounded => None,
         () if moves => Some(Held::Moves),
-        () if recommended == bounded => Some(Held::Window),
+        () if recommended == bounded => Some(held_by),
         () if draining => Some(Held::Backlog),
         () => Some(Held::Uncertain),
     };
@@ -66,6 +77,58 @@ pub(super) fn hold_back(
         () => *limit,
     };
     desired
+}
+
+/// A count that a moment asked for is held for so long: it would only come and go.
+const MOMENT: Duration = Duration::from_secs(60);
+
+/// Where any consumer may take any message: what arrived for a while is held for the whole window, as it may come back; what a
+/// moment asked for, a burst or catching up, only for a moment. Both as work, in today's capacity. Nothing where that is unknown.
+fn hold_work(
+    seen: &Seen<'_>,
+    target: &mut TargetState,
+    inputs: &Inputs,
+    window: Duration,
+) -> (u32, Held) {
+    let (now, facts) = (seen.now, seen.facts);
+    let arrivals = steady_arrivals(facts) / TARGET_UTILIZATION_DOWN;
+    let work = inputs.work_per_second.unwrap_or(0.0);
+    let arrivals = target.hold.arrivals.hold(now, arrivals, window);
+    let work = target.hold.work.hold(now, work, window.min(MOMENT));
+    let Some(capacity) = inputs.capacity_per_second else {
+        return (0, Held::Window);
+    };
+    let replicas = |work: f64| (work / capacity - ROUNDING).ceil() as u32;
+    let (by_arrivals, by_work) = (replicas(arrivals), replicas(work));
+    if by_work > by_arrivals {
+        (by_work, Held::Moment)
+    } else {
+        (by_arrivals, Held::Arrivals)
+    }
+}
+
+/// So much of a replica is no reason for another one.
+const ROUNDING: f64 = 1e-6;
+
+/// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are
+/// gone wait for whoever claims them, not for more replicas.
+fn drains(seen: &Seen<'_>, target: &TargetState) -> bool {
+    let facts = seen.facts;
+    let long = target.spec.target_delay.as_secs_f64() / 2.0;
+    if target.spec.assignment == Assignment::Exclusive {
+        let waiting = seen.diagnosis.waiting_seconds(facts);
+        return waiting.is_some_and(|age| age > long);
+    }
+    let Some(done) = facts.processing_per_second.filter(|rate| *rate > 0.0) else {
+        return false;
+    };
+    let takes = |messages: Option<Quantity>| messages.map_or(0, Quantity::value) as f64 / done;
+    let (undelivered, all) = (takes(facts.lag), takes(facts.backlog));
+    // What is handed out is in work as long as the oldest of it is no older than that explains.
+    let moves = facts
+        .oldest_age_seconds
+        .is_none_or(|age| age <= all * 3.0 + long);
+    undelivered > long || all > long && moves
 }
 
 /// Between which counts the target stays while what consumers depend on is slow or was so a moment ago.
@@ -110,7 +173,10 @@ pub(super) fn warm_up(
     if !warming_up(now, target) {
         return desired;
     }
-    let running = inputs.current.unwrap_or(0).min(target.spec.max_replicas);
+    let running = inputs
+        .own_current()
+        .unwrap_or(0)
+        .min(target.spec.max_replicas);
     target.warm_up_floor = target.warm_up_floor.max(running);
     if desired >= target.warm_up_floor {
         return desired;
@@ -130,7 +196,12 @@ pub(super) fn too_early(
     target: &TargetState,
     inputs: &Inputs,
 ) -> Option<String> {
-    if target.last_desired.is_some() || inputs.current.is_some() || !warming_up(now, target) {
+    let may_be_low = match inputs.own_current() {
+        Some(_) => false,
+        // Nothing runs that a part of it could take away.
+        None => inputs.current != Some(0),
+    };
+    if target.last_desired.is_some() || !may_be_low || !warming_up(now, target) {
         return None;
     }
     let watched = model

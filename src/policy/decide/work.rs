@@ -7,6 +7,7 @@ use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
+use crate::policy::cold;
 use crate::policy::decision::{Inputs, Reason, Rule};
 use crate::policy::exclusive::{self, Question};
 use crate::policy::forecast::{Forecasting, Raise};
@@ -54,13 +55,7 @@ pub(super) fn recommend(
             target.bootstrap.reset();
             foresee(seen, target, inputs, replicas)
         }
-        None => {
-            inputs.rule = Some(Rule::Delay);
-            let present = inputs.ready.or(inputs.current);
-            let bootstrap = &mut target.bootstrap;
-            let replicas = bootstrap.recommend(seen.now, facts, &target.spec, present);
-            (replicas, false)
-        }
+        None => (unknown_capacity(seen, target, inputs), false),
     };
     // Messages that wait or came lately need somebody, however little work they are; so does a group yet to be made.
     let replicas = if signal == Signal::Active {
@@ -69,7 +64,7 @@ pub(super) fn recommend(
         replicas
     };
     inputs.work_replicas = Some(replicas);
-    let from_zero = target.last_desired.unwrap_or(0) == 0 && inputs.current.unwrap_or(0) == 0;
+    let from_zero = target.last_desired.unwrap_or(0) == 0 && inputs.own_current().unwrap_or(0) == 0;
     let no_work = work.total() == 0.0;
     let only_group_missing = facts.partitions_without_group > 0 && no_work;
     // Processed already, as it seems, but not for so long that it must be so.
@@ -84,13 +79,29 @@ pub(super) fn recommend(
     Recommendation { replicas, reason }
 }
 
+/// While nothing is known of what a replica does. Any consumer may take any message: a first step, then what runs until they are
+/// busy, which shows it. Else: the delay.
+fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inputs) -> u32 {
+    let facts = seen.facts;
+    if target.spec.assignment == Assignment::Shared {
+        inputs.rule = Some(Rule::First);
+        let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
+        let start_takes = target.replicas.start_takes();
+        return cold::replicas(facts, &target.spec, present, start_takes);
+    }
+    inputs.rule = Some(Rule::Delay);
+    let present = inputs.ready.or(inputs.own_current());
+    let bootstrap = &mut target.bootstrap;
+    bootstrap.recommend(seen.now, facts, &target.spec, present)
+}
+
 /// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
 fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs, raise: Raise) -> Option<u32> {
     match seen.known.filter(|_| has_holders(seen.facts, &target.spec)) {
         Some(known) => Some(by_holders(seen, target, inputs, (known, raise))),
         None => {
             let capacity = inputs.capacity_per_second?;
-            Some(by_work(seen.facts, target, inputs, capacity, raise))
+            Some(by_work(seen, target, inputs, capacity, raise))
         }
     }
 }
@@ -148,7 +159,7 @@ fn by_holders(
         spec: &target.spec,
         known,
         diagnosis: &seen.diagnosis,
-        asked: target.last_desired.or(inputs.current).unwrap_or(0),
+        asked: target.last_desired.or(inputs.own_current()).unwrap_or(0),
         asked_at: target.steps.last_at(),
         raise,
     });
@@ -173,12 +184,13 @@ fn by_holders(
 }
 
 fn by_work(
-    facts: &GroupFacts,
+    seen: &Seen<'_>,
     target: &TargetState,
     inputs: &mut Inputs,
     capacity: f64,
     raise: Raise,
 ) -> u32 {
+    let facts = seen.facts;
     let assignment = target.spec.assignment;
     let surge = surge(facts);
     let raise = Raise {
@@ -200,9 +212,11 @@ fn by_work(
     inputs.work_per_second = Some(decisive.total());
     inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, 1, Assignment::Shared));
     let present = target.last_desired.unwrap_or(0);
+    let fleet = Fleet::of(seen, target, inputs, capacity);
     if present > 0
         && replicas > present
-        && suffices(facts, target, inputs, present, (capacity, raise))
+        && assignment == Assignment::Shared
+        && fleet.suffices(facts, raise.rise, target.spec.target_delay)
     {
         inputs.rule = Some(Rule::Enough);
         inputs.target_utilization_ratio = KEPT_UTILIZATION;
@@ -212,22 +226,42 @@ fn by_work(
     replicas
 }
 
-/// Whether so many replicas keep up and work off the backlog before more of them could help.
-fn suffices(
-    facts: &GroupFacts,
-    target: &TargetState,
-    inputs: &Inputs,
-    present: u32,
-    (capacity, raise): (f64, Raise),
-) -> bool {
-    let at_work = inputs.ready.or(inputs.current);
-    if target.spec.assignment == Assignment::Exclusive || at_work.is_some_and(|n| n < present) {
-        return false;
+/// The replicas that were asked for last, and what they do by and by.
+struct Fleet {
+    /// Messages per second of those at work now.
+    now: f64,
+    /// … of all, once they are ready.
+    then: f64,
+    /// Seconds until then.
+    ready_in: f64,
+}
+
+impl Fleet {
+    fn of(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, capacity: f64) -> Self {
+        let present = target.last_desired.unwrap_or(0);
+        let at_work = inputs.ready.or(inputs.own_current()).unwrap_or(present);
+        let starts_in = target.replicas.starts_in(seen.now);
+        let on_the_way = starts_in.unwrap_or(HELPS_AFTER).min(HELPS_AFTER);
+        Self {
+            now: f64::from(at_work.min(present)) * capacity,
+            then: f64::from(present) * capacity,
+            ready_in: if at_work < present {
+                on_the_way.as_secs_f64()
+            } else {
+                0.0
+            },
+        }
     }
-    let most = f64::from(present) * capacity;
-    let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
-    let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise.rise;
-    let then = waiting as f64 + (arrivals - most) * HELPS_AFTER.as_secs_f64();
-    arrivals <= most * KEPT_UTILIZATION
-        && then / most <= target.spec.target_delay.as_secs_f64() / 2.0
+
+    /// Whether they keep up and work off the backlog before more of them could help.
+    fn suffices(&self, facts: &GroupFacts, raise: f64, target_delay: Duration) -> bool {
+        let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
+        let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise;
+        let after = HELPS_AFTER.as_secs_f64();
+        let left = waiting as f64
+            + (arrivals - self.now) * self.ready_in
+            + (arrivals - self.then) * (after - self.ready_in);
+        arrivals <= self.then * KEPT_UTILIZATION
+            && left / self.then <= target_delay.as_secs_f64() / 2.0
+    }
 }

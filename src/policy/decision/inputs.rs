@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::downstream::Breaker;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
+use crate::policy::answering::Answering;
 use crate::policy::replicas::Pause;
 
 /// The figures a decision was computed from, with the constants used.
@@ -44,6 +45,8 @@ pub struct Inputs {
     pub stuck_partitions: u32,
     /// Busy samples taken, and how many it takes to learn the capacity.
     pub capacity_samples: (u32, u32),
+    /// What the answer is used for.
+    pub answering: Answering,
     /// Replicas that run now, as far as known.
     pub current: Option<u32>,
     /// Where that count comes from.
@@ -91,6 +94,11 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Replicas that run, where the answer may depend on them.
+    pub fn own_current(&self) -> Option<u32> {
+        self.current.filter(|_| self.answering == Answering::Fleet)
+    }
+
     /// While pods hang, the count that is not exceeded: what was wanted last or was asked for by others, whichever is more.
     pub fn present_while_pods_hang(
         &self,
@@ -111,6 +119,8 @@ pub enum CapacitySource {
     Configured,
     /// Learned from busy intervals.
     Learned,
+    /// Seen in the first seconds in which consumers were busy: good enough to size by, corrected until it is learned.
+    Estimated,
     /// Not known yet: the answer follows the delay instead.
     #[default]
     Unknown,
@@ -151,6 +161,8 @@ pub enum Rule {
     Arrivals,
     /// Capacity is only known to be at least so much.
     Explored,
+    /// Nothing is known of capacity: a first step by what waits and arrives.
+    First,
 }
 
 /// What keeps a target above what the work asks for.
@@ -159,6 +171,10 @@ pub enum Rule {
 pub enum Held {
     /// More was needed within the hold window.
     Window,
+    /// As much arrived within the hold window, for a while.
+    Arrivals,
+    /// More was needed a moment ago.
+    Moment,
     /// A backlog still drains.
     Backlog,
     /// Not everything is known.

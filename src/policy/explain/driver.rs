@@ -62,6 +62,9 @@ pub(super) fn driver(
     );
     let (samples, needed) = inputs.capacity_samples;
     match (inputs.capacity_source, inputs.capacity_per_second) {
+        (CapacitySource::Unknown, _) | (_, None) if inputs.rule == Some(Rule::First) => format!(
+            "{load}; what one replica does is not known yet, so {recommended} start with it until the first busy seconds show that",
+        ),
         (CapacitySource::Unknown, _) | (_, None) => match inputs.capacity_at_least_per_second {
             Some(seen) => format!(
                 "{load}; what one replica does is not known yet ({samples} of {needed} busy samples), but one was seen to do {} messages/s, so {recommended} will do as long as nothing waits",
@@ -74,10 +77,10 @@ pub(super) fn driver(
         (source, Some(capacity)) => format!(
             "{load}; at {} messages/s per replica ({}), {}",
             rate(Some(capacity)),
-            if source == CapacitySource::Configured {
-                "configured"
-            } else {
-                "learned"
+            match source {
+                CapacitySource::Configured => "configured",
+                CapacitySource::Estimated => "seen in the first busy seconds",
+                _ => "learned",
             },
             measured(recommended, inputs),
         ),

@@ -8,8 +8,9 @@ const RULES = {
   work: "All work together", enough: "The present replicas do it before others could help", delay: "By the delay, while capacity is not known",
   busiest: "The busiest holder gets more than it can do", spread: "What each holder would get if there were fewer", reserve: "Peaks of the last hours may come back",
   relief: "A holder is slower than the others", arrivals: "All arrivals, whoever holds what", explored: "Capacity is only known to be at least so much",
+  first: "A first step: capacity is not known before consumers were busy for some seconds",
 };
-const HELD = { window: "More was needed within the hold", backlog: "A backlog still drains", uncertain: "Not everything is known", moves: "Fewer would cost more in moved partitions than they save" };
+const HELD = { window: "More was needed within the hold", arrivals: "As much arrived within the hold", moment: "More was needed within the last minute", backlog: "A backlog still drains", uncertain: "Not everything is known", moves: "Fewer would cost more in moved partitions than they save" };
 /** What to change where an answer is not as wanted. */
 const ADVICE = {
   min_replicas: "minReplicas keeps it up: lower it to allow fewer.",
@@ -18,7 +19,7 @@ const ADVICE = {
   skew: "One partition gets more than a consumer can do: spread its keys, or make consumers faster. More replicas do not help.",
   downstream: "What the consumers depend on is slow: look there first. More replicas would press it harder.",
   stuck: "Partitions are held but nobody gets on with them: look at their consumers. More replicas do not help.",
-  hold: "More was needed a while ago, and scale_in_hold (in the config) keeps it: shorten that to follow faster, at the price of more moves.",
+  hold: "More was needed a while ago, and scale_in_hold (in the config) keeps it: shorten that (scaleInHold in the trigger) to follow faster, at the price of more moves.",
   warm_up: "Too little is known since the start: what runs is kept until it is.",
   pods_not_ready: "Pods do not become ready: look at them. More would only join them.",
   throughput_units: "The namespace does not let consumers read faster: raise its throughput units.",

@@ -1,0 +1,123 @@
+//! The count while nothing is known of what a replica does, where any consumer may take any message: a first step by what waits
+//! and what arrives while a replica starts. Once consumers are busy their capacity shows within seconds, so this needs to be
+//! right about the order of magnitude only; nothing of it is held.
+
+use std::time::Duration;
+
+use crate::model::facts::GroupFacts;
+use crate::model::quantity::Quantity;
+
+use super::spec::TargetSpec;
+
+/// A replica is taken to do so many messages per second until it is seen: of the field's consumers few are slower.
+const SUPPOSED_PER_SECOND: f64 = 50.0;
+/// How long a start takes where none was seen.
+const SUPPOSED_START: Duration = Duration::from_secs(10);
+/// No first step is larger: taken back it costs little.
+pub const LARGEST_FIRST_STEP: u32 = 8;
+/// As long as consumers keep up, so much more than was seen of one is tried …
+const EXPLORED_RATIO: f64 = 1.2;
+/// … and they do while less waits than arrives in this time, and a handful.
+const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
+const HANDFUL: u64 = 20;
+
+/// Replicas to ask for, `present` being those that run or were asked for last; at least 1, as there is something to run for.
+pub fn replicas(
+    facts: &GroupFacts,
+    spec: &TargetSpec,
+    present: u32,
+    start_takes: Option<Duration>,
+) -> u32 {
+    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+    let keeps_up = keeps_up(facts, arrivals);
+    if present == 0 || !keeps_up {
+        return first(facts, spec, start_takes).max(present);
+    }
+    match facts.seen_per_consumer {
+        Some(seen) => {
+            let per_replica = seen * EXPLORED_RATIO * f64::from(spec.consumers_per_replica);
+            let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
+            enough.clamp(1, present)
+        }
+        None => present,
+    }
+}
+
+/// What waits by the time the first could work, in what replicas are supposed to do within the target delay.
+pub fn first(facts: &GroupFacts, spec: &TargetSpec, start_takes: Option<Duration>) -> u32 {
+    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+    let waiting = facts.backlog.map_or(0, Quantity::value) as f64;
+    let meanwhile = arrivals * start_takes.unwrap_or(SUPPOSED_START).as_secs_f64();
+    let per_replica = SUPPOSED_PER_SECOND * spec.target_delay.as_secs_f64();
+    let step = ((waiting + meanwhile) / per_replica).ceil();
+    (step as u32).clamp(1, LARGEST_FIRST_STEP)
+}
+
+fn keeps_up(facts: &GroupFacts, arrivals: f64) -> bool {
+    let undelivered = facts.lag.map_or(0, Quantity::value);
+    undelivered as f64 <= arrivals * KEEPS_UP_WITHIN.as_secs_f64() + HANDFUL as f64
+}
+
+/// Arrivals per second of the last minute.
+pub fn steady_arrivals(facts: &GroupFacts) -> f64 {
+    let steady = facts.partitions.values();
+    steady.filter_map(|p| p.steady_arrival_per_second).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::PartitionFacts;
+    use crate::model::identity::PartitionId;
+
+    fn facts(arrivals: f64, lag: u64, seen: Option<f64>) -> GroupFacts {
+        let partition = PartitionFacts {
+            steady_arrival_per_second: Some(arrivals),
+            ..PartitionFacts::default()
+        };
+        GroupFacts {
+            backlog: Some(Quantity::Exact(lag)),
+            lag: Some(Quantity::Exact(lag)),
+            arrival_per_second: Some(arrivals),
+            seen_per_consumer: seen,
+            partitions: [(PartitionId::new("0"), partition)].into(),
+            ..GroupFacts::default()
+        }
+    }
+
+    #[test]
+    fn the_first_step_goes_by_what_waits_and_by_how_long_a_start_takes_and_is_bounded() {
+        let check = |arrivals, lag, starts: Option<u64>, present, expect| {
+            let starts = starts.map(Duration::from_secs);
+            let spec = TargetSpec::default();
+            let got = replicas(&facts(arrivals, lag, None), &spec, present, starts);
+            assert_eq!(got, expect, "{arrivals}/s, {lag} wait, {starts:?}");
+        };
+        check(20.0, 40, Some(3), 0, 1);
+        check(400.0, 800, Some(3), 0, 2);
+        check(400.0, 800, None, 0, 4);
+        check(400.0, 800, Some(20), 0, 6);
+        check(2_000.0, 4_000, Some(60), 0, 8);
+        check(0.0, 20_000, Some(3), 0, 8);
+        // What runs is never taken away before it is known.
+        check(400.0, 3_000, Some(3), 30, 30);
+        check(400.0, 20, Some(3), 30, 30);
+    }
+
+    #[test]
+    fn who_keeps_up_is_tried_with_a_fifth_more_than_was_seen_of_one() {
+        let check = |arrivals, seen, present, expect| {
+            let got = replicas(
+                &facts(arrivals, 10, seen),
+                &TargetSpec::default(),
+                present,
+                None,
+            );
+            assert_eq!(got, expect);
+        };
+        check(400.0, Some(40.0), 10, 9);
+        check(40.0, Some(40.0), 10, 1);
+        check(400.0, Some(10.0), 10, 10);
+        check(0.0, Some(40.0), 10, 1);
+    }
+}
