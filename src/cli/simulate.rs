@@ -45,9 +45,9 @@ pub struct SimulateArgs {
     /// How partitions move when replicas come and go.
     #[arg(long, value_enum, default_value_t)]
     pub rebalance: RebalanceStyle,
-    /// Whether a partition belongs to one replica at a time.
-    #[arg(long, value_enum, default_value_t)]
-    pub assignment: SharingStyle,
+    /// Whether a partition belongs to one replica at a time [default: exclusive].
+    #[arg(long, value_enum)]
+    pub assignment: Option<SharingStyle>,
     /// Never fewer replicas; 0 lets policies go to zero.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_replicas: u32,
@@ -64,6 +64,10 @@ pub struct SimulateArgs {
     /// 5 seeds, all policies. What is said beside it goes first.
     #[arg(long)]
     pub grid: bool,
+    /// Starts from zero, a line each: arrivals 20, 100, 400, 2000/s × consumers of 5, 50, 500/s × start-up 3, 20, 60 s × polls 1, 5, 15 s × producers that start at
+    /// once, ramp or burst. A filter keeps some: `--cold-grid=arrivals=400,start=burst`. Goes with `--seeds` and `--assignment` (shared unless said).
+    #[arg(long, value_name = "FILTER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub cold_grid: Option<String>,
     /// How well incidents are noticed: weeks of made-up traffic without faults, and struck by every kind of fault. Takes minutes.
     #[arg(long, exclusive = true)]
     pub incidents: bool,
@@ -73,6 +77,18 @@ pub struct SimulateArgs {
     /// Writes a page with the figures and how every run went.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+impl SimulateArgs {
+    /// Of traces and scenarios.
+    pub fn assignment(&self) -> Assignment {
+        self.assignment.unwrap_or(SharingStyle::Exclusive).into()
+    }
+
+    /// Of starts from zero.
+    pub fn assignment_of_starts(&self) -> Assignment {
+        self.assignment.unwrap_or(SharingStyle::Shared).into()
+    }
 }
 
 /// One scenario, or all.
@@ -102,10 +118,9 @@ impl From<RebalanceStyle> for Rebalance {
 }
 
 /// Who may take which message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SharingStyle {
     /// A partition belongs to one replica at a time
-    #[default]
     Exclusive,
     /// Any replica takes any message
     Shared,

@@ -209,7 +209,7 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
                     capacity_per_second: *capacity,
                     start_up: *start_up,
                     rebalance: args.rebalance.into(),
-                    assignment: args.assignment.into(),
+                    assignment: args.assignment(),
                     min_replicas: args.min_replicas,
                     poll_interval: args.poll_interval,
                     max_replicas: args.max_replicas,
