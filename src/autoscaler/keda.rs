@@ -60,6 +60,8 @@ pub struct ScaledObject {
     last_active: Option<Timestamp>,
     next_poll: Timestamp,
     next_sync: Timestamp,
+    /// Whether the HPA syncs at zero, too, and finds nothing to do: its times stay the same.
+    keeps_time: bool,
 }
 
 impl ScaledObject {
@@ -75,8 +77,18 @@ impl ScaledObject {
             last_active: None,
             next_poll: now,
             next_sync: now.plus(spec.hpa_sync),
+            keeps_time: false,
             spec,
         }
+    }
+
+    /// As in a real cluster: poll loop and HPA begin at times of their own, and the HPA keeps to its times whatever runs.
+    #[must_use]
+    pub fn out_of_phase(mut self, poll: Duration, sync: Duration) -> Self {
+        self.next_poll = self.next_poll.plus(poll);
+        self.next_sync = self.next_sync.plus(sync);
+        self.keeps_time = true;
+        self
     }
 
     /// Replicas wanted of the deployment now.
@@ -139,7 +151,11 @@ impl ScaledObject {
 
     /// KEDA sets the count itself; from zero the HPA wakes up and syncs a period later.
     fn start(&mut self, now: Timestamp, replicas: u32) {
-        if self.replicas == 0 {
+        if self.replicas == 0 && self.keeps_time {
+            while self.next_sync <= now {
+                self.next_sync = self.next_sync.plus(self.spec.hpa_sync);
+            }
+        } else if self.replicas == 0 {
             self.next_sync = now.plus(self.spec.hpa_sync);
         }
         self.replicas = replicas;

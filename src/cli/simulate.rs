@@ -10,8 +10,8 @@ use crate::config::duration;
 use crate::model::identity::Assignment;
 use crate::simulation::assignment::Rebalance;
 use crate::simulation::plant::Commits;
-use crate::simulation::scenarios::{ALL, Scenario};
-use crate::simulation::trace::TICK;
+use crate::simulation::scenarios::{ALL, COLD, Scenario};
+use crate::simulation::steps::StepLength;
 
 /// Arguments of `simulate`. Without any: every scenario with the usual policies.
 #[derive(Clone, Debug, Default, Args)]
@@ -23,7 +23,7 @@ pub struct SimulateArgs {
     /// What goes wrong during the traces: a YAML list of faults (docs/simulate.md).
     #[arg(long, value_name = "FILE", requires = "trace")]
     pub faults: Option<PathBuf>,
-    /// A built-in workload, or `all`; repeatable.
+    /// A built-in workload, `all`, or `cold` for all starts from zero; repeatable.
     #[arg(long, value_name = "NAME", value_parser = parse_scenario)]
     pub scenario: Vec<ScenarioChoice>,
     /// Lists the scenarios and ends.
@@ -45,16 +45,19 @@ pub struct SimulateArgs {
     /// How partitions move when replicas come and go.
     #[arg(long, value_enum, default_value_t)]
     pub rebalance: RebalanceStyle,
-    /// Whether a partition belongs to one replica at a time.
-    #[arg(long, value_enum, default_value_t)]
-    pub assignment: SharingStyle,
+    /// Whether a partition belongs to one replica at a time [default: exclusive].
+    #[arg(long, value_enum)]
+    pub assignment: Option<SharingStyle>,
     /// Never fewer replicas; 0 lets policies go to zero.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_replicas: u32,
     /// Never more replicas.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_replicas: u32,
-    /// How often streamgauge looks at its source: whole steps of 5 s. `serve` does every 5 s on Redis, every 15 s on Event Hubs.
+    /// How long a step of the traces is, in whole seconds: `1s` where a start from zero matters.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_step)]
+    pub step: StepLength,
+    /// How often streamgauge looks at its source: whole steps. `serve` does every 5 s on Redis, every 15 s on Event Hubs.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_poll_interval)]
     pub poll_interval: Duration,
     /// Runs of every cell, each with other chances [default: 1].
@@ -64,6 +67,10 @@ pub struct SimulateArgs {
     /// 5 seeds, all policies. What is said beside it goes first.
     #[arg(long)]
     pub grid: bool,
+    /// Starts from zero, a line each: arrivals 20, 100, 400, 2000/s × consumers of 5, 50, 500/s × start-up 3, 20, 60 s × polls 1, 5, 15 s × producers that start at
+    /// once, ramp or burst. A filter keeps some: `--cold-grid=arrivals=400,start=burst`. Goes with `--seeds` and `--assignment` (shared unless said).
+    #[arg(long, value_name = "FILTER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub cold_grid: Option<String>,
     /// How well incidents are noticed: weeks of made-up traffic without faults, and struck by every kind of fault. Takes minutes.
     #[arg(long, exclusive = true)]
     pub incidents: bool,
@@ -73,6 +80,18 @@ pub struct SimulateArgs {
     /// Writes a page with the figures and how every run went.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+impl SimulateArgs {
+    /// Of traces and scenarios.
+    pub fn assignment(&self) -> Assignment {
+        self.assignment.unwrap_or(SharingStyle::Exclusive).into()
+    }
+
+    /// Of starts from zero.
+    pub fn assignment_of_starts(&self) -> Assignment {
+        self.assignment.unwrap_or(SharingStyle::Shared).into()
+    }
 }
 
 /// One scenario, or all.
@@ -102,10 +121,9 @@ impl From<RebalanceStyle> for Rebalance {
 }
 
 /// Who may take which message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SharingStyle {
     /// A partition belongs to one replica at a time
-    #[default]
     Exclusive,
     /// Any replica takes any message
     Shared,
@@ -123,18 +141,24 @@ impl From<SharingStyle> for Assignment {
 /// The scenarios, a line each.
 pub fn scenario_list() -> String {
     let line = |s: &Scenario| format!("  {:<22} {}", s.name, s.about);
-    let lines: Vec<String> = ALL.iter().map(line).collect();
-    format!("Scenarios:\n{}", lines.join("\n"))
+    let lines = |of: &[Scenario]| of.iter().map(line).collect::<Vec<_>>().join("\n");
+    format!(
+        "Scenarios (`all`):\n{}\n\nStarts from zero (`cold`), each with its own plant:\n{}",
+        lines(ALL),
+        lines(COLD)
+    )
 }
 
 fn parse_scenario(text: &str) -> Result<ScenarioChoice, String> {
-    if text == "all" {
-        return Ok(ScenarioChoice(ALL.iter().collect()));
+    match text {
+        "all" => return Ok(ScenarioChoice(ALL.iter().collect())),
+        "cold" => return Ok(ScenarioChoice(COLD.iter().collect())),
+        _ => {}
     }
     let found = Scenario::named(text).map(|scenario| ScenarioChoice(vec![scenario]));
     found.ok_or_else(|| {
-        let names: Vec<&str> = ALL.iter().map(|s| s.name).collect();
-        format!("known are all, {}", names.join(", "))
+        let names: Vec<&str> = ALL.iter().chain(COLD).map(|s| s.name).collect();
+        format!("known are all, cold, {}", names.join(", "))
     })
 }
 
@@ -163,11 +187,17 @@ fn parse_capacity(text: &str) -> Result<f64, String> {
 }
 
 fn parse_poll_interval(text: &str) -> Result<Duration, String> {
-    let tick = TICK.as_millis();
-    let whole = |time: &Duration| time.as_millis().is_multiple_of(tick) && !time.is_zero();
     duration::parse_metadata(text)
-        .filter(|time| whole(time) && *time <= Duration::from_secs(3_600))
-        .ok_or_else(|| "must be whole steps of 5 s, at most an hour, such as 5s or 15s".into())
+        .filter(|time| !time.is_zero() && *time <= Duration::from_secs(3_600))
+        .ok_or_else(|| "must be whole steps, at most an hour, such as 5s or 15s".into())
+}
+
+fn parse_step(text: &str) -> Result<StepLength, String> {
+    let seconds = duration::parse_metadata(text)
+        .filter(|time| (1..=60).contains(&time.as_secs()) && time.subsec_nanos() == 0);
+    seconds
+        .map(|time| StepLength::of_seconds(time.as_secs() as u32))
+        .ok_or_else(|| "must be whole seconds, at most a minute, such as 1s or 5s".into())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

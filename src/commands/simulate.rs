@@ -2,6 +2,7 @@
 
 mod checks;
 pub mod choice;
+mod cold;
 mod html;
 mod incidents;
 mod jobs;
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use self::plan::Plan;
 use self::report::Report;
@@ -31,6 +32,15 @@ pub fn run(args: SimulateArgs) -> Result<ExitCode> {
     }
     if args.incidents {
         print!("{}", incidents::report(&PlantSpec::default()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(filter) = &args.cold_grid {
+        let cells = cold::cells(args.assignment_of_starts(), filter)
+            .map_err(|text| anyhow!("--cold-grid: {text}"))?;
+        print!(
+            "{}",
+            cold::render(&cold::rows(&cells, args.seeds.unwrap_or(1)))
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let plan = Plan::of(&args)?;

@@ -48,6 +48,10 @@ fn join(a: &Outcome, b: &Outcome, by: impl Fn(f64, f64) -> f64) -> Outcome {
         actions_per_day: by(a.actions_per_day, b.actions_per_day),
         flaps_per_day: by(a.flaps_per_day, b.flaps_per_day),
         moves_per_day: by(a.moves_per_day, b.moves_per_day),
+        worst_delay_seconds: by(a.worst_delay_seconds, b.worst_delay_seconds),
+        mean_delay_seconds: by(a.mean_delay_seconds, b.mean_delay_seconds),
+        replica_seconds: by(a.replica_seconds, b.replica_seconds),
+        changes: by(a.changes, b.changes),
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::plant::Plant;
 use super::policies::Policy;
-use super::trace::{TICK, Trace};
+use super::trace::Trace;
 
 /// Points that a drawn series has at most.
 pub const MOST_POINTS: usize = 1_500;
@@ -71,7 +71,7 @@ impl Recorder {
         }
         let partitions = plant.partitions();
         let oldest = partitions.iter().map(|p| p.oldest_ticks(plant.tick()));
-        let seconds = oldest.max().unwrap_or(0) as f64 * TICK.as_secs_f64();
+        let seconds = oldest.max().unwrap_or(0) as f64 * plant.spec().step.seconds();
         self.replicas.push(f64::from(replicas));
         self.waiting
             .push(partitions.iter().map(|p| p.waiting()).sum::<f64>().round());
@@ -93,7 +93,7 @@ impl Recorder {
 pub fn load(trace: &Trace) -> Series {
     let per_second = |row: &[u32]| {
         let messages: u64 = row.iter().map(|n| u64::from(*n)).sum();
-        (messages as f64 / TICK.as_secs_f64() * 10.0).round() / 10.0
+        (messages as f64 / trace.step().seconds() * 10.0).round() / 10.0
     };
     let all: Vec<f64> = trace.ticks().map(per_second).collect();
     thin(&all, MOST_POINTS)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::faults::{Fault, FaultKind};
-use super::trace::{TICK, Trace};
+use super::trace::Trace;
 
 /// A fault without an end of its own is shown for so long.
 const MOMENT: Duration = Duration::from_secs(60);
@@ -24,7 +24,9 @@ struct Entry {
     trace: Option<String>,
     /// The column, where the kind names one.
     partition: Option<String>,
-    fault: Fault,
+    from: Duration,
+    to: Duration,
+    kind: FaultKind,
 }
 
 /// What is wrong with a list, and where.
@@ -87,11 +89,11 @@ impl FaultList {
                 let text = format!("there is no trace `{name}`; known are {}", names.join(", "));
                 return Err(error(format!("{}.trace", entry.place), text));
             }
-            let Some(longest) = concerned.map(|trace| trace.ticks().len()).max() else {
+            let Some(longest) = concerned.map(Trace::duration).max() else {
                 continue;
             };
-            if entry.fault.from >= longest {
-                let length = humantime::format_duration(TICK * longest as u32);
+            if entry.from >= longest {
+                let length = humantime::format_duration(longest);
                 let text = format!("is after the end of the trace, which is {length} long");
                 return Err(error(format!("{}.from", entry.place), text));
             }
@@ -106,8 +108,8 @@ impl Entry {
     }
 
     fn on(&self, trace: &Trace) -> Result<Fault, FaultError> {
-        let mut fault = self.fault.clone();
-        if let (FaultKind::Stuck { partition }, Some(name)) = (&mut fault.kind, &self.partition) {
+        let mut kind = self.kind.clone();
+        if let (FaultKind::Stuck { partition }, Some(name)) = (&mut kind, &self.partition) {
             let known = trace.partitions();
             *partition = known
                 .iter()
@@ -117,7 +119,7 @@ impl Entry {
                     error(format!("{}.partition", self.place), text)
                 })?;
         }
-        Ok(fault)
+        Ok(Fault::in_steps(trace.step(), self.from, self.to, kind))
     }
 }
 
@@ -217,7 +219,9 @@ fn read_entry(place: String, item: Value) -> Result<Entry, FaultError> {
         place,
         trace,
         partition,
-        fault: Fault::between(from, to, kind_read),
+        from,
+        to,
+        kind: kind_read,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::plant::ticks;
+use super::steps::StepLength;
 
 /// One thing that goes wrong for a while.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,11 +60,16 @@ impl Fault {
         Self::between(time(from_hours), time(to_hours), kind)
     }
 
-    /// From and to since the start of the trace.
+    /// From and to since the start of the trace, in ticks of 5 s.
     pub fn between(from: Duration, to: Duration, kind: FaultKind) -> Self {
+        Self::in_steps(StepLength::default(), from, to, kind)
+    }
+
+    /// From and to since the start of the trace, in ticks of that length.
+    pub fn in_steps(step: StepLength, from: Duration, to: Duration, kind: FaultKind) -> Self {
         Self {
-            from: ticks(from),
-            to: ticks(to),
+            from: step.ticks(from),
+            to: step.ticks(to),
             kind,
         }
     }

@@ -1,6 +1,8 @@
-//! The plant: replicas that start, get partitions, process and commit, in steps of [`TICK`]. What it simplifies: docs/simulate.md, "The plant".
+//! The plant: replicas that start, get partitions, process and commit, in steps of 5 s or 1 s. What it simplifies: docs/simulate.md, "The plant".
 
 mod partition;
+mod pool;
+mod spec;
 mod strike;
 mod work;
 
@@ -10,63 +12,18 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use crate::model::identity::Assignment;
+use crate::model::time::Timestamp;
 
 use super::assignment::{Rebalance, rebalance};
 use super::faults::Fault;
-use super::trace::TICK;
+use super::steps::StepLength;
+
+use pool::Pool;
+use work::Work;
 
 pub use partition::PlantPartition;
-
-/// How consumers commit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Commits {
-    /// Every so often, staggered over partitions.
-    Every(Duration),
-    /// After so many messages.
-    After(u64),
-}
-
-/// The plant's constants. The defaults are those of docs/simulate.md.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlantSpec {
-    /// Messages per second one replica does.
-    pub capacity_per_second: f64,
-    /// Mean time a replica takes to start; each takes 0.8 to 1.2 of it.
-    pub start_up: Duration,
-    /// How long a partition rests when it changes hands.
-    pub moved_pause: Duration,
-    /// How consumers commit.
-    pub commits: Commits,
-    /// Whether a partition belongs to one replica.
-    pub assignment: Assignment,
-    /// How partitions move.
-    pub rebalance: Rebalance,
-    /// How long a crashed replica keeps its partitions.
-    pub ownership_expiry: Duration,
-    /// The HPA's, and every policy's, largest count.
-    pub max_replicas: u32,
-    /// The smallest count; 0 lets a policy go to zero.
-    pub min_replicas: u32,
-    /// How often streamgauge looks at its source; whole ticks.
-    pub poll_interval: Duration,
-}
-
-impl Default for PlantSpec {
-    fn default() -> Self {
-        Self {
-            capacity_per_second: 100.0,
-            start_up: Duration::from_secs(40),
-            moved_pause: Duration::from_secs(15),
-            commits: Commits::Every(Duration::from_secs(10)),
-            assignment: Assignment::Exclusive,
-            rebalance: Rebalance::Sticky,
-            ownership_expiry: Duration::from_secs(60),
-            max_replicas: 100,
-            min_replicas: 1,
-            poll_interval: TICK,
-        }
-    }
-}
+pub use pool::Listed;
+pub use spec::{ClusterSpec, Commits, PlantSpec};
 
 /// One replica, from its creation on.
 #[derive(Clone, Debug)]
@@ -88,6 +45,10 @@ pub struct TickOutcome {
     pub done: f64,
     /// Of these, later than [`LATE`].
     pub late: f64,
+    /// Seconds that all of these waited together.
+    pub waited_seconds: f64,
+    /// The longest that one of these waited, in seconds.
+    pub worst_seconds: f64,
     /// Whether a message of any partition has waited for longer than [`LATE`].
     pub violated: bool,
     /// Partitions that changed hands.
@@ -115,6 +76,9 @@ pub struct Plant {
     settled: bool,
     scaled_in_at: Option<usize>,
     next_id: u32,
+    /// Shared assignment: who works on what.
+    pool: Pool,
+    seed: u64,
     rng: Pcg64,
 }
 
@@ -129,7 +93,7 @@ impl Plant {
     ) -> Self {
         let rng = Pcg64::seed_from_u64(seed);
         let made = (0..partitions)
-            .map(|n| PlantPartition::new(n, &spec.commits))
+            .map(|n| PlantPartition::new(n, &spec.commits, spec.step))
             .collect();
         let mut plant = Self {
             faults,
@@ -142,6 +106,8 @@ impl Plant {
             settled: false,
             scaled_in_at: None,
             next_id: 0,
+            pool: Pool::default(),
+            seed,
             rng,
             spec,
         };
@@ -169,15 +135,17 @@ impl Plant {
         for (partition, count) in self.partitions.iter_mut().zip(arrivals) {
             partition.arrive(self.tick, *count);
         }
-        let (done, late) = self.process();
+        let work = self.process();
         self.tick += 1;
         for partition in &mut self.partitions {
             partition.commit(self.tick, &self.spec.commits);
         }
-        let late_ticks = ticks(LATE);
+        let late_ticks = self.spec.step.ticks(LATE);
         TickOutcome {
-            done,
-            late,
+            done: work.done,
+            late: work.late,
+            waited_seconds: work.waited_seconds,
+            worst_seconds: work.worst_seconds,
             violated: self
                 .partitions
                 .iter()
@@ -205,7 +173,7 @@ impl Plant {
         let takes = self.spec.start_up.as_secs_f64() * stretch * self.rng.random_range(0.8..1.2);
         self.replicas.push(Replica {
             id: self.next_id,
-            ready_at: self.tick + (takes / TICK.as_secs_f64()).ceil() as usize,
+            ready_at: self.tick + (takes / self.spec.step.seconds()).ceil() as usize,
             done: 0.0,
             busy_share: 0.0,
             slowed: false,
@@ -214,6 +182,9 @@ impl Plant {
     }
 
     fn assign(&mut self) -> u32 {
+        if self.spec.assignment == Assignment::Shared {
+            return 0;
+        }
         let ready = self.ready();
         let held = self
             .held_until
@@ -223,7 +194,7 @@ impl Plant {
             self.settled = false;
             self.ready_before.clone_from(&ready);
         }
-        let cycle = ticks(Duration::from_secs(10));
+        let cycle = self.spec.step.ticks(Duration::from_secs(10));
         let claims = match self.spec.rebalance {
             Rebalance::Sticky => usize::MAX,
             Rebalance::Greedy | Rebalance::Balanced if !self.tick.is_multiple_of(cycle) => 0,
@@ -252,7 +223,7 @@ impl Plant {
         // Whoever is told to end does so within the tick in which that was decided.
         let since = self.tick - usize::from(self.scaled_in_at == Some(self.tick));
         for partition in &moved {
-            self.partitions[*partition].pause(since + ticks(self.spec.moved_pause));
+            self.partitions[*partition].pause(since + self.spec.step.ticks(self.spec.moved_pause));
         }
         moved.len() as u32
     }
@@ -283,6 +254,38 @@ impl Plant {
         &self.spec
     }
 
+    /// The time at the end of the ticks done so far.
+    pub fn now(&self) -> Timestamp {
+        self.spec.step.at(self.tick)
+    }
+
+    /// Time in ticks, rounded up.
+    pub fn ticks(&self, time: Duration) -> usize {
+        self.spec.step.ticks(time)
+    }
+
+    /// When in a period something begins that has no reason to begin at its start: whole steps, another one for every seed and `what`.
+    pub fn phase(&self, what: u64, period: Duration) -> Duration {
+        let steps = self.spec.step.ticks(period).max(1);
+        let mut rng = Pcg64::seed_from_u64(self.seed ^ (0x70a5_e000 + what));
+        self.spec.step.duration() * rng.random_range(0..steps) as u32
+    }
+
+    /// What the group's listing of consumers says, under shared assignment.
+    pub fn listing(&self) -> impl Iterator<Item = Listed> {
+        self.pool.listing(self.micros())
+    }
+
+    /// Messages not done that have waited for longer than [`LATE`] already.
+    pub fn waiting_late(&self) -> f64 {
+        let queued = self.partitions.iter().map(|p| p.waiting_late(self.tick));
+        queued.sum::<f64>() + self.pool.late(self.micros())
+    }
+
+    fn micros(&self) -> u64 {
+        self.tick as u64 * self.spec.step.micros()
+    }
+
     /// Replicas that exist, the longest-running first.
     pub fn replicas(&self) -> &[Replica] {
         &self.replicas
@@ -304,9 +307,9 @@ impl Plant {
     }
 }
 
-/// Time in ticks, rounded up.
+/// Time in ticks of 5 s, rounded up.
 pub fn ticks(time: Duration) -> usize {
-    time.as_millis().div_ceil(TICK.as_millis()) as usize
+    StepLength::default().ticks(time)
 }
 
 #[cfg(test)]

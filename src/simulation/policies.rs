@@ -28,6 +28,11 @@ pub trait Policy {
     fn decision(&self) -> Option<(u32, &str)> {
         None
     }
+
+    /// Whether it is to have seen the whole workload once before what counts begins.
+    fn learns_first(&self) -> bool {
+        false
+    }
 }
 
 /// The backlog that can be seen: behind the committed positions.

@@ -1,5 +1,6 @@
 //! Built-in workloads: what streams go through, each a few hours long, made anew for every seed.
 
+mod cold;
 mod load;
 
 use std::sync::Arc;
@@ -8,10 +9,13 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use super::cold::Cold;
 use super::faults::{Fault, FaultKind};
 use super::plant::{Commits, PlantSpec};
 use super::run::Workload;
 use super::trace::{TICK, Trace};
+
+pub use cold::COLD;
 
 /// A workload by name.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +34,27 @@ pub struct Scenario {
     events: &'static [(f64, f64, &'static str)],
     /// Consumers that commit by count, and a fleet that may go to zero.
     counted_commits: bool,
+    /// A start from zero, which has a plant of its own; the fields from `hours` on mean nothing then.
+    cold: Option<Cold>,
 }
 
 impl Scenario {
     /// The one of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        ALL.iter().find(|scenario| scenario.name == name)
+        let all = ALL.iter().chain(COLD);
+        all.into_iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Whether it is a start from zero.
+    pub const fn is_cold(&self) -> bool {
+        self.cold.is_some()
     }
 
     /// What arrives and what goes wrong, where one replica does `capacity_per_second`. The same for the same seed.
     pub fn workload(&self, capacity_per_second: f64, seed: u64) -> Workload {
+        if let Some(cold) = &self.cold {
+            return cold.workload(self.name, seed);
+        }
         // Scenarios draw apart from the plant, which is seeded alike.
         let mut rng = Pcg64::seed_from_u64(seed ^ 0x5ce7_a410);
         let ticks = (self.hours * 3600.0 / TICK.as_secs_f64()) as usize;
@@ -56,6 +71,9 @@ impl Scenario {
 
     /// The plant it runs in: as asked for, but for what makes the scenario.
     pub fn plant(&self, mut spec: PlantSpec) -> PlantSpec {
+        if let Some(cold) = &self.cold {
+            return cold.plant(spec);
+        }
         if self.counted_commits {
             spec.commits = Commits::After(100);
             spec.min_replicas = 0;
@@ -72,6 +90,9 @@ impl Scenario {
 
     /// Partitions and length.
     pub fn size(&self) -> (usize, Duration) {
+        if let Some(cold) = &self.cold {
+            return cold.size();
+        }
         let length = Duration::from_secs_f64(self.hours * 3600.0);
         (self.partitions, length)
     }
@@ -105,9 +126,10 @@ const PLAIN: Scenario = Scenario {
     faults: NONE,
     events: &[],
     counted_commits: false,
+    cold: None,
 };
 
-/// Every scenario, in the order of the documentation.
+/// Every scenario but the starts from zero, in the order of the documentation.
 pub const ALL: &[Scenario] = &[
     Scenario {
         name: "diurnal",

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::model::identity::PartitionId;
 
-/// The plant's step in time. Shorter rows are added up, longer ones spread evenly.
+use super::steps::StepLength;
+
+/// The plant's usual step in time. Shorter rows are added up, longer ones spread evenly.
 pub const TICK: Duration = Duration::from_secs(5);
 
 /// Values a trace may have after resampling: 48 h of 2,500 partitions.
@@ -20,6 +22,7 @@ const CLOSE: f64 = 1e-5;
 pub struct Trace {
     /// What reports call it.
     pub name: String,
+    step: StepLength,
     partitions: Vec<PartitionId>,
     /// Row after row, one value per partition.
     arrivals: Vec<u32>,
@@ -63,26 +66,30 @@ pub enum TraceError {
     },
     /// More messages in one step than can be.
     #[error(
-        "column `{partition}`, {second} s after the start: more than 4,294,967,295 messages within 5 s"
+        "column `{partition}`, {second} s after the start: more than 4,294,967,295 messages within {step_seconds} s"
     )]
     TooMany {
         /// Since the start of the trace.
         second: u64,
         /// Name of the column.
         partition: String,
+        /// How long a step is.
+        step_seconds: f64,
     },
     /// Fewer than two rows, so that the time between rows is unknown.
     #[error("at least two rows are needed: each value is what arrived since the row before")]
     TooShort,
     /// More than can be simulated at once.
     #[error(
-        "{ticks} steps of 5 s for {partitions} partitions are too many: cut the trace (is `time_seconds` in milliseconds?)"
+        "{ticks} steps of {step_seconds} s for {partitions} partitions are too many: cut the trace (is `time_seconds` in milliseconds?)"
     )]
     TooLarge {
-        /// Steps of [`TICK`].
+        /// Steps.
         ticks: u64,
         /// Partitions.
         partitions: usize,
+        /// How long a step is.
+        step_seconds: f64,
     },
 }
 
@@ -98,9 +105,32 @@ impl Trace {
         let values = (0..ticks * partitions).map(|n| arrivals(n / partitions, n % partitions));
         Self {
             name: name.into(),
+            step: StepLength::default(),
             partitions: ids.collect(),
             arrivals: values.collect(),
         }
+    }
+
+    /// The same counts, tick by tick, in ticks of another length.
+    #[must_use]
+    pub fn in_steps(self, step: StepLength) -> Self {
+        Self { step, ..self }
+    }
+
+    /// As it is, and then nothing for so long.
+    #[must_use]
+    pub fn followed_by_nothing(mut self, time: Duration) -> Self {
+        let ticks = self.ticks().len() + self.step.ticks(time);
+        self.arrivals.resize(ticks * self.partitions.len(), 0);
+        self
+    }
+
+    /// Nothing for so long, and then as it is.
+    #[must_use]
+    pub fn after_nothing(mut self, time: Duration) -> Self {
+        let values = self.step.ticks(time) * self.partitions.len();
+        self.arrivals.splice(0..0, std::iter::repeat_n(0, values));
+        self
     }
 
     /// Reads CSV with the header `time_seconds,<partition>,…`; each value is what arrived since the row before.
@@ -108,6 +138,18 @@ impl Trace {
     /// # Errors
     /// Anything else, with line and column.
     pub fn read(name: impl Into<String>, input: impl Read) -> Result<Self, TraceError> {
+        Self::read_in_steps(name, input, StepLength::default())
+    }
+
+    /// As [`Self::read`], in ticks of that length.
+    ///
+    /// # Errors
+    /// Anything else, with line and column.
+    pub fn read_in_steps(
+        name: impl Into<String>,
+        input: impl Read,
+        step: StepLength,
+    ) -> Result<Self, TraceError> {
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             // Of CRLF the CR is trimmed; as a terminator of its own it would put line numbers one off.
@@ -144,7 +186,7 @@ impl Trace {
                 counts.push(count);
             }
         }
-        resample(name.into(), partitions, &times, &counts)
+        resample(name.into(), step, partitions, &times, &counts)
     }
 
     /// The partitions, in the order of the columns.
@@ -165,9 +207,14 @@ impl Trace {
             .unwrap_or_default()
     }
 
+    /// How long a tick is.
+    pub fn step(&self) -> StepLength {
+        self.step
+    }
+
     /// How long it is.
     pub fn duration(&self) -> Duration {
-        TICK * self.ticks().len() as u32
+        self.step.duration() * self.ticks().len() as u32
     }
 
     /// All messages.
@@ -201,6 +248,7 @@ fn partitions(header: &csv::StringRecord) -> Result<Vec<PartitionId>, TraceError
 /// Spreads every row evenly over the time since the row before, and cuts that into ticks. No message gets lost.
 fn resample(
     name: String,
+    step: StepLength,
     partitions: Vec<PartitionId>,
     times: &[f64],
     counts: &[u32],
@@ -210,13 +258,14 @@ fn resample(
         return Err(TraceError::TooShort);
     };
     let start = first - (second - first);
-    let tick = TICK.as_secs_f64();
+    let tick = step.seconds();
     let ticks = ((last - start) / tick - CLOSE).ceil();
     let width = partitions.len();
     if ticks * width as f64 > MOST_VALUES as f64 {
         return Err(TraceError::TooLarge {
             ticks: ticks as u64,
             partitions: width,
+            step_seconds: tick,
         });
     }
     let ticks = ticks as usize;
@@ -241,12 +290,14 @@ fn resample(
                 u32::try_from(so_far - given).map_err(|_| TraceError::TooMany {
                     second: (end - start) as u64,
                     partition: partitions[partition].to_string(),
+                    step_seconds: tick,
                 })?;
             given = so_far;
         }
     }
     Ok(Trace {
         name,
+        step,
         partitions,
         arrivals,
     })

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::choice::PolicyChoice;
 use crate::cli::SimulateArgs;
 use crate::simulation::policies::PolicyName;
+use crate::simulation::steps::StepLength;
 use crate::simulation::trace::Trace;
 
 /// The counts of the plant, and those of policies within it.
@@ -19,12 +20,29 @@ pub(super) fn counts(args: &SimulateArgs) -> Result<()> {
         );
     }
     for choice in &args.policy {
-        if let PolicyChoice::One(PolicyName::Streamgauge { label, target }) = choice
+        if let PolicyChoice::One(PolicyName::Streamgauge { label, target, .. }) = choice
             && target.min_replicas > max
         {
             bail!(
                 "--policy {label}: minReplicas is {}, but there are never more than --max-replicas {max}",
                 target.min_replicas
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Polls come at whole steps, those of the traces and those of scenarios.
+pub(super) fn polls(args: &SimulateArgs, traces: bool, scenarios: bool) -> Result<()> {
+    let of_traces = traces.then_some(args.step);
+    let of_scenarios = scenarios.then(StepLength::default);
+    for step in of_traces.into_iter().chain(of_scenarios) {
+        let whole = args.poll_interval.as_millis();
+        if !whole.is_multiple_of(step.duration().as_millis()) {
+            bail!(
+                "--poll-interval {}: must be whole steps of {} s",
+                humantime::format_duration(args.poll_interval),
+                step.seconds()
             );
         }
     }

@@ -21,6 +21,9 @@ const SIMULATED: [&str; 7] = [
     "forecast",
 ];
 
+/// It has seen the workload once before.
+const LEARNED: &str = "learned";
+
 /// One value of `--policy`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyChoice {
@@ -37,8 +40,20 @@ impl FromStr for PolicyChoice {
         match text.split_once(':') {
             None if text == "keda-lag" => Ok(Self::BestKedaLag),
             Some(("streamgauge", settings)) => {
+                let (learned, settings) = match settings.strip_prefix(LEARNED) {
+                    Some("") => (true, ""),
+                    Some(rest) => rest
+                        .strip_prefix(',')
+                        .map_or((false, settings), |rest| (true, rest)),
+                    None => (false, settings),
+                };
                 let target = parse_settings(settings)?.resolve();
-                Ok(Self::One(PolicyName::streamgauge(text.to_owned(), target)))
+                let name = PolicyName::streamgauge(text.to_owned(), target);
+                Ok(Self::One(if learned {
+                    name.having_learned()
+                } else {
+                    name
+                }))
             }
             _ => text.parse().map(Self::One),
         }
@@ -48,7 +63,7 @@ impl FromStr for PolicyChoice {
 /// `key=value,…` with the keys of trigger metadata, read as a trigger's.
 fn parse_settings(text: &str) -> Result<PolicySettings, String> {
     let mut metadata = HashMap::new();
-    for part in text.split(',') {
+    for part in text.split(',').filter(|_| !text.is_empty()) {
         let (key, value) = part.split_once('=').ok_or_else(|| {
             format!("`{part}` is no key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`")
         })?;

@@ -11,8 +11,7 @@ use super::plan::{Cell, Plan, Subject};
 use super::report::Report;
 use super::table;
 use crate::simulation::course::{Course, Series, load};
-use crate::simulation::plant::{PlantSpec, ticks};
-use crate::simulation::trace::TICK;
+use crate::simulation::plant::PlantSpec;
 
 const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
@@ -23,7 +22,6 @@ const MOST_DRAWN: usize = 30;
 
 #[derive(Serialize)]
 struct PageData<'r> {
-    tick_seconds: f64,
     /// Those in the report, in its order.
     policies: Vec<&'r str>,
     report: &'r Report,
@@ -36,6 +34,7 @@ struct PageData<'r> {
 struct Drawing<'r> {
     /// The cell's place in the report.
     cell: usize,
+    tick_seconds: f64,
     ticks: usize,
     arrivals_per_second: Series,
     spans: Vec<Span>,
@@ -78,7 +77,6 @@ pub(super) fn render(plan: &Plan, report: &Report, done: &[CellDone]) -> Result<
     let kept: Vec<usize> = (0..all.len()).filter(kept).collect();
     let drawings = cells_to_draw(plan).into_iter();
     let data = PageData {
-        tick_seconds: TICK.as_secs_f64(),
         policies,
         report,
         sentences: table::sentences(report),
@@ -105,6 +103,7 @@ fn shown(report: &Report) -> Vec<&str> {
 
 fn draw<'r>(n: usize, cell: &Cell, done: &'r CellDone, kept: &[usize]) -> Drawing<'r> {
     let workload = cell.workload(0);
+    let step = workload.trace.step();
     let mut spans: Vec<Span> = workload
         .faults
         .iter()
@@ -116,14 +115,15 @@ fn draw<'r>(n: usize, cell: &Cell, done: &'r CellDone, kept: &[usize]) -> Drawin
         .collect();
     if let Subject::BuiltIn(scenario) = &cell.subject {
         spans.extend(scenario.events().map(|(from, to, what)| Span {
-            from: ticks(from),
-            to: ticks(to),
+            from: step.ticks(from),
+            to: step.ticks(to),
             name: what.to_owned(),
         }));
     }
     spans.sort_by_key(|span| span.from);
     Drawing {
         cell: n,
+        tick_seconds: step.seconds(),
         ticks: workload.trace.ticks().len(),
         arrivals_per_second: load(&workload.trace),
         spans,

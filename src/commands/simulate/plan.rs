@@ -11,12 +11,14 @@ use anyhow::{Context, Result, bail};
 use super::checks;
 use super::choice::{PolicyChoice, THRESHOLDS};
 use crate::cli::SimulateArgs;
+use crate::model::identity::Assignment;
 use crate::policy::spec::TargetSpec;
 use crate::simulation::fault_list::FaultList;
-use crate::simulation::plant::{Commits, PlantSpec};
+use crate::simulation::plant::{ClusterSpec, Commits, PlantSpec};
 use crate::simulation::policies::PolicyName;
 use crate::simulation::run::Workload;
 use crate::simulation::scenarios::{ALL, Scenario};
+use crate::simulation::steps::StepLength;
 use crate::simulation::trace::Trace;
 
 /// Everything that is to be run.
@@ -61,6 +63,17 @@ impl Subject {
         }
     }
 
+    /// The plant it runs in: as asked for, but for what makes a scenario.
+    fn plant(&self, spec: PlantSpec) -> PlantSpec {
+        match self {
+            Self::Recorded(workload) => PlantSpec {
+                step: workload.trace.step(),
+                ..spec
+            },
+            Self::BuiltIn(scenario) => scenario.plant(spec),
+        }
+    }
+
     /// Partitions and length.
     pub fn size(&self) -> (usize, Duration) {
         match self {
@@ -83,9 +96,12 @@ impl Cell {
     pub fn conditions(&self) -> String {
         let polls = self.spec.poll_interval;
         let usual = polls == PlantSpec::default().poll_interval;
+        let consumers = match self.spec.assignment {
+            Assignment::Exclusive => format!("commits {}", commits_in_words(&self.spec.commits)),
+            Assignment::Shared => format!("shared, {} messages a batch", self.spec.batch),
+        };
         format!(
-            "commits {}, {}/s per replica, start-up {} s{}",
-            commits_in_words(&self.spec.commits),
+            "{consumers}, {}/s per replica, start-up {} s{}",
             self.spec.capacity_per_second,
             self.spec.start_up.as_secs_f64(),
             if usual {
@@ -113,13 +129,18 @@ impl Plan {
         checks::counts(args)?;
         checks::can_be_written(args)?;
         let mut cells: Vec<Cell> = Vec::new();
-        for subject in subjects(args)? {
+        let subjects = subjects(args)?;
+        let usual = |s: &Subject| matches!(s, Subject::BuiltIn(s) if !s.is_cold());
+        let recorded = |s: &Subject| matches!(s, Subject::Recorded(_));
+        checks::polls(
+            args,
+            subjects.iter().any(recorded),
+            subjects.iter().any(usual),
+        )?;
+        for subject in subjects {
             let first = cells.len();
             for spec in conditions(args) {
-                let spec = match &subject {
-                    Subject::Recorded(_) => spec,
-                    Subject::BuiltIn(scenario) => scenario.plant(spec),
-                };
+                let spec = subject.plant(spec);
                 // A scenario with conditions of its own would come again and again.
                 if !cells[first..].iter().any(|cell| cell.spec == spec) {
                     let subject = subject.clone();
@@ -200,6 +221,8 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
         false => args.start_up.clone(),
         true => vec![usual.start_up],
     };
+    let shared = args.assignment() == Assignment::Shared;
+    let cluster = shared.then(ClusterSpec::default);
     let mut all = Vec::new();
     for commits in &commits {
         for capacity in &capacities {
@@ -209,10 +232,11 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
                     capacity_per_second: *capacity,
                     start_up: *start_up,
                     rebalance: args.rebalance.into(),
-                    assignment: args.assignment.into(),
+                    assignment: args.assignment(),
                     min_replicas: args.min_replicas,
                     poll_interval: args.poll_interval,
                     max_replicas: args.max_replicas,
+                    cluster: cluster.clone(),
                     ..usual.clone()
                 });
             }
@@ -225,7 +249,7 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
 fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
     let mut traces = Vec::new();
     for path in &args.trace {
-        let trace = read_trace(path)?;
+        let trace = read_trace(path, args.step)?;
         checks::is_new(&trace, &traces, path)?;
         traces.push(trace);
     }
@@ -265,7 +289,7 @@ fn shown(path: &Option<std::path::PathBuf>) -> String {
 }
 
 /// A trace is called as its file, without `.csv` and `.gz`.
-fn read_trace(path: &Path) -> Result<Trace> {
+fn read_trace(path: &Path, step: StepLength) -> Result<Trace> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.trim_end_matches(".gz").trim_end_matches(".csv");
     let file = File::open(path).with_context(|| path.display().to_string())?;
@@ -281,5 +305,5 @@ fn read_trace(path: &Path) -> Result<Trace> {
     } else {
         Box::new(file)
     };
-    Trace::read(name, input).with_context(|| path.display().to_string())
+    Trace::read_in_steps(name, input, step).with_context(|| path.display().to_string())
 }

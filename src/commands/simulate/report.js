@@ -50,8 +50,8 @@ function figures(entries, columns, value) {
 
 /* Numbers */
 const short = (n) => (n >= 1e6 ? `${+(n / 1e6).toPrecision(3)}M` : n >= 1e4 ? `${+(n / 1e3).toPrecision(3)}k` : `${+n.toPrecision(4)}`);
-function clock(tick) {
-  const seconds = Math.round(tick * data.tick_seconds);
+function clock(tick, drawing) {
+  const seconds = Math.round(tick * drawing.tick_seconds);
   const two = (n) => String(n).padStart(2, '0');
   return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
 }
@@ -161,9 +161,9 @@ function plots(drawing, entries) {
       }
       y0 = bottom;
     }
-    const hours = (drawing.ticks * data.tick_seconds) / 3600;
+    const hours = (drawing.ticks * drawing.tick_seconds) / 3600;
     for (const hour of steps(hours, width > 700 ? 12 : 6)) {
-      const px = x((hour * 3600) / data.tick_seconds);
+      const px = x((hour * 3600) / drawing.tick_seconds);
       root.append(svg('line', { class: 'grid', x1: px, x2: px, y1: y0, y2: y0 + 5 }),
         svg('text', { x: px, y: y0 + 18, 'text-anchor': 'middle' }, String(hour)));
     }
@@ -181,14 +181,14 @@ function plots(drawing, entries) {
       return el('tr', {}, el('td', {}, key(name), name), cell(course.replicas), cell(course.age_seconds), cell(course.backlog));
     });
     const head = el('tr', {}, ...['', 'replicas', 'age s', 'backlog'].map((text) => el('th', {}, text)));
-    const parts = [el('b', {}, clock(at)), ` · ${short(valueAt(drawing.arrivals_per_second, at))} messages/s`];
+    const parts = [el('b', {}, clock(at, drawing)), ` · ${short(valueAt(drawing.arrivals_per_second, at))} messages/s`];
     for (const span of drawing.spans) {
       if (span.from <= at && at < Math.max(span.to, span.from + 12)) parts.push(el('p', { class: 'during' }, span.name));
     }
     parts.push(el('table', {}, head, ...rows));
     for (const name of names.filter((n) => isOwn(n) && !hidden.has(n))) {
       const last = courses.get(name).changes.filter((change) => change.tick <= at).pop();
-      if (last) parts.push(el('p', {}, key(name), `${clock(last.tick)} ${last.from} → ${last.to}: ${last.text}`));
+      if (last) parts.push(el('p', {}, key(name), `${clock(last.tick, drawing)} ${last.from} → ${last.to}: ${last.text}`));
     }
     readout.replaceChildren(...parts);
     readout.hidden = false;
@@ -233,7 +233,7 @@ function plots(drawing, entries) {
     draw();
   });
   legend.append(toggle);
-  const lists = names.filter((name) => courses.get(name).changes.length).map((name) => decisions(name, courses.get(name).changes, (tick) => {
+  const lists = names.filter((name) => courses.get(name).changes.length).map((name) => decisions(name, courses.get(name).changes, drawing, (tick) => {
     box.focus({ preventScroll: true });
     box.scrollIntoView({ block: 'nearest' });
     show(tick);
@@ -252,9 +252,9 @@ function plots(drawing, entries) {
   return [legend, box, el('p', { class: 'hint' }, 'Point at a time, or focus the drawing and use ← → (Shift: faster), Home, End, Escape.'), ...lists];
 }
 
-function decisions(name, changes, go) {
+function decisions(name, changes, drawing, go) {
   const rows = changes.map((change) => {
-    const row = el('tr', { 'data-tick': change.tick }, el('td', {}, el('button', { type: 'button' }, clock(change.tick))),
+    const row = el('tr', { 'data-tick': change.tick }, el('td', {}, el('button', { type: 'button' }, clock(change.tick, drawing))),
       el('td', {}, `${change.from} → ${change.to}`), el('td', {}, change.text));
     row.addEventListener('click', () => go(change.tick));
     return row;

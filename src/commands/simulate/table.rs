@@ -14,6 +14,16 @@ const FIGURES: [&str; 7] = [
     "flaps/day",
     "moves/day",
 ];
+/// Of what takes less than an hour: figures per day would say little of it.
+const SHORT_FIGURES: [&str; 7] = [
+    "policy",
+    "late %",
+    "worst delay s",
+    "mean delay s",
+    "viol %",
+    "replica-s",
+    "changes",
+];
 const TOTALS: [&str; 6] = [
     "policy",
     "mean late %",
@@ -27,8 +37,13 @@ const TOTALS: [&str; 6] = [
 pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();
     for cell in &report.cells {
-        let rows = cell.policies.iter().map(figures).collect();
-        let _ = writeln!(out, "{}\n{}", heading(cell), columns(&FIGURES, rows));
+        let policies = cell.policies.iter();
+        let table = if cell.hours < 1.0 {
+            columns(&SHORT_FIGURES, policies.map(short_figures).collect())
+        } else {
+            columns(&FIGURES, policies.map(figures).collect())
+        };
+        let _ = writeln!(out, "{}\n{table}", heading(cell));
     }
     if report.cells.len() > 1 {
         let rows = report.summary.totals.iter().map(total).collect();
@@ -43,10 +58,7 @@ pub(super) fn render(report: &Report) -> String {
 
 fn heading(cell: &CellReport) -> String {
     let length = if cell.hours < 1.0 {
-        format!(
-            "{:.0} min, figures per day scaled up",
-            (cell.hours * 60.0).max(1.0)
-        )
+        format!("{:.0} min", (cell.hours * 60.0).max(1.0))
     } else {
         format!("{} h", cell.hours)
     };
@@ -108,6 +120,19 @@ fn figures(entry: &Entry) -> Vec<String> {
         format!("{:.1}", mean.actions_per_day),
         format!("{:.1}", mean.flaps_per_day),
         format!("{:.0}", mean.moves_per_day),
+    ]
+}
+
+fn short_figures(entry: &Entry) -> Vec<String> {
+    let mean = &entry.mean;
+    vec![
+        entry.policy.clone(),
+        format!("{:.2}", mean.late_percent),
+        format!("{:.0}", mean.worst_delay_seconds),
+        format!("{:.1}", mean.mean_delay_seconds),
+        format!("{:.2}", mean.violated_percent),
+        format!("{:.0}", mean.replica_seconds),
+        format!("{:.1}", mean.changes),
     ]
 }
 

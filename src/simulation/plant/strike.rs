@@ -3,7 +3,7 @@
 use crate::simulation::assignment::Rebalance;
 use crate::simulation::faults::{Fault, FaultKind};
 
-use super::{Plant, ticks};
+use super::Plant;
 
 impl Plant {
     /// Faults that begin or end at this tick.
@@ -37,7 +37,7 @@ impl Plant {
             let fault = &self.faults[n];
             if let FaultKind::RollingDeploy { every } = fault.kind
                 && fault.is_on(self.tick)
-                && (self.tick - fault.from).is_multiple_of(ticks(every).max(1))
+                && (self.tick - fault.from).is_multiple_of(self.spec.step.ticks(every).max(1))
             {
                 // The replacement comes first and the old one ends when it is ready: the youngest takes the oldest's place.
                 self.release(0);
@@ -65,9 +65,11 @@ impl Plant {
         };
         for (partition, owner) in self.owners.iter().enumerate() {
             if *owner == Some(gone) {
-                self.held_until[partition] = self.tick + ticks(expiry);
+                self.held_until[partition] = self.tick + self.spec.step.ticks(expiry);
             }
         }
+        let expires = self.micros() + expiry.as_micros() as u64;
+        self.pool.crash(gone, self.micros(), expires);
         self.start();
     }
 }

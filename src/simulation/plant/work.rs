@@ -1,28 +1,71 @@
-//! The work of a tick: capacity shared out among partitions.
+//! The work of a tick: capacity shared out among partitions, or batches fetched from them.
 
 use crate::model::identity::Assignment;
 use crate::simulation::faults::FaultKind;
-use crate::simulation::trace::TICK;
 
-use super::{Plant, PlantPartition};
+use super::pool::Shift;
+use super::{LATE, Plant, PlantPartition};
+
+/// What was done, and how long it had waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Work {
+    /// Messages.
+    pub done: f64,
+    /// Of these, later than [`LATE`].
+    pub late: f64,
+    /// Seconds that they waited together.
+    pub waited_seconds: f64,
+    /// The longest wait of one.
+    pub worst_seconds: f64,
+}
+
+impl Work {
+    /// So many messages were done that waited for so long.
+    pub fn count(&mut self, messages: f64, waited_seconds: f64) {
+        self.done += messages;
+        if waited_seconds > LATE.as_secs_f64() {
+            self.late += messages;
+        }
+        self.waited_seconds += messages * waited_seconds;
+        self.worst_seconds = self.worst_seconds.max(waited_seconds);
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.done += other.done;
+        self.late += other.late;
+        self.waited_seconds += other.waited_seconds;
+        self.worst_seconds = self.worst_seconds.max(other.worst_seconds);
+    }
+}
+
+/// What the faults of now make of the fleet.
+struct Hindrance {
+    /// Messages per second of all replicas together.
+    fleet: f64,
+    /// Share of its capacity that a slowed replica does.
+    slowed: f64,
+}
 
 impl Plant {
-    /// Every replica works for a tick; messages done, and late ones of them.
-    pub(super) fn process(&mut self) -> (f64, f64) {
-        let ready = self.ready();
-        let full = self.spec.capacity_per_second * TICK.as_secs_f64();
-        let on: Vec<&FaultKind> = self
-            .faults
-            .iter()
-            .filter(|f| f.is_on(self.tick))
-            .map(|f| &f.kind)
-            .collect();
-        let mut fleet = f64::INFINITY;
-        let mut slow = 1.0;
-        for kind in on {
-            match kind {
-                FaultKind::Downstream { per_second } => fleet = per_second * TICK.as_secs_f64(),
-                FaultKind::SlowReplica { ratio } => slow = *ratio,
+    /// Every replica works for a tick.
+    pub(super) fn process(&mut self) -> Work {
+        let hindrance = self.hindrance();
+        match self.spec.assignment {
+            Assignment::Shared => self.process_pool(&hindrance),
+            Assignment::Exclusive => self.process_owned(&hindrance),
+        }
+    }
+
+    fn hindrance(&mut self) -> Hindrance {
+        let on = self.faults.iter().filter(|f| f.is_on(self.tick));
+        let mut hindrance = Hindrance {
+            fleet: f64::INFINITY,
+            slowed: 1.0,
+        };
+        for fault in on {
+            match &fault.kind {
+                FaultKind::Downstream { per_second } => hindrance.fleet = *per_second,
+                FaultKind::SlowReplica { ratio } => hindrance.slowed = *ratio,
                 FaultKind::Stuck { partition } => {
                     if let Some(partition) = self.partitions.get_mut(*partition) {
                         partition.pause(self.tick + 1);
@@ -31,57 +74,84 @@ impl Plant {
                 _ => {}
             }
         }
-        let share = fleet / ready.len().max(1) as f64;
+        hindrance
+    }
+
+    fn process_pool(&mut self, hindrance: &Hindrance) -> Work {
+        let (ready, now) = (self.ready(), self.micros());
+        let share = hindrance.fleet / ready.len().max(1) as f64;
+        let slowed: Vec<u32> = self
+            .replicas
+            .iter()
+            .filter(|replica| replica.slowed)
+            .map(|replica| replica.id)
+            .collect();
+        let per_second = |replica: u32| {
+            let speed = if slowed.contains(&replica) {
+                hindrance.slowed
+            } else {
+                1.0
+            };
+            (self.spec.capacity_per_second * speed).min(share)
+        };
+        let step = self.spec.step.micros();
+        let shift = Shift {
+            from: now,
+            to: now + step,
+            batch: self.spec.batch as usize,
+            tick: self.tick,
+            micros_per_message: &|replica| 1e6 / per_second(replica),
+        };
+        self.pool.follow(&ready, now);
+        let work = self.pool.work(&shift, &mut self.partitions);
+        let seconds = self.spec.step.seconds();
+        for replica in &mut self.replicas {
+            replica.busy_share = self.pool.busy_share(replica.id, step);
+            replica.done = replica.busy_share * per_second(replica.id) * seconds;
+        }
+        work
+    }
+
+    fn process_owned(&mut self, hindrance: &Hindrance) -> Work {
+        let seconds = self.spec.step.seconds();
+        let full = self.spec.capacity_per_second * seconds;
+        let share = hindrance.fleet * seconds / self.ready().len().max(1) as f64;
         let tick = self.tick;
-        let mut sum = (0.0, 0.0);
-        match self.spec.assignment {
-            Assignment::Shared => {
-                let capacity = (full * ready.len() as f64).min(fleet);
-                let mut all: Vec<&mut PlantPartition> = self.partitions.iter_mut().collect();
-                sum = share_out(&mut all, capacity, tick);
-                for replica in &mut self.replicas {
-                    replica.busy_share = if capacity > 0.0 {
-                        sum.0 / capacity
-                    } else {
-                        0.0
-                    };
-                    replica.done = sum.0 / ready.len().max(1) as f64;
-                }
-            }
-            Assignment::Exclusive => {
-                for replica in &mut self.replicas {
-                    let speed = if replica.slowed { slow } else { 1.0 };
-                    let capacity = (full * speed).min(share);
-                    let mut own: Vec<&mut PlantPartition> = self
-                        .partitions
-                        .iter_mut()
-                        .zip(&self.owners)
-                        .filter(|(_, owner)| **owner == Some(replica.id))
-                        .map(|(partition, _)| partition)
-                        .collect();
-                    let (done, late) = share_out(&mut own, capacity, tick);
-                    replica.done = done;
-                    replica.busy_share = done / capacity;
-                    sum = (sum.0 + done, sum.1 + late);
-                }
-            }
+        let mut sum = Work::default();
+        for replica in &mut self.replicas {
+            let speed = if replica.slowed {
+                hindrance.slowed
+            } else {
+                1.0
+            };
+            let capacity = (full * speed).min(share);
+            let mut own: Vec<&mut PlantPartition> = self
+                .partitions
+                .iter_mut()
+                .zip(&self.owners)
+                .filter(|(_, owner)| **owner == Some(replica.id))
+                .map(|(partition, _)| partition)
+                .collect();
+            let work = share_out(&mut own, capacity, tick);
+            replica.done = work.done;
+            replica.busy_share = work.done / capacity;
+            sum.add(&work);
         }
         sum
     }
 }
 
-/// Shares `capacity` max-min fairly among partitions; messages done, and late ones of them.
-fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> (f64, f64) {
+/// Shares `capacity` max-min fairly among partitions.
+fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> Work {
     let mut left = capacity;
     let mut open = partitions.len();
     partitions.sort_by(|a, b| a.workable(tick).total_cmp(&b.workable(tick)));
-    let mut sum = (0.0, 0.0);
+    let mut sum = Work::default();
     for partition in partitions {
         let take = partition.workable(tick).min(left / open as f64);
         left -= take;
         open -= 1;
-        let late = partition.work(tick, take);
-        sum = (sum.0 + take, sum.1 + late);
+        sum.add(&partition.work(tick, take));
     }
     sum
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::simulation::plant::{Plant, ticks};
+use crate::simulation::plant::Plant;
 use crate::simulation::trace::Trace;
 
 use super::Policy;
@@ -33,21 +33,17 @@ impl Clairvoyant {
         copy.scale(replicas);
         let mut late = 0.0;
         let from = plant.tick();
-        for tick in from..from + ticks(AHEAD) {
+        for tick in from..from + plant.ticks(AHEAD) {
             late += copy.advance(self.trace.tick(tick)).late;
         }
         // What is late in any case is still to be done: who leaves more of it undone plans worse.
-        let left = copy
-            .partitions()
-            .iter()
-            .map(|p| p.waiting_late(copy.tick()));
-        late + left.sum::<f64>() * UNDONE_WEIGHT
+        late + copy.waiting_late() * UNDONE_WEIGHT
     }
 }
 
 impl Policy for Clairvoyant {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
-        if !plant.tick().is_multiple_of(ticks(EVERY)) {
+        if !plant.tick().is_multiple_of(plant.ticks(EVERY)) {
             return None;
         }
         let most = (plant.partitions().len() as u32).min(plant.spec().max_replicas);

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::simulation::plant::{Plant, ticks};
-use crate::simulation::trace::TICK;
+use crate::simulation::plant::Plant;
 
 use super::{Policy, seen_backlog};
 
@@ -76,7 +75,7 @@ impl Flink {
             busiest,
             done: plant.ready_replicas().map(|r| r.done).sum(),
         });
-        if self.seen.len() > ticks(self.window) + 1 {
+        if self.seen.len() > plant.ticks(self.window) + 1 {
             self.seen.pop_front();
         }
     }
@@ -84,13 +83,14 @@ impl Flink {
     /// Replicas by rates, and the utilization that the band is asked about.
     fn want(&self, plant: &Plant) -> Option<(u32, f64)> {
         let (first, last) = (self.seen.front()?, self.seen.back()?);
-        let seconds = (self.seen.len() - 1) as f64 * TICK.as_secs_f64();
+        let seconds = (self.seen.len() - 1) as f64 * plant.spec().step.seconds();
         let target = (last.produced - first.produced) as f64 / seconds;
         let ready = plant.ready_replicas().count().max(1) as f64;
         let samples = self.seen.len() as f64;
         // The busiest subtask limits: the whole does what it does ÷ the busiest one's share.
         let busy = self.seen.iter().map(|s| s.busiest).sum::<f64>() / samples;
-        let done = self.seen.iter().map(|s| s.done).sum::<f64>() / samples / TICK.as_secs_f64();
+        let done = self.seen.iter().map(|s| s.done).sum::<f64>() / samples;
+        let done = done / plant.spec().step.seconds();
         let lag = seen_backlog(plant) as f64;
         let observed = (last.committed - first.committed) as f64 / seconds;
         let true_rate = if lag >= 30.0 * observed && observed > 0.0 {
@@ -122,8 +122,10 @@ fn align(replicas: u32, partitions: u32) -> u32 {
 impl Policy for Flink {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
         self.note(plant);
-        if !plant.tick().is_multiple_of(ticks(Duration::from_secs(15)))
-            || self.seen.len() < ticks(self.window)
+        if !plant
+            .tick()
+            .is_multiple_of(plant.ticks(Duration::from_secs(15)))
+            || self.seen.len() < plant.ticks(self.window)
         {
             return None;
         }
@@ -133,7 +135,7 @@ impl Policy for Flink {
         while self
             .wants
             .front()
-            .is_some_and(|(at, _)| tick - at > ticks(self.scale_down))
+            .is_some_and(|(at, _)| tick - at > plant.ticks(self.scale_down))
         {
             self.wants.pop_front();
         }
@@ -141,7 +143,7 @@ impl Policy for Flink {
         let within = (self.target_utilization - self.boundary
             ..=self.target_utilization + self.boundary)
             .contains(&utilization);
-        if within || tick - self.scaled_at < ticks(self.stabilization) {
+        if within || tick - self.scaled_at < plant.ticks(self.stabilization) {
             return None;
         }
         let next = if want > current {

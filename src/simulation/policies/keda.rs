@@ -2,12 +2,13 @@
 
 use crate::autoscaler::hpa::Reading;
 use crate::autoscaler::keda::{Answer, Asker, ScaledObject, ScaledObjectSpec};
+use crate::model::identity::Assignment;
 use crate::simulation::plant::Plant;
-use crate::simulation::run::at;
 
 use super::{Policy, seen_backlog};
 
-/// Desired = ⌈lag ÷ threshold⌉, the lag capped at one threshold per partition.
+/// Desired = ⌈lag ÷ threshold⌉. Under exclusive assignment as `azure-eventhub`: the lag behind the checkpoints, capped at one threshold per
+/// partition. Under shared assignment as `redis-streams` with `lagCount`: what was not delivered yet, without a cap.
 #[derive(Clone, Debug)]
 pub struct KedaLag {
     threshold: u64,
@@ -28,17 +29,35 @@ impl KedaLag {
 
 impl Policy for KedaLag {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
-        let lag = seen_backlog(plant);
-        let capped = lag.min(self.threshold * plant.partitions().len() as u64);
+        let (lag, counted) = match plant.spec().assignment {
+            Assignment::Shared => {
+                let undelivered = plant.partitions().iter().map(|p| p.produced - p.delivered);
+                let lag = undelivered.sum();
+                (lag, lag)
+            }
+            Assignment::Exclusive => {
+                let lag = seen_backlog(plant);
+                (
+                    lag,
+                    lag.min(self.threshold * plant.partitions().len() as u64),
+                )
+            }
+        };
         let answer = || {
-            Reading::of_wire(capped as i64, 0.0, self.threshold as i64, 0.0).map(|reading| Answer {
-                reading,
-                active: lag > 0,
+            Reading::of_wire(counted as i64, 0.0, self.threshold as i64, 0.0).map(|reading| {
+                Answer {
+                    reading,
+                    active: lag > 0,
+                }
             })
         };
         Some(follow(&mut self.running, &self.object, plant, |_| answer()))
     }
 }
+
+/// What begins at a time of its own, for [`Plant::phase`].
+const POLL_LOOP: u64 = 1;
+const HPA_SYNC: u64 = 2;
 
 /// Lets KEDA and the HPA ask what is due at this tick, and gives the count they want.
 pub(super) fn follow(
@@ -47,9 +66,15 @@ pub(super) fn follow(
     plant: &Plant,
     mut answer: impl FnMut(Asker) -> Option<Answer>,
 ) -> u32 {
-    let now = at(plant.tick());
-    let object = running
-        .get_or_insert_with(|| ScaledObject::new(spec.clone(), plant.replicas().len() as u32, now));
+    let now = plant.now();
+    let object = running.get_or_insert_with(|| {
+        let object = ScaledObject::new(spec.clone(), plant.replicas().len() as u32, now);
+        if plant.spec().cluster.is_none() {
+            return object;
+        }
+        let poll = plant.phase(POLL_LOOP, spec.polling_interval);
+        object.out_of_phase(poll, plant.phase(HPA_SYNC, spec.hpa_sync))
+    });
     while let Some(asker) = object.due(now) {
         let answer = answer(asker);
         object.answered(now, asker, answer);

@@ -21,6 +21,8 @@ pub enum PolicyName {
         label: String,
         /// The settings.
         target: Box<TargetSpec>,
+        /// Whether it has seen the workload once before.
+        learned: bool,
     },
     /// KEDA's built-in scalers with so many messages per replica.
     KedaLag(u64),
@@ -47,14 +49,18 @@ fn scaled_object(partitions: &[PartitionId], plant: &PlantSpec) -> ScaledObjectS
         Assignment::Exclusive => plant.max_replicas.min(partitions.len() as u32),
         Assignment::Shared => plant.max_replicas,
     };
+    let usual = ScaledObjectSpec::default();
+    let cluster = plant.cluster.as_ref();
     ScaledObjectSpec {
         min_replicas: plant.min_replicas,
+        polling_interval: cluster.map_or(usual.polling_interval, |c| c.polling_interval),
+        cooldown: cluster.map_or(usual.cooldown, |c| c.cooldown),
         hpa: HpaSpec {
             max_replicas,
             min_replicas: plant.min_replicas.max(1),
             ..HpaSpec::default()
         },
-        ..ScaledObjectSpec::default()
+        ..usual
     }
 }
 
@@ -114,11 +120,34 @@ impl PolicyName {
         Self::Streamgauge {
             label,
             target: Box::new(target),
+            learned: false,
+        }
+    }
+
+    /// The same, but it has seen the workload once before. Others have nothing to learn.
+    #[must_use]
+    pub fn having_learned(self) -> Self {
+        match self {
+            Self::Streamgauge { label, target, .. } => Self::Streamgauge {
+                label,
+                target,
+                learned: true,
+            },
+            other => other,
         }
     }
 
     /// This product's policy, ready to run on such a plant.
     pub fn ours(target: TargetSpec, partitions: &[PartitionId], plant: &PlantSpec) -> Ours {
+        Self::build_ours(target, false, partitions, plant)
+    }
+
+    fn build_ours(
+        target: TargetSpec,
+        learned: bool,
+        partitions: &[PartitionId],
+        plant: &PlantSpec,
+    ) -> Ours {
         let target = TargetSpec {
             assignment: plant.assignment,
             min_replicas: target.min_replicas.max(plant.min_replicas),
@@ -127,7 +156,12 @@ impl PolicyName {
         };
         let spec = OursSpec {
             poll_interval: plant.poll_interval,
+            learned,
             ..OursSpec::new(target, scaled_object(partitions, plant))
+        };
+        let spec = match plant.cluster {
+            Some(_) => spec.as_in_the_manifests(),
+            None => spec,
         };
         Ours::new(spec, partitions)
     }
@@ -138,8 +172,11 @@ impl PolicyName {
         let object = scaled_object(partitions, plant);
         let hpa = object.hpa.clone();
         match self {
-            Self::Streamgauge { target, .. } => {
-                Box::new(Self::ours((**target).clone(), partitions, plant))
+            Self::Streamgauge {
+                target, learned, ..
+            } => {
+                let target = (**target).clone();
+                Box::new(Self::build_ours(target, *learned, partitions, plant))
             }
             Self::KedaLag(threshold) => Box::new(KedaLag::new(*threshold, object)),
             Self::Flink => Box::new(Flink::tuned()),

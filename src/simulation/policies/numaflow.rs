@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::simulation::plant::{Plant, ticks};
-use crate::simulation::trace::TICK;
+use crate::simulation::plant::Plant;
 
 use super::{Policy, seen_backlog};
 
@@ -29,19 +28,19 @@ impl Policy for Numaflow {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
         let committed = plant.partitions().iter().map(|p| p.committed).sum();
         self.seen.push_back((seen_backlog(plant), committed));
-        if self.seen.len() > ticks(LOOKBACK) + 1 {
+        if self.seen.len() > plant.ticks(LOOKBACK) + 1 {
             self.seen.pop_front();
         }
         let cooled = self
             .scaled_at
-            .is_none_or(|at| plant.tick() - at >= ticks(COOLDOWN));
+            .is_none_or(|at| plant.tick() - at >= plant.ticks(COOLDOWN));
         if !cooled || self.seen.len() < 2 {
             return None;
         }
         let current = plant.replicas().len() as u32;
         let ready = plant.ready_replicas().count().max(1) as f64;
         let (first, last) = (self.seen.front()?, self.seen.back()?);
-        let seconds = TICK.as_secs_f64() * (self.seen.len() - 1) as f64;
+        let seconds = plant.spec().step.seconds() * (self.seen.len() - 1) as f64;
         let rate = (last.1 - first.1) as f64 / seconds;
         let pending =
             self.seen.iter().map(|(p, _)| *p as f64).sum::<f64>() / self.seen.len() as f64;

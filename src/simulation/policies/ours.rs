@@ -1,5 +1,7 @@
 //! streamgauge's own model and policy, the code that `serve` runs, asked by KEDA and an HPA that does not hold back itself.
 
+mod census;
+
 use std::time::Duration;
 
 use crate::autoscaler::hpa::{HpaSpec, Reading};
@@ -9,10 +11,13 @@ use crate::model::identity::{Assignment, PartitionId};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, PartitionObservation, PartitionSample, Position, Sample};
 use crate::policy::event::{Event, TargetKey, What};
+use crate::policy::replicas::{HpaObserved, ObjectSettings, ReplicasObserved};
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::GroupState;
-use crate::simulation::plant::{Plant, PlantPartition, ticks};
+use crate::simulation::plant::{Plant, PlantPartition};
 use crate::simulation::run::at;
+
+use census::Census;
 
 use super::Policy;
 use super::keda::follow;
@@ -26,7 +31,13 @@ pub struct OursSpec {
     pub object: ScaledObjectSpec,
     /// The source's poll interval.
     pub poll_interval: Duration,
+    /// Whether it is to have seen the workload once before.
+    pub learned: bool,
 }
+
+/// What begins at a time of its own, for [`Plant::phase`].
+const SOURCE_POLL: u64 = 3;
+const REPLICAS_READ: u64 = 4;
 
 impl OursSpec {
     /// The defaults, on a ScaledObject as the manifests have it: the HPA's own stabilization off.
@@ -39,7 +50,15 @@ impl OursSpec {
             target,
             object,
             poll_interval: Duration::from_secs(5),
+            learned: false,
         }
+    }
+
+    /// With the whole behaviour of `manifests/scaledobject-example.yaml`.
+    #[must_use]
+    pub fn as_in_the_manifests(mut self) -> Self {
+        self.object.hpa.scale_up_pods = 50;
+        self
     }
 }
 
@@ -51,6 +70,7 @@ pub struct Ours {
     key: TargetKey,
     running: Option<ScaledObject>,
     names: Vec<PartitionId>,
+    census: Census,
 }
 
 impl Ours {
@@ -68,6 +88,7 @@ impl Ours {
             key,
             running: None,
             names: names.to_vec(),
+            census: Census::default(),
         }
     }
 
@@ -76,72 +97,138 @@ impl Ours {
         &self.state
     }
 
-    fn observe(&mut self, plant: &Plant) {
-        let now = at(plant.tick());
-        let shared = plant.spec().assignment == Assignment::Shared;
-        let observed = |partition: &PlantPartition, owner: &Option<u32>| {
-            let done = if shared {
-                partition.produced - partition.waiting().ceil() as u64
-            } else {
-                partition.committed
-            };
-            let oldest = if shared {
-                partition.oldest_ticks(plant.tick())
-            } else {
-                partition
-                    .oldest_uncommitted()
-                    .map_or(0, |tick| plant.tick() - tick)
-            };
-            PartitionObservation::Present(PartitionSample {
-                log_end: Some(partition.produced),
-                length: partition.produced,
-                lag: Some(Quantity::Exact(partition.produced - done)),
-                oldest_age_millis: Some(oldest as u64 * 5_000),
-                age_method: AgeMethod::Interpolated,
-                committed_at: (!shared).then(|| at(partition.committed_tick)),
-                delivered: Some(Position {
-                    major: done,
-                    minor: 0,
-                }),
-                delivered_count: shared.then_some(done),
-                owner: owner
-                    .filter(|_| !shared)
-                    .map(|owner| format!("replica-{owner}")),
-                ..PartitionSample::default()
-            })
+    /// The Kubernetes API is read.
+    fn observe_replicas(&mut self, plant: &Plant) {
+        let Some(cluster) = &plant.spec().cluster else {
+            return;
         };
-        let partitions = self.names.iter().cloned().zip(
-            plant
-                .partitions()
-                .iter()
-                .zip(plant.owners())
-                .map(|(p, o)| observed(p, o)),
-        );
-        let mut owners: Vec<u32> = plant.owners().iter().flatten().copied().collect();
-        owners.sort_unstable();
-        owners.dedup();
-        let sample = Sample {
-            partitions: partitions.collect(),
-            consumers: Some(if shared {
-                plant.ready_replicas().count()
-            } else {
-                owners.len()
-            } as u32),
-            source_time: Some(now),
-            read_limit_per_second: None,
-            errors: None,
-            holders: None,
+        let every = plant.ticks(cluster.replicas_read_every).max(1);
+        let phase = plant.ticks(plant.phase(REPLICAS_READ, cluster.replicas_read_every));
+        let due = plant.tick() <= 1 || (plant.tick() + phase).is_multiple_of(every);
+        if !due {
+            return;
+        }
+        let exist = plant.replicas().len() as u32;
+        let wanted = self.running.as_ref().map(ScaledObject::replicas);
+        let seen = ReplicasObserved {
+            current: Some(exist),
+            asked: Some(wanted.unwrap_or(exist)),
+            ready: Some(plant.ready_replicas().count() as u32),
+            updated: Some(exist),
+            hpa: Some(HpaObserved {
+                desired: wanted,
+                trouble: None,
+            }),
+            object: ObjectSettings {
+                min_replicas: self.spec.object.min_replicas,
+                max_replicas: self.spec.object.hpa.max_replicas,
+                polling_interval_seconds: Some(cluster.polling_interval.as_secs() as u32),
+                cooldown_seconds: Some(cluster.cooldown.as_secs() as u32),
+                scale_down_window_seconds: Some(0),
+                ..ObjectSettings::default()
+            },
+            unread: None,
         };
         self.state.apply(&Event {
-            at: now,
+            at: plant.now(),
+            what: What::ReplicasObserved(self.key.clone(), Box::new(Ok(seen))),
+        });
+    }
+
+    /// The source is polled.
+    fn observe(&mut self, plant: &Plant) {
+        let sample = match plant.spec().assignment {
+            Assignment::Shared => {
+                self.census.read(plant);
+                Sample {
+                    consumers: self.census.consumers,
+                    holders: self.census.holders.clone(),
+                    ..sample(plant, &self.names, |p, _| fetched(p, plant))
+                }
+            }
+            Assignment::Exclusive => {
+                let mut owners: Vec<u32> = plant.owners().iter().flatten().copied().collect();
+                owners.sort_unstable();
+                owners.dedup();
+                Sample {
+                    consumers: Some(owners.len() as u32),
+                    ..sample(plant, &self.names, |p, owner| held(p, owner, plant))
+                }
+            }
+        };
+        self.state.apply(&Event {
+            at: plant.now(),
             what: What::Observed(Ok(sample)),
         });
+    }
+
+    fn polls_now(&self, plant: &Plant) -> bool {
+        let every = plant.ticks(self.spec.poll_interval).max(1);
+        let phase = match plant.spec().cluster {
+            Some(_) => plant.ticks(plant.phase(SOURCE_POLL, self.spec.poll_interval)),
+            None => 0,
+        };
+        (plant.tick() + phase).is_multiple_of(every)
+    }
+}
+
+fn sample(
+    plant: &Plant,
+    names: &[PartitionId],
+    of: impl Fn(&PlantPartition, Option<u32>) -> PartitionSample,
+) -> Sample {
+    let seen = plant.partitions().iter().zip(plant.owners());
+    let seen = seen.map(|(p, owner)| PartitionObservation::Present(of(p, *owner)));
+    Sample {
+        partitions: names.iter().cloned().zip(seen).collect(),
+        source_time: Some(plant.now()),
+        ..Sample::default()
+    }
+}
+
+/// A stream whose consumers fetch and acknowledge.
+fn fetched(partition: &PlantPartition, plant: &Plant) -> PartitionSample {
+    PartitionSample {
+        log_end: Some(partition.produced),
+        length: partition.produced,
+        lag: Some(Quantity::Exact(partition.produced - partition.delivered)),
+        pending: partition.delivered - partition.done(),
+        oldest_age_millis: Some(partition.oldest_millis(plant.tick())),
+        age_method: AgeMethod::Exact,
+        delivered: Some(Position {
+            major: partition.delivered,
+            minor: 0,
+        }),
+        delivered_count: Some(partition.delivered),
+        ..PartitionSample::default()
+    }
+}
+
+/// A log whose holders commit now and then.
+fn held(partition: &PlantPartition, owner: Option<u32>, plant: &Plant) -> PartitionSample {
+    let step = plant.spec().step;
+    let oldest = partition.oldest_uncommitted();
+    let oldest_ticks = oldest.map_or(0, |tick| plant.tick() - tick);
+    PartitionSample {
+        log_end: Some(partition.produced),
+        length: partition.produced,
+        lag: Some(Quantity::Exact(partition.produced - partition.committed)),
+        oldest_age_millis: Some(oldest_ticks as u64 * step.duration().as_millis() as u64),
+        age_method: AgeMethod::Interpolated,
+        committed_at: Some(step.at(partition.committed_tick)),
+        delivered: Some(Position {
+            major: partition.committed,
+            minor: 0,
+        }),
+        owner: owner.map(|owner| format!("replica-{owner}")),
+        ..PartitionSample::default()
     }
 }
 
 impl Policy for Ours {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
-        if plant.tick().is_multiple_of(ticks(self.spec.poll_interval)) {
+        self.observe_replicas(plant);
+        if self.polls_now(plant) {
             self.observe(plant);
         }
         let decision = self
@@ -166,5 +253,9 @@ impl Policy for Ours {
         let target = self.state.targets().get(&self.key)?;
         let decision = target.decision.as_ref()?;
         Some((decision.desired?, decision.text.as_str()))
+    }
+
+    fn learns_first(&self) -> bool {
+        self.spec.learned
     }
 }

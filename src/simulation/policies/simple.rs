@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::autoscaler::hpa::{Hpa, HpaSpec, Reading};
-use crate::simulation::plant::{Plant, ticks};
-use crate::simulation::run::at;
+use crate::simulation::plant::Plant;
 
 use super::Policy;
 
@@ -41,17 +40,20 @@ impl Policy for Cpu {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
         self.minute
             .push(plant.ready_replicas().map(|r| r.busy_share).sum());
-        if self.minute.len() > ticks(Duration::from_secs(60)) {
+        if self.minute.len() > plant.ticks(Duration::from_secs(60)) {
             self.minute.remove(0);
         }
-        if !plant.tick().is_multiple_of(ticks(Duration::from_secs(15))) {
+        if !plant
+            .tick()
+            .is_multiple_of(plant.ticks(Duration::from_secs(15)))
+        {
             return None;
         }
         let busy = self.minute.iter().sum::<f64>() / self.minute.len() as f64;
         let reading = Reading::of_wire(0, busy * 100.0, 0, self.target_percent);
         Some(
             self.hpa
-                .sync(at(plant.tick()), plant.replicas().len() as u32, &[reading]),
+                .sync(plant.now(), plant.replicas().len() as u32, &[reading]),
         )
     }
 }

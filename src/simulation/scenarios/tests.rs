@@ -36,6 +36,21 @@ fn names_are_told_apart_and_sizes_stay_small() {
 }
 
 #[test]
+fn starts_from_zero_have_names_and_plants_of_their_own() {
+    for scenario in COLD {
+        assert!(scenario.name.starts_with("cold-"), "{}", scenario.name);
+        assert!(scenario.is_cold() && !ALL.iter().any(|s| s.is_cold() || s.name == scenario.name));
+        let plant = scenario.plant(PlantSpec::default());
+        let trace = scenario.workload(100.0, 0).trace;
+        assert_eq!((plant.min_replicas, plant.step), (0, trace.step()));
+        assert_eq!(
+            (trace.partitions().len(), trace.duration()),
+            scenario.size()
+        );
+    }
+}
+
+#[test]
 fn counts_scatter_around_their_mean_as_independent_arrivals_do() {
     let mut rng = Pcg64::seed_from_u64(1);
     for mean in [0.5, 5.0, 50.0] {
