@@ -11,7 +11,7 @@ use super::time::Timestamp;
 
 /// A run says something from this length on, and so many messages; shorter ones are mostly batches in hand.
 const LEAST: Duration = Duration::from_secs(4);
-const LEAST_MESSAGES: u64 = 30;
+const LEAST_MESSAGES: u64 = 20;
 /// What a run of this length showed is proof: the estimate does not fall far below it again.
 const PROVES: Duration = Duration::from_secs(10);
 /// A run starts over after so long, so that it follows a change.

@@ -14,7 +14,7 @@ const SUPPOSED_PER_SECOND: f64 = 50.0;
 /// How long a start takes where none was seen.
 const SUPPOSED_START: Duration = Duration::from_secs(10);
 /// No first step is larger: taken back it costs little.
-pub const LARGEST_FIRST_STEP: u32 = 8;
+const LARGEST_FIRST_STEP: u32 = 8;
 /// As long as consumers keep up, so much more than was seen of one is tried …
 const EXPLORED_RATIO: f64 = 1.2;
 /// … and they do while less waits than arrives in this time, and a handful.

@@ -268,6 +268,12 @@ impl ReplicaState {
             .push_back(at.since(started.asked_at).min(STARTS_WITHIN));
     }
 
+    /// How long a start takes here, as far as seen: those on the way take at least as long as they have taken.
+    pub fn start_takes_at_least(&self, now: Timestamp) -> Option<Duration> {
+        let on_the_way = self.pending.as_ref().map(|p| now.since(p.asked_at));
+        self.start_takes().max(on_the_way)
+    }
+
     /// How long a start takes here; `None` before one was seen.
     pub fn start_takes(&self) -> Option<Duration> {
         self.starts.iter().max().copied()

@@ -86,7 +86,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inpu
     if target.spec.assignment == Assignment::Shared {
         inputs.rule = Some(Rule::First);
         let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
-        let start_takes = target.replicas.start_takes();
+        let start_takes = target.replicas.start_takes_at_least(seen.now);
         return cold::replicas(facts, &target.spec, present, start_takes);
     }
     inputs.rule = Some(Rule::Delay);
