@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FLOOR_RATIO: f64 = 0.92;
 /// Where nobody but the source tells how many are at work, its count is believed once it has stood for so long.
 const COUNT_SETTLES: Duration = Duration::from_secs(6);
-/// An interval in which so many times the usual was done had more consumers than were counted.
+/// An interval in which so many times the most before was done had more consumers than were counted.
 const JUMP_RATIO: f64 = 1.5;
 
 /// The estimate and the run it comes from.
@@ -42,6 +42,8 @@ pub struct Early {
 struct Run {
     covered: Duration,
     processed: u64,
+    /// The most within one interval.
+    most: u64,
 }
 
 impl Early {
@@ -114,12 +116,13 @@ impl Early {
 
     fn add(&mut self, covered: Duration, processed: u64, consumers: u32) {
         let run = self.run.get_or_insert_default();
-        if run.covered >= LEAST && run.jumps(covered, processed) {
+        if run.jumps(processed) {
             self.run = None;
             return;
         }
         run.covered += covered;
         run.processed += processed;
+        run.most = run.most.max(processed);
         // Between acknowledgements the rate only sinks.
         let says_something =
             run.covered >= PROVES || run.covered >= LEAST && run.processed >= LEAST_MESSAGES;
@@ -138,10 +141,9 @@ impl Early {
 }
 
 impl Run {
-    fn jumps(&self, covered: Duration, processed: u64) -> bool {
-        let usual = self.processed as f64 / self.covered.as_secs_f64() * covered.as_secs_f64();
+    fn jumps(&self, processed: u64) -> bool {
         // Of few messages one batch more is no sign.
-        processed as f64 > usual * JUMP_RATIO + 20.0
+        self.most > 0 && processed as f64 > self.most as f64 * JUMP_RATIO + 20.0
     }
 }
 

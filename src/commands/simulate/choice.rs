@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn settings_of_a_variation_are_those_of_a_trigger() {
         let text = "streamgauge:targetDelay=60s,maxReplicas=20";
-        let Ok(PolicyChoice::One(PolicyName::Streamgauge { label, target })) = text.parse() else {
+        let Ok(PolicyChoice::One(PolicyName::Streamgauge { label, target, .. })) = text.parse()
+        else {
             panic!("streamgauge");
         };
         assert_eq!(label, text);
