@@ -1,0 +1,79 @@
+//! ScaledObjects that agree with the policy, and those that do not.
+
+use super::super::spec::{Measure, PolicySettings};
+use super::*;
+
+fn agreeing() -> ObjectSettings {
+    ObjectSettings {
+        fallback_replicas: Some(3),
+        scale_down_window_seconds: Some(0),
+        ..ObjectSettings::default()
+    }
+}
+
+fn check(settings: PolicySettings, object: ObjectSettings, expect: &[&str]) {
+    let seen = ReplicasObserved {
+        object,
+        ..ReplicasObserved::default()
+    };
+    let said = warnings(&settings.resolve(), &seen);
+    assert_eq!(said.len(), expect.len(), "{said:#?}");
+    for (said, expect) in said.iter().zip(expect) {
+        assert!(said.contains(expect), "{said} / {expect}");
+    }
+}
+
+#[test]
+fn a_scaled_object_that_says_the_same_is_worth_no_word() {
+    check(PolicySettings::default(), agreeing(), &[]);
+}
+
+#[test]
+fn every_contradiction_is_named_with_both_values() {
+    let object = ObjectSettings {
+        min_replicas: 2,
+        max_replicas: 30,
+        scale_down_window_seconds: Some(120),
+        fallback_replicas: Some(0),
+        paused: Some(Pause::At(4)),
+        ..agreeing()
+    };
+    check(
+        PolicySettings::default(),
+        object,
+        &[
+            "maxReplicaCount is 30, maxReplicas 100: the HPA stops at 30",
+            "minReplicaCount is 2, minReplicas 0: at least 2 run",
+            "stabilizationWindowSeconds is 120 s, on top of streamgauge's own hold of 5m",
+            "fallback.replicas is 0",
+            "paused at 4",
+        ],
+    );
+    let object = ObjectSettings {
+        scale_down_window_seconds: None,
+        fallback_replicas: None,
+        ..agreeing()
+    };
+    check(
+        PolicySettings::default(),
+        object,
+        &["is not set, which means 300 s", "There is no fallback"],
+    );
+}
+
+#[test]
+fn in_backlog_mode_bounds_and_holds_are_the_hpa_s_alone() {
+    let backlog = PolicySettings {
+        mode: Some(Mode::Backlog {
+            threshold: 10,
+            measure: Measure::Backlog,
+        }),
+        ..PolicySettings::default()
+    };
+    let object = ObjectSettings {
+        max_replicas: 30,
+        scale_down_window_seconds: None,
+        ..agreeing()
+    };
+    check(backlog, object, &[]);
+}
