@@ -120,28 +120,59 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     check(typo, ("backlog", 100), invalid("maxReplicas")).await;
     let typo = shop(&[("group", "mails"), ("backlogThreshold", "7"), ("x", "y")]);
     check(typo, ("backlog", 7), invalid("x: unknown key")).await;
-    let inline = [("source", "main"), ("stream", "mails"), ("consumerGroup", "g")];
+    let inline = [
+        ("source", "main"),
+        ("stream", "mails"),
+        ("consumerGroup", "g"),
+    ];
     let typo = shop(&[&inline[..], &[("x", "y")]].concat());
     check(typo, ("backlog", 100), invalid("x: unknown key")).await;
     let unknown = shop(&[("group", "nobody")]);
-    check(unknown, replicas, invalid("group: there is none of that name")).await;
-    let unknown = [("source", "s3cret"), ("stream", "orders:1"), ("consumerGroup", "g")];
+    check(
+        unknown,
+        replicas,
+        invalid("group: there is none of that name"),
+    )
+    .await;
+    let unknown = [
+        ("source", "s3cret"),
+        ("stream", "orders:1"),
+        ("consumerGroup", "g"),
+    ];
     check(shop(&unknown), replicas, invalid("source: there is none")).await;
     let lag = shop(&[&unknown[..], &[("lagCount", "25")]].concat());
     check(lag, ("backlog", 25), invalid("source: there is none")).await;
-    let turned = [("group", "billing"), ("minReplicas", "9"), ("maxReplicas", "3")];
-    check(shop(&turned), replicas, invalid("maxReplicas: must not be less")).await;
+    let turned = [
+        ("group", "billing"),
+        ("minReplicas", "9"),
+        ("maxReplicas", "3"),
+    ];
+    check(
+        shop(&turned),
+        replicas,
+        invalid("maxReplicas: must not be less"),
+    )
+    .await;
     let half = [("group", "billing"), ("mode", "backlog")];
     check(shop(&half), replicas, invalid("needs backlogThreshold")).await;
     check(shop(&[]), replicas, invalid("group: is missing")).await;
     let secret = [("group", "billing"), ("passwordFromEnv", "s3cret")];
-    check(shop(&secret), replicas, invalid("credentials do not belong here")).await;
+    check(
+        shop(&secret),
+        replicas,
+        invalid("credentials do not belong here"),
+    )
+    .await;
     let nameless = ScaledObjectRef {
         name: String::new(),
         ..shop(&[("group", "billing")])
     };
     check(nameless, replicas, invalid("name must have")).await;
-    let foreign = [("source", "main"), ("stream", "orders:1"), ("consumerGroup", "g")];
+    let foreign = [
+        ("source", "main"),
+        ("stream", "orders:1"),
+        ("consumerGroup", "g"),
+    ];
     let denied = (Code::PermissionDenied, "ask for a rule");
     check(object("evil", &foreign), replicas, denied).await;
     let metadata = HashMap::from([("group".to_owned(), "billing".to_owned())]);
@@ -163,8 +194,12 @@ async fn the_metric_stays_when_the_fault_is_mended() {
         (("backlogThreshold", "x"), ("targetDelay", "5")),
     ] {
         for group in ["billing", "mails"] {
-            let before = service.spec(&object("shop", &[("group", group), wrong])).await;
-            let after = service.spec(&object("shop", &[("group", group), right])).await;
+            let before = service
+                .spec(&object("shop", &[("group", group), wrong]))
+                .await;
+            let after = service
+                .spec(&object("shop", &[("group", group), right]))
+                .await;
             assert_eq!(before, after, "{group}: {wrong:?}");
         }
     }
@@ -175,17 +210,29 @@ async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once
     let service = Service::new();
     let refused = object("shop", &[("group", "new")]);
     let open = async || {
-        let specs = service.scaler.stream_metric_spec(Request::new(refused.clone()));
-        let active = service.scaler.stream_is_active(Request::new(refused.clone()));
-        let (specs, active) = (specs.await.expect("no error"), active.await.expect("no error"));
+        let specs = service
+            .scaler
+            .stream_metric_spec(Request::new(refused.clone()));
+        let active = service
+            .scaler
+            .stream_is_active(Request::new(refused.clone()));
+        let (specs, active) = (
+            specs.await.expect("no error"),
+            active.await.expect("no error"),
+        );
         (specs.into_inner(), active.into_inner())
     };
     let (mut specs, mut active) = open().await;
-    let first = specs.next().await.expect("specs at once").expect("no error");
+    let first = specs
+        .next()
+        .await
+        .expect("specs at once")
+        .expect("no error");
     assert_eq!(first.metric_specs[0].metric_name, "replicas");
     let silent = tokio::time::timeout(Duration::from_secs(60), active.next()).await;
     assert!(silent.is_err(), "{silent:?}");
-    let more = format!("{CONFIG}  - {{ name: new, source: main, stream: new, consumer_group: g }}\n");
+    let more =
+        format!("{CONFIG}  - {{ name: new, source: main, stream: new, consumer_group: g }}\n");
     let now = service.clock.now();
     service
         .registry

@@ -32,7 +32,9 @@ impl Asked<'_> {
 pub(super) fn of(error: &Error, asked: &Asked<'_>) -> Unread {
     match error {
         Error::Api(status) => of_status(status.code, asked),
-        Error::SerdeError(_) | Error::FromUtf8(_) => misunderstood(&asked.objects(), "is no such list"),
+        Error::SerdeError(_) | Error::FromUtf8(_) => {
+            misunderstood(&asked.objects(), "is no such list")
+        }
         Error::Auth(_) => no_credential(),
         _ if is_auth(error) => no_credential(),
         Error::Service(_) | Error::HyperError(_) | Error::ReadEvents(_) => unread(
@@ -147,11 +149,7 @@ mod tests {
             UnreadKind::Auth,
             "watch scaledobjects.keda.sh in namespace shop: apply the rights",
         );
-        check(
-            404,
-            UnreadKind::NotFound,
-            "knows no scaledobjects.keda.sh",
-        );
+        check(404, UnreadKind::NotFound, "knows no scaledobjects.keda.sh");
         check(429, UnreadKind::Throttled, "less often");
         check(503, UnreadKind::Transient, "status 503");
         check(302, UnreadKind::Protocol, "status 302");

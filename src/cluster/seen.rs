@@ -139,10 +139,7 @@ impl Inner {
         target: &ScaleTarget,
         described: &Described,
         hpa: Option<&Hpa>,
-    ) -> (
-        Option<Timestamp>,
-        Option<Result<ReplicasObserved, Unread>>,
-    ) {
+    ) -> (Option<Timestamp>, Option<Result<ReplicasObserved, Unread>>) {
         let shelf = self.shelf(&name.namespace, target.resource.clone());
         let Some(shelf) = shelf.filter(|shelf| !shelf.is_pending()) else {
             return (None, None);
@@ -154,7 +151,10 @@ impl Inner {
             }
             (Some(unread), _) => {
                 // Nothing is heard of it any more: what is certain is what the object itself says.
-                return (None, Some(Ok(without_workload(described, hpa, unread.clone()))));
+                return (
+                    None,
+                    Some(Ok(without_workload(described, hpa, unread.clone()))),
+                );
             }
             (None, Some(Item::Workload(Ok(replicas)))) => with(described, hpa, *replicas),
             (None, Some(Item::Workload(Err(unread)))) => {
@@ -179,7 +179,10 @@ impl Inner {
         if jobs.is_pending() {
             return None;
         }
-        let running = jobs.fault().is_none().then(|| jobs.running_jobs(&name.name));
+        let running = jobs
+            .fault()
+            .is_none()
+            .then(|| jobs.running_jobs(&name.name));
         Some(Ok(ReplicasObserved {
             current: running,
             object: described.settings.clone(),
@@ -212,3 +215,6 @@ fn without_workload(described: &Described, hpa: Option<&Hpa>, unread: Unread) ->
         ..ReplicasObserved::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,7 +114,8 @@ impl Shelf {
 
     /// Jobs of a ScaledJob that neither ended well nor badly.
     pub fn running_jobs(&self, scaled_job: &str) -> u32 {
-        let runs = |item: &&Item| matches!(item, Item::Job(job) if job.runs && job.of == scaled_job);
+        let runs =
+            |item: &&Item| matches!(item, Item::Job(job) if job.runs && job.of == scaled_job);
         u32::try_from(self.items.values().filter(runs).count()).unwrap_or(u32::MAX)
     }
 }

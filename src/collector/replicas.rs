@@ -46,6 +46,9 @@ pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, cloc
             Some(_) => asking(&registry),
             None => BTreeMap::new(),
         };
+        if interval.is_none() && !follower.present.is_empty() {
+            registry.forget_triggers();
+        }
         let names: BTreeSet<ObjectName> = objects.keys().cloned().collect();
         cluster.follow(&mut watches, &names);
         follower.keep(&names, &registry);

@@ -1,7 +1,6 @@
 //! Targets that nobody asks for any more go, and inline groups with them.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,9 +16,10 @@ use super::{Inner, ObjectKey, Registry, Target};
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(3_600);
 /// … and sooner if the same object asks with other metadata: then it was edited. After so many of its own call intervals …
 const SUPERSEDED_AFTER_INTERVALS: u32 = 4;
-/// … but no sooner than this, and this long where it was called only once.
-const SUPERSEDED_AFTER: RangeInclusive<Duration> =
-    Duration::from_secs(20)..=Duration::from_secs(600);
+/// … but no sooner than this …
+const SUPERSEDED_AT_THE_EARLIEST: Duration = Duration::from_secs(20);
+/// … and after this where it was called only once.
+const SUPERSEDED_AFTER: Duration = Duration::from_secs(600);
 
 impl Registry {
     /// Drops targets that nobody asked for lately, and inline groups without any.
@@ -28,7 +28,7 @@ impl Registry {
         for target in over(&inner, now) {
             remove(&mut inner, &target, now);
         }
-        let is_fresh = |at: &Timestamp| now.since(*at) < *SUPERSEDED_AFTER.end();
+        let is_fresh = |at: &Timestamp| now.since(*at) < SUPERSEDED_AFTER;
         inner.replaced.retain(|_, at| is_fresh(at));
         let objects: HashSet<ObjectKey> = inner.targets.values().map(|t| t.object()).collect();
         inner.orders.retain(|object, _| objects.contains(object));
@@ -39,7 +39,9 @@ impl Registry {
         let mut inner = self.write();
         let object = (namespace.to_owned(), name.to_owned());
         inner.orders.remove(&object);
-        inner.replaced.retain(|key, _| key.namespace != namespace || key.name != name);
+        inner
+            .replaced
+            .retain(|key, _| key.namespace != namespace || key.name != name);
         let targets = inner.targets.values();
         let of_it: Vec<Arc<Target>> = targets.filter(|t| t.object() == object).cloned().collect();
         for target in &of_it {
@@ -68,20 +70,28 @@ fn over(inner: &Inner, now: Timestamp) -> Vec<Arc<Target>> {
     }
     let is_over = |target: &&Arc<Target>| {
         let called = target.called_at();
-        let superseded = newest
-            .get(&target.object())
-            .is_some_and(|n| n.since(called) >= patience(target));
-        superseded || now.since(called) >= EXPIRES_AFTER
+        let others = newest.get(&target.object());
+        let superseded = others.is_some_and(|n| n.since(called) >= patience(target));
+        superseded && !inner.is_listed(target) || now.since(called) >= EXPIRES_AFTER
     };
     inner.targets.values().filter(is_over).cloned().collect()
 }
 
+impl Inner {
+    /// Whether Kubernetes shows the trigger in its object's spec.
+    fn is_listed(&self, target: &Target) -> bool {
+        let order = self.orders.get(&target.object());
+        order.is_some_and(|order| order.contains(&target.key.metadata_hash))
+    }
+}
+
 /// For how long other triggers of the object may be asked for and this one not.
 fn patience(target: &Target) -> Duration {
-    let (least, most) = (*SUPERSEDED_AFTER.start(), *SUPERSEDED_AFTER.end());
     match target.call_interval() {
-        None => most,
-        Some(interval) => (interval * SUPERSEDED_AFTER_INTERVALS).clamp(least, most),
+        None => SUPERSEDED_AFTER,
+        Some(interval) => {
+            (interval * SUPERSEDED_AFTER_INTERVALS).clamp(SUPERSEDED_AT_THE_EARLIEST, EXPIRES_AFTER)
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use super::{Inner, Registry, Target, expiry};
 /// KEDA may ask with an edited trigger a moment before the watch shows the edit.
 const WATCH_LAG: Duration = Duration::from_secs(5);
 
-/// The old wording of a trigger waits this long for the new one to be asked for.
-const WAITS_FOR_SUCCESSOR: Duration = Duration::from_secs(30);
+/// What the spec does not show goes without a successor when nobody asked for so long, or for twice its call interval: another
+/// cluster's KEDA may ask for an object of the same name.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What a new target takes over.
 #[derive(Default)]
@@ -41,7 +42,14 @@ pub(super) fn heritage(
         .collect();
     siblings.sort_by_key(|sibling| (!sibling.is_like(group, spec), sibling.ordinal));
     let like = |sibling: &&&Arc<Target>| sibling.is_like(group, spec);
-    if inner.replaced.contains_key(key) {
+    let order = inner.orders.get(&object).map_or(&[][..], Vec::as_slice);
+    let is_listed = |hash: u64| order.contains(&hash);
+    let by_spec = siblings.iter().find(|sibling| {
+        let (old, new) = (sibling.key.metadata_hash, key.metadata_hash);
+        // The second: KEDA is faster than the watch.
+        is_listed(new) && !is_listed(old) || order == [old]
+    });
+    if by_spec.is_none() && inner.replaced.contains_key(key) {
         // It was taken for edited, and is asked for all the same: both are alive.
         let of = siblings.iter().find(like);
         return Heritage {
@@ -49,20 +57,12 @@ pub(super) fn heritage(
             inherits: of.map(|sibling| sibling.key.clone()),
         };
     }
-    let replaces = match inner.orders.get(&object) {
-        Some(order) => {
-            let is_listed = |hash: u64| order.contains(&hash);
-            let watch_is_behind = !is_listed(key.metadata_hash) && order.len() == 1;
-            siblings
-                .iter()
-                .find(|sibling| !is_listed(sibling.key.metadata_hash) || watch_is_behind)
-        }
-        // Called more than once, it is no second trigger that has just come with this one.
-        None => siblings
-            .iter()
-            .filter(like)
-            .find(|sibling| sibling.call_interval().is_some()),
+    // Called more than once, it is no second trigger that has just come with this one.
+    let settled = |sibling: &&&Arc<Target>| {
+        sibling.call_interval().is_some() && !is_listed(sibling.key.metadata_hash)
     };
+    let by_calls = || siblings.iter().filter(like).find(settled);
+    let replaces = by_spec.or_else(by_calls);
     let replaces = replaces.map(|sibling| Arc::clone(sibling));
     let inherits = replaces.as_ref().filter(|old| old.is_like(group, spec));
     Heritage {
@@ -72,6 +72,11 @@ pub(super) fn heritage(
 }
 
 impl Target {
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        let interval = self.call_interval().unwrap_or_default();
+        now.since(self.called_at()) >= QUIET.max(interval * 2)
+    }
+
     /// Whether it answers in the same way for the same group.
     fn is_like(&self, group: &GroupKey, spec: &TargetSpec) -> bool {
         let same_mode = discriminant(&self.spec.mode) == discriminant(&spec.mode);
@@ -81,7 +86,7 @@ impl Target {
 
 impl Registry {
     /// Takes in which external triggers an object has: fingerprints of their metadata in the order of its spec. Targets that are
-    /// none of these go as soon as their successors ask, or it is clear that none will.
+    /// none of these go as soon as their successors ask, or when nobody asks for them any more.
     pub fn note_triggers(&self, namespace: &str, name: &str, order: &[u64], now: Timestamp) {
         let object = (namespace.to_owned(), name.to_owned());
         let mut inner = self.write();
@@ -93,19 +98,23 @@ impl Registry {
             .partition(|target| order.contains(&target.key.metadata_hash));
         others.retain(|old| now.since(old.registered_at) >= WATCH_LAG);
         others.sort_by_key(|old| old.ordinal);
-        let all_ask = listed.len() >= order.len();
         for old in others {
-            let successor = listed
-                .iter()
-                .find(|new| new.registered_at > old.registered_at && new.is_like(&old.group.definition().key, &old.spec));
+            let successor = listed.iter().find(|new| {
+                new.registered_at > old.registered_at
+                    && new.is_like(&old.group.definition().key, &old.spec)
+            });
             if let Some(new) = successor {
                 let what = What::TargetInherits(old.key.clone(), new.key.clone());
                 new.group.apply(&Event { at: now, what });
             }
-            let waited = now.since(old.called_at()) >= WAITS_FOR_SUCCESSOR;
-            if successor.is_some() || all_ask || waited {
+            if successor.is_some() || old.is_quiet(now) {
                 expiry::remove(&mut inner, &old, now);
             }
         }
+    }
+
+    /// Nobody shows the triggers of objects any more.
+    pub fn forget_triggers(&self) {
+        self.write().orders.clear();
     }
 }

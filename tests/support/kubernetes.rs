@@ -85,7 +85,9 @@ impl Cluster {
     fn fault(&self, path: &str, verb: &str) -> Option<(u16, &'static str)> {
         let concerned = |part: &str| path.contains(part) || verb == part;
         let mut faults = self.faults.iter();
-        faults.find(|(part, _)| concerned(part)).map(|(_, fault)| *fault)
+        faults
+            .find(|(part, _)| concerned(part))
+            .map(|(_, fault)| *fault)
     }
 }
 
@@ -341,10 +343,12 @@ fn list(state: &Cluster, prefix: &str, query: &BTreeMap<String, String>) -> Resp
         number("limit").unwrap_or(usize::MAX),
     );
     let label = query.get("labelSelector");
-    let selected = |object: &&Value| {
-        label.is_none_or(|label| object["metadata"]["labels"][label].is_string())
-    };
-    let objects = state.objects.iter().filter(|(path, _)| path.starts_with(prefix));
+    let selected =
+        |object: &&Value| label.is_none_or(|label| object["metadata"]["labels"][label].is_string());
+    let objects = state
+        .objects
+        .iter()
+        .filter(|(path, _)| path.starts_with(prefix));
     let all: Vec<&Value> = objects.map(|(_, object)| object).filter(selected).collect();
     let page: Vec<&&Value> = all.iter().skip(skip).take(limit).collect();
     let next = skip + page.len();

@@ -1,6 +1,7 @@
 //! The five methods. Every answer comes from memory without waiting, so that KEDA, which sets no deadline, never hangs here.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -27,7 +28,15 @@ pub struct Scaler {
     clock: Clock,
     shutdown: Shutdown,
     stats: Arc<RpcStats>,
+    /// Refusals that were logged: the object and why.
+    said: Mutex<VecDeque<(String, String)>>,
 }
+
+/// Refusals that are remembered as logged.
+const REFUSALS: usize = 2_048;
+
+/// What is logged of a name that Kubernetes would not take.
+const LONGEST_NAME: usize = 128;
 
 impl Scaler {
     /// A scaler that answers for the targets of `registry`, and counts how.
@@ -42,17 +51,21 @@ impl Scaler {
             clock,
             shutdown,
             stats,
+            said: Mutex::default(),
         }
     }
 
     fn target(&self, object: &ScaledObjectRef) -> Result<Arc<Target>, Status> {
         let now = self.clock.now();
-        let target = self.registry.resolve(
-            &object.namespace,
-            &object.name,
-            &object.scaler_metadata,
-            now,
-        )?;
+        let metadata = &object.scaler_metadata;
+        let resolved = self
+            .registry
+            .resolve(&object.namespace, &object.name, metadata, now);
+        let target = resolved.map_err(|refusal| {
+            let status = Status::from(refusal);
+            self.say_once(object, &status);
+            status
+        })?;
         let span = Span::current();
         span.record("namespace", &object.namespace);
         span.record("scaled_object", &object.name);
@@ -62,6 +75,22 @@ impl Scaler {
             origin.link(&span);
         }
         Ok(target)
+    }
+
+    /// Logs why a trigger is refused, when it is another reason than before.
+    fn say_once(&self, object: &ScaledObjectRef, refusal: &Status) {
+        let short = |text: &str| text.chars().take(LONGEST_NAME).collect::<String>();
+        let name = format!("{}/{}", short(&object.namespace), short(&object.name));
+        let text = refusal.message();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = said.iter().any(|(of, why)| *of == name && why == text);
+        if !known {
+            tracing::warn!(scaled_object = name, "a trigger is refused: {text}");
+            if said.len() == REFUSALS {
+                said.pop_front();
+            }
+            said.push_back((name, text.to_owned()));
+        }
     }
 
     /// The mode of a trigger, refused or not. KEDA drops the text of an error here, makes no HPA and no use of the fallback, and lets

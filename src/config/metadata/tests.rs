@@ -322,10 +322,20 @@ fn the_mode_is_found_whatever_else_is_wrong() {
     check(&[], None);
     check(&[("maxReplica", "5")], None);
     check(&[("mode", "replcas")], None);
-    check(&[("mode", "replicas"), ("lagCount", "5")], Some(Mode::Replicas));
+    check(
+        &[("mode", "replicas"), ("lagCount", "5")],
+        Some(Mode::Replicas),
+    );
     check(&[("mode", "jobs"), ("x", "y")], Some(Mode::Jobs));
     check(&[("backlogThreshold", "7"), ("x", "y")], backlog(7));
-    check(&[("mode", "backlog"), ("backlogThreshold", "7"), ("minReplicas", "x")], backlog(7));
+    check(
+        &[
+            ("mode", "backlog"),
+            ("backlogThreshold", "7"),
+            ("minReplicas", "x"),
+        ],
+        backlog(7),
+    );
     check(&[("mode", "backlog"), ("backlogThreshold", "many")], None);
     check(
         &[("consumerGroup", "g"), ("lagCount", "5"), ("x", "y")],
@@ -343,5 +353,9 @@ fn many_faults_are_told_as_the_first_and_how_many_more() {
     let text = error.to_string();
     assert!(text.contains("key00: unknown key"), "{text}");
     assert!(text.ends_with("; and 29 more"), "{text}");
-    assert!(text.len() < 1_024, "{}: an event of Kubernetes holds no more", text.len());
+    assert!(
+        text.len() < 1_024,
+        "{}: an event of Kubernetes holds no more",
+        text.len()
+    );
 }

@@ -6,6 +6,7 @@ use super::*;
 fn agreeing() -> ObjectSettings {
     ObjectSettings {
         fallback_replicas: Some(3),
+        fallback_behavior: FallbackBehavior::CurrentReplicasIfHigher,
         scale_down_window_seconds: Some(0),
         ..ObjectSettings::default()
     }
@@ -35,6 +36,7 @@ fn every_contradiction_is_named_with_both_values() {
         max_replicas: 30,
         scale_down_window_seconds: Some(120),
         fallback_replicas: Some(0),
+        fallback_behavior: FallbackBehavior::Static,
         paused: Some(Pause::At(4)),
         ..agreeing()
     };
@@ -76,4 +78,63 @@ fn in_backlog_mode_bounds_and_holds_are_the_hpa_s_alone() {
         ..agreeing()
     };
     check(backlog, object, &[]);
+}
+
+#[test]
+fn a_fallback_that_takes_replicas_away_is_named_with_its_cure() {
+    let with = |replicas, behavior, expect: &[&str]| {
+        let object = ObjectSettings {
+            fallback_replicas: replicas,
+            fallback_behavior: behavior,
+            ..agreeing()
+        };
+        check(PolicySettings::default(), object, expect);
+    };
+    let static_five = "fallback.replicas is 5: an outage scales a larger fleet in";
+    with(Some(5), FallbackBehavior::Static, &[static_five]);
+    with(
+        Some(5),
+        FallbackBehavior::CurrentReplicasIfLower,
+        &[static_five],
+    );
+    with(Some(100), FallbackBehavior::Static, &[]);
+    for keeps in [
+        FallbackBehavior::CurrentReplicas,
+        FallbackBehavior::CurrentReplicasIfHigher,
+        FallbackBehavior::ScalingModifiers,
+    ] {
+        with(Some(5), keeps, &[]);
+        with(Some(0), keeps, &[]);
+    }
+    with(None, FallbackBehavior::Static, &["There is no fallback"]);
+}
+
+#[test]
+fn a_metric_of_type_value_is_warned_about_in_every_mode() {
+    let object = ObjectSettings {
+        has_value_metric: true,
+        ..agreeing()
+    };
+    let said = "metricType is Value: the HPA then multiplies the answer by the pods that are ready";
+    check(PolicySettings::default(), object, &[said]);
+}
+
+#[test]
+fn a_scaled_job_has_no_hpa_to_contradict() {
+    let job = ObjectSettings {
+        kind: ObjectKind::ScaledJob,
+        max_replicas: 7,
+        ..ObjectSettings::default()
+    };
+    check(PolicySettings::default(), job.clone(), &[]);
+    let jobs = PolicySettings {
+        mode: Some(Mode::Jobs),
+        ..PolicySettings::default()
+    };
+    check(jobs.clone(), job, &[]);
+    check(
+        jobs,
+        agreeing(),
+        &["mode is jobs, but this is a ScaledObject"],
+    );
 }
