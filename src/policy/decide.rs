@@ -15,7 +15,7 @@ use super::activation::{Signal, signal};
 use super::answering::Answering;
 use super::bounds::{TARGET_UTILIZATION_UP, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
-use super::emit::{emitted, reachable};
+use super::emit::{Band, emitted, reachable};
 use super::explain;
 use super::hold::Hold;
 use super::incurable::{Diagnosis, Incurable, Known};
@@ -145,7 +145,8 @@ fn decide_replicas(
     }
     let recommended = recommend(seen, target, &mut inputs, signal);
     let current = inputs.own_current();
-    let wanted = reachable(recommended.replicas, current, target.last_desired);
+    let band = Band::of(target.replicas.seen_at(now).map(|seen| &seen.object));
+    let wanted = reachable(recommended.replicas, current, target.last_desired, band);
     let (most, most_limit) = cap_of(facts, target, &inputs);
     let mut limit = if recommended.replicas > most {
         most_limit
@@ -188,7 +189,7 @@ fn decide_replicas(
     };
     Decision {
         at: now,
-        metric: Some(emitted(desired, current, most)),
+        metric: Some(emitted(desired, current, most, band)),
         active,
         desired: Some(desired),
         limit,
