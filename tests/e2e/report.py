@@ -23,7 +23,8 @@ def write(folder: Path) -> Path:
     for file in sorted(folder.glob("*/summary.json"), key=lambda file: file.stat().st_mtime):
         summary = json.loads(file.read_text())
         rounds.setdefault(summary["run"], []).append(summary)
-    lines = ["# End-to-end runs", ""]
+    minutes = sum(summary["took_seconds"] for summaries in rounds.values() for summary in summaries) / 60
+    lines = ["# End-to-end runs", "", f"{minutes:.0f} minutes.", ""]
     for name, summaries in rounds.items():
         lines += _of_run(name, summaries)
     file = folder / "report.md"

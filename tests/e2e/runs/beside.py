@@ -37,7 +37,7 @@ def beside(run: Run) -> None:
             scene.wait(30)
             _steady(run, scene, began, "a rolling restart, twice")
     finally:
-        second.stop()
+        second.forget()
         run.cluster.resolve_to(SERVICE_ADDRESSES[:1])
         run.cluster.restart_operator()
 
