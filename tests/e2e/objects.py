@@ -26,6 +26,7 @@ class Workload:
     changes: dict = field(default_factory=dict)  # of the ScaledObject's spec
     namespace: str = NAMESPACE
     keep: bool = False  # the stream outlives the run
+    job_idle_seconds: int = 0  # a ScaledJob, whose pods end when they found nothing for so long
 
     @property
     def stream(self) -> str:
@@ -109,9 +110,9 @@ def deployment(workload: Workload) -> dict:
     }
 
 
-def scaled_job(workload: Workload, idle_seconds: int) -> dict:
+def scaled_job(workload: Workload) -> dict:
     """Jobs of one pod each, which end when they found nothing for a while."""
-    pods = template(workload, **{"until-idle": idle_seconds})
+    pods = template(workload, **{"until-idle": workload.job_idle_seconds})
     pods["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "keda.sh/v1alpha1",
@@ -124,3 +125,8 @@ def scaled_job(workload: Workload, idle_seconds: int) -> dict:
             "triggers": workload.triggers,
         },
     }
+
+
+def all_of(workload: Workload) -> list[dict]:
+    """What is applied for a workload."""
+    return [scaled_job(workload)] if workload.job_idle_seconds else [deployment(workload), scaled_object(workload)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import plot
 from cluster import Cluster
-from objects import Workload, deployment, scaled_object
+from objects import Workload, all_of
 from processes import Process, wait_until
 from service import Service
 from settings import HERE, NAMESPACE
@@ -71,11 +71,10 @@ class Run:
 class Scene:
     """A context: what stands in `workloads` exists inside, and is gone afterwards."""
 
-    def __init__(self, run: Run, workloads: list[Workload], label: str, objects=None, settle: float = 8, service=None):
-        """`objects(workload)` makes what is applied for a workload, in place of a Deployment and a ScaledObject."""
+    def __init__(self, run: Run, workloads: list[Workload], label: str, settle: float = 8):
+        """`settle`: seconds that KEDA has to make its HPAs before anything happens."""
         self.run, self.workloads, self.label, self.settle = run, workloads, label, settle
-        self.cluster, self.service = run.cluster, service or run.service
-        self.objects = objects or (lambda workload: [deployment(workload), scaled_object(workload)])
+        self.cluster, self.service = run.cluster, run.service
         self.folder = run.folder / label if label else run.folder
         self.loads: list[Process] = []
         self.summary: dict[str, dict] = {}
@@ -87,10 +86,10 @@ class Scene:
                 (self.cluster.broker.empty if workload.keep else self.cluster.broker.make)(stream)
         self.cluster.kubelet(do="reset")
         api = self.run.api
-        self.timeline = Timeline(api, self.cluster.broker, lambda: self.service.targets(), self._tallies, self.workloads)
+        self.timeline = Timeline(api, self.cluster.broker, self.service.targets, self._tallies, self.workloads)
         try:
             for workload in self.workloads:
-                api.apply(*self.objects(workload))
+                api.apply(*all_of(workload))
             if self.settle:
                 time.sleep(self.settle)
         except BaseException:

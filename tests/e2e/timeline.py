@@ -16,6 +16,7 @@ COLUMNS = (
     *("object_ready", "object_active", "object_fallback", "done", "marks"),
 )
 WATCHED = ("ScaledObject", "ScaledJob", "HorizontalPodAutoscaler")
+JOB_LABEL = "scaledjob.keda.sh/name"
 KINDS = ("Deployment", "HorizontalPodAutoscaler", "ScaledObject")
 
 
@@ -89,7 +90,7 @@ class Timeline:
         for workload in self.workloads:
             row = dict.fromkeys(COLUMNS, "") | {"seconds": round(self.seconds, 1), "workload": workload.name, "marks": marks}
             row |= _answer(targets, workload)
-            row |= _replicas(objects["Deployment"].get(workload.name))
+            row |= self._jobs(workload) if workload.job_idle_seconds else _replicas(objects["Deployment"].get(workload.name))
             row |= _hpa(objects["HorizontalPodAutoscaler"].get(f"keda-hpa-{workload.name}"))
             row |= _conditions(objects["ScaledObject"].get(workload.name))
             row["backlog"], row["oldest_seconds"] = self._waiting(workload)
@@ -99,6 +100,13 @@ class Timeline:
 
     def _by_name(self, kind: str) -> dict[str, dict]:
         return {each["metadata"]["name"]: each for each in self.api.get(kind, NAMESPACE)}
+
+    def _jobs(self, workload: Workload) -> dict:
+        mine = [each for each in self.api.get("Job", workload.namespace) if each["metadata"]["labels"].get(JOB_LABEL) == workload.name]
+        return {
+            "replicas": sum(each["status"].get("active", 0) for each in mine),
+            "ready": sum(each["status"].get("ready", 0) for each in mine),
+        }
 
     def _waiting(self, workload: Workload) -> tuple:
         each = [self.broker.waiting(stream) for stream in workload.streams]

@@ -1,8 +1,10 @@
 """Features of KEDA that treat an answer in ways of their own: formulas, several triggers, jobs, tolerances."""
 
-from objects import Workload, behavior, scaled_job, streamgauge
+from objects import Workload, behavior, streamgauge
 from runs import run
 from scene import Run
+from settings import NAMESPACE
+from timeline import JOB_LABEL
 
 
 def _two(run: Run, name: str) -> Workload:
@@ -45,18 +47,18 @@ def modifiers(run: Run) -> None:
 def jobs(run: Run) -> None:
     """ScaledJob: work is done by jobs, and hardly any of them finds nothing to do."""
     stream = run.new_name("jobs")
-    workload = Workload("jobs", [streamgauge(run.ports, stream, capacityPerReplica=50)], [stream], maximum=20)
-    with run.scene([workload], objects=lambda each: [scaled_job(each, idle_seconds=4)]) as scene:
+    workload = Workload("jobs", [streamgauge(run.ports, stream, capacityPerReplica=50)], [stream], maximum=20, job_idle_seconds=4)
+    with run.scene([workload]) as scene:
         scene.start_load("200:45")
         scene.wait(58)
         took = scene.until("everything is done", lambda: scene.last("jobs", "backlog", 1) == 0, 120)
         scene.wait(25)
-        made = _jobs(run)
+        made = len(_jobs(run))
         scene.wait(20)
-        later = _jobs(run)
+        later = len(_jobs(run))
         done = scene.last("jobs", "done")
         text = (run.service.target("jobs") or {}).get("text", "no target")
-        for job in run.api.get("Job", workload.namespace):
+        for job in _jobs(run):
             run.api.delete("Job", workload.namespace, job["metadata"]["name"])
     run.note(text)
     run.check("all work is done", took is not None and done >= 9_000, f"{done} of 9,000 done, {took} s after the load")
@@ -64,8 +66,8 @@ def jobs(run: Run) -> None:
     run.check("no more jobs than work asks for", later <= 24, f"{later} jobs for 4 jobs' worth of work over 45 s")
 
 
-def _jobs(run: Run) -> int:
-    return len([each for each in run.api.get("Job", "shop") if each["metadata"]["labels"].get("scaledjob.keda.sh/name") == "jobs"])
+def _jobs(run: Run) -> list[dict]:
+    return [each for each in run.api.get("Job", NAMESPACE) if each["metadata"]["labels"].get(JOB_LABEL) == "jobs"]
 
 
 @run("tolerance0", minutes=5)
