@@ -26,7 +26,8 @@ class Broker:
             pass
 
     def drop(self, *streams: str) -> None:
-        self.redis.delete(*streams)
+        if streams:
+            self.redis.delete(*streams)
 
     def add(self, stream: str, count: int = 1) -> None:
         pipe = self.redis.pipeline(transaction=False)

@@ -25,9 +25,13 @@ def draw(title: str, rows: list[dict], file: Path) -> None:
         for second, text in marks:
             axis.axvline(second, color="grey", linestyle=":", linewidth=0.8)
             if axis is axes[0]:
-                axis.annotate(text, (second, 1.0), xycoords=("data", "axes fraction"), rotation=35, fontsize=7)
-    axes[0].set_title(title, pad=60, loc="left")
+                axis.annotate(_short(text), (second, 1.0), xycoords=("data", "axes fraction"), rotation=35, fontsize=7)
+    axes[0].set_title(title, pad=80, loc="left")
     axes[0].legend(fontsize=8, ncols=2)
     axes[-1].set_xlabel("seconds")
     figure.savefig(file)
     pyplot.close(figure)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -93,7 +93,7 @@ def teach(run: Run, source: str, polling: int) -> None:
         scene.loads[0].stop()
         scene.timeline.mark("load ends")
         scene.until_zero(600)
-    run.note(f"{group}: {capacity(run, group)} messages/s per replica")
+    run.check("the capacity is learned from one load", capacity(run, group), f"{capacity(run, group)} messages/s per replica, really 50")
 
 
 def judge(run: Run, found: dict[str, dict], late_percent, worst, most_changes) -> None:
