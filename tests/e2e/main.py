@@ -30,7 +30,7 @@ def main() -> int:
         raise SystemExit(f"no such run: {', '.join(unknown)}; there are {', '.join(RUNS)}")
     if not STREAMGAUGE.exists():
         raise SystemExit(f"{STREAMGAUGE} is not there: build it, or set STREAMGAUGE to a binary")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     folder = arguments.output / time.strftime("%Y%m%d-%H%M%S")
     failed = do_runs(arguments.runs or list(RUNS), arguments.repeat, folder)
