@@ -18,9 +18,10 @@ def beside(run: Run) -> None:
     second = Service(run.cluster, "streamgauge-2", SERVICE_ADDRESSES[1])
     try:
         with run.scene([workload]) as scene:
-            scene.start_load(f"{RATE}:3600")
+            scene.start_load(f"0-{RATE}:90", f"{RATE}:3600")
+            scene.until("the load is whole", lambda: scene.timeline.seconds > 100, 120)
             scene.until_steady("beside", 13)
-            scene.wait(30)
+            scene.wait(60)
             run.cluster.resolve_to(SERVICE_ADDRESSES)
             run.cluster.restart_operator()
             began = scene.timeline.seconds

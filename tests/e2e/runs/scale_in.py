@@ -89,6 +89,8 @@ def _fell_after(scene: Scene, workload: str, since: float) -> float | None:
 
 
 def _at_eight(scene: Scene, workload: str) -> None:
-    scene.start_load("400:3600")
+    """Slowly, so that no backlog asks for more than the load itself."""
+    scene.start_load("0-400:60", "400:3600")
+    scene.until("the load is whole", lambda: scene.timeline.seconds > 70, 90)
     scene.until_steady(workload, 8)
-    scene.wait(45)
+    scene.wait(60)
