@@ -1,5 +1,5 @@
 # The usual tasks. `make test` installs the servers that the tests run against.
-.PHONY: demo test lint docs bench build
+.PHONY: demo test e2e lint docs bench build
 
 demo:
 	cargo run --release --locked -- demo
@@ -7,6 +7,10 @@ demo:
 test:
 	scripts/install-test-tools
 	cargo test --locked
+
+# On a real KEDA, on demand; RUN="load-flat hang" does some of the runs, REPEAT=3 each three times: docs/benchmarks.md.
+e2e:
+	tests/e2e/run $(RUN)
 
 lint:
 	cargo fmt --check
