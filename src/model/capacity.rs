@@ -122,6 +122,11 @@ impl Capacity {
         self.early.per_consumer()
     }
 
+    /// Whether that can be relied on.
+    pub fn is_early_proven(&self) -> bool {
+        self.early.is_proven()
+    }
+
     /// Busy samples taken so far.
     pub const fn samples_taken(&self) -> u32 {
         self.taken

@@ -53,6 +53,11 @@ impl Early {
         self.latest.map(|latest| latest.max(floor))
     }
 
+    /// Whether a run was long enough to be relied on.
+    pub fn is_proven(&self) -> bool {
+        self.proven > 0.0
+    }
+
     /// What survives a restart.
     pub fn learned(&self) -> Self {
         Self {

@@ -48,6 +48,8 @@ pub struct GroupFacts {
     pub capacity_per_consumer: Option<f64>,
     /// Until then, where any consumer may take any message: what it was seen to do in its first busy seconds.
     pub early_capacity_per_consumer: Option<f64>,
+    /// Whether that comes from ten busy seconds or more.
+    pub is_early_capacity_proven: bool,
     /// The most that consumers were seen to do on average, busy or not, likewise: each can do that much at least.
     pub seen_per_consumer: Option<f64>,
     /// What one consumer was seen to do, busy or not, messages per second: it can do that much at least.

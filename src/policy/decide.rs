@@ -73,7 +73,8 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
     let estimated = facts
         .early_capacity_per_consumer
         .filter(|_| spec.assignment == Assignment::Shared)
-        .map(of_replica);
+        // Whoever did that much can.
+        .map(|rate| of_replica(rate.max(facts.seen_per_consumer.unwrap_or(0.0))));
     let forecast = facts.forecast.as_ref();
     Inputs {
         backlog: facts.backlog,
@@ -94,6 +95,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         capacity_source: match (spec.capacity_per_replica, learned, estimated) {
             (Some(_), _, _) => CapacitySource::Configured,
             (None, Some(_), _) => CapacitySource::Learned,
+            (None, None, Some(_)) if facts.is_early_capacity_proven => CapacitySource::Learned,
             (None, None, Some(_)) => CapacitySource::Estimated,
             (None, None, None) => CapacitySource::Unknown,
         },
@@ -247,3 +249,6 @@ fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Li
         _ => cap,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,11 @@ pub struct TargetState {
     pub bootstrap: Bootstrap,
     /// Loads that the advice on partitions rests on.
     pub advisor: Advisor,
-    /// The most replicas seen running during the warm-up.
+    /// The most replicas seen running during the warm-up that somebody else asked for.
     pub warm_up_floor: u32,
+    /// The most that was asked for here.
+    #[serde(default)]
+    pub most_asked: u32,
     /// What the Kubernetes API tells of it.
     pub replicas: ReplicaState,
     /// The last wanted count.
@@ -264,6 +267,7 @@ impl TargetState {
             bootstrap: Bootstrap::default(),
             advisor: Advisor::default(),
             warm_up_floor: 0,
+            most_asked: 0,
             replicas: ReplicaState::default(),
             last_desired: None,
             last_active: None,
@@ -277,6 +281,10 @@ impl TargetState {
         self.last_desired = decision.desired.or(self.last_desired);
         self.last_active = decision.active.or(self.last_active);
         self.last_metric = decision.metric.or(self.last_metric);
+        if let (Some(metric), Some(_)) = (decision.metric, decision.desired) {
+            let asked = u32::try_from(metric.ceil()).unwrap_or(u32::MAX);
+            self.most_asked = self.most_asked.max(asked);
+        }
         if changed {
             *self.changes.entry(decision.reason).or_default() += 1;
         }

@@ -162,7 +162,8 @@ fn moves_forbid(
                 .any(|p| p.owned_since.is_some_and(moved)))
 }
 
-/// Never below what runs, for one hold window after a start without memory.
+/// Never below what runs at somebody else's wish, for one hold window after a start without memory: before it, or of another
+/// instance that knows more.
 pub(super) fn warm_up(
     now: Timestamp,
     target: &mut TargetState,
@@ -177,7 +178,9 @@ pub(super) fn warm_up(
         .own_current()
         .unwrap_or(0)
         .min(target.spec.max_replicas);
-    target.warm_up_floor = target.warm_up_floor.max(running);
+    if running > target.most_asked {
+        target.warm_up_floor = target.warm_up_floor.max(running);
+    }
     if desired >= target.warm_up_floor {
         return desired;
     }
