@@ -104,6 +104,29 @@ impl TriggerRequest {
     }
 }
 
+/// The mode that metadata asks for, whatever else is wrong with it; `None` where it leaves that to the config, or names a threshold
+/// that cannot be read.
+pub fn likely_mode(metadata: &HashMap<String, String>) -> Option<Mode> {
+    let mut reader = Reader::new(metadata);
+    match reader.text("mode") {
+        Some("replicas") => Some(Mode::Replicas),
+        Some("jobs") => Some(Mode::Jobs),
+        _ => read_settings(&mut reader).mode,
+    }
+}
+
+/// Tells one trigger's metadata from another's: the sum of FNV-1a over each pair. The same in any order, and over restarts and
+/// releases, so that a journal can name a target.
+pub fn fingerprint(metadata: &HashMap<String, String>) -> u64 {
+    let of_pair = |(key, value): (&String, &String)| {
+        let bytes = key.bytes().chain([0xff]).chain(value.bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    metadata.iter().map(of_pair).fold(0, u64::wrapping_add)
+}
+
 const NO_SUBJECT: &str =
     "is missing: name a group of the config, or source, stream and consumerGroup";
 
@@ -205,7 +228,7 @@ fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
         max_replicas: reader.whole("maxReplicas"),
         activation_backlog: keda::activation(reader).or(activation_backlog),
         activation_window: reader.duration("activationWindow"),
-        scale_in_hold: None,
+        scale_in_hold: reader.duration("scaleInHold"),
         assignment: reader.word(
             "assignment",
             &[

@@ -1,10 +1,11 @@
 //! From a trigger's request to what is observed: the group of the config, or an inline one that the rules allow.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::identity::GroupKey;
 use crate::model::stream::StreamSelector;
-use crate::policy::spec::{Measure, PolicySettings};
+use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 use super::allow::allowed;
 use super::groups::DEFAULT_HUB_GROUP;
@@ -78,6 +79,21 @@ impl Config {
                 }
             }
         }
+    }
+
+    /// The mode of the configured group that trigger metadata names, whatever else is wrong with it.
+    pub fn mode_of_group(&self, metadata: &HashMap<String, String>) -> Option<Mode> {
+        let text = |key: &str| metadata.get(key).map(String::as_str);
+        let is_named = |group: &&GroupConfig| match text("group") {
+            Some(name) => group.name == name,
+            None => {
+                let key = &group.key;
+                text("source") == Some(&key.source)
+                    && text("stream").unwrap_or(&key.stream) == key.stream
+                    && text("consumerGroup") == Some(&key.consumer_group)
+            }
+        };
+        self.groups.iter().find(is_named)?.policy.mode
     }
 
     /// The source of that name.

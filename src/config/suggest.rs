@@ -2,17 +2,21 @@
 
 /// What to write instead of an unknown key: the nearest known one, or all of them.
 pub(super) fn did_you_mean(key: &str, known: &[&str]) -> String {
-    let folded = fold(key);
-    let near = known
-        .iter()
-        .map(|candidate| (distance(&folded, &fold(candidate)), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5);
     let all = known.join(", ");
-    match near {
-        Some((_, candidate)) => format!("did you mean {candidate}? Known here: {all}"),
+    match nearest(key, known) {
+        Some(candidate) => format!("did you mean {candidate}? Known here: {all}"),
         None => format!("remove it; known here: {all}"),
     }
+}
+
+/// The known key that was most likely meant, if one is near.
+pub(super) fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let folded = fold(key);
+    let candidates = known.iter();
+    let (distance, nearest) = candidates
+        .map(|candidate| (distance(&folded, &fold(candidate)), *candidate))
+        .min()?;
+    (distance <= 1 + nearest.len() / 5).then_some(nearest)
 }
 
 /// Without case and separators, so that `targetDelay` is near `target_delay`.

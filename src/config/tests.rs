@@ -285,7 +285,7 @@ fn each_fault_of_a_group_has_its_text() {
     );
     check(
         "policy: { mode: replica }",
-        "groups[0].policy.mode: must be replicas or backlog",
+        "groups[0].policy.mode: must be replicas or backlog or jobs",
     );
     check(
         "policy: { mode: backlog }",

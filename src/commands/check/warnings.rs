@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::incidents::WebhookUrl;
 use crate::config::types::{Config, SourceConfig, SourceKind};
-use crate::policy::spec::Mode;
+use crate::policy::spec::{Mode, TargetSpec};
 
 use super::connect::GroupReport;
 
@@ -28,7 +28,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if !names.is_empty() {
         found.push(format!(
             "minimum 0 ({}): while a backlog cannot be read, KEDA gets an error and no value; a ScaledObject with \
-             fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running",
+             fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running, with \
+             behavior: currentReplicasIfHigher",
             names.join(", ")
         ));
     }
@@ -41,7 +42,23 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             ));
         }
     }
+    found.extend(of_jobs(config));
     found
+}
+
+/// A fleet's settings that have no meaning where each job ends by itself.
+fn of_jobs(config: &Config) -> Option<String> {
+    let is_odd = |policy: &TargetSpec| policy.mode == Mode::Jobs && policy.min_replicas > 0;
+    let groups = config.groups.iter();
+    let odd = groups.filter(|group| is_odd(&group.policy.resolve()));
+    let names: Vec<&str> = odd.map(|group| group.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "min_replicas in mode jobs ({}): jobs end by themselves, and a minimum starts empty ones. Remove it; a ScaledJob \
+             has minReplicaCount",
+            names.join(", ")
+        )
+    })
 }
 
 fn of_prometheus(config: &Config) -> Option<String> {

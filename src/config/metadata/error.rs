@@ -56,7 +56,21 @@ impl MetadataErrors {
     }
 }
 
+/// The texts reach the user as an event, which holds 1,024 bytes together with KEDA's own words.
+const MOST_BYTES: usize = 700;
+
+/// The first of them, and how many more.
 fn joined(problems: &[MetadataProblem]) -> String {
-    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+    let mut text = String::new();
+    for (n, problem) in problems.iter().enumerate() {
+        let next = problem.to_string();
+        if n > 0 && text.len() + next.len() > MOST_BYTES {
+            return format!("{text}; and {} more", problems.len() - n);
+        }
+        if n > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(&next);
+    }
+    text
 }

@@ -1,9 +1,9 @@
 //! The keys of trigger metadata: ours, KEDA's own, those to come, and those that must not be here.
 
-use crate::config::suggest::did_you_mean;
+use crate::config::suggest::{did_you_mean, nearest};
 
 /// Keys with a meaning.
-pub(super) const KNOWN: [&str; 23] = [
+pub(super) const KNOWN: [&str; 24] = [
     "group",
     "source",
     "stream",
@@ -15,6 +15,7 @@ pub(super) const KNOWN: [&str; 23] = [
     "maxReplicas",
     "activationBacklog",
     "activationWindow",
+    "scaleInHold",
     "assignment",
     "consumersPerReplica",
     "forecast",
@@ -75,10 +76,11 @@ pub(super) fn refusal(key: &str) -> Option<String> {
                 .into(),
         );
     }
-    if key == "scaleInHold" {
-        return Some("is set in the config only: groups[].policy.scale_in_hold".into());
-    }
-    Some(format!("unknown key: {}", did_you_mean(key, &KNOWN)))
+    // Short where it can be: an event holds no list of all keys per fault.
+    Some(match nearest(key, &KNOWN) {
+        Some(meant) => format!("unknown key: did you mean {meant}?"),
+        None => format!("unknown key: {}", did_you_mean(key, &KNOWN)),
+    })
 }
 
 /// Every field name of the policy in the text as metadata writes it: `min_replicas` becomes `minReplicas`.

@@ -48,6 +48,7 @@ fn everything_that_can_be_set_is_read() {
         ("maxReplicas", "50"),
         ("activationBacklog", "7"),
         ("activationWindow", "2m"),
+        ("scaleInHold", "90"),
         ("assignment", "exclusive"),
         ("consumersPerReplica", "2"),
         ("forecast", "on"),
@@ -60,7 +61,7 @@ fn everything_that_can_be_set_is_read() {
         max_replicas: Some(50),
         activation_backlog: Some(7),
         activation_window: Some(Duration::from_secs(120)),
-        scale_in_hold: None,
+        scale_in_hold: Some(Duration::from_secs(90)),
         assignment: Some(Assignment::Exclusive),
         consumers_per_replica: Some(2),
         forecast: Some(Forecasting::On),
@@ -167,7 +168,10 @@ fn each_fault_has_its_text() {
         &[("maxReplicas", "0")],
         "maxReplicas: must be at least 1: with 0 nothing could ever run",
     );
-    check(&[("mode", "auto")], "mode: must be replicas or backlog");
+    check(
+        &[("mode", "auto")],
+        "mode: must be replicas or backlog or jobs",
+    );
     check(
         &[("mode", "backlog")],
         "mode: backlog needs backlogThreshold, the messages per replica",
@@ -209,19 +213,16 @@ fn each_fault_has_its_text() {
         "source: has no meaning beside group: name a group, or source, stream and consumerGroup",
     );
     check(
-        &[("scaleInHold", "5")],
-        "scaleInHold: is set in the config only: groups[].policy.scale_in_hold",
+        &[("scaleInHold", "0")],
+        "scaleInHold: must be above 0 and at most 1h",
     );
 }
 
 #[test]
 fn unknown_keys_get_a_suggestion_and_all_faults_are_told_at_once() {
-    let all = keys::KNOWN.join(", ");
     check(
         &[("target_delay", "5"), ("mode", "x")],
-        &format!(
-            "mode: must be replicas or backlog; target_delay: unknown key: did you mean targetDelay? Known here: {all}"
-        ),
+        "mode: must be replicas or backlog or jobs; target_delay: unknown key: did you mean targetDelay?",
     );
 }
 
@@ -300,5 +301,61 @@ fn inline_requests_are_checked_part_by_part() {
             ("consumerGroup", "g"),
         ],
         "source: must be the name of a source in streamgauge's config, never an address",
+    );
+}
+
+#[test]
+fn the_mode_is_found_whatever_else_is_wrong() {
+    let check = |pairs: &[(&str, &str)], expect| {
+        let metadata: HashMap<String, String> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        assert_eq!(likely_mode(&metadata), expect, "{pairs:?}");
+    };
+    let backlog = |threshold| {
+        Some(Mode::Backlog {
+            threshold,
+            measure: Measure::Backlog,
+        })
+    };
+    check(&[], None);
+    check(&[("maxReplica", "5")], None);
+    check(&[("mode", "replcas")], None);
+    check(
+        &[("mode", "replicas"), ("lagCount", "5")],
+        Some(Mode::Replicas),
+    );
+    check(&[("mode", "jobs"), ("x", "y")], Some(Mode::Jobs));
+    check(&[("backlogThreshold", "7"), ("x", "y")], backlog(7));
+    check(
+        &[
+            ("mode", "backlog"),
+            ("backlogThreshold", "7"),
+            ("minReplicas", "x"),
+        ],
+        backlog(7),
+    );
+    check(&[("mode", "backlog"), ("backlogThreshold", "many")], None);
+    check(
+        &[("consumerGroup", "g"), ("lagCount", "5"), ("x", "y")],
+        Some(Mode::Backlog {
+            threshold: 5,
+            measure: Measure::Lag,
+        }),
+    );
+}
+
+#[test]
+fn many_faults_are_told_as_the_first_and_how_many_more() {
+    let metadata = (0..30).map(|n| (format!("key{n:02}"), "x".to_owned()));
+    let error = TriggerRequest::parse(&metadata.collect()).expect_err("faulty");
+    let text = error.to_string();
+    assert!(text.contains("key00: unknown key"), "{text}");
+    assert!(text.ends_with("; and 29 more"), "{text}");
+    assert!(
+        text.len() < 1_024,
+        "{}: an event of Kubernetes holds no more",
+        text.len()
     );
 }

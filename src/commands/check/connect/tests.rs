@@ -226,7 +226,7 @@ c.yaml: OK, 1 source(s), 3 group(s)
   group mails: main/mails/send, backlog mode, polled every 5s
   group slow: main/slow/c, replicas mode, polled every 5s
 warning: source main: allow is empty: ScaledObjects can name its groups, inline metadata is refused
-warning: minimum 0 (billing, mails): while a backlog cannot be read, KEDA gets an error and no value; a ScaledObject with fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running
+warning: minimum 0 (billing, mails): while a backlog cannot be read, KEDA gets an error and no value; a ScaledObject with fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running, with behavior: currentReplicasIfHigher
 warning: group billing: capacity_per_replica is not set: it is learned, and until then the answer follows the delay
 ";
     assert_eq!(report::summary("c.yaml", &config()), expect);
