@@ -3,15 +3,16 @@
 mod admission;
 mod expiry;
 mod reload;
+mod succession;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use crate::config::metadata::TriggerRequest;
+use crate::config::metadata::{self, TriggerRequest, fingerprint};
 use crate::config::resolve::ResolvedTarget;
 use crate::config::signals::SignalSources;
 use crate::config::types::{Config, Granularity, GroupConfig, SourceConfig};
@@ -19,11 +20,14 @@ use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
 use crate::policy::event::{Event, TargetKey, What};
-use crate::policy::spec::{PolicySettings, TargetSpec};
+use crate::policy::spec::{Mode, PolicySettings, TargetSpec};
 use crate::publish::{Group, GroupDefinition};
 
 pub use self::admission::{MOST_TARGETS, MOST_TARGETS_PER_NAMESPACE, Refusal};
 pub use self::expiry::EXPIRES_AFTER;
+
+/// KEDA's calls come in bursts: within this time they are one.
+const APART: Duration = Duration::from_secs(1);
 
 /// Groups and targets.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct Registry {
     inner: RwLock<Inner>,
     /// New groups, for whoever starts their collectors.
     started: mpsc::UnboundedSender<Arc<Group>>,
+    /// A target was registered.
+    newcomer: Notify,
 }
 
 #[derive(Debug)]
@@ -40,7 +46,14 @@ struct Inner {
     groups: BTreeMap<GroupKey, Arc<Group>>,
     targets: HashMap<TargetKey, Arc<Target>>,
     registered: u64,
+    /// The external triggers of objects as Kubernetes shows them: fingerprints in the order of the spec.
+    orders: HashMap<ObjectKey, Vec<u64>>,
+    /// Targets taken for the former wording of an edited trigger, and when: if one is asked for again, both are alive.
+    replaced: HashMap<TargetKey, Timestamp>,
 }
+
+/// Namespace and name of a ScaledObject or ScaledJob.
+type ObjectKey = (String, String);
 
 /// One trigger of one ScaledObject.
 #[derive(Debug)]
@@ -54,7 +67,11 @@ pub struct Target {
     /// As it was asked for, to be resolved again when the configuration changes.
     request: TriggerRequest,
     ordinal: u64,
+    registered_at: Timestamp,
     last_called: AtomicU64,
+    /// Milliseconds between calls, the longest of late; 0 before there were two.
+    call_interval: AtomicU64,
+    gone: AtomicBool,
 }
 
 impl Registry {
@@ -73,11 +90,14 @@ impl Registry {
             groups: BTreeMap::new(),
             targets: HashMap::new(),
             registered: 0,
+            orders: HashMap::new(),
+            replaced: HashMap::new(),
         };
         let registry = Self {
             rules,
             inner: RwLock::new(empty),
             started,
+            newcomer: Notify::new(),
         };
         registry.reconfigure(config, &BTreeSet::new(), now);
         (registry, to_start)
@@ -97,7 +117,7 @@ impl Registry {
         let key = TargetKey {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            metadata_hash: hash_of(metadata),
+            metadata_hash: fingerprint(metadata),
         };
         if let Some(target) = self.read().targets.get(&key) {
             target.touch(now);
@@ -120,23 +140,58 @@ impl Registry {
         if let Some(target) = inner.targets.get(&key) {
             return Ok(target.clone());
         }
-        admission::check_room(&inner, &key.namespace)?;
+        let heritage = succession::heritage(&inner, &key, &resolved.key, &spec);
+        if heritage.replaces.is_none() {
+            admission::check_room(&inner, &key.namespace)?;
+        }
         let group = self.group_of(&mut inner, resolved);
         inner.registered += 1;
+        let ordinal = heritage.replaces.as_ref().map(|old| old.ordinal);
         let target = Arc::new(Target {
             key: key.clone(),
             spec: spec.clone(),
             group: group.clone(),
             request,
-            ordinal: inner.registered,
+            ordinal: ordinal.unwrap_or(inner.registered),
+            registered_at: now,
             last_called: AtomicU64::new(now.as_millis()),
+            call_interval: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
         });
         inner.targets.insert(key.clone(), target.clone());
+        if let Some(from) = heritage.inherits {
+            let what = What::TargetInherits(from, key.clone());
+            group.apply(&Event { at: now, what });
+        }
         group.apply(&Event {
             at: now,
-            what: What::TargetRegistered(key, Box::new(spec)),
+            what: What::TargetRegistered(key.clone(), Box::new(spec)),
         });
+        inner.replaced.remove(&key);
+        if let Some(old) = heritage.replaces {
+            inner.replaced.insert(old.key.clone(), now);
+            expiry::remove(&mut inner, &old, now);
+        }
+        self.newcomer.notify_one();
         Ok(target)
+    }
+
+    /// Wakes one waiter when a target was registered.
+    pub async fn newcomers(&self) {
+        self.newcomer.notified().await;
+    }
+
+    /// Returns once the lock that every call needs can be had.
+    pub fn wait_for_lock(&self) {
+        drop(self.read());
+    }
+
+    /// The mode that a trigger will most likely have once it is served: for the metric that KEDA is to make an HPA with while it
+    /// is refused.
+    pub fn likely_mode(&self, metadata: &HashMap<String, String>) -> Mode {
+        metadata::likely_mode(metadata)
+            .or_else(|| self.read().config.mode_of_group(metadata))
+            .unwrap_or_default()
     }
 
     /// Every group.
@@ -186,14 +241,19 @@ impl Registry {
     /// The `scaled_object` label of every registered target: `namespace/name`, with `#n` if it has several triggers here.
     pub fn labels(&self) -> HashMap<TargetKey, String> {
         let inner = self.read();
-        let mut objects: BTreeMap<(&str, &str), Vec<&Arc<Target>>> = BTreeMap::new();
+        let mut objects: BTreeMap<ObjectKey, Vec<&Arc<Target>>> = BTreeMap::new();
         for target in inner.targets.values() {
-            let object = (target.key.namespace.as_str(), target.key.name.as_str());
-            objects.entry(object).or_default().push(target);
+            objects.entry(target.object()).or_default().push(target);
         }
         let mut labels = HashMap::new();
-        for ((namespace, name), mut triggers) in objects {
-            triggers.sort_by_key(|target| target.ordinal);
+        for (object, mut triggers) in objects {
+            let order = inner.orders.get(&object);
+            let place = |target: &Target| {
+                let hash = target.key.metadata_hash;
+                order.and_then(|order| order.iter().position(|known| *known == hash))
+            };
+            triggers.sort_by_key(|target| (place(target).unwrap_or(usize::MAX), target.ordinal));
+            let (namespace, name) = object;
             let several = triggers.len() > 1;
             for (n, target) in triggers.into_iter().enumerate() {
                 let suffix = if several {
@@ -237,11 +297,40 @@ impl Registry {
 impl Target {
     /// Notes that somebody still wants it.
     pub fn touch(&self, now: Timestamp) {
-        self.last_called.store(now.as_millis(), Ordering::Relaxed);
+        let last = self.last_called.swap(now.as_millis(), Ordering::Relaxed);
+        let gap = now.as_millis().saturating_sub(last);
+        if gap >= APART.as_millis() as u64 {
+            let before = self.call_interval.load(Ordering::Relaxed);
+            let longest = gap.max(before - before / 8);
+            self.call_interval.store(longest, Ordering::Relaxed);
+        }
     }
 
-    fn called_at(&self) -> Timestamp {
+    /// When it was first asked for.
+    pub fn registered_at(&self) -> Timestamp {
+        self.registered_at
+    }
+
+    /// Whether the registry dropped it: streams end then, and whoever still wants it registers it again.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// When it was last asked for.
+    pub fn called_at(&self) -> Timestamp {
         Timestamp::from_millis(self.last_called.load(Ordering::Relaxed))
+    }
+
+    /// How long KEDA leaves between its calls, once it called twice.
+    fn call_interval(&self) -> Option<Duration> {
+        match self.call_interval.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
+        }
+    }
+
+    fn object(&self) -> ObjectKey {
+        (self.key.namespace.clone(), self.key.name.clone())
     }
 }
 
@@ -271,17 +360,6 @@ fn inline(resolved: ResolvedTarget) -> GroupDefinition {
         granularity: Granularity::default(),
         configured: false,
     }
-}
-
-/// The sum of FNV-1a over each pair: the same in any order, and over restarts and releases, so that a journal can name a target.
-fn hash_of(metadata: &HashMap<String, String>) -> u64 {
-    let of_pair = |(key, value): (&String, &String)| {
-        let bytes = key.bytes().chain([0xff]).chain(value.bytes());
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-    };
-    metadata.iter().map(of_pair).fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub enum What {
     Observed(Result<Sample, Failure>),
     /// Somebody asks for a target from now on.
     TargetRegistered(TargetKey, Box<TargetSpec>),
+    /// The second target goes on with what is known of the first: the trigger was edited.
+    TargetInherits(TargetKey, TargetKey),
     /// Nobody asked for a target for long.
     TargetExpired(TargetKey),
     /// The Kubernetes API was asked about the ScaledObject of a target and what it scales.

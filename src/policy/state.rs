@@ -91,6 +91,10 @@ impl GroupState {
                 Vec::new()
             }
             What::TargetRegistered(key, spec) => self.registered(event.at, key, spec),
+            What::TargetInherits(from, to) => {
+                self.inherit(from, to);
+                Vec::new()
+            }
             What::TargetExpired(key) => {
                 self.targets.remove(key);
                 Vec::new()
@@ -217,6 +221,17 @@ impl GroupState {
             Some(observed_at) => self.decide(observed_at, key.clone()).into_iter().collect(),
             None => Vec::new(),
         }
+    }
+
+    /// Everything but what is asked for.
+    fn inherit(&mut self, from: &TargetKey, to: &TargetKey) {
+        let Some(known) = self.targets.get(from).cloned() else {
+            return;
+        };
+        let own = self.targets.get(to).map(|target| target.spec.clone());
+        let spec = own.unwrap_or_else(|| known.spec.clone());
+        self.targets
+            .insert(to.clone(), TargetState { spec, ..known });
     }
 
     fn decide(&mut self, at: Timestamp, key: TargetKey) -> Option<(TargetKey, Decision)> {

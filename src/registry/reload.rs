@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::config::types::Config;
 use crate::model::identity::GroupKey;
@@ -77,6 +77,7 @@ impl Registry {
     ) {
         for (key, target) in std::mem::take(&mut inner.targets) {
             let Ok(resolved) = inner.config.resolve(&target.request, &key.namespace) else {
+                target.gone.store(true, Ordering::Release);
                 continue;
             };
             let spec = resolved.settings.resolve();
@@ -89,7 +90,10 @@ impl Registry {
                 group,
                 request: target.request.clone(),
                 ordinal: target.ordinal,
+                registered_at: target.registered_at,
                 last_called: AtomicU64::new(target.called_at().as_millis()),
+                call_interval: AtomicU64::new(target.call_interval.load(Ordering::Relaxed)),
+                gone: AtomicBool::new(false),
             };
             inner.targets.insert(key, Arc::new(target));
         }
