@@ -1,59 +1,79 @@
-//! The Kubernetes API, read only: what a ScaledObject says, and how many replicas of what it scales run and are ready.
+//! The Kubernetes API, read only and by watch: what a ScaledObject or ScaledJob says, and how many replicas of what it scales
+//! run and are ready.
 //!
-//! Nothing rests on it: a reading that fails is an answer too, and who has none goes by the consumers.
+//! Nothing rests on it: a watch that fails is an answer too, and without one the replicas are estimated from the consumers.
 
 mod connect;
 mod failure;
 mod object;
 mod record;
+mod resource;
+mod seen;
+mod shelf;
+mod watch;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DynamicObject};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::kubernetes::KubernetesConfig;
-use crate::policy::replicas::{ReplicasObserved, Unread, UnreadKind};
-use crate::resilience::breaker::{Breaker, BreakerSettings, Outcome, Permit, Ticket};
+use crate::policy::replicas::{Unread, UnreadKind};
 use crate::resilience::budget::CallBudget;
 
-use self::failure::Asked;
-use self::object::Described;
 use self::record::Record;
+use self::resource::Place;
+use self::shelf::{Item, Shelf};
 
 pub use self::connect::has_account;
 pub use self::object::ObjectName;
 pub use self::record::ClusterStats;
+pub use self::seen::{Presence, Seen};
 
-/// The longest that one call may take.
+/// The longest that one call may take; a watch, until it is open.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Calls within any second. With 2,000 ScaledObjects each is then read every 50 s, which still counts as recent.
+/// Calls within any second, over all watches.
 const CALLS_PER_SECOND: u32 = 50;
 
-/// A ScaledObject and its HPA are read at every so manieth reading of the replicas: they change when somebody edits them.
-const READINGS_PER_DESCRIPTION: u32 = 4;
+/// A watch is renewed after so many poll intervals: a dead one is then noticed long before its last word stops to count.
+const INTERVALS_PER_RENEWAL: u32 = 3;
 
 /// The API server as the config says to reach it.
 #[derive(Debug)]
 pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+/// The watches of a [`Cluster`]. They end when it is dropped.
+#[derive(Debug, Default)]
+pub struct Watches {
+    running: JoinSet<()>,
+    places: BTreeMap<Place, AbortHandle>,
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
     clock: Clock,
     inner: Mutex<Inner>,
+    /// Something is another than before.
+    news: Notify,
 }
 
 struct Inner {
     /// `None`: not to be read.
     config: Option<KubernetesConfig>,
+    /// Counts configurations: watches of an older one are void.
+    generation: u64,
     client: Option<kube::Client>,
-    breaker: Breaker,
     budget: CallBudget,
-    described: BTreeMap<ObjectName, Described>,
+    shelves: BTreeMap<Place, Shelf>,
     record: Record,
-    /// Why the circuit is open.
-    outage: Option<Unread>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -65,175 +85,124 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Cluster {
-    /// Connects at the first reading.
+    /// Connects at the first watch.
     pub fn new(config: &KubernetesConfig, clock: Clock) -> Self {
-        let config = config.is_on(has_account()).then(|| config.clone());
-        Self {
+        let shared = Shared {
             clock,
-            inner: Mutex::new(Inner::new(config)),
+            inner: Mutex::new(Inner::new(config, 1)),
+            news: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
     /// Takes another configuration; what was known is read again.
     pub fn reconfigure(&self, config: &KubernetesConfig) {
-        *self.inner() = Inner::new(config.is_on(has_account()).then(|| config.clone()));
+        let mut inner = self.shared.inner();
+        *inner = Inner::new(config, inner.generation + 1);
+        drop(inner);
+        self.shared.news.notify_one();
     }
 
-    /// How often an object is to be read; `None`: never.
+    /// How often what is known is said again; `None`: nothing is to be read.
     pub fn poll_interval(&self) -> Option<Duration> {
-        Some(self.inner().config.as_ref()?.poll_interval)
+        Some(self.shared.inner().config.as_ref()?.poll_interval)
     }
 
-    /// How the readings went.
+    /// How the calls went.
     pub fn stats(&self) -> Option<ClusterStats> {
-        let inner = self.inner();
+        let inner = self.shared.inner();
         inner.config.as_ref().map(|_| inner.record.stats())
     }
 
-    /// Forgets all objects but these.
-    pub fn keep(&self, wanted: &BTreeSet<ObjectName>) {
-        let mut inner = self.inner();
-        inner.described.retain(|name, _| wanted.contains(name));
-        inner.record.keep(wanted);
+    /// Wakes when something is another than before.
+    pub async fn news(&self) {
+        self.shared.news.notified().await;
     }
 
-    /// Reads an object and what it scales. Logs what is wrong, once.
-    ///
-    /// # Errors
-    /// Why nothing is known; at once while the API server keeps failing.
-    pub async fn read(&self, name: &ObjectName) -> Result<ReplicasObserved, Unread> {
-        let ticket = self.permit()?;
-        let reading = self.read_now(name).await;
-        let now = self.clock.now();
-        let mut inner = self.inner();
-        let failed = reading.as_ref().err();
-        let outage = failed.filter(|unread| unread.kind.is_outage());
-        let outcome = outage.map_or(Outcome::Answered, |_| Outcome::Outage);
-        inner.breaker.record(now, ticket, outcome);
-        inner.outage = outage.cloned().or(inner.outage.take());
-        let fault = match &reading {
-            Ok(seen) => seen.unread.as_ref(),
-            Err(unread) => Some(unread),
+    /// Starts and ends watches so that all of these objects, what they scale and their HPAs are covered, and nothing else is.
+    pub fn follow(&self, watches: &mut Watches, objects: &BTreeSet<ObjectName>) {
+        let mut inner = self.shared.inner();
+        let renewal = match &inner.config {
+            Some(config) => config.poll_interval * INTERVALS_PER_RENEWAL,
+            None => {
+                watches.keep(&BTreeSet::new());
+                return;
+            }
         };
-        inner.record.read(name, fault);
-        reading
-    }
-
-    fn permit(&self) -> Result<Ticket, Unread> {
-        let mut inner = self.inner();
-        match inner.breaker.permit(self.clock.now(), DEADLINE) {
-            Permit::Allowed(ticket) => Ok(ticket),
-            Permit::Denied => Err(inner.outage.clone().unwrap_or_else(failure::failing)),
+        if watches.generation != inner.generation {
+            watches.keep(&BTreeSet::new());
+            watches.generation = inner.generation;
+        }
+        let possible = objects.iter().filter(|name| name.is_possible());
+        let places: BTreeSet<Place> = possible.flat_map(|name| inner.places_of(name)).collect();
+        watches.keep(&places);
+        inner.shelves.retain(|place, _| places.contains(place));
+        inner.record.keep(objects);
+        for place in places {
+            if watches.places.contains_key(&place) {
+                continue;
+            }
+            inner.shelves.insert(place.clone(), Shelf::default());
+            let (shared, of) = (Arc::clone(&self.shared), place.clone());
+            let watch = async move { watch::follow(&shared, &of, renewal).await };
+            let running = watches.running.spawn(watch);
+            watches.places.insert(place, running);
         }
     }
 
-    async fn read_now(&self, name: &ObjectName) -> Result<ReplicasObserved, Unread> {
-        if !name.is_possible() {
-            let text = format!("there is no ScaledObject {}/{}", name.namespace, name.name);
-            return Err(failure::unread(UnreadKind::NotFound, text));
-        }
-        let described = match self.described(name) {
-            Some(described) => described,
-            None => self.describe(name).await?,
-        };
-        match self.workload(name, &described).await {
-            Ok(observed) => Ok(observed),
-            Err(unread) if unread.kind.is_outage() => Err(unread),
-            Err(unread) => {
-                // Perhaps the object names another target by now.
-                self.inner().described.remove(name);
-                Ok(described.without_workload(unread))
+    /// What is known of an object.
+    pub fn seen(&self, name: &ObjectName) -> Seen {
+        self.shared.inner().seen(name)
+    }
+
+    /// Notes what became of a reading, and logs what is wrong, once.
+    pub fn note(&self, name: &ObjectName, fault: Option<&Unread>) {
+        self.shared.inner().record.read(name, fault);
+    }
+}
+
+impl Watches {
+    /// Waits until a watch ends; none does by itself.
+    pub async fn failed(&mut self) -> JoinError {
+        loop {
+            match self.running.join_next().await {
+                Some(Err(error)) if !error.is_cancelled() => return error,
+                Some(_) => {}
+                None => std::future::pending().await,
             }
         }
     }
 
-    /// What is known of the object, while that is recent enough.
-    fn described(&self, name: &ObjectName) -> Option<Described> {
-        let inner = self.inner();
-        let described = inner.described.get(name)?;
-        let lasts = inner.config.as_ref()?.poll_interval * READINGS_PER_DESCRIPTION;
-        (self.clock.now().since(described.at) < lasts).then(|| described.clone())
-    }
-
-    async fn describe(&self, name: &ObjectName) -> Result<Described, Unread> {
-        let at = self.clock.now();
-        let resource = object::scaled_objects();
-        let found = self.get(&resource, &name.namespace, &name.name).await?;
-        let mut described =
-            object::describe(name, at, &found).inspect_err(|unread| self.failed(unread))?;
-        if let Some(hpa) = described.hpa_name.clone() {
-            match self
-                .get(&object::autoscalers(), &name.namespace, &hpa)
-                .await
-            {
-                Ok(found) => described.hpa = Some(workload::hpa(&found)),
-                Err(unread) if unread.kind.is_outage() => return Err(unread),
-                // It adds to what is known, no more.
-                Err(_) => {}
+    fn keep(&mut self, wanted: &BTreeSet<Place>) {
+        self.places.retain(|place, watch| {
+            let stays = wanted.contains(place);
+            if !stays {
+                watch.abort();
             }
-        }
-        let known = described.clone();
-        self.inner().described.insert(name.clone(), known);
-        Ok(described)
+            stays
+        });
     }
+}
 
-    async fn workload(
-        &self,
-        name: &ObjectName,
-        described: &Described,
-    ) -> Result<ReplicasObserved, Unread> {
-        let target = &described.target;
-        let found = self
-            .get(&target.resource, &name.namespace, &target.name)
-            .await?;
-        let replicas = workload::replicas(&target.resource, &found)
-            .inspect_err(|unread| self.failed(unread))?;
-        Ok(described.with(replicas))
-    }
-
-    /// One call.
-    async fn get(
-        &self,
-        resource: &ApiResource,
-        namespace: &str,
-        name: &str,
-    ) -> Result<DynamicObject, Unread> {
-        let asked = Asked {
-            resource,
-            namespace,
-            name,
-        };
-        let got = match self.client().await {
-            Ok(client) => self.call(client, &asked).await,
-            Err(unread) => Err(unread),
-        };
-        if let Err(unread) = &got {
-            self.failed(unread);
-        }
-        got
-    }
-
-    async fn call(&self, client: kube::Client, asked: &Asked<'_>) -> Result<DynamicObject, Unread> {
-        while let Err(wait) = self.take_leave() {
-            tokio::time::sleep(wait).await;
-        }
-        let api: Api<DynamicObject> = Api::namespaced_with(client, asked.namespace, asked.resource);
-        match tokio::time::timeout(DEADLINE, api.get(asked.name)).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(failure::of(&error, asked)),
-            Err(_) => Err(failure::timed_out(DEADLINE)),
-        }
-    }
-
-    fn take_leave(&self) -> Result<(), Duration> {
+impl Shared {
+    fn listed(&self, place: &Place, items: BTreeMap<String, Item>) {
         let now = self.clock.now();
-        let mut inner = self.inner();
-        inner.budget.take(now)?;
-        inner.record.called();
-        Ok(())
+        self.on_shelf(place, |shelf| shelf.replace(now, items));
     }
 
-    fn failed(&self, unread: &Unread) {
+    fn changed(&self, place: &Place, name: String, item: Option<Item>) {
+        let now = self.clock.now();
+        self.on_shelf(place, |shelf| shelf.put(now, name, item));
+    }
+
+    fn alive(&self, place: &Place) {
+        let now = self.clock.now();
+        self.on_shelf(place, |shelf| shelf.alive(now));
+    }
+
+    fn failed(&self, place: &Place, unread: Unread) {
         let now = self.clock.now();
         let mut inner = self.inner();
         inner.record.failed(unread.kind);
@@ -243,6 +212,24 @@ impl Cluster {
             UnreadKind::Timeout => inner.client = None,
             _ => {}
         }
+        drop(inner);
+        self.on_shelf(place, |shelf| shelf.fail(unread));
+    }
+
+    /// `change` says whether it brought news.
+    fn on_shelf(&self, place: &Place, change: impl FnOnce(&mut Shelf) -> bool) {
+        let mut inner = self.inner();
+        if inner.shelves.get_mut(place).is_some_and(change) {
+            self.news.notify_one();
+        }
+    }
+
+    fn take_leave(&self) -> Result<(), Duration> {
+        let now = self.clock.now();
+        let mut inner = self.inner();
+        inner.budget.take(now)?;
+        inner.record.called();
+        Ok(())
     }
 
     async fn client(&self) -> Result<kube::Client, Unread> {
@@ -264,50 +251,14 @@ impl Cluster {
 }
 
 impl Inner {
-    fn new(config: Option<KubernetesConfig>) -> Self {
+    fn new(config: &KubernetesConfig, generation: u64) -> Self {
         Self {
-            config,
+            config: config.is_on(has_account()).then(|| config.clone()),
+            generation,
             client: None,
-            breaker: Breaker::new(breaker_settings()),
             budget: CallBudget::new(CALLS_PER_SECOND),
-            described: BTreeMap::new(),
+            shelves: BTreeMap::new(),
             record: Record::default(),
-            outage: None,
-        }
-    }
-}
-
-/// An attempt is up to three calls.
-fn breaker_settings() -> BreakerSettings {
-    BreakerSettings {
-        probe_expiry: DEADLINE * 4,
-        ..BreakerSettings::for_poll_interval(Duration::from_secs(1))
-    }
-}
-
-impl Described {
-    /// Together with the replicas.
-    fn with(&self, replicas: workload::Replicas) -> ReplicasObserved {
-        ReplicasObserved {
-            current: Some(replicas.current),
-            asked: replicas.asked,
-            ready: replicas.ready,
-            updated: replicas.updated,
-            hpa: self.hpa.as_ref().map(|hpa| hpa.observed.clone()),
-            object: self.settings.clone(),
-            unread: None,
-        }
-    }
-
-    /// Where the target itself cannot be read the HPA still knows how many there are, unless they are gone.
-    fn without_workload(&self, unread: Unread) -> ReplicasObserved {
-        let counted = self.hpa.as_ref().and_then(|hpa| hpa.current);
-        ReplicasObserved {
-            current: counted.filter(|_| unread.kind != UnreadKind::NotFound),
-            hpa: self.hpa.as_ref().map(|hpa| hpa.observed.clone()),
-            object: self.settings.clone(),
-            unread: Some(unread),
-            ..ReplicasObserved::default()
         }
     }
 }

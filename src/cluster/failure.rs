@@ -4,54 +4,48 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use kube::Error;
-use kube::api::ApiResource;
 use kube::client::AuthError;
 
 use crate::policy::replicas::{Unread, UnreadKind};
 
+use super::resource::Place;
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
-    pub resource: &'a ApiResource,
-    pub namespace: &'a str,
-    pub name: &'a str,
+    /// `list` or `watch`, as roles name it.
+    pub verb: &'static str,
+    pub place: &'a Place,
 }
 
 impl Asked<'_> {
-    /// `ScaledObject shop/billing`.
-    fn object(&self) -> String {
-        format!("{} {}/{}", self.resource.kind, self.namespace, self.name)
-    }
-
     /// `scaledobjects.keda.sh in namespace shop`.
-    fn right(&self) -> String {
-        let dot = if self.resource.group.is_empty() {
-            ""
-        } else {
-            "."
-        };
-        format!(
-            "{}{dot}{} in namespace {}",
-            self.resource.plural, self.resource.group, self.namespace
-        )
+    fn objects(&self) -> String {
+        let Place {
+            namespace,
+            resource,
+        } = self.place;
+        format!("{} in namespace {namespace}", resource.full_name())
     }
 }
 
 pub(super) fn of(error: &Error, asked: &Asked<'_>) -> Unread {
     match error {
         Error::Api(status) => of_status(status.code, asked),
-        Error::SerdeError(_) | Error::FromUtf8(_) => misunderstood(asked, "is no such object"),
+        Error::SerdeError(_) | Error::FromUtf8(_) => {
+            misunderstood(&asked.objects(), "is no such list")
+        }
         Error::Auth(_) => no_credential(),
         _ if is_auth(error) => no_credential(),
-        Error::Service(_) | Error::HyperError(_) => unread(
+        Error::Service(_) | Error::HyperError(_) | Error::ReadEvents(_) => unread(
             UnreadKind::Unreachable,
             format!("the Kubernetes API cannot be reached: {}", cause(error)),
         ),
-        _ => misunderstood(asked, "is no HTTP that makes sense"),
+        _ => misunderstood(&asked.objects(), "is no HTTP that makes sense"),
     }
 }
 
-fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
+pub(super) fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
     match code {
         401 => unread(
             UnreadKind::Auth,
@@ -60,13 +54,17 @@ fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
         403 => unread(
             UnreadKind::Auth,
             format!(
-                "the Kubernetes API does not let streamgauge get {}: bind the rights of manifests/clusterrole.yaml",
-                asked.right()
+                "the Kubernetes API does not let streamgauge {} {}: apply the rights of manifests/clusterrole.yaml",
+                asked.verb,
+                asked.objects()
             ),
         ),
         404 => unread(
             UnreadKind::NotFound,
-            format!("there is no {}", asked.object()),
+            format!(
+                "the Kubernetes API knows no {} (404): is what defines them installed?",
+                asked.place.resource.full_name()
+            ),
         ),
         429 => unread(
             UnreadKind::Throttled,
@@ -76,7 +74,7 @@ fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
             UnreadKind::Transient,
             format!("the Kubernetes API answers with status {code}"),
         ),
-        _ => misunderstood(asked, &format!("has status {code}")),
+        _ => misunderstood(&asked.objects(), &format!("has status {code}")),
     }
 }
 
@@ -91,16 +89,11 @@ pub(super) fn timed_out(deadline: Duration) -> Unread {
     )
 }
 
-/// It failed before, and is asked again in a moment.
-pub(super) fn failing() -> Unread {
-    unread(UnreadKind::Transient, "the Kubernetes API keeps failing")
-}
-
 /// An answer of another shape than expected.
-pub(super) fn misunderstood(asked: &Asked<'_>, why: &str) -> Unread {
+pub(super) fn misunderstood(about: &str, why: &str) -> Unread {
     unread(
         UnreadKind::Protocol,
-        format!("the Kubernetes API's answer about {} {why}", asked.object()),
+        format!("the Kubernetes API's answer about {about} {why}"),
     )
 }
 
@@ -140,11 +133,10 @@ mod tests {
 
     #[test]
     fn each_status_has_its_class_and_says_what_to_do() {
-        let resource = super::super::object::scaled_objects();
+        let place = Place::new("shop", super::super::resource::Resource::scaled_objects());
         let asked = Asked {
-            resource: &resource,
-            namespace: "shop",
-            name: "billing",
+            verb: "watch",
+            place: &place,
         };
         let check = |code, kind, text: &str| {
             let said = of_status(code, &asked);
@@ -155,13 +147,9 @@ mod tests {
         check(
             403,
             UnreadKind::Auth,
-            "get scaledobjects.keda.sh in namespace shop: bind the rights",
+            "watch scaledobjects.keda.sh in namespace shop: apply the rights",
         );
-        check(
-            404,
-            UnreadKind::NotFound,
-            "there is no ScaledObject shop/billing",
-        );
+        check(404, UnreadKind::NotFound, "knows no scaledobjects.keda.sh");
         check(429, UnreadKind::Throttled, "less often");
         check(503, UnreadKind::Transient, "status 503");
         check(302, UnreadKind::Protocol, "status 302");

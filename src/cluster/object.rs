@@ -1,15 +1,17 @@
-//! A ScaledObject, taken apart: its settings, what it scales, which HPA works for it.
+//! A ScaledObject or ScaledJob, taken apart: its settings, its triggers, what it scales, which HPA works for it.
 
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use std::collections::HashMap;
+
+use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::model::time::Timestamp;
-use crate::policy::replicas::{ObjectSettings, Pause, Unread};
+use crate::config::metadata::fingerprint;
+use crate::policy::replicas::{FallbackBehavior, ObjectKind, ObjectSettings, Pause, Unread};
 
-use super::failure::{Asked, misunderstood};
-use super::workload::Hpa;
+use super::failure::misunderstood;
+use super::resource::Resource;
 
-/// Namespace and name of a ScaledObject.
+/// Namespace and name of a ScaledObject or ScaledJob.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
     /// Its namespace.
@@ -18,63 +20,68 @@ pub struct ObjectName {
     pub name: String,
 }
 
-/// What changes only when somebody edits it, with the moment it was read at.
-#[derive(Clone, Debug)]
+/// What somebody wrote.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Described {
-    pub at: Timestamp,
     pub settings: ObjectSettings,
-    pub target: ScaleTarget,
+    /// The metadata of its external triggers, in the order of the spec, by fingerprint.
+    pub triggers: Vec<u64>,
+    /// What it scales; a ScaledJob scales nothing.
+    pub target: Option<ScaleTarget>,
     pub hpa_name: Option<String>,
-    pub hpa: Option<Hpa>,
 }
 
 /// What is scaled.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ScaleTarget {
-    pub resource: ApiResource,
+    pub resource: Resource,
     pub name: String,
 }
 
-pub(super) fn scaled_objects() -> ApiResource {
-    resource("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
-}
-
-pub(super) fn autoscalers() -> ApiResource {
-    let kind = "HorizontalPodAutoscaler";
-    resource("autoscaling", "v2", kind, "horizontalpodautoscalers")
-}
-
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    let kind = GroupVersionKind::gvk(group, version, kind);
-    ApiResource::from_gvk_with_plural(&kind, plural)
-}
-
-pub(super) fn describe(
-    name: &ObjectName,
-    at: Timestamp,
-    found: &DynamicObject,
-) -> Result<Described, Unread> {
+pub(super) fn describe(kind: ObjectKind, found: &DynamicObject) -> Result<Described, Unread> {
+    let word = match kind {
+        ObjectKind::ScaledObject => "ScaledObject",
+        ObjectKind::ScaledJob => "ScaledJob",
+    };
     let odd = |why: &str| {
-        let asked = Asked {
-            resource: &scaled_objects(),
-            namespace: &name.namespace,
-            name: &name.name,
-        };
-        misunderstood(&asked, why)
+        let metadata = &found.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let name = metadata.name.as_deref().unwrap_or_default();
+        misunderstood(&format!("{word} {namespace}/{name}"), why)
     };
     let spec = &found.data["spec"];
     if !spec.is_object() {
         return Err(odd("has no spec"));
     }
-    let target = target(spec, &found.data["status"])
-        .ok_or_else(|| odd("names no scale target that can be asked for"))?;
+    let target = match kind {
+        ObjectKind::ScaledObject => Some(
+            target(spec, &found.data["status"])
+                .ok_or_else(|| odd("names no scale target that can be asked for"))?,
+        ),
+        ObjectKind::ScaledJob => None,
+    };
     Ok(Described {
-        at,
-        settings: settings(found),
+        settings: settings(kind, found),
+        triggers: external(spec).map(metadata_of).collect(),
         target,
         hpa_name: plain(&found.data["status"]["hpaName"]),
-        hpa: None,
     })
+}
+
+/// Triggers that ask an external scaler, streamgauge or another one.
+fn external(spec: &Value) -> impl Iterator<Item = &Value> {
+    let triggers = spec["triggers"].as_array().into_iter().flatten();
+    triggers.filter(|trigger| {
+        let kind = trigger["type"].as_str();
+        matches!(kind, Some("external" | "external-push"))
+    })
+}
+
+/// KEDA passes it on as it stands.
+fn metadata_of(trigger: &Value) -> u64 {
+    let pairs = trigger["metadata"].as_object().into_iter().flatten();
+    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+    fingerprint(&pairs.filter_map(text).collect::<HashMap<_, _>>())
 }
 
 /// By the status, in which KEDA resolved the kind; before that, by the reference itself.
@@ -83,7 +90,7 @@ fn target(spec: &Value, status: &Value) -> Option<ScaleTarget> {
     let name = plain(&reference["name"])?;
     let resolved = &status["scaleTargetGVKR"];
     let of_status = || {
-        Some(resource(
+        Some(Resource::new(
             &plain(&resolved["group"])?,
             &plain(&resolved["version"])?,
             word(&resolved["kind"])?,
@@ -97,7 +104,7 @@ fn target(spec: &Value, status: &Value) -> Option<ScaleTarget> {
     Some(ScaleTarget { resource, name })
 }
 
-fn of_reference(reference: &Value) -> Option<ApiResource> {
+fn of_reference(reference: &Value) -> Option<Resource> {
     let version = reference["apiVersion"].as_str().unwrap_or("apps/v1");
     let (group, version) = version.split_once('/')?;
     let kind = match &reference["kind"] {
@@ -105,7 +112,7 @@ fn of_reference(reference: &Value) -> Option<ApiResource> {
         kind => word(kind)?,
     };
     let plain_parts = is_plain(group) && is_plain(version);
-    plain_parts.then(|| ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)))
+    plain_parts.then(|| Resource::guessed(group, version, kind))
 }
 
 /// A name as Kubernetes allows it. Whoever writes ScaledObjects chooses these: they must not lead to another path.
@@ -138,23 +145,57 @@ fn word(value: &Value) -> Option<&str> {
     is_word.then_some(text)
 }
 
-fn settings(found: &DynamicObject) -> ObjectSettings {
+fn settings(kind: ObjectKind, found: &DynamicObject) -> ObjectSettings {
     let spec = &found.data["spec"];
     let default = ObjectSettings::default();
-    let behavior = &spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"];
+    let advanced = &spec["advanced"];
+    let behavior = &advanced["horizontalPodAutoscalerConfig"]["behavior"];
+    let count = |list: &Value| list.as_array().map_or(0, Vec::len);
+    let formula = advanced["scalingModifiers"]["formula"].as_str();
     ObjectSettings {
-        kind: default.kind,
-        triggers: default.triggers,
-        has_formula: default.has_formula,
-        has_value_metric: default.has_value_metric,
+        kind,
+        triggers: u32::try_from(count(&spec["triggers"])).unwrap_or(u32::MAX),
+        has_formula: formula.is_some_and(|formula| !formula.trim().is_empty()),
+        has_value_metric: external(spec).any(|trigger| trigger["metricType"] == "Value"),
         min_replicas: whole(&spec["minReplicaCount"]).unwrap_or(default.min_replicas),
         max_replicas: whole(&spec["maxReplicaCount"]).unwrap_or(default.max_replicas),
         paused: pause(found),
         fallback_replicas: whole(&spec["fallback"]["replicas"]),
+        fallback_behavior: fallback_behavior(&spec["fallback"]["behavior"]),
         polling_interval_seconds: whole(&spec["pollingInterval"]),
         cooldown_seconds: whole(&spec["cooldownPeriod"]),
         scale_down_window_seconds: whole(&behavior["scaleDown"]["stabilizationWindowSeconds"]),
+        tolerance_up_milli: milli(&behavior["scaleUp"]["tolerance"]),
+        tolerance_down_milli: milli(&behavior["scaleDown"]["tolerance"]),
     }
+}
+
+/// KEDA takes an unknown word for `static`, too.
+fn fallback_behavior(word: &Value) -> FallbackBehavior {
+    match word.as_str() {
+        Some("currentReplicas") => FallbackBehavior::CurrentReplicas,
+        Some("currentReplicasIfHigher") => FallbackBehavior::CurrentReplicasIfHigher,
+        Some("currentReplicasIfLower") => FallbackBehavior::CurrentReplicasIfLower,
+        Some("scalingModifiers") => FallbackBehavior::ScalingModifiers,
+        _ => FallbackBehavior::Static,
+    }
+}
+
+/// A Kubernetes quantity in thousandths: `0`, `0.05`, `50m`; what is finer is rounded up, as Kubernetes does.
+fn milli(value: &Value) -> Option<u32> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let (digits, unit) = match text.strip_suffix('m') {
+        Some(digits) => (digits, 1.0),
+        None => (text.as_str(), 1_000.0),
+    };
+    let number: f64 = digits.parse().ok()?;
+    // A sum of tenths is no whole number of thousandths to the last bit.
+    let milli = (number * unit - 1e-9).ceil();
+    (0.0..=1e6).contains(&milli).then_some(milli as u32)
 }
 
 /// A whole number that can be a count of replicas or of seconds.

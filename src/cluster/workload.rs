@@ -1,12 +1,13 @@
 //! The counts in the status of a scale target and of an HPA.
 
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::DynamicObject;
 use serde_json::Value;
 
 use crate::policy::replicas::{HpaObserved, Unread};
 
-use super::failure::{Asked, misunderstood};
+use super::failure::misunderstood;
 use super::object::whole;
+use super::resource::{Resource, SCALED_JOB};
 
 /// The longest of an HPA's own words that is passed on.
 const LONGEST_MESSAGE: usize = 300;
@@ -29,7 +30,7 @@ pub(super) struct Hpa {
 }
 
 /// Kubernetes leaves counts of zero out of a status. Of a kind that is not its own it is not known whether there is such a count.
-pub(super) fn replicas(resource: &ApiResource, found: &DynamicObject) -> Result<Replicas, Unread> {
+pub(super) fn replicas(resource: &Resource, found: &DynamicObject) -> Result<Replicas, Unread> {
     let status = &found.data["status"];
     let own = resource.group == "apps";
     let count = |of: &Value, absent: Option<u32>| match of {
@@ -50,12 +51,10 @@ pub(super) fn replicas(resource: &ApiResource, found: &DynamicObject) -> Result<
     };
     read().map_err(|()| {
         let metadata = &found.metadata;
-        let asked = Asked {
-            resource,
-            namespace: metadata.namespace.as_deref().unwrap_or_default(),
-            name: metadata.name.as_deref().unwrap_or_default(),
-        };
-        misunderstood(&asked, "has no counts of replicas in its status")
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let about = format!("{} {namespace}/{name}", resource.kind);
+        misunderstood(&about, "has no counts of replicas in its status")
     })
 }
 
@@ -68,6 +67,26 @@ pub(super) fn hpa(found: &DynamicObject) -> Hpa {
             trouble: trouble(&status["conditions"]),
         },
     }
+}
+
+/// A job of a ScaledJob.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Job {
+    /// The ScaledJob's name.
+    pub of: String,
+    /// Neither complete nor failed: KEDA subtracts it from what it starts.
+    pub runs: bool,
+}
+
+pub(super) fn job(found: &DynamicObject) -> Option<Job> {
+    let of = found.metadata.labels.as_ref()?.get(SCALED_JOB)?.clone();
+    let conditions = found.data["status"]["conditions"].as_array();
+    let ended = |condition: &Value| {
+        let text = |key: &str| condition[key].as_str().unwrap_or_default();
+        matches!(text("type"), "Complete" | "Failed") && text("status") == "True"
+    };
+    let runs = !conditions.into_iter().flatten().any(ended);
+    Some(Job { of, runs })
 }
 
 /// The first condition that keeps it from working. Being switched off at zero replicas is as it should be.
@@ -95,8 +114,7 @@ mod tests {
     type Count = Option<u32>;
 
     fn counts(group: &str, content: Value) -> Option<(u32, Count, Count, Count)> {
-        let kind = kube::api::GroupVersionKind::gvk(group, "v1", "Thing");
-        let read = replicas(&ApiResource::from_gvk(&kind), &object(content)).ok()?;
+        let read = replicas(&Resource::guessed(group, "v1", "Thing"), &object(content)).ok()?;
         Some((read.current, read.asked, read.ready, read.updated))
     }
 

@@ -1,64 +1,64 @@
-//! Per ScaledObject that asks: read the Kubernetes API → observe, for as long as it asks.
+//! Per ScaledObject or ScaledJob that asks: follow it in the Kubernetes API → observe, for as long as it asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use tokio::time::Instant;
-
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ObjectName};
+use crate::cluster::{Cluster, ObjectName, Presence, Seen, Watches};
+use crate::model::time::Timestamp;
 use crate::policy::agreement::contradictions;
 use crate::policy::event::{Event, TargetKey, What};
+use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::registry::{Registry, Target};
 
-/// How often it is looked whether an object is due. A new one is read within this time.
+/// How often it is looked who asks no more, and what is to be said again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// An object that could not be read is tried again at least this often.
-const RETRY: Duration = Duration::from_secs(5);
+/// Changes that come together are taken in together.
+const SETTLE: Duration = Duration::from_millis(100);
 
-/// Objects read at a time.
-const IN_FLIGHT: usize = 8;
+/// KEDA may ask for a new object before the watch shows it.
+const WATCH_LAG: Duration = Duration::from_secs(5);
 
-/// Follows every ScaledObject that the registry knows. Never ends on its own; reads nothing while the cluster is not to be
-/// read.
+/// An object that no watch ever showed may be one of another cluster's KEDA. It goes when nobody asked for so long.
+const NEVER_SEEN: Duration = Duration::from_secs(600);
+
+type Reading = Result<ReplicasObserved, Unread>;
+
+/// Follows every object that the registry knows. Never ends on its own; reads nothing while the cluster is not to be read.
+///
+/// # Panics
+/// If a watch does: the process then ends, loudly.
 pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, clock: Clock) {
-    let mut due: BTreeMap<ObjectName, Instant> = BTreeMap::new();
-    let mut said: BTreeMap<TargetKey, Vec<String>> = BTreeMap::new();
+    let mut watches = Watches::default();
+    let mut follower = Follower::default();
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        look.tick().await;
-        let Some(poll_interval) = cluster.poll_interval() else {
-            due.clear();
-            continue;
+        tokio::select! {
+            _ = look.tick() => {}
+            () = cluster.news() => tokio::time::sleep(SETTLE).await,
+            // Its next answer should know what runs.
+            () = registry.newcomers() => tokio::time::sleep(SETTLE / 10).await,
+            error = watches.failed() => std::panic::resume_unwind(error.into_panic()),
+        }
+        let interval = cluster.poll_interval();
+        let objects = match interval {
+            Some(_) => asking(&registry),
+            None => BTreeMap::new(),
         };
-        let objects = asking(&registry);
-        let wanted: BTreeSet<ObjectName> = objects.keys().cloned().collect();
-        due.retain(|name, _| wanted.contains(name));
-        cluster.keep(&wanted);
-        let now = Instant::now();
-        let is_due = |name: &ObjectName| due.get(name).is_none_or(|at| *at <= now);
-        let readings = objects
-            .into_iter()
-            .filter(|(name, _)| is_due(name))
-            .map(|(name, targets)| read(&cluster, clock, name, targets));
-        let read: Vec<Reading> = futures_util::stream::iter(readings)
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        said.retain(|key, _| registry.has_target(key));
-        for reading in read {
-            let pause = match reading.said {
-                Some(_) => poll_interval,
-                None => poll_interval.min(RETRY),
-            };
-            due.insert(reading.name, now + pause);
-            for (key, text) in reading.said.into_iter().flatten() {
-                say_once(&mut said, key, text);
-            }
+        if interval.is_none() && !follower.present.is_empty() {
+            registry.forget_triggers();
+        }
+        let names: BTreeSet<ObjectName> = objects.keys().cloned().collect();
+        cluster.follow(&mut watches, &names);
+        follower.keep(&names, &registry);
+        for (name, targets) in objects {
+            let seen = cluster.seen(&name);
+            let now = clock.now();
+            let each = interval.unwrap_or(LOOK_EVERY);
+            follower.take_in(&cluster, &registry, (&name, &targets), seen, (now, each));
         }
     }
 }
@@ -76,11 +76,131 @@ fn asking(registry: &Registry) -> BTreeMap<ObjectName, Vec<Arc<Target>>> {
     objects
 }
 
-/// One object that was read.
-struct Reading {
-    name: ObjectName,
-    /// What about it contradicts each trigger; `None` if it could not be read.
-    said: Option<Vec<(TargetKey, Vec<String>)>>,
+/// What was passed on already.
+#[derive(Default)]
+struct Follower {
+    /// Objects that were there once, with the triggers that they had.
+    present: BTreeMap<ObjectName, Vec<u64>>,
+    applied: HashMap<TargetKey, Applied>,
+    said: BTreeMap<TargetKey, Vec<String>>,
+}
+
+/// The last reading that a target was told.
+struct Applied {
+    target: Arc<Target>,
+    at: Timestamp,
+    reading: Reading,
+}
+
+impl Follower {
+    fn keep(&mut self, names: &BTreeSet<ObjectName>, registry: &Registry) {
+        self.present.retain(|name, _| names.contains(name));
+        self.applied.retain(|key, _| registry.has_target(key));
+        self.said.retain(|key, _| registry.has_target(key));
+    }
+
+    fn take_in(
+        &mut self,
+        cluster: &Cluster,
+        registry: &Registry,
+        (name, targets): (&ObjectName, &[Arc<Target>]),
+        seen: Seen,
+        (now, each): (Timestamp, Duration),
+    ) {
+        let absent = seen.presence == Presence::Absent;
+        match seen.presence {
+            Presence::Present(order) => self.note_triggers(registry, (name, targets), order, now),
+            Presence::Absent if self.is_deleted(name, targets, now) => {
+                self.present.remove(name);
+                if registry.remove_object(&name.namespace, &name.name, now) {
+                    let object = format!("{}/{}", name.namespace, name.name);
+                    tracing::info!(object, "it does not exist any more and is forgotten");
+                }
+                return;
+            }
+            Presence::Absent | Presence::Unknown => {}
+        }
+        let Some(reading) = seen.reading else { return };
+        let fault = match &reading {
+            Ok(seen) => seen.unread.as_ref(),
+            Err(unread) => Some(unread),
+        };
+        let mut is_news = false;
+        for target in targets {
+            let is_new = now.since(target.registered_at()) < WATCH_LAG;
+            if absent && is_new {
+                continue;
+            }
+            is_news |= self.apply(target, &reading, seen.at, (now, each));
+        }
+        if !is_news {
+            return;
+        }
+        cluster.note(name, fault);
+        if let Ok(seen) = &reading {
+            for target in targets {
+                let texts = contradictions(&target.spec, &seen.object);
+                say_once(&mut self.said, target.key.clone(), texts);
+            }
+        }
+    }
+
+    /// Whether it was there and is not any more, or never was and nobody asks for it.
+    fn is_deleted(&self, name: &ObjectName, targets: &[Arc<Target>], now: Timestamp) -> bool {
+        let unasked = |limit: Duration| targets.iter().all(|t| now.since(t.called_at()) >= limit);
+        match self.present.contains_key(name) {
+            // KEDA's last calls may be on their way.
+            true => unasked(LOOK_EVERY),
+            false => unasked(NEVER_SEEN),
+        }
+    }
+
+    fn note_triggers(
+        &mut self,
+        registry: &Registry,
+        (name, targets): (&ObjectName, &[Arc<Target>]),
+        order: Vec<u64>,
+        now: Timestamp,
+    ) {
+        let is_known = self.present.get(name) == Some(&order);
+        let is_listed = |target: &Arc<Target>| order.contains(&target.key.metadata_hash);
+        if !is_known || !targets.iter().all(is_listed) {
+            registry.note_triggers(&name.namespace, &name.name, &order, now);
+            self.present.insert(name.clone(), order);
+        }
+    }
+
+    /// Tells a target what is new to it. What is not is told again regularly, with the time up to which it is certain: it
+    /// ages while the watch is silent.
+    fn apply(
+        &mut self,
+        target: &Arc<Target>,
+        reading: &Reading,
+        certain_at: Timestamp,
+        (now, each): (Timestamp, Duration),
+    ) -> bool {
+        let before = self.applied.get(&target.key);
+        let before = before.filter(|applied| Arc::ptr_eq(&applied.target, target));
+        let (is_news, at) = match before {
+            Some(applied) if applied.reading == *reading => {
+                let at = if reading.is_ok() { certain_at } else { now };
+                if at.since(applied.at) < each {
+                    return false;
+                }
+                (false, at)
+            }
+            _ => (true, now),
+        };
+        let what = What::ReplicasObserved(target.key.clone(), Box::new(reading.clone()));
+        target.group.apply(&Event { at, what });
+        let applied = Applied {
+            target: Arc::clone(target),
+            at,
+            reading: reading.clone(),
+        };
+        self.applied.insert(target.key.clone(), applied);
+        is_news
+    }
 }
 
 /// Logs contradictions when they are new or others than before.
@@ -97,28 +217,4 @@ fn say_once(said: &mut BTreeMap<TargetKey, Vec<String>>, key: TargetKey, now: Ve
         tracing::warn!(scaled_object, "{text}");
     }
     *before = now;
-}
-
-/// Reads one object and tells all its triggers.
-async fn read(
-    cluster: &Cluster,
-    clock: Clock,
-    name: ObjectName,
-    targets: Vec<Arc<Target>>,
-) -> Reading {
-    // The start of the reading, so that it is never taken for fresher than it is.
-    let at = clock.now();
-    let reading = cluster.read(&name).await;
-    let said = reading.as_ref().ok().map(|seen| {
-        let of_target = |target: &Arc<Target>| {
-            let text = contradictions(&target.spec, &seen.object);
-            (target.key.clone(), text)
-        };
-        targets.iter().map(of_target).collect()
-    });
-    for target in targets {
-        let what = What::ReplicasObserved(target.key.clone(), Box::new(reading.clone()));
-        target.group.apply(&Event { at, what });
-    }
-    Reading { name, said }
 }

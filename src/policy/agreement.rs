@@ -1,6 +1,6 @@
 //! Where a ScaledObject and the policy contradict each other, in words. Nothing here changes a decision.
 
-use super::replicas::{ObjectSettings, Pause, ReplicasObserved};
+use super::replicas::{FallbackBehavior, ObjectKind, ObjectSettings, Pause, ReplicasObserved};
 use super::spec::{Mode, TargetSpec};
 
 /// Everything that makes the outcome another than the decision says, or keeps it from being seen; in a fixed order.
@@ -19,12 +19,18 @@ pub fn warnings(spec: &TargetSpec, seen: &ReplicasObserved) -> Vec<String> {
 
 /// The part of it that somebody wrote into the ScaledObject, and that stands until somebody edits it.
 pub fn contradictions(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {
-    let mut all = match spec.mode {
-        Mode::Replicas => [bounds(spec, object), two_windows(spec, object)].concat(),
-        // Bounds and holds are the HPA's alone there.
-        Mode::Jobs | Mode::Backlog { .. } => Vec::new(),
+    let mut all = match (spec.mode, object.kind) {
+        (Mode::Replicas, ObjectKind::ScaledObject) => {
+            [bounds(spec, object), two_windows(spec, object)].concat()
+        }
+        // Bounds and holds are the HPA's alone there; a ScaledJob has no HPA at all.
+        (Mode::Jobs | Mode::Backlog { .. }, _) | (_, ObjectKind::ScaledJob) => Vec::new(),
     };
-    all.extend(fallback(object));
+    all.extend(job_mode(spec, object));
+    all.extend(value_metric(object));
+    if object.kind == ObjectKind::ScaledObject {
+        all.extend(fallback(object));
+    }
     all.extend(object.paused.map(paused));
     all
 }
@@ -82,96 +88,45 @@ fn two_windows(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {
     )]
 }
 
+/// Jobs are counted by KEDA itself; an HPA does not subtract what runs.
+fn job_mode(spec: &TargetSpec, object: &ObjectSettings) -> Option<String> {
+    let mismatch = spec.mode == Mode::Jobs && object.kind == ObjectKind::ScaledObject;
+    mismatch.then(|| {
+        "mode is jobs, but this is a ScaledObject: the HPA scales in as soon as work is taken. Set mode: replicas."
+            .to_owned()
+    })
+}
+
+fn value_metric(object: &ObjectSettings) -> Option<String> {
+    object.has_value_metric.then(|| {
+        "metricType is Value: the HPA then multiplies the answer by the pods that are ready and never settles. Remove \
+         metricType, or set it to AverageValue."
+            .to_owned()
+    })
+}
+
 fn fallback(object: &ObjectSettings) -> Option<String> {
-    match object.fallback_replicas {
-        None => Some(
-            "There is no fallback: while the backlog cannot be known, the count stays as it is. Set fallback.replicas to what has to keep running."
+    let behavior = object.fallback_behavior;
+    match (object.fallback_replicas, behavior) {
+        (None, _) => Some(
+            "There is no fallback: while the backlog cannot be known, the count stays as it is. Set fallback.replicas to what has \
+             to keep running, with behavior: currentReplicasIfHigher."
                 .to_owned(),
         ),
-        Some(0) => Some(
+        (Some(0), FallbackBehavior::Static | FallbackBehavior::CurrentReplicasIfLower) => Some(
             "fallback.replicas is 0: an outage of the source scales to zero. Set it to what has to keep running.".to_owned(),
         ),
-        Some(_) => None,
+        (Some(replicas), FallbackBehavior::Static | FallbackBehavior::CurrentReplicasIfLower)
+            if replicas < object.max_replicas =>
+        {
+            Some(format!(
+                "fallback.replicas is {replicas}: an outage scales a larger fleet in to that. Set fallback.behavior to \
+                 currentReplicasIfHigher (KEDA 2.17 or newer)."
+            ))
+        }
+        _ => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::spec::{Measure, PolicySettings};
-    use super::*;
-
-    fn agreeing() -> ObjectSettings {
-        ObjectSettings {
-            fallback_replicas: Some(3),
-            scale_down_window_seconds: Some(0),
-            ..ObjectSettings::default()
-        }
-    }
-
-    fn check(settings: PolicySettings, object: ObjectSettings, expect: &[&str]) {
-        let seen = ReplicasObserved {
-            object,
-            ..ReplicasObserved::default()
-        };
-        let said = warnings(&settings.resolve(), &seen);
-        assert_eq!(said.len(), expect.len(), "{said:#?}");
-        for (said, expect) in said.iter().zip(expect) {
-            assert!(said.contains(expect), "{said} / {expect}");
-        }
-    }
-
-    #[test]
-    fn a_scaled_object_that_says_the_same_is_worth_no_word() {
-        check(PolicySettings::default(), agreeing(), &[]);
-    }
-
-    #[test]
-    fn every_contradiction_is_named_with_both_values() {
-        let object = ObjectSettings {
-            min_replicas: 2,
-            max_replicas: 30,
-            scale_down_window_seconds: Some(120),
-            fallback_replicas: Some(0),
-            paused: Some(Pause::At(4)),
-            ..agreeing()
-        };
-        check(
-            PolicySettings::default(),
-            object,
-            &[
-                "maxReplicaCount is 30, maxReplicas 100: the HPA stops at 30",
-                "minReplicaCount is 2, minReplicas 0: at least 2 run",
-                "stabilizationWindowSeconds is 120 s, on top of streamgauge's own hold of 5m",
-                "fallback.replicas is 0",
-                "paused at 4",
-            ],
-        );
-        let object = ObjectSettings {
-            scale_down_window_seconds: None,
-            fallback_replicas: None,
-            ..agreeing()
-        };
-        check(
-            PolicySettings::default(),
-            object,
-            &["is not set, which means 300 s", "There is no fallback"],
-        );
-    }
-
-    #[test]
-    fn in_backlog_mode_bounds_and_holds_are_the_hpa_s_alone() {
-        let backlog = PolicySettings {
-            mode: Some(Mode::Backlog {
-                threshold: 10,
-                measure: Measure::Backlog,
-            }),
-            ..PolicySettings::default()
-        };
-        let object = ObjectSettings {
-            max_replicas: 30,
-            scale_down_window_seconds: None,
-            ..agreeing()
-        };
-        check(backlog, object, &[]);
-    }
-}
+mod tests;

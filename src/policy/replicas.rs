@@ -62,12 +62,18 @@ pub struct ObjectSettings {
     pub paused: Option<Pause>,
     /// `fallback.replicas`.
     pub fallback_replicas: Option<u32>,
+    /// `fallback.behavior`.
+    pub fallback_behavior: FallbackBehavior,
     /// `pollingInterval`.
     pub polling_interval_seconds: Option<u32>,
     /// `cooldownPeriod`.
     pub cooldown_seconds: Option<u32>,
     /// `behavior.scaleDown.stabilizationWindowSeconds`; `None` leaves the HPA at its default.
     pub scale_down_window_seconds: Option<u32>,
+    /// `behavior.scaleUp.tolerance`, in thousandths; `None` leaves the HPA at its default, a tenth.
+    pub tolerance_up_milli: Option<u32>,
+    /// `behavior.scaleDown.tolerance`, likewise.
+    pub tolerance_down_milli: Option<u32>,
 }
 
 impl Default for ObjectSettings {
@@ -82,11 +88,31 @@ impl Default for ObjectSettings {
             max_replicas: 100,
             paused: None,
             fallback_replicas: None,
+            fallback_behavior: FallbackBehavior::Static,
             polling_interval_seconds: None,
             cooldown_seconds: None,
             scale_down_window_seconds: None,
+            tolerance_up_milli: None,
+            tolerance_down_milli: None,
         }
     }
+}
+
+/// What KEDA makes of `fallback.replicas` while a scaler fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FallbackBehavior {
+    /// That many, whatever runs.
+    #[default]
+    Static,
+    /// The count that runs.
+    CurrentReplicas,
+    /// The count that runs, where it is higher.
+    CurrentReplicasIfHigher,
+    /// The count that runs, where it is lower.
+    CurrentReplicasIfLower,
+    /// Left to the formula of `advanced.scalingModifiers`.
+    ScalingModifiers,
 }
 
 /// The kinds of KEDA's objects.

@@ -1,22 +1,28 @@
-//! A Kubernetes API server of our own: TLS, a bearer token, objects that change, faults that can be switched on. It reads only
-//! what it has to and takes nothing but GET, so that a service with more rights than it needs is noticed.
+//! A Kubernetes API server of our own: TLS, a bearer token, lists in pages, watches that end when they are asked to, a history that
+//! can be forgotten, faults that can be switched on. It takes nothing but list and watch, so that a service that needs more
+//! rights is noticed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::event_hub::tls::Certificates;
 
@@ -34,13 +40,55 @@ pub struct Kubernetes {
     serving: JoinHandle<()>,
 }
 
+/// What is there even if nothing is in it.
+const COLLECTIONS: [&str; 6] = [
+    "/scaledobjects",
+    "/scaledjobs",
+    "/horizontalpodautoscalers",
+    "/deployments",
+    "/statefulsets",
+    "/jobs",
+];
+
 #[derive(Default)]
 struct Cluster {
     /// By path.
     objects: BTreeMap<String, Value>,
-    /// What is answered instead, by the plural of the resource.
+    /// Every change so far: version, path, type, object.
+    history: Vec<(u64, String, &'static str, Value)>,
+    version: u64,
+    /// Watches that want to go on from before this are told that it is gone.
+    oldest: u64,
+    /// Watches opened before this end.
+    watches_since: u64,
+    watches: u64,
+    /// What is answered instead, by a part of the path or `watch`.
     faults: BTreeMap<&'static str, (u16, &'static str)>,
-    asked: Vec<(Method, String)>,
+    /// `list` or `watch`, and the path.
+    asked: Vec<(String, String)>,
+    changed: Arc<Notify>,
+}
+
+impl Cluster {
+    fn change(&mut self, path: &str, kind: &'static str, mut content: Value) {
+        self.version += 1;
+        content["metadata"]["resourceVersion"] = self.version.to_string().into();
+        match kind {
+            "DELETED" => drop(self.objects.remove(path)),
+            _ => drop(self.objects.insert(path.to_owned(), content.clone())),
+        }
+        let change = (self.version, path.to_owned(), kind, content);
+        self.history.push(change);
+        self.changed.notify_waiters();
+    }
+
+    fn fault(&self, path: &str, verb: &str) -> Option<(u16, &'static str)> {
+        let concerned = |part: &str| path.contains(part) || verb == part;
+        let mut faults = self.faults.iter();
+        faults
+            .find(|(part, _)| concerned(part))
+            .map(|(_, fault)| *fault)
+    }
 }
 
 impl Kubernetes {
@@ -134,14 +182,61 @@ impl Kubernetes {
         self.put("autoscaling/v2", "horizontalpodautoscalers", &hpa, content);
     }
 
+    /// A ScaledJob of that name.
+    pub fn scaled_job(&self, name: &str, spec: &Value) {
+        let content = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledJob",
+            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec, "status": {},
+        });
+        self.put("keda.sh/v1alpha1", "scaledjobs", name, content);
+    }
+
+    /// A job of that ScaledJob; `ended` is `Complete` or `Failed`.
+    pub fn job(&self, name: &str, scaled_job: &str, ended: Option<&str>) {
+        let conditions: Vec<Value> = ended
+            .into_iter()
+            .map(|kind| json!({"type": kind, "status": "True"}))
+            .collect();
+        let content = json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"scaledjob.keda.sh/name": scaled_job}},
+            "spec": {}, "status": {"conditions": conditions},
+        });
+        self.put("batch/v1", "jobs", name, content);
+    }
+
     pub fn remove(&self, name: &str) {
         let end = format!("/{name}");
-        self.state().objects.retain(|path, _| !path.ends_with(&end));
+        let mut state = self.state();
+        let objects = state.objects.clone();
+        for (path, content) in objects.into_iter().filter(|(path, _)| path.ends_with(&end)) {
+            state.change(&path, "DELETED", content);
+        }
+    }
+
+    /// As after a restart of the API server: watches end, and none can go on where it was.
+    pub fn forget_history(&self) {
+        let mut state = self.state();
+        state.version += 1;
+        state.oldest = state.version;
+        state.watches_since = state.watches;
+        state.changed.notify_waiters();
+    }
+
+    /// As [`Self::remove`], but no watch hears of it before it lists again.
+    pub fn remove_unseen(&self, name: &str) {
+        let end = format!("/{name}");
+        let mut state = self.state();
+        state.objects.retain(|path, _| !path.ends_with(&end));
+        drop(state);
+        self.forget_history();
     }
 
     /// Whoever asks for that resource gets this status and body.
     pub fn fail(&self, plural: &'static str, status: u16, body: &'static str) {
-        self.state().faults.insert(plural, (status, body));
+        let mut state = self.state();
+        state.faults.insert(plural, (status, body));
+        state.changed.notify_waiters();
     }
 
     pub fn heal(&self) {
@@ -154,7 +249,7 @@ impl Kubernetes {
             .state()
             .asked
             .iter()
-            .map(|(method, path)| format!("{method} {path}"))
+            .map(|(verb, path)| format!("{verb} {path}"))
             .collect();
         asked.sort();
         asked.dedup();
@@ -172,7 +267,12 @@ impl Kubernetes {
 
     fn put(&self, version: &str, plural: &str, name: &str, content: Value) {
         let path = format!("/apis/{version}/namespaces/{NAMESPACE}/{plural}/{name}");
-        self.state().objects.insert(path, content);
+        let mut state = self.state();
+        let kind = match state.objects.contains_key(&path) {
+            true => "MODIFIED",
+            false => "ADDED",
+        };
+        state.change(&path, kind, content);
     }
 
     fn state(&self) -> MutexGuard<'_, Cluster> {
@@ -186,29 +286,117 @@ impl Drop for Kubernetes {
     }
 }
 
-async fn answer(State(state): State<Arc<Mutex<Cluster>>>, request: Request) -> Response {
+async fn answer(
+    State(shared): State<Arc<Mutex<Cluster>>>,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Response {
     let path = request.uri().path().to_owned();
-    let mut state = state.lock().expect("the cluster");
-    state.asked.push((request.method().clone(), path.clone()));
+    let verb = match query.get("watch").map(String::as_str) {
+        Some("true" | "1") => "watch",
+        _ => "list",
+    };
+    let mut state = shared.lock().expect("the cluster");
+    state.asked.push((verb.to_owned(), path.clone()));
     let token = request.headers().get(header::AUTHORIZATION);
     if token.is_none_or(|token| token.as_bytes() != format!("Bearer {TOKEN}").as_bytes()) {
         return status(401, "Unauthorized");
     }
-    if request.method() != Method::GET {
+    if request.method() != Method::GET || state.objects.contains_key(&path) {
         return status(405, "MethodNotAllowed");
     }
-    let fault = state
-        .faults
-        .iter()
-        .find(|(plural, _)| path.contains(**plural));
-    match (fault, state.objects.get(&path)) {
-        (Some((_, (code, ""))), _) => status(*code, "Fault"),
-        (Some((_, (code, body))), _) => {
-            let code = StatusCode::from_u16(*code).expect("a status");
-            (code, *body).into_response()
+    match state.fault(&path, verb) {
+        Some((code, "")) => return status(code, "Fault"),
+        Some((code, body)) => {
+            let code = StatusCode::from_u16(code).expect("a status");
+            return (code, body).into_response();
         }
-        (None, Some(found)) => axum::Json(found.clone()).into_response(),
-        (None, None) => status(404, "NotFound"),
+        None => {}
+    }
+    let prefix = format!("{path}/");
+    let is_there = COLLECTIONS.iter().any(|end| path.ends_with(end))
+        || state.objects.keys().any(|of| of.starts_with(&prefix));
+    if !is_there {
+        return status(404, "NotFound");
+    }
+    if verb == "list" {
+        return list(&state, &prefix, &query);
+    }
+    let from: u64 = query["resourceVersion"].parse().expect("a version");
+    if from < state.oldest {
+        return status(410, "Expired");
+    }
+    let seconds: u64 = query["timeoutSeconds"].parse().expect("a timeout");
+    let end = Instant::now() + Duration::from_secs(seconds);
+    state.watches += 1;
+    let number = state.watches;
+    drop(state);
+    let (out, lines) = mpsc::channel(16);
+    tokio::spawn(changes(shared, prefix, (from, number), end, out));
+    Body::from_stream(ReceiverStream::new(lines)).into_response()
+}
+
+fn list(state: &Cluster, prefix: &str, query: &BTreeMap<String, String>) -> Response {
+    let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
+    let (skip, limit) = (
+        number("continue").unwrap_or(0),
+        number("limit").unwrap_or(usize::MAX),
+    );
+    let label = query.get("labelSelector");
+    let selected =
+        |object: &&Value| label.is_none_or(|label| object["metadata"]["labels"][label].is_string());
+    let objects = state
+        .objects
+        .iter()
+        .filter(|(path, _)| path.starts_with(prefix));
+    let all: Vec<&Value> = objects.map(|(_, object)| object).filter(selected).collect();
+    let page: Vec<&&Value> = all.iter().skip(skip).take(limit).collect();
+    let next = skip + page.len();
+    let next = match next < all.len() {
+        true => next.to_string(),
+        false => String::new(),
+    };
+    let version = state.version.to_string();
+    axum::Json(json!({
+        "kind": "List", "apiVersion": "v1",
+        "metadata": {"resourceVersion": version, "continue": next}, "items": page,
+    }))
+    .into_response()
+}
+
+/// Sends every change below `prefix` until the time is over, the history is forgotten or a fault comes up.
+async fn changes(
+    shared: Arc<Mutex<Cluster>>,
+    prefix: String,
+    (mut from, number): (u64, u64),
+    end: Instant,
+    out: mpsc::Sender<Result<String, std::io::Error>>,
+) {
+    loop {
+        let (news, lines) = {
+            let state = shared.lock().expect("the cluster");
+            if number <= state.watches_since || state.fault(&prefix, "watch").is_some() {
+                return;
+            }
+            let changed = state.history.iter();
+            let new = changed.filter(|(at, path, ..)| *at > from && path.starts_with(&prefix));
+            let line = |(_, _, kind, object): &(u64, String, &str, Value)| {
+                format!("{}\n", json!({"type": kind, "object": object}))
+            };
+            let lines: Vec<String> = new.map(line).collect();
+            from = state.version;
+            (Arc::clone(&state.changed).notified_owned(), lines)
+        };
+        for line in lines {
+            if out.send(Ok(line)).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = news => {}
+            () = tokio::time::sleep_until(end) => return,
+            () = out.closed() => return,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::adapters::view::{GroupView, Labels, TargetView};
 use crate::model::time::Timestamp;
 use crate::policy::decision::{Limit, Reason};
 use crate::policy::event::TargetKey;
-use crate::policy::replicas::{Pause, ReplicasObserved};
+use crate::policy::replicas::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
 use crate::registry::Registry;
 
 use super::decision::InputsShape;
@@ -88,34 +88,46 @@ impl TargetShape {
 
 #[derive(Serialize)]
 struct KubernetesShape {
+    kind: ObjectKind,
     current: Option<u32>,
     asked: Option<u32>,
     ready: Option<u32>,
     hpa_desired: Option<u32>,
+    triggers: u32,
+    has_formula: bool,
     min_replicas: u32,
     max_replicas: u32,
     paused: Option<Pause>,
     fallback_replicas: Option<u32>,
+    fallback_behavior: FallbackBehavior,
     polling_interval_seconds: Option<u32>,
     cooldown_seconds: Option<u32>,
     scale_down_window_seconds: Option<u32>,
+    tolerance_up_milli: Option<u32>,
+    tolerance_down_milli: Option<u32>,
 }
 
 impl KubernetesShape {
     fn of(seen: &ReplicasObserved) -> Self {
         let object = &seen.object;
         Self {
+            kind: object.kind,
             current: seen.current,
             asked: seen.asked,
             ready: seen.ready,
             hpa_desired: seen.hpa.as_ref().and_then(|hpa| hpa.desired),
+            triggers: object.triggers,
+            has_formula: object.has_formula,
             min_replicas: object.min_replicas,
             max_replicas: object.max_replicas,
             paused: object.paused,
             fallback_replicas: object.fallback_replicas,
+            fallback_behavior: object.fallback_behavior,
             polling_interval_seconds: object.polling_interval_seconds,
             cooldown_seconds: object.cooldown_seconds,
             scale_down_window_seconds: object.scale_down_window_seconds,
+            tolerance_up_milli: object.tolerance_up_milli,
+            tolerance_down_milli: object.tolerance_down_milli,
         }
     }
 }
