@@ -101,8 +101,15 @@ class Keda:
             time.sleep(0.02)
         sys.exit(f"FAILED: {what}; last: {last}")
 
-    def refused(self, code, *words):
-        for call in (self.specs, self.poll):
+    def refused(self, code, *words, target=("replicas", 1)):
+        """KEDA drops the text of a GetMetricSpec error: the spec is answered, the two other calls carry the text."""
+        (spec,) = self.specs()
+        check((spec.metricName, spec.targetSize) == target, f"the spec that it will have, {target}: {spec}")
+        request = self.pb.GetMetricsRequest(scaledObjectRef=self.ref, metricName=spec.metricName)
+        for call in (
+            lambda: self.stub.GetMetrics(request, timeout=2),
+            lambda: self.stub.IsActive(self.ref, timeout=2),
+        ):
             try:
                 call()
             except grpc.RpcError as error:
@@ -110,8 +117,17 @@ class Keda:
                 for word in words:
                     check(word in error.details(), f"{word!r} in {error.details()!r}")
                 check("s3cret" not in error.details(), "no value in an error")
+                check(len(error.details()) < 1024, "fits an event of Kubernetes")
             else:
                 sys.exit(f"FAILED: not refused with {code}")
+        stream = self.stub.StreamMetricSpec(self.ref, timeout=60)
+        check(list(next(stream).metricSpecs) == [spec], "the stream sends the same spec")
+        stream.cancel()
+        activity = self.stub.StreamIsActive(self.ref, timeout=0.3)
+        try:
+            sys.exit(f"FAILED: activity of a refused trigger: {next(activity)}")
+        except grpc.RpcError as error:
+            check(error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, "silent, and no error that KEDA would log")
 
 
 def replicas(value, target):
@@ -168,6 +184,10 @@ def main():
     keda("bad1", **inline("py:a", laagCount="s3cret")).refused(invalid, "laagCount")
     keda("bad2", **inline("py:a", passwordFromEnv="s3cret")).refused(invalid, "passwordFromEnv")
     keda("bad3", **inline("py:a", targetDelay="s3cret")).refused(invalid, "targetDelay")
+    bad = inline("py:a", lagCount="10", targetDelay="s3cret")
+    keda("bad7", **bad).refused(invalid, "targetDelay", target=("backlog", 10))
+    keda("bad8", **inline("py:a", minReplicas="9", maxReplicas="3")).refused(invalid, "maxReplicas")
+    keda("bad9", **{f"key{n}": "s3cret" for n in range(200)}).refused(invalid, "more")
     keda("bad4", group="nobody").refused(invalid, "group")
     keda("bad5", **inline("other:*")).refused(grpc.StatusCode.PERMISSION_DENIED, "allow")
     keda("bad6", namespace="", **inline("py:a")).refused(invalid, "namespace")

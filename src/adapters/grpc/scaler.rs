@@ -1,6 +1,7 @@
 //! The five methods. Every answer comes from memory without waiting, so that KEDA, which sets no deadline, never hangs here.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -8,7 +9,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::clock::Clock;
-use crate::policy::spec::{Mode, TargetSpec};
+use crate::policy::spec::Mode;
 use crate::registry::{Registry, Target};
 use crate::shutdown::Shutdown;
 
@@ -27,7 +28,15 @@ pub struct Scaler {
     clock: Clock,
     shutdown: Shutdown,
     stats: Arc<RpcStats>,
+    /// Refusals that were logged: the object and why.
+    said: Mutex<VecDeque<(String, String)>>,
 }
+
+/// Refusals that are remembered as logged.
+const REFUSALS: usize = 2_048;
+
+/// What is logged of a name that Kubernetes would not take.
+const LONGEST_NAME: usize = 128;
 
 impl Scaler {
     /// A scaler that answers for the targets of `registry`, and counts how.
@@ -42,17 +51,21 @@ impl Scaler {
             clock,
             shutdown,
             stats,
+            said: Mutex::default(),
         }
     }
 
     fn target(&self, object: &ScaledObjectRef) -> Result<Arc<Target>, Status> {
         let now = self.clock.now();
-        let target = self.registry.resolve(
-            &object.namespace,
-            &object.name,
-            &object.scaler_metadata,
-            now,
-        )?;
+        let metadata = &object.scaler_metadata;
+        let resolved = self
+            .registry
+            .resolve(&object.namespace, &object.name, metadata, now);
+        let target = resolved.map_err(|refusal| {
+            let status = Status::from(refusal);
+            self.say_once(object, &status);
+            status
+        })?;
         let span = Span::current();
         span.record("namespace", &object.namespace);
         span.record("scaled_object", &object.name);
@@ -62,6 +75,48 @@ impl Scaler {
             origin.link(&span);
         }
         Ok(target)
+    }
+
+    /// Logs why a trigger is refused, when it is another reason than before.
+    fn say_once(&self, object: &ScaledObjectRef, refusal: &Status) {
+        let short = |text: &str| text.chars().take(LONGEST_NAME).collect::<String>();
+        let name = format!("{}/{}", short(&object.namespace), short(&object.name));
+        let text = refusal.message();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = said.iter().any(|(of, why)| *of == name && why == text);
+        if !known {
+            tracing::warn!(scaled_object = name, "a trigger is refused: {text}");
+            if said.len() == REFUSALS {
+                said.pop_front();
+            }
+            said.push_back((name, text.to_owned()));
+        }
+    }
+
+    /// The mode of a trigger, refused or not. KEDA drops the text of an error here, makes no HPA and no use of the fallback, and lets
+    /// the object's other triggers fail with it; GetMetrics and IsActive carry the text to the user instead.
+    fn mode(&self, object: &ScaledObjectRef) -> Mode {
+        match self.target(object) {
+            Ok(target) => target.spec.mode,
+            Err(status) => {
+                Span::current().record("error", status.message());
+                self.registry.likely_mode(&object.scaler_metadata)
+            }
+        }
+    }
+
+    /// Whether a trigger that is refused is not any more.
+    fn is_served(&self, object: ScaledObjectRef) -> impl Fn() -> bool + Send + 'static {
+        let (registry, clock) = (Arc::clone(&self.registry), self.clock);
+        move || {
+            let ScaledObjectRef {
+                namespace,
+                name,
+                scaler_metadata,
+            } = &object;
+            let served = registry.resolve(namespace, name, scaler_metadata, clock.now());
+            served.is_ok()
+        }
     }
 
     /// Answers within a span, and counts it.
@@ -147,7 +202,7 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let answer = || Ok(specs(&self.target(request.get_ref())?.spec));
+        let answer = || Ok(specs(self.mode(request.get_ref())));
         let answer = self.traced(Method::GetMetricSpec, answer)?;
         Ok(Response::new(answer))
     }
@@ -166,8 +221,11 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
         let open = || {
-            let target = self.target(request.get_ref())?;
-            Ok(streams::activity(target, self.clock, self.shutdown.clone()))
+            let shutdown = self.shutdown.clone();
+            Ok(match self.target(request.get_ref()) {
+                Ok(target) => streams::activity(target, self.clock, shutdown),
+                Err(_) => streams::refused(None, self.is_served(request.into_inner()), shutdown),
+            })
         };
         let stream = self.traced(Method::StreamIsActive, open)?;
         Ok(Response::new(stream))
@@ -178,10 +236,18 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
         let open = || {
-            let target = self.target(request.get_ref())?;
-            let specs = specs(&target.spec);
             let shutdown = self.shutdown.clone();
-            Ok(streams::specs(target, specs, self.clock, shutdown))
+            Ok(match self.target(request.get_ref()) {
+                Ok(target) => {
+                    let specs = specs(target.spec.mode);
+                    streams::specs(target, specs, self.clock, shutdown)
+                }
+                Err(_) => {
+                    let specs = specs(self.mode(request.get_ref()));
+                    let is_served = self.is_served(request.into_inner());
+                    streams::refused(Some(specs), is_served, shutdown)
+                }
+            })
         };
         let stream = self.traced(Method::StreamMetricSpec, open)?;
         Ok(Response::new(stream))
@@ -196,14 +262,14 @@ const fn metric_name(mode: Mode) -> &'static str {
 }
 
 /// One spec per trigger, both number fields set: clients before KEDA 2.17 read integers only.
-fn specs(spec: &TargetSpec) -> GetMetricSpecResponse {
-    let target = match spec.mode {
+fn specs(mode: Mode) -> GetMetricSpecResponse {
+    let target = match mode {
         Mode::Replicas | Mode::Jobs => 1,
         Mode::Backlog { threshold, .. } => threshold,
     };
     GetMetricSpecResponse {
         metric_specs: vec![MetricSpec {
-            metric_name: metric_name(spec.mode).to_owned(),
+            metric_name: metric_name(mode).to_owned(),
             target_size: i64::try_from(target).unwrap_or(i64::MAX),
             target_size_float: target as f64,
         }],

@@ -1,5 +1,5 @@
 //! The two streams. KEDA's reconnect backoff resets only on a clean end, so every stream ends with OK: after half an hour, at
-//! shutdown, when the group goes.
+//! shutdown, when the group or the target goes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use super::proto::{GetMetricSpecResponse, IsActiveResponse};
 
 /// While active, the state is repeated this often. Not faster: each `true` refreshes KEDA's cooldown.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A refused trigger is looked at again this often: the config may allow it by now.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// Streams that were opened together do not end together.
 const JITTER_SECONDS: u64 = 300;
@@ -34,7 +36,7 @@ pub fn activity(target: Arc<Target>, clock: Clock, shutdown: Shutdown) -> Stream
         let mut repeat = false;
         loop {
             changes.mark_unchanged();
-            if target.group.is_retired() {
+            if target.group.is_retired() || target.is_gone() {
                 break;
             }
             let active = target.group.activity(&target.key, clock.now()).ok();
@@ -71,10 +73,36 @@ pub fn specs(
         if out.send(Ok(specs)).await.is_err() {
             return;
         }
-        while !target.group.is_retired() {
+        while !target.group.is_retired() && !target.is_gone() {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { break },
                 _ = heartbeat.tick() => target.touch(clock.now()),
+                () = over(end, &shutdown, &out) => break,
+            }
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
+/// What a trigger gets that is refused: its likely specs if these are asked for, else nothing, and a clean end once it is served:
+/// KEDA opens the next stream 2 s later. An error would be logged there at each attempt, up to a minute apart.
+pub fn refused<T: Send + 'static>(
+    first: Option<T>,
+    is_served: impl Fn() -> bool + Send + 'static,
+    shutdown: Shutdown,
+) -> Stream<T> {
+    let (out, stream) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut look = tokio::time::interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
+        let end = Instant::now() + LONGEST;
+        if let Some(first) = first
+            && out.send(Ok(first)).await.is_err()
+        {
+            return;
+        }
+        loop {
+            tokio::select! {
+                _ = look.tick() => if is_served() { break },
                 () = over(end, &shutdown, &out) => break,
             }
         }
