@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+use crate::registry::Registry;
+
 /// Whether the process wants requests: once it serves, and until it leaves. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
@@ -24,10 +26,15 @@ impl Readiness {
     }
 }
 
-/// `/livez` and `/readyz`.
-pub fn routes(readiness: Readiness) -> Router {
+/// `/livez` and `/readyz`. Both need the runtime to run; `/livez` also waits for the lock that every answer to KEDA needs, so that a
+/// service that hangs there is restarted.
+pub fn routes(readiness: Readiness, registry: Arc<Registry>) -> Router {
+    let live = async move || {
+        registry.wait_for_lock();
+        "ok\n"
+    };
     Router::new()
-        .route("/livez", get(async || "ok\n"))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .with_state(readiness)
 }

@@ -56,7 +56,10 @@ pub fn router(state: HttpState) -> Router {
         .route("/metrics", get(metrics))
         .with_state(Arc::new(exporter))
         .merge(page::routes())
-        .merge(health::routes(state.readiness.clone()))
+        .merge(health::routes(
+            state.readiness.clone(),
+            state.registry.clone(),
+        ))
         .merge(json_api::routes(state))
         // The fastest level: names repeat so much that the others hardly gain.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
