@@ -17,8 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
 
 use crate::clock::Clock;
 use crate::config::kubernetes::KubernetesConfig;
@@ -63,6 +64,7 @@ struct Shared {
     inner: Mutex<Inner>,
     /// Something is another than before.
     news: Notify,
+    connecting: tokio::sync::Mutex<()>,
 }
 
 struct Inner {
@@ -91,6 +93,7 @@ impl Cluster {
             clock,
             inner: Mutex::new(Inner::new(config, 1)),
             news: Notify::new(),
+            connecting: tokio::sync::Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -233,6 +236,8 @@ impl Shared {
     }
 
     async fn client(&self) -> Result<kube::Client, Unread> {
+        // One at a time: watches that start together share what the first of them makes.
+        let _turn = self.connecting.lock().await;
         let config = {
             let inner = self.inner();
             if let Some(client) = &inner.client {
@@ -240,7 +245,13 @@ impl Shared {
             }
             inner.config.clone().unwrap_or_default()
         };
-        let client = connect::client(&config).await?;
+        // Reading and checking certificates takes long enough to keep an answer to KEDA waiting.
+        let runtime = Handle::current();
+        let connected = spawn_blocking(move || runtime.block_on(connect::client(&config))).await;
+        let client = match connected {
+            Ok(client) => client?,
+            Err(ended) => return Err(connect::misconfigured(ended.to_string())),
+        };
         self.inner().client = Some(client.clone());
         Ok(client)
     }

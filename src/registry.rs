@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::config::metadata::{self, TriggerRequest, fingerprint};
 use crate::config::resolve::ResolvedTarget;
@@ -36,6 +36,8 @@ pub struct Registry {
     inner: RwLock<Inner>,
     /// New groups, for whoever starts their collectors.
     started: mpsc::UnboundedSender<Arc<Group>>,
+    /// A target was registered.
+    newcomer: Notify,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,7 @@ impl Registry {
             rules,
             inner: RwLock::new(empty),
             started,
+            newcomer: Notify::new(),
         };
         registry.reconfigure(config, &BTreeSet::new(), now);
         (registry, to_start)
@@ -169,7 +172,13 @@ impl Registry {
             inner.replaced.insert(old.key.clone(), now);
             expiry::remove(&mut inner, &old, now);
         }
+        self.newcomer.notify_one();
         Ok(target)
+    }
+
+    /// Wakes one waiter when a target was registered.
+    pub async fn newcomers(&self) {
+        self.newcomer.notified().await;
     }
 
     /// Returns once the lock that every call needs can be had.

@@ -59,7 +59,7 @@ async fn of_user() -> Result<Config, Unread> {
     })
 }
 
-fn misconfigured(text: impl Into<String>) -> Unread {
+pub(super) fn misconfigured(text: impl Into<String>) -> Unread {
     Unread {
         kind: UnreadKind::Misconfigured,
         text: text.into(),

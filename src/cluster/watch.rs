@@ -118,8 +118,8 @@ async fn watch(
         verb: "watch",
         place,
     };
-    let mut params = WatchParams::default();
-    params.timeout = u32::try_from(renewal.as_secs().max(1)).ok();
+    let seconds = u32::try_from(renewal.as_secs().max(1)).unwrap_or(u32::MAX);
+    let mut params = WatchParams::default().timeout(seconds);
     if let Some(selector) = place.label_selector() {
         params = params.labels(selector);
     }

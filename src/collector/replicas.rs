@@ -12,7 +12,7 @@ use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::registry::{Registry, Target};
 
-/// How often it is looked who asks. A new object is followed within this time.
+/// How often it is looked who asks no more, and what is to be said again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Changes that come together are taken in together.
@@ -39,6 +39,8 @@ pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, cloc
         tokio::select! {
             _ = look.tick() => {}
             () = cluster.news() => tokio::time::sleep(SETTLE).await,
+            // Its next answer should know what runs.
+            () = registry.newcomers() => tokio::time::sleep(SETTLE / 10).await,
             error = watches.failed() => std::panic::resume_unwind(error.into_panic()),
         }
         let interval = cluster.poll_interval();
