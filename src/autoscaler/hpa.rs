@@ -32,6 +32,8 @@ pub struct HpaSpec {
     pub scale_up_pods: u32,
     /// The period of the two limits on rises. Falls are not limited (100 % per 15 s).
     pub scale_up_period: Duration,
+    /// Whether there is a `behavior`. Without one a sync rises to twice the count or to 4, whichever is more, whatever the sync before did.
+    pub has_behavior: bool,
 }
 
 impl Default for HpaSpec {
@@ -46,6 +48,7 @@ impl Default for HpaSpec {
             scale_up_ratio: 1.0,
             scale_up_pods: 4,
             scale_up_period: Duration::from_secs(15),
+            has_behavior: true,
         }
     }
 }
@@ -187,6 +190,23 @@ mod tests {
             ));
         }
         assert_eq!(counts, [1, 5, 10, 20, 40, 50]);
+    }
+
+    #[test]
+    fn without_a_behavior_a_rise_doubles_or_goes_to_4() {
+        let spec = HpaSpec {
+            has_behavior: false,
+            ..HpaSpec::default()
+        };
+        let mut hpa = Hpa::new(spec);
+        let mut counts = vec![1];
+        while *counts.last().unwrap() < 30 {
+            let current = *counts.last().unwrap();
+            let metric = [Some(reading(30.0, 1.0))];
+            counts.push(hpa.sync(at(counts.len() as u32), current, &metric));
+        }
+        // As seen on Kubernetes 1.35.
+        assert_eq!(counts, [1, 4, 8, 16, 30]);
     }
 
     #[test]

@@ -118,6 +118,7 @@ impl Cold {
         Workload {
             trace: Arc::new(trace),
             faults: Vec::new(),
+            lesson: None,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Workload {
     pub trace: Arc<Trace>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// What a policy saw before that is to have learned; `None`: the same trace.
+    pub lesson: Option<Arc<Trace>>,
 }
 
 /// What one policy made of one workload. Rates are per day of the trace.
@@ -88,7 +90,7 @@ impl Actions {
     }
 }
 
-/// Runs `policy` on `workload`, and tells `watch` after every tick what it did. A policy that is to have learned plays all of it once
+/// Runs `policy` on `workload`, and tells `watch` after every tick what it did. A policy that is to have learned plays the lesson
 /// before.
 pub fn run(
     workload: &Workload,
@@ -110,7 +112,8 @@ pub fn run(
         seed,
     );
     if policy.learns_first() {
-        play(trace, &mut plant, policy, &mut |_, _| {});
+        let lesson = workload.lesson.as_ref().unwrap_or(trace);
+        play(lesson, &mut plant, policy, &mut |_, _| {});
     }
     play(trace, &mut plant, policy, &mut watch)
 }

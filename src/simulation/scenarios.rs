@@ -66,6 +66,7 @@ impl Scenario {
         Workload {
             trace: Arc::new(trace),
             faults: (self.faults)(capacity_per_second),
+            lesson: None,
         }
     }
 

@@ -175,6 +175,7 @@ pub fn undisturbed(habit: Habit, weeks: usize, capacity: f64, seed: u64) -> Work
     Workload {
         trace: Arc::new(load.trace(capacity, &[])),
         faults: load.deploys(&[]),
+        lesson: None,
     }
 }
 

@@ -7,6 +7,9 @@ use crate::model::time::Timestamp;
 
 use super::HpaSpec;
 
+/// Kubernetes' `scaleUpLimitMinimum`.
+const LEAST_LIMIT_WITHOUT_BEHAVIOR: u32 = 4;
+
 /// The past that the next sync depends on; no more of it than that.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -47,6 +50,9 @@ impl History {
 
     /// The most replicas a rise may reach now, never less than `current`: it limits rises and causes no fall.
     pub(super) fn limit_of_rise(&mut self, spec: &HpaSpec, now: Timestamp, current: u32) -> u32 {
+        if !spec.has_behavior {
+            return current.saturating_mul(2).max(LEAST_LIMIT_WITHOUT_BEHAVIOR);
+        }
         self.moves
             .retain(|(at, _)| now.since(*at) < spec.scale_up_period);
         let moved: i64 = self.moves.iter().map(|(_, by)| by).sum();

@@ -100,13 +100,25 @@ mod tests {
     #[test]
     fn settings_of_a_variation_are_those_of_a_trigger() {
         let text = "streamgauge:targetDelay=60s,maxReplicas=20";
-        let Ok(PolicyChoice::One(PolicyName::Streamgauge { label, target, .. })) = text.parse()
+        let Ok(PolicyChoice::One(PolicyName::Streamgauge {
+            label,
+            target,
+            learned: false,
+        })) = text.parse()
         else {
             panic!("streamgauge");
         };
         assert_eq!(label, text);
         assert_eq!(target.target_delay, Duration::from_secs(60));
         assert_eq!(target.max_replicas, 20);
+        for (text, settings) in [
+            ("streamgauge:learned", ""),
+            ("streamgauge:learned,maxReplicas=20", "maxReplicas=20"),
+        ] {
+            let target = parse_settings(settings).unwrap().resolve();
+            let name = PolicyName::streamgauge(text.into(), target).having_learned();
+            assert_eq!(text.parse(), Ok(PolicyChoice::One(name)));
+        }
         assert_eq!("keda-lag".parse(), Ok(PolicyChoice::BestKedaLag));
         let plain = PolicyChoice::One(PolicyName::KedaLag(64));
         assert_eq!("keda-lag:64".parse(), Ok(plain));

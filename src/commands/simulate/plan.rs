@@ -261,7 +261,11 @@ fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
     for trace in traces {
         let faults = faults.of(&trace).with_context(|| shown(&args.faults))?;
         let trace = Arc::new(trace);
-        subjects.push(Subject::Recorded(Workload { trace, faults }));
+        subjects.push(Subject::Recorded(Workload {
+            trace,
+            faults,
+            lesson: None,
+        }));
     }
     let mut scenarios: Vec<&'static Scenario> = Vec::new();
     for scenario in args.scenario.iter().flat_map(|choice| &choice.0) {

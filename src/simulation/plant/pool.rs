@@ -11,6 +11,10 @@ use super::{LATE, Work};
 /// What fetching and acknowledging a batch costs beside its messages.
 const FETCH_MICROS: u64 = 2_000;
 
+/// A consumer that found nothing reads again after so long. With consumers that wake up at the very moment a message comes, nothing would ever
+/// be undelivered while some are idle, and KEDA's `redis-streams` would find a busy stream inactive.
+const IDLE_MICROS: u64 = 250_000;
+
 /// A second.
 const SECOND: f64 = 1e6;
 
@@ -18,8 +22,8 @@ const SECOND: f64 = 1e6;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     consumers: BTreeMap<u32, Consumer>,
-    /// Those that wait for messages, the longest-waiting first.
-    idle: VecDeque<u32>,
+    /// When who reads next that has nothing to do; entries of those that left, or got a batch since, mean nothing.
+    idle: BinaryHeap<Reverse<(u64, u32)>>,
     /// When who is done with its batch.
     busy: BinaryHeap<Reverse<(u64, u32)>>,
     /// Batches of crashed consumers, and from when on another one takes them over.
@@ -34,6 +38,8 @@ struct Consumer {
     leaves: bool,
     /// When it last asked for something.
     asked_at: u64,
+    /// When it reads next, while it is idle.
+    reads_at: u64,
     /// Microseconds that it worked within this tick.
     worked: u64,
 }
@@ -72,9 +78,10 @@ impl Pool {
     pub fn follow(&mut self, ready: &[u32], now: u64) {
         for replica in ready {
             self.consumers.entry(*replica).or_insert_with(|| {
-                self.idle.push_back(*replica);
+                self.idle.push(Reverse((now, *replica)));
                 Consumer {
                     asked_at: now,
+                    reads_at: now,
                     ..Consumer::default()
                 }
             });
@@ -109,7 +116,6 @@ impl Pool {
     }
 
     fn leave(&mut self, replica: u32, now: u64) {
-        self.idle.retain(|waiting| *waiting != replica);
         if self.consumers.remove(&replica).is_some() {
             self.gone.push((replica, now));
         }
@@ -140,24 +146,44 @@ impl Pool {
         work
     }
 
-    /// When the next idle consumer gets something to do.
-    fn next_fetch(&self, shift: &Shift, partitions: &[PlantPartition]) -> Option<u64> {
-        let waiting_since = self.consumers.get(self.idle.front()?)?.asked_at;
+    /// When the next idle consumer reads and finds something.
+    fn next_fetch(&mut self, shift: &Shift, partitions: &[PlantPartition]) -> Option<u64> {
         let orphan = self.orphans.front().map(|(due, _)| *due);
         let arrival = partitions
             .iter()
             .filter_map(|p| p.next_arrival(shift.tick))
             .min();
-        let next = orphan.into_iter().chain(arrival).min()?;
-        Some(next.max(waiting_since).max(shift.from))
+        let there = orphan.into_iter().chain(arrival).min()?.max(shift.from);
+        if there >= shift.to {
+            return None;
+        }
+        while let Some(Reverse((reads_at, replica))) = self.idle.peek().copied() {
+            let consumer = self.consumers.get_mut(&replica);
+            let waits = consumer.filter(|c| c.batch.is_none() && c.reads_at == reads_at);
+            match waits {
+                Some(_) if reads_at >= there => return Some(reads_at),
+                // It reads in vain until then.
+                Some(consumer) => {
+                    let reads = (there - reads_at).div_ceil(IDLE_MICROS);
+                    consumer.reads_at = reads_at + reads * IDLE_MICROS;
+                    self.idle.pop();
+                    self.idle.push(Reverse((consumer.reads_at, replica)));
+                }
+                None => {
+                    self.idle.pop();
+                }
+            }
+        }
+        None
     }
 
     fn fetch(&mut self, at: u64, shift: &Shift, partitions: &mut [PlantPartition]) {
-        let Some(replica) = self.idle.pop_front() else {
+        let Some(Reverse((_, replica))) = self.idle.pop() else {
             return;
         };
-        let orphaned = self.orphans.front().is_some_and(|(due, _)| *due <= at);
-        let (partition, arrived) = match self.orphans.pop_front().filter(|_| orphaned) {
+        let due = self.orphans.front().is_some_and(|(due, _)| *due <= at);
+        let orphan = if due { self.orphans.pop_front() } else { None };
+        let (partition, arrived) = match orphan {
             Some((_, batch)) => (batch.partition, batch.arrived),
             None => {
                 let next = partitions.iter().enumerate();
@@ -193,6 +219,7 @@ impl Pool {
         };
         consumer.worked += at - batch.began.max(shift.from);
         consumer.asked_at = at;
+        consumer.reads_at = at;
         let leaves = consumer.leaves;
         for arrived in &batch.arrived {
             work.count(1.0, (at - arrived) as f64 / SECOND);
@@ -201,7 +228,7 @@ impl Pool {
         if leaves {
             self.leave(replica, at);
         } else {
-            self.idle.push_back(replica);
+            self.idle.push(Reverse((at, replica)));
         }
     }
 

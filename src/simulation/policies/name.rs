@@ -58,6 +58,8 @@ fn scaled_object(partitions: &[PartitionId], plant: &PlantSpec) -> ScaledObjectS
         hpa: HpaSpec {
             max_replicas,
             min_replicas: plant.min_replicas.max(1),
+            // Who sets none gets none from KEDA.
+            has_behavior: cluster.is_none(),
             ..HpaSpec::default()
         },
         ..usual

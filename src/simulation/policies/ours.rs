@@ -57,6 +57,7 @@ impl OursSpec {
     /// With the whole behaviour of `manifests/scaledobject-example.yaml`.
     #[must_use]
     pub fn as_in_the_manifests(mut self) -> Self {
+        self.object.hpa.has_behavior = true;
         self.object.hpa.scale_up_pods = 50;
         self
     }

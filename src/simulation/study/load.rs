@@ -191,6 +191,7 @@ impl Load {
             workload: Workload {
                 trace: Arc::new(self.trace(capacity, &strikes)),
                 faults,
+                lesson: None,
             },
             strikes,
         }
