@@ -10,7 +10,7 @@ from summary import changes_of, reversals
 RATE = 650  # 13 replicas' worth
 
 
-@run("beside", minutes=9)
+@run("beside", minutes=11)
 def beside(run: Run) -> None:
     """An instance that knows nothing starts behind the same name while 14 run; then both are restarted one by one."""
     workloads = []
@@ -30,7 +30,7 @@ def beside(run: Run) -> None:
             began = scene.timeline.seconds
             second.start()
             scene.timeline.mark("a second instance starts beside the first")
-            scene.wait(180)
+            scene.wait(330)  # longer than what a new instance holds back for
             asked = [each["scaled_object"] for each in second.targets() if each["last_asked_at"]]
             run.check("KEDA asks the second instance", len(asked) >= len(workloads), ", ".join(asked))
             _steady(run, scene, began, "a second instance beside the first")
