@@ -32,7 +32,7 @@ def main() -> int:
         raise SystemExit(f"{STREAMGAUGE} is not there: build it, or set STREAMGAUGE to a binary")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    folder = arguments.output / time.strftime("%Y%m%d-%H%M%S")
+    folder = _new_folder(arguments.output)
     failed = do_runs(arguments.runs or list(RUNS), arguments.repeat, folder)
     print(f"\n{report.write(folder)}")
     print(f"failed: {', '.join(failed)}" if failed else "all runs passed")
@@ -80,6 +80,12 @@ def do_run(run: Run) -> bool:
     (run.folder / "summary.json").write_text(json.dumps(summary, indent=1))
     print(f"=== {run.name}: {'PASS' if summary['passed'] else 'FAIL'} after {summary['took_seconds']} s", flush=True)
     return summary["passed"]
+
+
+def _new_folder(output: Path) -> Path:
+    name = time.strftime("%Y%m%d-%H%M%S")
+    choices = (output / (name if turn == 1 else f"{name}-{turn}") for turn in range(1, 100))
+    return next(folder for folder in choices if not folder.exists())
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,24 +10,29 @@ from summary import changes_of, reversals
 RATE = 650  # 13 replicas' worth
 
 
-@run("beside", minutes=9)
+@run("beside", minutes=11)
 def beside(run: Run) -> None:
     """An instance that knows nothing starts behind the same name while 14 run; then both are restarted one by one."""
-    stream = run.new_name("beside")
-    workload = Workload("beside", [streamgauge(run.ports, stream, capacityPerReplica=50)], [stream])
+    workloads = []
+    for name, known in (("configured", {"capacityPerReplica": 50}), ("default", {})):
+        stream = run.new_name(name)
+        workloads.append(Workload(name, [streamgauge(run.ports, stream, **known)], [stream]))
     second = Service(run.cluster, "streamgauge-2", SERVICE_ADDRESSES[1])
     try:
-        with run.scene([workload]) as scene:
+        with run.scene(workloads) as scene:
             scene.start_load(f"0-{RATE}:90", f"{RATE}:3600")
             scene.until("the load is whole", lambda: scene.timeline.seconds > 100, 120)
-            scene.until_steady("beside", 13)
+            for workload in workloads:
+                scene.until_steady(workload.name, 13)
             scene.wait(60)
             run.cluster.resolve_to(SERVICE_ADDRESSES)
             run.cluster.restart_operator()
             began = scene.timeline.seconds
             second.start()
             scene.timeline.mark("a second instance starts beside the first")
-            scene.wait(180)
+            scene.wait(330)  # longer than what a new instance holds back for
+            asked = [each["scaled_object"] for each in second.targets() if each["last_asked_at"]]
+            run.check("KEDA asks the second instance", len(asked) >= len(workloads), ", ".join(asked))
             _steady(run, scene, began, "a second instance beside the first")
             began = scene.timeline.seconds
             for instance in (run.service, second) * 2:
@@ -44,8 +49,10 @@ def beside(run: Run) -> None:
 
 
 def _steady(run: Run, scene: Scene, since: float, what: str) -> None:
-    wanted = [row["spec"] for row in scene.timeline.of("beside", since) if row["spec"] != ""]
-    changes = changes_of(wanted)
-    figures = f"{min(wanted)} to {max(wanted)}, {len(changes)} changes, {reversals(changes)} reversals"
-    run.check(f"{what}: never below what the load needs", min(wanted) >= 13, figures)
-    run.check(f"{what}: no flapping", reversals(changes) <= 1 and max(wanted) <= max(20, wanted[0]), figures)
+    for workload in scene.workloads:
+        wanted = [row["spec"] for row in scene.timeline.of(workload.name, since) if row["spec"] != ""]
+        changes = changes_of(wanted)
+        figures = f"{min(wanted)} to {max(wanted)}, {len(changes)} changes, {reversals(changes)} reversals"
+        run.check(f"{what}: {workload.name}: never below what the load needs", min(wanted) >= 13, figures)
+        passed = reversals(changes) <= 1 and max(wanted) <= max(20, wanted[0])
+        run.check(f"{what}: {workload.name}: no flapping", passed, figures)
