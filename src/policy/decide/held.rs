@@ -91,7 +91,9 @@ fn hold_work(
     window: Duration,
 ) -> (u32, Held) {
     let (now, facts) = (seen.now, seen.facts);
-    let arrivals = steady_arrivals(facts) / TARGET_UTILIZATION_DOWN;
+    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
+    let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
+    let arrivals = lasting / TARGET_UTILIZATION_DOWN;
     let work = inputs.work_per_second.unwrap_or(0.0);
     let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let work = target.hold.work.hold(now, work, window.min(MOMENT));
