@@ -50,8 +50,14 @@ struct Conditions {
     polling_interval_seconds: u64,
     cooldown_seconds: u64,
     max_replicas: u32,
+    /// What a batch costs a consumer beside its messages.
+    fetch_millis: u64,
+    /// After how long a consumer that found nothing reads again; 0: it blocks.
+    idle_read_millis: u64,
     /// What `learned` saw before: messages per second, seconds.
     lesson: (u32, usize),
+    /// Contenders whose figures are known to differ: docs/simulate.md says why.
+    known_to_differ: Vec<String>,
 }
 
 impl Default for Conditions {
@@ -63,7 +69,10 @@ impl Default for Conditions {
             polling_interval_seconds: 5,
             cooldown_seconds: 60,
             max_replicas: 30,
+            fetch_millis: 0,
+            idle_read_millis: 250,
             lesson: (200, 240),
+            known_to_differ: Vec::new(),
         }
     }
 }
@@ -77,6 +86,8 @@ impl Conditions {
             assignment: Assignment::Shared,
             min_replicas: 0,
             max_replicas: self.max_replicas,
+            fetch: Duration::from_millis(self.fetch_millis),
+            idle_read: Duration::from_millis(self.idle_read_millis),
             poll_interval: Duration::from_secs(self.poll_interval_seconds),
             cluster: Some(ClusterSpec {
                 polling_interval: Duration::from_secs(self.polling_interval_seconds),
@@ -219,11 +230,7 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 }
 
 /// Every contender of a run with its figures.
-fn compare(folder: &Path) -> Vec<(String, Vec<Pair>)> {
-    let conditions: Conditions = match folder.join("plant.json") {
-        file if file.exists() => read(&file),
-        _ => Conditions::default(),
-    };
+fn compare(folder: &Path, conditions: &Conditions) -> Vec<(String, Vec<Pair>)> {
     let summary: Summary = read(&folder.join("summary.json"));
     let scenes = summary.scenes.into_values();
     // Of a run with several scenes the one of the side-by-side: the one with the most contenders.
@@ -251,7 +258,11 @@ fn the_simulator_agrees_with_the_real_loop() {
     let mut faults = Vec::new();
     for folder in folders() {
         let run = folder.file_name().unwrap().to_string_lossy().into_owned();
-        for (contender, pairs) in compare(&folder) {
+        let conditions: Conditions = match folder.join("plant.json") {
+            file if file.exists() => read(&file),
+            _ => Conditions::default(),
+        };
+        for (contender, pairs) in compare(&folder, &conditions) {
             for pair in &pairs {
                 let line = format!(
                     "{run:<14} {contender:<14} {:<10} measured {:>9.2}, simulated {:>9.2} ({:.2} to {:.2})",
@@ -268,7 +279,8 @@ fn the_simulator_agrees_with_the_real_loop() {
                     }
                 );
                 // Delays are told, not held to anything: they hang on the second in which the first poll comes.
-                let held = ["late %", "changes", "replica-s"].contains(&pair.what);
+                let held = ["late %", "changes", "replica-s"].contains(&pair.what)
+                    && !conditions.known_to_differ.contains(&contender);
                 if held && !pair.agrees() && !pair.is_possible() {
                     faults.push(line);
                 }

@@ -8,13 +8,6 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use super::partition::PlantPartition;
 use super::{LATE, Work};
 
-/// What fetching and acknowledging a batch costs beside its messages.
-const FETCH_MICROS: u64 = 2_000;
-
-/// A consumer that found nothing reads again after so long. With consumers that wake up at the very moment a message comes, nothing would ever
-/// be undelivered while some are idle, and KEDA's `redis-streams` would find a busy stream inactive.
-const IDLE_MICROS: u64 = 250_000;
-
 /// A second.
 const SECOND: f64 = 1e6;
 
@@ -71,6 +64,10 @@ pub(super) struct Shift<'a> {
     pub batch: usize,
     pub tick: usize,
     pub micros_per_message: &'a dyn Fn(u32) -> f64,
+    /// What fetching and acknowledging a batch costs beside its messages.
+    pub fetch_micros: u64,
+    /// Who found nothing reads again after so long; 0: a message wakes whoever waited longest.
+    pub idle_micros: u64,
 }
 
 impl Pool {
@@ -162,10 +159,11 @@ impl Pool {
             let waits = consumer.filter(|c| c.batch.is_none() && c.reads_at == reads_at);
             match waits {
                 Some(_) if reads_at >= there => return Some(reads_at),
+                Some(_) if shift.idle_micros == 0 => return Some(there),
                 // It reads in vain until then.
                 Some(consumer) => {
-                    let reads = (there - reads_at).div_ceil(IDLE_MICROS);
-                    consumer.reads_at = reads_at + reads * IDLE_MICROS;
+                    let reads = (there - reads_at).div_ceil(shift.idle_micros);
+                    consumer.reads_at = reads_at + reads * shift.idle_micros;
                     self.idle.pop();
                     self.idle.push(Reverse((consumer.reads_at, replica)));
                 }
@@ -193,7 +191,7 @@ impl Pool {
             }
         };
         let takes = arrived.len() as f64 * (shift.micros_per_message)(replica);
-        let done_at = at + takes as u64 + FETCH_MICROS;
+        let done_at = at + takes as u64 + shift.fetch_micros;
         if let Some(consumer) = self.consumers.get_mut(&replica) {
             consumer.asked_at = at;
             consumer.batch = Some(Batch {

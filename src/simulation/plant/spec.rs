@@ -33,6 +33,11 @@ pub struct PlantSpec {
     pub assignment: Assignment,
     /// Messages that a consumer fetches at a time, under shared assignment.
     pub batch: u32,
+    /// What fetching and acknowledging a batch takes beside its messages, under shared assignment.
+    pub fetch: Duration,
+    /// After how long a consumer that found nothing reads again, under shared assignment. Zero: it blocks until a message comes, so that nothing is
+    /// undelivered while one is idle, and KEDA's `redis-streams` may find a busy stream inactive.
+    pub idle_read: Duration,
     /// How partitions move.
     pub rebalance: Rebalance,
     /// How long a crashed replica keeps its partitions, or what it fetched.
@@ -80,6 +85,8 @@ impl Default for PlantSpec {
             commits: Commits::Every(Duration::from_secs(10)),
             assignment: Assignment::Exclusive,
             batch: 10,
+            fetch: Duration::from_millis(5),
+            idle_read: Duration::from_millis(250),
             rebalance: Rebalance::Sticky,
             ownership_expiry: Duration::from_secs(60),
             max_replicas: 100,

@@ -101,6 +101,8 @@ impl Plant {
             batch: self.spec.batch as usize,
             tick: self.tick,
             micros_per_message: &|replica| 1e6 / per_second(replica),
+            fetch_micros: self.spec.fetch.as_micros() as u64,
+            idle_micros: self.spec.idle_read.as_micros() as u64,
         };
         self.pool.follow(&ready, now);
         let work = self.pool.work(&shift, &mut self.partitions);
