@@ -130,6 +130,7 @@ class Cluster:
         )
 
     def start_redis(self) -> None:
+        self.broker.was_killed = "redis" in self.all
         self.start(
             "redis",
             *("redis-server", "--port", self.ports["redis"], "--bind", "127.0.0.1", "--dir", self.folder),

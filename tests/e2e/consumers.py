@@ -31,6 +31,7 @@ class Consumer:
     reading_since: float = 0.0
     idle_since: float = field(default_factory=time.monotonic)
     goes_on: bool = False  # it had a batch until now
+    saturated: bool = False  # it went on at once with a full batch: its rate shows
     recovers: bool = True  # reads what it was given before (a lost answer), then what is new
     stopping: bool = False
 
@@ -47,7 +48,8 @@ class Tally:
     late: int = 0
     delay_sum: float = 0.0
     delay_max: float = 0.0
-    busy_seconds: float = 0.0
+    saturated_seconds: float = 0.0
+    saturated_done: int = 0
     delays: dict[int, int] = field(default_factory=dict)
 
     def add(self, identifier: str, now: float) -> None:
@@ -129,7 +131,9 @@ class Consumers:
             for stream, identifier in consumer.held:
                 self.tallies.setdefault(stream, Tally()).add(identifier, wall)
             if consumer.held:
-                self.tallies[consumer.held[0][0]].busy_seconds += now - consumer.reading_since
+                tally = self.tallies[consumer.held[0][0]]
+                tally.saturated_seconds += consumer.saturated * (now - consumer.reading_since)
+                tally.saturated_done += consumer.saturated * len(consumer.held)
                 consumer.held, consumer.idle_since = [], now
 
     def _take(self, consumer: Consumer, answer) -> None:
@@ -141,6 +145,7 @@ class Consumers:
         if held:
             # One that goes on working counts from when its last batch was due, so that ticks do not slow it down.
             begins = consumer.due if consumer.goes_on and consumer.due > now - 1 else now
+            consumer.saturated = begins < now and len(held) == consumer.batch
             consumer.held, consumer.reading_since = held, now
             consumer.due = begins + len(held) / consumer.per_second
         elif consumer.recovers:

@@ -48,6 +48,12 @@ class Run:
         self.checks.append(check)
         print(f"  {'PASS' if check.passed else 'FAIL'} {self.name}: {what}: {check.figures}", flush=True)
 
+    def check_rate(self, found: dict, about: str = "") -> None:
+        """Consumers work at their nominal rate while they are saturated: else the machine was too slow for the figures to count."""
+        nominal, achieved = found["per_second_nominal"], found["per_second_achieved"]
+        what = f"{about or found['workload']}: consumers work at their rate"
+        self.check(what, achieved is None or achieved > 0.95 * nominal, f"{achieved or 'never saturated'} of {nominal}/s")
+
     def note(self, text: str) -> None:
         print(f"  {text}", flush=True)
 

@@ -6,7 +6,7 @@ def of_workload(workload, rows: list[dict], tallies: dict) -> dict:
     mine = [tallies[stream] for stream in workload.streams if stream in tallies]
     done = sum(each["done"] for each in mine)
     late = sum(each["late"] for each in mine)
-    busy = sum(each["busy_seconds"] for each in mine)
+    saturated = sum(each["saturated_seconds"] for each in mine)
     changes = changes_of([row["spec"] for row in rows if row["spec"] != ""])
     return {
         "workload": workload.name,
@@ -21,7 +21,7 @@ def of_workload(workload, rows: list[dict], tallies: dict) -> dict:
         "reversals": reversals(changes),
         "peak": max((row["spec"] for row in rows if row["spec"] != ""), default=0),
         "per_second_nominal": workload.per_second,
-        "per_second_achieved": _ratio(done, busy),
+        "per_second_achieved": _ratio(sum(each["saturated_done"] for each in mine), saturated),
         "delays": _histogram(mine),
     }
 

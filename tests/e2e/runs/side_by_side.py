@@ -100,8 +100,7 @@ def judge(run: Run, found: dict[str, dict], late_percent, worst, most_changes) -
     cold, learned, configured = found[COLD], found[LEARNED_NAME], found[CONFIGURED]
     best = min((found[f"keda-{count}"] for count in THRESHOLDS), key=lambda each: (each["late_percent"] or 0, each["replica_seconds"]))
     for each in found.values():
-        nominal, achieved = each["per_second_nominal"], each["per_second_achieved"] or 0
-        run.check(f"{each['workload']}: consumers work at their rate", achieved > 0.95 * nominal, f"{achieved} of {nominal}/s")
+        run.check_rate(each)
     if late_percent is not None:
         run.check(f"cold: late ≤ {late_percent} %", cold["late_percent"] <= late_percent, f"{cold['late_percent']} %")
     if worst is not None:
