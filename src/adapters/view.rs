@@ -118,8 +118,11 @@ impl GroupView {
 
     /// Messages per second that one replica of the group's own policy does.
     pub fn capacity_per_replica(&self) -> Option<f64> {
-        let learned = self.facts()?.capacity_per_consumer;
-        let per_replica = learned.map(|rate| rate * f64::from(self.spec.consumers_per_replica));
+        let facts = self.facts()?;
+        let seen = facts
+            .capacity_per_consumer
+            .or(facts.early_capacity_per_consumer);
+        let per_replica = seen.map(|rate| rate * f64::from(self.spec.consumers_per_replica));
         self.spec.capacity_per_replica.or(per_replica)
     }
 
