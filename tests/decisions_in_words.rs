@@ -132,7 +132,7 @@ fn the_sentence_names_the_utilization_that_decided() {
 
 #[test]
 fn who_stays_for_what_arrived_a_moment_ago_is_said_to() {
-    // The last events came at poll 53, 30 s before the last poll: past the 15 s of the rate, within the minute of activation.
+    // The last events came at poll 53, 30 s before the last poll: past the 15 s of the rate, within the 45 s of activation.
     let decision = keeping_up_until(&[10], Assignment::Shared, 53);
     assert_eq!(
         (decision.desired, decision.reason),
@@ -140,7 +140,7 @@ fn who_stays_for_what_arrived_a_moment_ago_is_said_to() {
     );
     assert_eq!(
         decision.text,
-        "1 replica: nothing waits, but 300 arrived within the last 1m."
+        "1 replica: nothing waits, but 150 arrived within the last 45s."
     );
 }
 
