@@ -122,9 +122,9 @@ impl Capacity {
         self.early.per_consumer()
     }
 
-    /// Whether that can be relied on.
-    pub fn is_early_proven(&self) -> bool {
-        self.early.is_proven()
+    /// As that, once it can be relied on.
+    pub fn proven_early(&self) -> Option<f64> {
+        self.early.per_consumer().filter(|_| self.early.is_proven())
     }
 
     /// Busy samples taken so far.

@@ -72,8 +72,8 @@ impl Early {
         self.proven *= (1.0 - share).max(0.0);
     }
 
-    /// Takes in one interval.
-    pub(super) fn observe(&mut self, interval: &Interval, told: Told) {
+    /// Takes in one interval. Runs of up to `distrusted` messages per second and consumer show no healthy one: they do not count.
+    pub(super) fn observe(&mut self, interval: &Interval, told: Told, distrusted: f64) {
         let (now, before) = self.undelivered_now(interval.undelivered);
         let consumers = self.consumers(interval, told);
         let may_begin = std::mem::replace(&mut self.acknowledged, interval.processed > Some(0));
@@ -88,7 +88,7 @@ impl Early {
             self.run = None;
             return;
         }
-        self.add(interval.covered, processed, consumers);
+        self.add(interval.covered, processed, consumers, distrusted);
     }
 
     fn undelivered_now(&mut self, now: Option<Quantity>) -> (u64, u64) {
@@ -119,7 +119,7 @@ impl Early {
         found.filter(|n| *n > 0 && throughout)
     }
 
-    fn add(&mut self, covered: Duration, processed: u64, consumers: u32) {
+    fn add(&mut self, covered: Duration, processed: u64, consumers: u32, distrusted: f64) {
         let run = self.run.get_or_insert_default();
         if run.jumps(processed) {
             self.run = None;
@@ -135,6 +135,10 @@ impl Early {
             return;
         }
         let rate = run.processed as f64 / run.covered.as_secs_f64() / f64::from(consumers);
+        if rate <= distrusted {
+            self.run = None;
+            return;
+        }
         self.latest = Some(rate);
         if run.covered >= PROVES {
             self.proven = self.proven.max(rate);
@@ -177,7 +181,7 @@ mod tests {
                 asked_consumers: Some(consumers),
                 ..Told::default()
             };
-            early.observe(&interval, told);
+            early.observe(&interval, told, 0.0);
         }
         early.per_consumer()
     }

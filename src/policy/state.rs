@@ -188,7 +188,9 @@ impl GroupState {
         self.model.tell(told);
         self.model.observe(at, sample);
         self.facts = self.model.facts();
-        let learned = self.facts.capacity_per_consumer;
+        let early = self.facts.early_capacity_per_consumer;
+        let early = early.filter(|_| self.facts.is_early_capacity_proven);
+        let learned = self.facts.capacity_per_consumer.or(early);
         let known = learned
             .or(told.capacity_per_consumer)
             .or(self.facts.proven_per_consumer);

@@ -46,7 +46,7 @@ impl GroupModel {
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
             capacity_per_consumer: self.capacity.per_consumer(),
             early_capacity_per_consumer: self.capacity.early_per_consumer(),
-            is_early_capacity_proven: self.capacity.is_early_proven(),
+            is_early_capacity_proven: self.capacity.proven_early().is_some(),
             seen_per_consumer: self.fleet.best(),
             proven_per_consumer: self.capacity.proven(),
             capacity_samples: (

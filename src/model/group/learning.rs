@@ -26,10 +26,14 @@ impl GroupModel {
         self.learn_from_all(before, at, total);
     }
 
-    /// Messages per second that one consumer is known to do: learned, else configured and seen.
+    /// Messages per second that one consumer is known to do: learned, else proven in busy seconds, else configured and seen.
     fn known_per_consumer(&self) -> Option<f64> {
+        let proven = || self.capacity.proven_early();
         let believed = || self.fleet.believed(self.told);
-        self.capacity.per_consumer().or_else(believed)
+        self.capacity
+            .per_consumer()
+            .or_else(proven)
+            .or_else(believed)
     }
 
     fn learn_from_all(&mut self, before: Timestamp, at: Timestamp, total: Step) {
@@ -46,7 +50,10 @@ impl GroupModel {
                 consumers: self.told.at_work(self.consumers),
                 processed_per_second: sum_known(rates.map(|p| p.processing_per_second(at))),
             };
-            self.capacity.early.observe(&interval, self.told);
+            let distrusted = known.map_or(0.0, |known| known * TRUSTED_RATIO);
+            self.capacity
+                .early
+                .observe(&interval, self.told, distrusted);
             let fleet = self.fleet.observe(&interval, known);
             self.turn_breaker(at, fleet);
         }

@@ -79,8 +79,8 @@ pub(super) fn hold_back(
     desired
 }
 
-/// A count that a moment asked for is held for so long: it would only come and go.
-const MOMENT: Duration = Duration::from_secs(60);
+/// A count that a moment asked for is held for this share of the hold, which grows where that was too short.
+const MOMENT_RATIO: f64 = 0.2;
 
 /// Where any consumer may take any message: what arrived for a while is held for the whole window, as it may come back; what a
 /// moment asked for, a burst or catching up, only for a moment. Both as work, in today's capacity. Nothing where that is unknown.
@@ -96,7 +96,10 @@ fn hold_work(
     let arrivals = lasting / TARGET_UTILIZATION_DOWN;
     let work = inputs.work_per_second.unwrap_or(0.0);
     let arrivals = target.hold.arrivals.hold(now, arrivals, window);
-    let work = target.hold.work.hold(now, work, window.min(MOMENT));
+    let work = target
+        .hold
+        .work
+        .hold(now, work, window.mul_f64(MOMENT_RATIO));
     let Some(capacity) = inputs.capacity_per_second else {
         return (0, Held::Window);
     };
