@@ -42,18 +42,20 @@ struct Step {
 }
 
 impl Bootstrap {
-    /// Replicas to recommend now; at least 1, as there is something to run for.
+    /// Replicas to recommend now; at least 1, as there is something to run for. `first` of them while nothing was processed.
     pub fn recommend(
         &mut self,
         now: Timestamp,
         facts: &GroupFacts,
         spec: &TargetSpec,
         current: Option<u32>,
+        first: u32,
     ) -> u32 {
         let known = self.step.as_ref().map(|step| step.replicas);
         let base = known.or(current).unwrap_or(0);
-        if base == 0 {
-            return self.step_to(1, now);
+        let nothing_done = facts.processing_per_second.is_none_or(|rate| rate == 0.0);
+        if base == 0 || nothing_done && known.is_some() && first > base {
+            return self.step_to(first.max(1), now);
         }
         if known.is_none() {
             return self.step_to(base, now);
@@ -193,6 +195,7 @@ mod tests {
                 &waiting(age),
                 &spec,
                 Some(current),
+                1,
             );
             assert_eq!(got, expect, "at {second} s");
         };
@@ -219,7 +222,7 @@ mod tests {
                 ..waiting(age)
             };
             let now = Timestamp::from_millis(second * 1000);
-            let got = bootstrap.recommend(now, &facts, &spec, Some(current));
+            let got = bootstrap.recommend(now, &facts, &spec, Some(current), 1);
             assert_eq!(got, expect, "at {second} s");
         };
         check(0, 0.0, 180.0, 2, 2);
@@ -253,13 +256,31 @@ mod tests {
             let mut bootstrap = Bootstrap::default();
             let mut at = |second: u64| {
                 let now = Timestamp::from_millis(second * 1000);
-                bootstrap.recommend(now, facts, &TargetSpec::default(), Some(1))
+                bootstrap.recommend(now, facts, &TargetSpec::default(), Some(1), 1)
             };
             (at(0), at(5), at(400)).2
         };
         assert_eq!(after(&of(1_000, None)), 1);
         assert_eq!(after(&of(1_001, None)), 2, "no batch is so large");
         assert_eq!(after(&of(900, Some(60.0))), 2, "of that the rest is known");
+    }
+
+    #[test]
+    fn while_nothing_was_processed_the_first_step_may_grow() {
+        let spec = TargetSpec::default();
+        let mut bootstrap = Bootstrap::default();
+        let mut check = |second: u64, current: u32, first: u32, done: Option<f64>, expect: u32| {
+            let facts = GroupFacts {
+                processing_per_second: done,
+                ..waiting(second as f64)
+            };
+            let now = Timestamp::from_millis(second * 1000);
+            let got = bootstrap.recommend(now, &facts, &spec, Some(current), first);
+            assert_eq!(got, expect, "at {second} s");
+        };
+        check(5, 0, 2, None, 2);
+        check(10, 2, 4, Some(0.0), 4);
+        check(15, 4, 8, Some(30.0), 4);
     }
 
     #[test]
@@ -270,6 +291,7 @@ mod tests {
             &waiting(60.0),
             &TargetSpec::default(),
             Some(7),
+            1,
         );
         assert_eq!(got, 7);
     }

@@ -250,6 +250,30 @@ fn a_part_of_a_formula_never_looks_at_the_whole() {
 }
 
 #[test]
+fn two_streams_of_one_fleet_are_not_thought_to_have_it_for_themselves() {
+    let mut world = World::new(configured());
+    world.object.triggers = 2;
+    world.pass(50, 0);
+    world.pass(20, 100);
+    world.run(3);
+    // The other stream takes half of what three do.
+    world.rate = 25;
+    world.pass(120, 100);
+    assert!(world.desired() > 3, "{}", world.decision().text);
+}
+
+#[test]
+fn nothing_is_answered_beside_a_fleet_before_kubernetes_could_tell_what_it_is() {
+    let mut world = World::new(configured());
+    world.consumers = 6;
+    world.pods = None;
+    world.pass(1, 300);
+    assert_eq!(world.decision().metric, None, "{}", world.decision().text);
+    world.pass(3, 300);
+    assert!(world.decision().metric.is_some(), "where nobody tells");
+}
+
+#[test]
 fn jobs_are_counted_by_the_work_that_is_there() {
     let jobs = PolicySettings {
         mode: Some(Mode::Jobs),

@@ -6,6 +6,7 @@ use crate::model::facts::GroupFacts;
 use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
+use crate::policy::answering::Answering;
 use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
 use crate::policy::cold;
 use crate::policy::decision::{Inputs, Reason, Rule};
@@ -91,8 +92,10 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inpu
     }
     inputs.rule = Some(Rule::Delay);
     let present = inputs.ready.or(inputs.own_current());
+    let start_takes = target.replicas.start_takes_at_least(seen.now);
+    let first = cold::first(facts, &target.spec, start_takes);
     let bootstrap = &mut target.bootstrap;
-    bootstrap.recommend(seen.now, facts, &target.spec, present)
+    bootstrap.recommend(seen.now, facts, &target.spec, present, first)
 }
 
 /// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
@@ -216,6 +219,8 @@ fn by_work(
     if present > 0
         && replicas > present
         && assignment == Assignment::Shared
+        // What runs may have other streams to read as well.
+        && inputs.answering == Answering::Fleet
         && fleet.suffices(facts, raise.rise, target.spec.target_delay)
     {
         inputs.rule = Some(Rule::Enough);

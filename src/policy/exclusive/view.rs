@@ -118,8 +118,7 @@ impl<'a> View<'a> {
                 // Who is behind shows what one can do: what is on its way will not be enough even if shared out evenly.
                 Known::AtLeast(_) => {
                     let most = f64::from(self.consumers(asked)) * self.capacity;
-                    self.parts.iter().any(|p| p.behind)
-                        && self.parts.iter().map(|p| p.arrival).sum::<f64>() > most
+                    self.parts.iter().any(|p| p.behind) && self.arrivals() > most
                 }
             };
         }
@@ -134,10 +133,16 @@ impl<'a> View<'a> {
                 }
                 Known::AtLeast(_) => {
                     let behind = held.iter().any(|n| self.parts[*n].behind);
-                    waiting > delay && behind || sum(|p| p.arrival) > self.surprising()
+                    // Who is behind shows what one can do, and no more arrives than all could do only by chance.
+                    let beyond = self.arrivals() > f64::from(self.consumers(asked)) * self.capacity;
+                    behind && (waiting > delay || beyond) || sum(|p| p.arrival) > self.surprising()
                 }
             }
         })
+    }
+
+    fn arrivals(&self) -> f64 {
+        self.parts.iter().map(|p| p.arrival).sum()
     }
 
     /// Arrivals per second at one consumer that are beyond what was seen, and beyond chance.
