@@ -101,11 +101,13 @@ class Consumers:
     def _turn(self, due: list[Consumer]) -> None:
         pipe = self.redis.pipeline(transaction=False)
         steps = []
+        # As of now: who is told to end meanwhile holds a new batch, and ends after that.
+        ending = [consumer for consumer in due if consumer.stopping]
         for consumer in due:
             for stream in {stream for stream, _ in consumer.held}:
                 pipe.xack(stream, consumer.group, *[i for s, i in consumer.held if s == stream])
                 steps.append((consumer, None))
-            if not consumer.stopping:
+            if consumer not in ending:
                 start = "0" if consumer.recovers else ">"
                 streams = dict.fromkeys(self.assignment.streams_of(consumer), start)
                 pipe.xreadgroup(consumer.group, consumer.name, streams, count=consumer.batch)
@@ -120,9 +122,8 @@ class Consumers:
         for (consumer, streams), answer in zip(steps, answers):
             if streams is not None:
                 self._take(consumer, answer)
-        for consumer in due:
-            if consumer.stopping:
-                self._end(consumer, succeeded=False)
+        for consumer in ending:
+            self._end(consumer, succeeded=False)
 
     def _account(self, due: list[Consumer]) -> None:
         now, wall = time.monotonic(), time.time()

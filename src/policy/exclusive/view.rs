@@ -133,12 +133,20 @@ impl<'a> View<'a> {
                 }
                 Known::AtLeast(_) => {
                     let behind = held.iter().any(|n| self.parts[*n].behind);
-                    // Who is behind shows what one can do, and no more arrives than all could do only by chance.
-                    let beyond = self.arrivals() > f64::from(self.consumers(asked)) * self.capacity;
-                    behind && (waiting > delay || beyond) || sum(|p| p.arrival) > self.surprising()
+                    behind && waiting > delay
+                        || sum(|p| p.arrival) > self.surprising()
+                        || self.all_are_behind(asked)
                 }
             }
         })
+    }
+
+    /// Whether every holder shows what it can do, and all of them together cannot do what arrives.
+    fn all_are_behind(&self, asked: u32) -> bool {
+        let holders = self.placement.holders();
+        let behind = |held: &Vec<usize>| held.iter().any(|n| self.parts[*n].behind);
+        holders.iter().all(behind)
+            && self.arrivals() > f64::from(self.consumers(asked)) * self.capacity
     }
 
     fn arrivals(&self) -> f64 {
