@@ -319,6 +319,15 @@ fn an_instance_that_starts_beside_another_asks_for_no_less_than_what_runs() {
 }
 
 #[test]
+fn an_instance_that_starts_beside_another_asks_for_no_more_either_where_what_runs_is_enough() {
+    let mut world = World::new(configured());
+    world.run(9);
+    // 400 ÷ 50 at 80 % would be 10; nine do it at 89 %.
+    world.pass(100, 400);
+    assert_eq!(world.desired(), 9, "{}", world.decision().text);
+}
+
+#[test]
 fn what_it_asked_for_itself_is_no_reason_to_keep_it_after_the_start() {
     let mut world = World::new(configured());
     world.pass(50, 0);

@@ -214,8 +214,8 @@ fn by_work(
     };
     inputs.work_per_second = Some(decisive.total());
     inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, 1, Assignment::Shared));
-    let present = target.last_desired.unwrap_or(0);
     let fleet = Fleet::of(seen, target, inputs, capacity);
+    let present = fleet.replicas;
     if present > 0
         && replicas > present
         && assignment == Assignment::Shared
@@ -231,8 +231,9 @@ fn by_work(
     replicas
 }
 
-/// The replicas that were asked for last, and what they do by and by.
+/// The replicas that were asked for last (by others, where nothing was asked for yet), and what they do by and by.
 struct Fleet {
+    replicas: u32,
     /// Messages per second of those at work now.
     now: f64,
     /// … of all, once they are ready.
@@ -243,11 +244,12 @@ struct Fleet {
 
 impl Fleet {
     fn of(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, capacity: f64) -> Self {
-        let present = target.last_desired.unwrap_or(0);
+        let present = target.last_desired.or(inputs.own_current()).unwrap_or(0);
         let at_work = inputs.ready.or(inputs.own_current()).unwrap_or(present);
         let starts_in = target.replicas.starts_in(seen.now);
         let on_the_way = starts_in.unwrap_or(HELPS_AFTER).min(HELPS_AFTER);
         Self {
+            replicas: present,
             now: f64::from(at_work.min(present)) * capacity,
             then: f64::from(present) * capacity,
             ready_in: if at_work < present {
