@@ -18,8 +18,8 @@ const PROVES: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(60);
 /// The estimate never falls below this share of what was proven.
 const FLOOR_RATIO: f64 = 0.92;
-/// Where nobody but the source tells how many are at work, its count is believed once it has stood for so long.
-const COUNT_SETTLES: Duration = Duration::from_secs(6);
+/// A count that source and replicas do not agree on is believed once it has stood for so long.
+const COUNT_SETTLES: Duration = Duration::from_secs(10);
 /// An interval in which so many times the most before was done had more consumers than were counted.
 const JUMP_RATIO: f64 = 1.5;
 
@@ -98,25 +98,20 @@ impl Early {
 
     /// How many were at work throughout the interval, if that is certain.
     fn consumers(&mut self, interval: &Interval, told: Told) -> Option<u32> {
-        let found = told.surely_at_work(interval.seen);
-        let since = match (found, self.count) {
-            (Some(found), Some((count, since))) if found == count => since,
-            (Some(found), _) => {
-                self.count = Some((found, interval.end));
-                return None;
-            }
-            (None, _) => {
-                self.count = None;
+        let Some((count, agreed)) = told.surely_at_work(interval.seen) else {
+            self.count = None;
+            return None;
+        };
+        let since = match self.count {
+            Some((known, since)) if known == count => since,
+            _ => {
+                self.count = Some((count, interval.end));
                 return None;
             }
         };
         let stood = interval.end.since(since);
-        let settles = match told.ready_consumers {
-            Some(_) => Duration::ZERO,
-            None => COUNT_SETTLES,
-        };
-        let throughout = stood >= interval.covered && stood >= settles;
-        found.filter(|n| *n > 0 && throughout)
+        let settled = agreed || stood >= COUNT_SETTLES;
+        (count > 0 && settled && stood >= interval.covered).then_some(count)
     }
 
     fn add(&mut self, covered: Duration, processed: u64, consumers: u32, distrusted: f64) {
@@ -210,6 +205,31 @@ mod tests {
     fn consumers_that_join_unseen_do_not_count_for_those_that_were_there() {
         let rate = after(12, 1, |n| (if n < 11 { 50 } else { 700 }, 400 * n, 1));
         assert_eq!(rate, Some(50.0));
+    }
+
+    #[test]
+    fn a_fleet_that_kubernetes_does_not_tell_of_yet_is_not_taken_for_one_consumer() {
+        let mut early = Early::default();
+        for n in 1..=60_u64 {
+            let interval = Interval {
+                end: Timestamp::from_millis(n * 1_000),
+                covered: Duration::from_secs(1),
+                processed: Some(700),
+                arrived: 400,
+                undelivered: Some(Quantity::Exact(50_000)),
+                seen: Some(14),
+                consumers: Some(1),
+                processed_per_second: None,
+            };
+            let stale = Told {
+                is_shared: true,
+                ready_consumers: Some(1),
+                asked_consumers: Some(1),
+                ..Told::default()
+            };
+            early.observe(&interval, stale, 0.0);
+        }
+        assert_eq!(early.per_consumer(), Some(50.0));
     }
 
     #[test]

@@ -42,15 +42,14 @@ impl Told {
         }
     }
 
-    /// As that, but only while nobody is about to come: a replica that is ready, and not yet seen or not yet told of, would
-    /// make the others look faster than they are.
-    pub(super) fn surely_at_work(&self, seen: Option<u32>) -> Option<u32> {
-        match (self.ready_consumers, self.asked_consumers) {
-            (Some(ready), Some(asked)) => {
-                (ready == asked && seen.is_none_or(|seen| seen >= ready)).then_some(ready)
-            }
-            (Some(ready), None) => Some(seen?.min(ready)),
-            (None, _) => seen,
+    /// As that, but only while nobody is about to come, with whether source and replicas agree on it. Either may be behind: a count that is
+    /// too low would make consumers look faster than they are, so the larger one counts, and alone it has to last.
+    pub(super) fn surely_at_work(&self, seen: Option<u32>) -> Option<(u32, bool)> {
+        match (self.ready_consumers, self.asked_consumers, seen) {
+            (Some(ready), Some(asked), _) if ready != asked => None,
+            (Some(ready), _, Some(seen)) if seen < ready => None,
+            (Some(ready), _, Some(seen)) => Some((seen, seen == ready)),
+            (ready, _, seen) => ready.or(seen).map(|count| (count, false)),
         }
     }
 }
@@ -258,6 +257,30 @@ mod tests {
         check(None, Some(10), Some(10));
         check(Some(8), None, Some(8));
         check(None, None, None);
+    }
+
+    #[test]
+    fn surely_at_work_are_as_many_as_both_tell_or_the_larger_count_and_nobody_while_replicas_start()
+    {
+        let check = |ready, asked, seen, expect: Option<(u32, bool)>| {
+            let told = Told {
+                ready_consumers: ready,
+                asked_consumers: asked,
+                ..Told::default()
+            };
+            assert_eq!(
+                told.surely_at_work(seen),
+                expect,
+                "{ready:?} {asked:?} {seen:?}"
+            );
+        };
+        check(Some(4), Some(4), Some(4), Some((4, true)));
+        check(Some(1), Some(1), Some(14), Some((14, false)));
+        check(Some(4), Some(4), Some(3), None);
+        check(Some(1), Some(4), Some(1), None);
+        check(Some(4), Some(4), None, Some((4, false)));
+        check(None, None, Some(4), Some((4, false)));
+        check(None, None, None, None);
     }
 
     #[test]
