@@ -205,7 +205,9 @@ fn by_work(
     let consumers = target.spec.consumers_per_replica;
     let up = work.replicas(capacity, consumers, assignment);
     let down = relaxed.replicas(capacity, consumers, assignment);
-    let replicas = up.max(down.min(target.last_desired.unwrap_or(0)));
+    let fleet = Fleet::of(seen, target, inputs, capacity);
+    let present = fleet.replicas;
+    let replicas = up.max(down.min(present));
     let decisive = if replicas == up {
         &work
     } else {
@@ -214,8 +216,6 @@ fn by_work(
     };
     inputs.work_per_second = Some(decisive.total());
     inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, 1, Assignment::Shared));
-    let fleet = Fleet::of(seen, target, inputs, capacity);
-    let present = fleet.replicas;
     if present > 0
         && replicas > present
         && assignment == Assignment::Shared
