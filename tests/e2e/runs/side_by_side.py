@@ -100,8 +100,9 @@ def teach(run: Run, source: str, polling: int) -> None:
 def judge(run: Run, found: dict[str, dict], late_percent, worst, most_changes) -> None:
     cold, learned, configured = found[COLD], found[LEARNED_NAME], found[CONFIGURED]
     # One that is behind all along, by a hair less than what counts as late, is no choice that anybody could rely on.
-    in_time = [each for each in (found[f"keda-{count}"] for count in THRESHOLDS) if (each["mean_delay_seconds"] or 0) < LATE_SECONDS / 2]
-    best = min(in_time, key=lambda each: (each["late_percent"] or 0, each["replica_seconds"]))
+    theirs = [found[f"keda-{count}"] for count in THRESHOLDS]
+    in_time = [each for each in theirs if (each["mean_delay_seconds"] or 0) < LATE_SECONDS / 2]
+    best = min(in_time or theirs, key=lambda each: (each["late_percent"] or 0, each["replica_seconds"]))
     for each in found.values():
         run.check_rate(each)
     if late_percent is not None:
