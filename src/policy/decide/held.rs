@@ -21,8 +21,6 @@ use super::Seen;
 const RATES_KNOWN_AFTER: Duration = Duration::from_secs(30);
 /// … or, while capacity stays unknown, for so long.
 const ANSWER_ANYWAY_AFTER: Duration = Duration::from_secs(60);
-/// The Kubernetes API tells of a new target within so long, where it is read at all.
-const READING_COMES_WITHIN: Duration = Duration::from_secs(3);
 /// A partition that moved lately is not to move again.
 const MOVE_LANDS_AFTER: Duration = Duration::from_secs(30);
 /// Where partitions move, a scale-in has to take away at least this share of the replicas.
@@ -200,16 +198,6 @@ fn warming_up(now: Timestamp, target: &TargetState) -> bool {
     now.since(target.registered_at) < target.spec.scale_in_hold
 }
 
-/// Whether the first word of the Kubernetes API may still come, while something runs: it says whether this is the whole answer or
-/// a part of one, and how many there are.
-fn reading_is_on_its_way(now: Timestamp, target: &TargetState, inputs: &Inputs) -> bool {
-    let replicas = &target.replicas;
-    now.since(target.registered_at) < READING_COMES_WITHIN
-        && replicas.seen_at(now).is_none()
-        && replicas.failure_at(now).is_none()
-        && inputs.current.is_some_and(|running| running > 0)
-}
-
 /// Why no first value can be given yet: the running replicas are unknown, and so is what the work needs.
 pub(super) fn too_early(
     now: Timestamp,
@@ -222,9 +210,6 @@ pub(super) fn too_early(
         // Nothing runs that a part of it could take away.
         None => inputs.current != Some(0),
     };
-    if target.last_desired.is_none() && reading_is_on_its_way(now, target, inputs) {
-        return Some(explain::too_early(READING_COMES_WITHIN));
-    }
     if target.last_desired.is_some() || !may_be_low || !warming_up(now, target) {
         return None;
     }

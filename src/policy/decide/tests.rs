@@ -263,17 +263,6 @@ fn two_streams_of_one_fleet_are_not_thought_to_have_it_for_themselves() {
 }
 
 #[test]
-fn nothing_is_answered_beside_a_fleet_before_kubernetes_could_tell_what_it_is() {
-    let mut world = World::new(configured());
-    world.consumers = 6;
-    world.pods = None;
-    world.pass(1, 300);
-    assert_eq!(world.decision().metric, None, "{}", world.decision().text);
-    world.pass(3, 300);
-    assert!(world.decision().metric.is_some(), "where nobody tells");
-}
-
-#[test]
 fn jobs_are_counted_by_the_work_that_is_there() {
     let jobs = PolicySettings {
         mode: Some(Mode::Jobs),
