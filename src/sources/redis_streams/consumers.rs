@@ -12,8 +12,6 @@ use crate::model::sample::Holder;
 
 /// Time between two readings; a little less than five seconds, so that polls of five seconds find every one due.
 const READ_EVERY: Duration = Duration::from_millis(4_500);
-/// … while messages wait and nobody is seen to work on them: how fast the first one is decides how many there should be.
-const LOOK_OUT_EVERY: Duration = Duration::from_millis(900);
 
 /// Partitions per poll; a larger group is read over several polls.
 const PARTITIONS_PER_POLL: usize = 200;
@@ -73,9 +71,7 @@ impl Census {
         lagging: &BTreeSet<String>,
         complete: bool,
     ) -> Option<u32> {
-        let nobody = self.result.is_none_or(|count| count == 0) && !lagging.is_empty();
-        let every = if nobody { LOOK_OUT_EVERY } else { READ_EVERY };
-        let due = self.started.is_none_or(|at| at.elapsed() >= every);
+        let due = self.started.is_none_or(|at| at.elapsed() >= READ_EVERY);
         if self.left.is_empty() {
             if !due {
                 return self.result.filter(|_| complete);
