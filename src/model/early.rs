@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FLOOR_RATIO: f64 = 0.92;
 /// A count that source and replicas do not agree on is believed once it has stood for so long.
 const COUNT_SETTLES: Duration = Duration::from_secs(10);
+/// A configured capacity is believed once this share of it was seen.
+const BELIEVED_RATIO: f64 = 0.8;
 /// An interval in which so many times the most before was done had more consumers than were counted.
 const JUMP_RATIO: f64 = 1.5;
 
@@ -35,12 +37,20 @@ pub struct Early {
     run: Option<Run>,
     latest: Option<f64>,
     proven: f64,
+    /// Intervals in a row with the same consumers, busy or not.
+    #[serde(default)]
+    steady: Option<Run>,
+    /// The most that one consumer did in such a row.
+    #[serde(default)]
+    seen: f64,
 }
 
 /// Intervals in a row in which the same consumers always had more to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Run {
     covered: Duration,
+    /// Time of all consumers together.
+    worked: Duration,
     processed: u64,
     /// The most within one interval.
     most: u64,
@@ -51,6 +61,17 @@ impl Early {
     pub fn per_consumer(&self) -> Option<f64> {
         let floor = self.proven * FLOOR_RATIO;
         self.latest.map(|latest| latest.max(floor))
+    }
+
+    /// The most that one consumer was seen to do on average, busy or not, messages per second.
+    pub fn seen_per_consumer(&self) -> Option<f64> {
+        (self.seen > 0.0).then_some(self.seen)
+    }
+
+    /// The configured capacity, once a consumer was seen to do about as much: a wish is no measure of an outage.
+    pub(super) fn believed(&self, told: Told) -> Option<f64> {
+        told.capacity_per_consumer
+            .filter(|capacity| self.seen >= capacity * BELIEVED_RATIO)
     }
 
     /// Whether a run was long enough to be relied on.
@@ -79,8 +100,10 @@ impl Early {
         let may_begin = std::mem::replace(&mut self.acknowledged, interval.processed > Some(0));
         let (Some(processed), Some(consumers)) = (interval.processed, consumers) else {
             self.run = None;
+            self.steady = None;
             return;
         };
+        self.see(interval.covered, processed, consumers);
         // They would have to have run out and fallen behind again within one interval: a second's arrivals are no such chance.
         let second = interval.arrived as f64 / interval.covered.as_secs_f64().max(0.001);
         let never_idle = now.min(before) as f64 >= second.max(f64::from(consumers));
@@ -89,6 +112,27 @@ impl Early {
             return;
         }
         self.add(interval.covered, processed, consumers, distrusted);
+    }
+
+    /// Takes in an interval of a group whose partitions belong to `owners`. What was seen counts as long as all of them are behind:
+    /// batches in hand and partitions that move make it too little, so it is good for going up, not for staying there.
+    pub(super) fn observe_owned(
+        &mut self,
+        covered: Duration,
+        processed: Option<u64>,
+        owners: u32,
+        all_behind: bool,
+    ) {
+        let Some(processed) = processed.filter(|_| owners > 0 && all_behind) else {
+            self.run = None;
+            self.latest = None;
+            return;
+        };
+        let run = self.run.get_or_insert_default();
+        run.add(covered, processed, owners);
+        if run.covered >= LEAST * 2 && run.processed >= LEAST_MESSAGES {
+            self.latest = Some(run.per_consumer());
+        }
     }
 
     fn undelivered_now(&mut self, now: Option<Quantity>) -> (u64, u64) {
@@ -114,22 +158,34 @@ impl Early {
         (count > 0 && settled && stood >= interval.covered).then_some(count)
     }
 
+    fn see(&mut self, covered: Duration, processed: u64, consumers: u32) {
+        let steady = self.steady.get_or_insert_default();
+        if steady.jumps(processed) {
+            self.steady = None;
+            return;
+        }
+        steady.add(covered, processed, consumers);
+        if steady.covered >= PROVES {
+            let rate = steady.per_consumer();
+            self.seen = self.seen.max(rate);
+            self.steady = None;
+        }
+    }
+
     fn add(&mut self, covered: Duration, processed: u64, consumers: u32, distrusted: f64) {
         let run = self.run.get_or_insert_default();
         if run.jumps(processed) {
             self.run = None;
             return;
         }
-        run.covered += covered;
-        run.processed += processed;
-        run.most = run.most.max(processed);
+        run.add(covered, processed, consumers);
         // Between acknowledgements the rate only sinks.
         let says_something =
             run.covered >= PROVES || run.covered >= LEAST && run.processed >= LEAST_MESSAGES;
         if processed == 0 || !says_something {
             return;
         }
-        let rate = run.processed as f64 / run.covered.as_secs_f64() / f64::from(consumers);
+        let rate = run.per_consumer();
         if rate <= distrusted {
             self.run = None;
             return;
@@ -145,6 +201,18 @@ impl Early {
 }
 
 impl Run {
+    fn add(&mut self, covered: Duration, processed: u64, consumers: u32) {
+        self.covered += covered;
+        self.worked += covered.saturating_mul(consumers);
+        self.processed += processed;
+        self.most = self.most.max(processed);
+    }
+
+    /// Messages per second and consumer.
+    fn per_consumer(&self) -> f64 {
+        self.processed as f64 / self.worked.as_secs_f64()
+    }
+
     fn jumps(&self, processed: u64) -> bool {
         // Of few messages one batch more is no sign.
         self.most > 0 && processed as f64 > self.most as f64 * JUMP_RATIO + 20.0
@@ -155,86 +223,112 @@ impl Run {
 mod tests {
     use super::*;
 
-    /// Plays intervals of `poll` seconds through; `at` gives what was processed, what lies undelivered, and the consumers.
-    fn after(polls: u64, poll: u64, at: impl Fn(u64) -> (u64, u64, u32)) -> Option<f64> {
+    /// Messages processed, messages undelivered, consumers that the source sees, and those that are ready and asked for.
+    type Poll = (u64, u64, u32, (u32, u32));
+
+    /// What is known after `polls` intervals of `seconds`.
+    fn after(polls: u64, seconds: u64, at: impl Fn(u64) -> Poll) -> Early {
         let mut early = Early::default();
         for n in 1..=polls {
-            let (processed, undelivered, consumers) = at(n);
+            let (processed, undelivered, seen, (ready, asked)) = at(n);
             let interval = Interval {
-                end: Timestamp::from_millis(n * poll * 1_000),
-                covered: Duration::from_secs(poll),
+                end: Timestamp::from_millis(n * seconds * 1_000),
+                covered: Duration::from_secs(seconds),
                 processed: Some(processed),
-                arrived: 400 * poll,
+                arrived: 400 * seconds,
                 undelivered: Some(Quantity::Exact(undelivered)),
-                seen: Some(consumers),
-                consumers: Some(consumers),
-                processed_per_second: None,
+                seen: Some(seen),
+                consumers: Some(seen.min(ready)),
             };
             let told = Told {
                 is_shared: true,
-                ready_consumers: Some(consumers),
-                asked_consumers: Some(consumers),
+                ready_consumers: Some(ready),
+                asked_consumers: Some(asked),
                 ..Told::default()
             };
             early.observe(&interval, told, 0.0);
         }
+        early
+    }
+
+    /// As that, where source and replicas agree.
+    fn agreed(polls: u64, seconds: u64, at: impl Fn(u64) -> (u64, u64, u32)) -> Option<f64> {
+        let early = after(polls, seconds, |n| {
+            let (processed, undelivered, consumers) = at(n);
+            (processed, undelivered, consumers, (consumers, consumers))
+        });
         early.per_consumer()
     }
 
     #[test]
     fn a_busy_consumer_shows_what_it_does_within_ten_seconds() {
-        assert_eq!(after(3, 1, |n| (50, 400 * n, 1)), None);
-        assert_eq!(after(6, 1, |n| (50, 400 * n, 1)), Some(50.0));
-        assert_eq!(after(3, 5, |n| (250, 2_000 * n, 1)), Some(50.0));
-        assert_eq!(after(3, 5, |n| (1_000, 2_000 * n, 4)), Some(50.0));
+        assert_eq!(agreed(3, 1, |n| (50, 400 * n, 1)), None);
+        assert_eq!(agreed(6, 1, |n| (50, 400 * n, 1)), Some(50.0));
+        assert_eq!(agreed(3, 5, |n| (250, 2_000 * n, 1)), Some(50.0));
+        assert_eq!(agreed(3, 5, |n| (1_000, 2_000 * n, 4)), Some(50.0));
     }
 
     #[test]
-    fn who_keeps_up_shows_nothing() {
-        assert_eq!(after(60, 5, |_| (2_000, 30, 10)), None);
+    fn who_keeps_up_shows_only_that_it_can_do_so_much() {
+        let early = after(60, 5, |_| (2_000, 30, 10, (10, 10)));
+        assert_eq!(early.per_consumer(), None);
+        assert_eq!(early.seen_per_consumer(), Some(40.0));
+    }
+
+    #[test]
+    fn a_configured_capacity_is_believed_once_most_of_it_was_seen() {
+        let believed = |processed| {
+            let told = Told {
+                capacity_per_consumer: Some(50.0),
+                ..Told::default()
+            };
+            after(20, 5, |_| (processed, 30, 10, (10, 10))).believed(told)
+        };
+        assert_eq!(believed(1_950), None);
+        assert_eq!(believed(2_000), Some(50.0));
     }
 
     #[test]
     fn acknowledgements_in_large_batches_even_out() {
         // 5 a second, a batch of 100 every 20 s.
-        let rate = after(100, 5, |n| (if n % 4 == 0 { 100 } else { 0 }, 2_000 * n, 1));
+        let rate = agreed(100, 5, |n| (if n % 4 == 0 { 100 } else { 0 }, 2_000 * n, 1));
         assert_eq!(rate, Some(5.0));
     }
 
     #[test]
     fn consumers_that_join_unseen_do_not_count_for_those_that_were_there() {
-        let rate = after(12, 1, |n| (if n < 11 { 50 } else { 700 }, 400 * n, 1));
-        assert_eq!(rate, Some(50.0));
+        let early = after(14, 1, |n| {
+            (if n < 13 { 50 } else { 700 }, 400 * n, 1, (1, 1))
+        });
+        assert_eq!(early.per_consumer(), Some(50.0));
+        assert_eq!(early.seen_per_consumer(), Some(50.0));
     }
 
     #[test]
     fn a_fleet_that_kubernetes_does_not_tell_of_yet_is_not_taken_for_one_consumer() {
-        let mut early = Early::default();
-        for n in 1..=60_u64 {
-            let interval = Interval {
-                end: Timestamp::from_millis(n * 1_000),
-                covered: Duration::from_secs(1),
-                processed: Some(700),
-                arrived: 400,
-                undelivered: Some(Quantity::Exact(50_000)),
-                seen: Some(14),
-                consumers: Some(1),
-                processed_per_second: None,
-            };
-            let stale = Told {
-                is_shared: true,
-                ready_consumers: Some(1),
-                asked_consumers: Some(1),
-                ..Told::default()
-            };
-            early.observe(&interval, stale, 0.0);
-        }
+        let early = after(60, 1, |_| (700, 50_000, 14, (1, 1)));
         assert_eq!(early.per_consumer(), Some(50.0));
     }
 
     #[test]
-    fn a_slow_spell_lowers_it_by_a_few_percent_only() {
-        let rate = after(200, 5, |n| (if n < 50 { 250 } else { 100 }, 2_000 * n, 1));
-        assert_eq!(rate, Some(46.0));
+    fn while_others_start_those_at_work_show_what_they_do_once_they_were_as_many_for_a_while() {
+        let starting = |polls| after(polls, 1, |n| (50, 400 * n, 1, (1, 8))).per_consumer();
+        assert_eq!(starting(10), None);
+        assert_eq!(starting(20), Some(50.0));
+    }
+
+    #[test]
+    fn owners_of_partitions_show_what_they_did_together_for_as_long_as_all_are_behind() {
+        let mut early = Early::default();
+        let mut observe = |processed, owners, all_behind| {
+            let poll = Duration::from_secs(5);
+            early.observe_owned(poll, Some(processed), owners, all_behind);
+            early.per_consumer()
+        };
+        assert_eq!(observe(0, 1, true), None);
+        assert_eq!(observe(500, 1, true), Some(50.0));
+        // More of them do more, and no spell begins with that.
+        assert_eq!(observe(1_500, 6, true), Some(50.0));
+        assert_eq!(observe(1_500, 6, false), None);
     }
 }

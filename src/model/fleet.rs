@@ -16,8 +16,6 @@ const SETTLED: Duration = Duration::from_secs(60);
 const SPAN: Duration = Duration::from_secs(10);
 /// … and so many messages that a healthy fleet would have done: fewer may be missing by chance.
 const LEAST_EXPECTED: f64 = 50.0;
-/// A configured capacity is believed once this share of it was seen.
-const BELIEVED_RATIO: f64 = 0.8;
 
 /// What users tell of a group's consumers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,13 +40,16 @@ impl Told {
         }
     }
 
-    /// As that, but only while nobody is about to come, with whether source and replicas agree on it. Either may be behind: a count that is
-    /// too low would make consumers look faster than they are, so the larger one counts, and alone it has to last.
+    /// As that, with whether source and replicas agree on it and nobody is about to come. Either may be behind: a count that is too low
+    /// would make consumers look faster than they are, so the larger one counts, and without agreement it has to last.
     pub(super) fn surely_at_work(&self, seen: Option<u32>) -> Option<(u32, bool)> {
         match (self.ready_consumers, self.asked_consumers, seen) {
-            (Some(ready), Some(asked), _) if ready != asked => None,
             (Some(ready), _, Some(seen)) if seen < ready => None,
-            (Some(ready), _, Some(seen)) => Some((seen, seen == ready)),
+            (Some(ready), asked, Some(seen)) => {
+                let all_there = asked.is_none_or(|asked| asked == ready);
+                Some((seen, seen == ready && all_there))
+            }
+            (Some(ready), Some(asked), None) if ready != asked => None,
             (ready, _, seen) => ready.or(seen).map(|count| (count, false)),
         }
     }
@@ -71,8 +72,6 @@ pub(super) struct Interval {
     pub seen: Option<u32>,
     /// Consumers at its end that can be at work.
     pub consumers: Option<u32>,
-    /// Messages processed per second, over a longer time.
-    pub processed_per_second: Option<f64>,
 }
 
 /// The consumers of a group over the last minute.
@@ -86,17 +85,9 @@ pub struct FleetWatch {
     processed: u64,
     /// Messages that a healthy fleet would have processed in the same time.
     expected: f64,
-    /// The most that one consumer was seen to do, busy or not, messages per second.
-    best: f64,
 }
 
 impl FleetWatch {
-    /// The configured capacity, once a consumer was seen to do about as much: a wish is no measure of an outage.
-    pub(super) fn believed(&self, told: Told) -> Option<f64> {
-        told.capacity_per_consumer
-            .filter(|capacity| self.best >= capacity * BELIEVED_RATIO)
-    }
-
     /// Takes in an interval. A fleet that finds more at its start than it can do until its end is never idle in it.
     pub(super) fn observe(&mut self, interval: &Interval, known: Option<f64>) -> Fleet {
         self.count(interval);
@@ -114,11 +105,6 @@ impl FleetWatch {
             None if keeps_up => self.start_over(Fleet::Idle),
             None => self.start_over(Fleet::Unknown),
         }
-    }
-
-    /// The most that one consumer was seen to do on average, busy or not, messages per second.
-    pub(super) fn best(&self) -> Option<f64> {
-        (self.best > 0.0).then_some(self.best)
     }
 
     /// Forgets everything: it is not as it was.
@@ -153,10 +139,6 @@ impl FleetWatch {
         while self.counts.get(1).is_some_and(|(at, _)| settled(*at)) {
             self.counts.pop_front();
         }
-        let most = self.counts.iter().map(|(_, count)| *count).max();
-        if let Some((rate, most)) = interval.processed_per_second.zip(most.filter(|n| *n > 0)) {
-            self.best = self.best.max(rate / f64::from(most));
-        }
     }
 
     /// Consumers that were there all the time; `None` before that was watched, or if none was.
@@ -186,7 +168,6 @@ mod tests {
                 seen: Some(10),
                 undelivered: Some(Quantity::Exact(2_500)),
                 consumers: Some(10),
-                processed_per_second: Some(500.0),
             };
             change(poll, &mut interval);
             fleet = watch.observe(&interval, Some(50.0));
@@ -260,8 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn surely_at_work_are_as_many_as_both_tell_or_the_larger_count_and_nobody_while_replicas_start()
-    {
+    fn surely_at_work_are_as_many_as_both_tell_or_the_larger_count() {
         let check = |ready, asked, seen, expect: Option<(u32, bool)>| {
             let told = Told {
                 ready_consumers: ready,
@@ -277,34 +257,10 @@ mod tests {
         check(Some(4), Some(4), Some(4), Some((4, true)));
         check(Some(1), Some(1), Some(14), Some((14, false)));
         check(Some(4), Some(4), Some(3), None);
-        check(Some(1), Some(4), Some(1), None);
+        check(Some(1), Some(4), Some(1), Some((1, false)));
+        check(Some(1), Some(4), None, None);
         check(Some(4), Some(4), None, Some((4, false)));
         check(None, None, Some(4), Some((4, false)));
         check(None, None, None, None);
-    }
-
-    #[test]
-    fn a_configured_capacity_counts_once_it_was_seen() {
-        let told = Told {
-            is_shared: true,
-            capacity_per_consumer: Some(50.0),
-            ..Told::default()
-        };
-        let seen = |per_second| {
-            let mut watch = FleetWatch::default();
-            let interval = Interval {
-                end: Timestamp::from_millis(5_000),
-                covered: POLL,
-                processed: Some(0),
-                arrived: 0,
-                seen: Some(10),
-                undelivered: None,
-                consumers: Some(10),
-                processed_per_second: Some(per_second),
-            };
-            watch.observe(&interval, None);
-            watch.believed(told)
-        };
-        assert_eq!((seen(390.0), seen(400.0)), (None, Some(50.0)));
     }
 }

@@ -42,7 +42,7 @@ struct Step {
 }
 
 impl Bootstrap {
-    /// Replicas to recommend now; at least 1, as there is something to run for. `first` of them while nothing was processed.
+    /// Replicas to recommend now; at least 1, as there is something to run for. `first` of them until as many have started and done something.
     pub fn recommend(
         &mut self,
         now: Timestamp,
@@ -53,14 +53,16 @@ impl Bootstrap {
     ) -> u32 {
         let known = self.step.as_ref().map(|step| step.replicas);
         let base = known.or(current).unwrap_or(0);
+        self.note_landing(now, current);
         let nothing_done = facts.processing_per_second.is_none_or(|rate| rate == 0.0);
-        if base == 0 || nothing_done && known.is_some() && first > base {
+        let step = self.step.as_ref();
+        let starts = step.is_some_and(|step| step.landed_at.is_none() || nothing_done);
+        if base == 0 || starts && first > base {
             return self.step_to(first.max(1), now);
         }
         if known.is_none() {
             return self.step_to(base, now);
         }
-        self.note_landing(now, current);
         if too_slow(facts, spec) {
             self.idle_since = None;
             let settled = self
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_was_processed_the_first_step_may_grow() {
+    fn until_as_many_have_started_and_done_something_the_first_step_may_grow() {
         let spec = TargetSpec::default();
         let mut bootstrap = Bootstrap::default();
         let mut check = |second: u64, current: u32, first: u32, done: Option<f64>, expect: u32| {
@@ -280,7 +282,8 @@ mod tests {
         };
         check(5, 0, 2, None, 2);
         check(10, 2, 4, Some(0.0), 4);
-        check(15, 4, 8, Some(30.0), 4);
+        check(15, 3, 6, Some(30.0), 6);
+        check(20, 6, 8, Some(30.0), 6);
     }
 
     #[test]

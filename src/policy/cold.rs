@@ -45,12 +45,23 @@ pub fn replicas(
 
 /// What waits by the time the first could work, in what replicas are supposed to do within the target delay.
 pub fn first(facts: &GroupFacts, spec: &TargetSpec, start_takes: Option<Duration>) -> u32 {
+    within(facts, spec.target_delay, start_takes).clamp(1, LARGEST_FIRST_STEP)
+}
+
+/// As that, where partitions belong to replicas: a second step moves them once more, so the first one is larger.
+pub fn first_exclusive(
+    facts: &GroupFacts,
+    spec: &TargetSpec,
+    start_takes: Option<Duration>,
+) -> u32 {
+    within(facts, spec.target_delay / 2, start_takes).clamp(1, LARGEST_FIRST_STEP * 2)
+}
+
+fn within(facts: &GroupFacts, time: Duration, start_takes: Option<Duration>) -> u32 {
     let arrivals = facts.arrival_per_second.unwrap_or(0.0);
     let waiting = facts.backlog.map_or(0, Quantity::value) as f64;
     let meanwhile = arrivals * start_takes.unwrap_or(SUPPOSED_START).as_secs_f64();
-    let per_replica = SUPPOSED_PER_SECOND * spec.target_delay.as_secs_f64();
-    let step = ((waiting + meanwhile) / per_replica).ceil();
-    (step as u32).clamp(1, LARGEST_FIRST_STEP)
+    ((waiting + meanwhile) / (SUPPOSED_PER_SECOND * time.as_secs_f64())).ceil() as u32
 }
 
 fn keeps_up(facts: &GroupFacts, arrivals: f64) -> bool {

@@ -5,10 +5,12 @@ mod held;
 mod jobs;
 mod work;
 
+use std::time::Duration;
+
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
-use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
+use crate::model::rates::ARRIVAL_WINDOW;
 use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal};
@@ -72,7 +74,6 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
     let learned = facts.capacity_per_consumer.map(of_replica);
     let estimated = facts
         .early_capacity_per_consumer
-        .filter(|_| spec.assignment == Assignment::Shared)
         // Whoever did that much can.
         .map(|rate| of_replica(rate.max(facts.seen_per_consumer.unwrap_or(0.0))));
     let forecast = facts.forecast.as_ref();
@@ -149,7 +150,7 @@ fn decide_replicas(
     let current = inputs.own_current();
     let band = Band::of(target.replicas.seen_at(now).map(|seen| &seen.object));
     let wanted = reachable(recommended.replicas, current, target.last_desired, band);
-    let (most, most_limit) = cap_of(facts, target, &inputs);
+    let (most, most_limit) = cap_of(model, seen, target, &inputs);
     let mut limit = if recommended.replicas > most {
         most_limit
     } else if recommended.replicas < target.spec.min_replicas {
@@ -239,15 +240,41 @@ fn unavailable(now: Timestamp, inputs: Inputs, limit: Limit, text: String) -> De
     }
 }
 
-fn cap_of(facts: &GroupFacts, target: &TargetState, inputs: &Inputs) -> (u32, Limit) {
+fn cap_of(
+    model: &GroupModel,
+    seen: &Seen<'_>,
+    target: &TargetState,
+    inputs: &Inputs,
+) -> (u32, Limit) {
     let running = inputs.own_current().or(target.last_desired);
-    let (most, limit) = cap(facts, &target.spec, inputs.capacity_per_second, running);
+    let capacity = inputs.capacity_per_second;
+    let (most, limit) = cap(seen.facts, &target.spec, capacity, running);
+    let least = target.spec.min_replicas;
     // Whoever asks for more than can have work gets it.
-    let cap = (most.max(target.spec.min_replicas), limit);
-    match inputs.present_while_pods_hang(target.last_desired, target.spec.min_replicas) {
-        Some(present) if present < cap.0 => (present, Limit::PodsNotReady),
-        _ => cap,
-    }
+    let cap = (most.max(least), limit);
+    let present = inputs.present_while_pods_hang(target.last_desired, least);
+    let hang = present.map(|present| (present, Limit::PodsNotReady));
+    let running = running_before(model, seen.now, target, inputs);
+    let new = running.map(|running| (running.max(least), Limit::WarmUp));
+    hang.into_iter()
+        .chain(new)
+        .fold(cap, |cap, other| if other.0 < cap.0 { other } else { cap })
+}
+
+/// Rates of less are no reason to change what others sized.
+const MEASURED_FOR: Duration = ARRIVAL_WINDOW;
+
+/// What ran before the first observation, until rates have been measured for a while.
+fn running_before(
+    model: &GroupModel,
+    now: Timestamp,
+    target: &TargetState,
+    inputs: &Inputs,
+) -> Option<u32> {
+    let running = inputs.own_current().filter(|running| *running > 0)?;
+    let first = model.first_observed_at()?;
+    let is_new = now.since(first) < MEASURED_FOR && inputs.answering == Answering::Fleet;
+    is_new.then(|| running.max(target.last_desired.unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn replicas(
         count(desired, "replica"),
         driver(recommended, reason, inputs, spec)
     );
-    if let Some(bound) = bound(limit, recommended, inputs, spec) {
+    if let Some(bound) = bound(limit, desired, recommended, inputs, spec) {
         text.push(' ');
         text.push_str(&bound);
     }
@@ -98,7 +98,13 @@ fn pods_not_ready(inputs: &Inputs) -> Option<String> {
     ))
 }
 
-fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
+fn bound(
+    limit: Limit,
+    desired: u32,
+    recommended: u32,
+    inputs: &Inputs,
+    spec: &TargetSpec,
+) -> Option<String> {
     match limit {
         Limit::None => None,
         Limit::MinReplicas => Some(format!("minReplicas is {}.", spec.min_replicas)),
@@ -118,6 +124,7 @@ fn bound(limit: Limit, recommended: u32, inputs: &Inputs, spec: &TargetSpec) -> 
             rate(inputs.read_limit_per_second),
         )),
         Limit::Hold => Some(held(inputs)),
+        Limit::WarmUp if recommended > desired => Some("Not above what runs until arrivals have been measured for 15 s.".to_owned()),
         Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
     }
 }

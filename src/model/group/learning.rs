@@ -9,7 +9,7 @@ use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
 use super::GroupModel;
-use super::facts::{part, sum_known};
+use super::facts::part;
 
 impl GroupModel {
     /// Learns from the interval between the poll before and the one at `at`, in which `total` happened.
@@ -21,6 +21,13 @@ impl GroupModel {
         let busy = self.busy_owners(at);
         if self.owners.count() > 0 {
             self.capacity.forget_slowly(at.since(before));
+            let behind = |p: &PartitionModel| p.progress.behind_since.is_some_and(|s| s <= before);
+            self.capacity.early.observe_owned(
+                at.since(before),
+                total.processed,
+                self.owners.count(),
+                self.partitions.values().all(behind),
+            );
             return self.learn_from_owners(at, &busy);
         }
         self.learn_from_all(before, at, total);
@@ -29,7 +36,7 @@ impl GroupModel {
     /// Messages per second that one consumer is known to do: learned, else proven in busy seconds, else configured and seen.
     fn known_per_consumer(&self) -> Option<f64> {
         let proven = || self.capacity.proven_early();
-        let believed = || self.fleet.believed(self.told);
+        let believed = || self.capacity.early.believed(self.told);
         self.capacity
             .per_consumer()
             .or_else(proven)
@@ -39,7 +46,6 @@ impl GroupModel {
     fn learn_from_all(&mut self, before: Timestamp, at: Timestamp, total: Step) {
         let known = self.known_per_consumer();
         if self.told.is_shared {
-            let rates = self.partitions.values();
             let interval = Interval {
                 end: at,
                 covered: at.since(before),
@@ -48,7 +54,6 @@ impl GroupModel {
                 undelivered: self.total(|p| part(p, |s| s.lag, |_| 0)),
                 seen: self.consumers,
                 consumers: self.told.at_work(self.consumers),
-                processed_per_second: sum_known(rates.map(|p| p.processing_per_second(at))),
             };
             let distrusted = known.map_or(0.0, |known| known * TRUSTED_RATIO);
             self.capacity

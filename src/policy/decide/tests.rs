@@ -317,6 +317,21 @@ fn an_instance_that_starts_beside_another_asks_for_no_more_either_where_what_run
 }
 
 #[test]
+fn an_instance_that_starts_beside_another_does_not_rise_before_its_rates_rest_on_a_whole_window() {
+    let mut world = World::new(configured());
+    world.run(9);
+    // What came before it looked is a rate to it for a moment.
+    world.pass(1, 400);
+    for second in 0..14 {
+        world.pass(1, 600);
+        assert_eq!(world.desired(), 9, "after {second} s");
+    }
+    assert!(world.decision().text.contains("Not above what runs until"));
+    world.pass(20, 600);
+    assert!(world.desired() > 9, "{}", world.decision().text);
+}
+
+#[test]
 fn what_it_asked_for_itself_is_no_reason_to_keep_it_after_the_start() {
     let mut world = World::new(configured());
     world.pass(50, 0);

@@ -19,8 +19,10 @@ use crate::policy::surge::surge;
 
 use super::Seen;
 
-/// Until a new replica helps where no partition moves: poll, HPA sync, start.
-const HELPS_AFTER: Duration = Duration::from_secs(60);
+/// Until a new replica starts: poll, HPA sync.
+const ASKED_WITHIN: Duration = Duration::from_secs(20);
+/// How long it starts where none was seen.
+const SUPPOSED_START: Duration = Duration::from_secs(40);
 
 /// Arrivals up to this share of what the present replicas can do ask for no more of them.
 const KEPT_UTILIZATION: f64 = 0.90;
@@ -93,7 +95,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inpu
     inputs.rule = Some(Rule::Delay);
     let present = inputs.ready.or(inputs.own_current());
     let start_takes = target.replicas.start_takes_at_least(seen.now);
-    let first = cold::first(facts, &target.spec, start_takes);
+    let first = cold::first_exclusive(facts, &target.spec, start_takes);
     let bootstrap = &mut target.bootstrap;
     bootstrap.recommend(seen.now, facts, &target.spec, present, first)
 }
@@ -240,23 +242,27 @@ struct Fleet {
     then: f64,
     /// Seconds until then.
     ready_in: f64,
+    /// Seconds until one more could help.
+    more_in: f64,
 }
 
 impl Fleet {
     fn of(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, capacity: f64) -> Self {
         let present = target.last_desired.or(inputs.own_current()).unwrap_or(0);
         let at_work = inputs.ready.or(inputs.own_current()).unwrap_or(present);
-        let starts_in = target.replicas.starts_in(seen.now);
-        let on_the_way = starts_in.unwrap_or(HELPS_AFTER).min(HELPS_AFTER);
+        let start_takes = target.replicas.start_takes().unwrap_or(SUPPOSED_START);
+        let more_in = ASKED_WITHIN + start_takes;
+        let on_the_way = target.replicas.starts_in(seen.now).unwrap_or(more_in);
         Self {
             replicas: present,
             now: f64::from(at_work.min(present)) * capacity,
             then: f64::from(present) * capacity,
             ready_in: if at_work < present {
-                on_the_way.as_secs_f64()
+                on_the_way.min(more_in).as_secs_f64()
             } else {
                 0.0
             },
+            more_in: more_in.as_secs_f64(),
         }
     }
 
@@ -264,10 +270,9 @@ impl Fleet {
     fn suffices(&self, facts: &GroupFacts, raise: f64, target_delay: Duration) -> bool {
         let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
         let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise;
-        let after = HELPS_AFTER.as_secs_f64();
         let left = waiting as f64
             + (arrivals - self.now) * self.ready_in
-            + (arrivals - self.then) * (after - self.ready_in);
+            + (arrivals - self.then) * (self.more_in - self.ready_in);
         arrivals <= self.then * KEPT_UTILIZATION
             && left / self.then <= target_delay.as_secs_f64() / 2.0
     }

@@ -60,17 +60,14 @@ pub struct ClusterSpec {
     pub polling_interval: Duration,
     /// `cooldownPeriod`.
     pub cooldown: Duration,
-    /// How often streamgauge reads the replicas of a ScaledObject.
-    pub replicas_read_every: Duration,
 }
 
 impl Default for ClusterSpec {
-    /// The intervals of `manifests/scaledobject-example.yaml`, and the default of the section `kubernetes`.
+    /// The intervals of `manifests/scaledobject-example.yaml`.
     fn default() -> Self {
         Self {
             polling_interval: Duration::from_secs(5),
             cooldown: Duration::from_secs(60),
-            replicas_read_every: Duration::from_secs(10),
         }
     }
 }

@@ -37,7 +37,6 @@ pub struct OursSpec {
 
 /// What begins at a time of its own, for [`Plant::phase`].
 const SOURCE_POLL: u64 = 3;
-const REPLICAS_READ: u64 = 4;
 
 impl OursSpec {
     /// The defaults, on a ScaledObject as the manifests have it: the HPA's own stabilization off.
@@ -77,7 +76,10 @@ pub struct Ours {
 impl Ours {
     /// A service that starts with the workload.
     pub fn new(spec: OursSpec, names: &[PartitionId]) -> Self {
-        let key = TargetKey::default();
+        let key = TargetKey {
+            name: "workload".to_owned(),
+            ..TargetKey::default()
+        };
         let mut state = GroupState::new(CapacityRules::default());
         state.apply(&Event {
             at: at(0),
@@ -98,17 +100,11 @@ impl Ours {
         &self.state
     }
 
-    /// The Kubernetes API is read.
+    /// The watch of the Kubernetes API tells, within a tick.
     fn observe_replicas(&mut self, plant: &Plant) {
         let Some(cluster) = &plant.spec().cluster else {
             return;
         };
-        let every = plant.ticks(cluster.replicas_read_every).max(1);
-        let phase = plant.ticks(plant.phase(REPLICAS_READ, cluster.replicas_read_every));
-        let due = plant.tick() <= 1 || (plant.tick() + phase).is_multiple_of(every);
-        if !due {
-            return;
-        }
         let exist = plant.replicas().len() as u32;
         let wanted = self.running.as_ref().map(ScaledObject::replicas);
         let seen = ReplicasObserved {
