@@ -136,7 +136,7 @@ fn reader_of(redis: &RedisServer, errors: &ErrorSource) -> Box<dyn GroupReader> 
 
 #[tokio::test]
 async fn redeliveries_are_counted_from_the_deliveries_of_what_is_pending() {
-    for flavour in [Flavour::Redis70, Flavour::Redis62, Flavour::Valkey] {
+    for flavour in Flavour::ALL {
         let redis = RedisServer::start(flavour);
         let mut c = redis.connect();
         let mut reader = reader_of(&redis, &ErrorSource::Redeliveries);
@@ -177,7 +177,7 @@ async fn redeliveries_are_counted_from_the_deliveries_of_what_is_pending() {
 
 #[tokio::test]
 async fn a_dead_letter_stream_is_counted_by_what_came_to_it_and_never_fails_the_poll() {
-    for flavour in [Flavour::Redis70, Flavour::Redis62, Flavour::Valkey] {
+    for flavour in Flavour::ALL {
         let redis = RedisServer::start(flavour);
         let mut c = redis.connect();
         let mut reader = reader_of(&redis, &ErrorSource::DeadLetter("orders:dead".into()));

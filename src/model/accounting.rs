@@ -1,15 +1,21 @@
-//! Between two samples of a partition: what was processed, and what left the log unread.
+//! Between two samples of a partition: what was processed, and what left the log unread. Where two samples leave that open, the
+//! certain part of each, and how much lies between. Source of the rules: docs/policy.md, "Lost messages".
 
 use super::quantity::Quantity;
-use super::sample::PartitionSample;
+use super::sample::{Counting, PartitionSample};
+
+/// The length of a log that is trimmed in whole blocks varies by so much.
+const TRIM_BLOCK: u64 = 100;
 
 /// Messages that left the unfinished part of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settled {
-    /// Acknowledged by consumers.
+    /// Acknowledged by consumers, at least.
     pub processed: u64,
-    /// Removed from the log before they were handed out.
+    /// Removed from the log before they were handed out, at least.
     pub lost: u64,
+    /// One or the other: two samples do not tell.
+    pub open: u64,
 }
 
 /// What left was processed or lost: arrived + unfinished before − unfinished now. `None` if that cannot be told: a part is not
@@ -22,11 +28,17 @@ pub(super) fn settle(
     if repositioned(then, now) {
         return None;
     }
-    let (lag_then, lag_now) = (then.lag?.exact()?, now.lag?.exact()?);
-    let left_lag = (lag_then + arrived).checked_sub(lag_now)?;
-    let lost = lost_of(then, now, left_lag);
-    let processed = (then.pending + left_lag - lost).checked_sub(now.pending)?;
-    Some(Settled { processed, lost })
+    let left = (then.lag?.exact()?.checked_add(arrived)?).checked_sub(now.lag?.exact()?)?;
+    let handed_out = handed_out(then, now, arrived, left);
+    let pending = then.pending.checked_add(handed_out.least)?;
+    if handed_out.least == handed_out.most && pending < now.pending {
+        return None;
+    }
+    Some(Settled {
+        processed: pending.saturating_sub(now.pending),
+        lost: left - handed_out.most,
+        open: handed_out.most - handed_out.least,
+    })
 }
 
 /// Whether somebody moved the group (SETID, re-creation) between the samples: back, or forward, after which the source no
@@ -36,100 +48,145 @@ pub(super) fn repositioned(then: &PartitionSample, now: &PartitionSample) -> boo
     now.delivered < then.delivered || uncounted && now.newest_removed <= then.delivered
 }
 
-/// Of the messages that left the undelivered part, those that were removed instead of handed out. Exact if the group did
-/// not move; else at least one where a loss is certain, and as many as the source's count of deliveries lacks.
-fn lost_of(then: &PartitionSample, now: &PartitionSample, left_lag: u64) -> u64 {
-    if now.delivered == then.delivered {
-        return left_lag;
-    }
-    let deleted_ahead =
-        now.newest_removed > then.newest_removed && now.newest_removed > now.delivered;
-    let counts = then.delivered_count.zip(now.delivered_count);
-    if !(deleted_ahead || counts.is_some() && trimmed_past(then, now)) {
-        return 0;
-    }
-    let handed_out = counts.map_or(0, |(before, after)| after.saturating_sub(before));
-    left_lag.saturating_sub(handed_out).max(1).min(left_lag)
+/// Messages that may have been lost where arrivals are not known either: what waited then, if nothing that was kept then still is.
+pub(super) fn turned_over(then: &PartitionSample, now: &PartitionSample) -> u64 {
+    let gone = now.oldest_kept > then.delivered;
+    then.lag.filter(|_| gone).map_or(0, Quantity::value)
 }
 
-/// Whether trimming (not deleting) ran past a group that had everything kept still before it: then the trim was at its
-/// heels. A group that is further ahead read what was trimmed behind it.
-fn trimmed_past(then: &PartitionSample, now: &PartitionSample) -> bool {
-    let head_moved_past = now.oldest_kept > then.oldest_kept && now.oldest_kept > then.delivered;
-    let by_trimming = now.newest_removed < then.oldest_kept;
-    let at_the_head =
-        |s: &PartitionSample| s.length > 0 && s.lag == Some(Quantity::Exact(s.length));
-    head_moved_past && by_trimming && (at_the_head(then) || at_the_head(now))
+/// A number between two bounds.
+#[derive(Clone, Copy, Debug)]
+struct Between {
+    least: u64,
+    most: u64,
+}
+
+impl Between {
+    const fn exactly(n: u64) -> Self {
+        Self { least: n, most: n }
+    }
+}
+
+/// How many of those that left the undelivered part were handed out; the others were removed first.
+fn handed_out(then: &PartitionSample, now: &PartitionSample, arrived: u64, left: u64) -> Between {
+    if now.delivered == then.delivered {
+        return Between::exactly(0);
+    }
+    let trimmed = now.length == 0 || now.oldest_kept > then.delivered;
+    let deletion = Deletion::of(then, now);
+    if !trimmed && deletion == Deletion::None {
+        return Between::exactly(left);
+    }
+    let bounds = bounds(then, now, arrived, left, trimmed);
+    let bounds = match deletion {
+        // The one that was deleted ahead of the group was not handed out.
+        Deletion::Ahead => by_count(then, now, bounds.up_to(left.saturating_sub(1))),
+        Deletion::OfDelivered | Deletion::None => by_count(then, now, bounds),
+    };
+    if deletion == Deletion::OfDelivered || keeps_up(then, now) || !may_be_lost(then, now) {
+        return Between::exactly(bounds.most);
+    }
+    bounds
+}
+
+/// What was deleted (not trimmed) behind the position that the group had before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletion {
+    /// Nothing.
+    None,
+    /// Only what the group has passed: consumers delete what they have done.
+    OfDelivered,
+    /// A message that the group has not reached.
+    Ahead,
+}
+
+impl Deletion {
+    fn of(then: &PartitionSample, now: &PartitionSample) -> Self {
+        let newest = now.newest_removed;
+        match () {
+            () if newest <= then.newest_removed || newest <= then.delivered => Self::None,
+            () if newest <= now.delivered => Self::OfDelivered,
+            () => Self::Ahead,
+        }
+    }
+}
+
+/// By what is kept: a message after the old position and up to the new one that is still there was handed out. What was removed
+/// in all bounds what can have been lost.
+fn bounds(
+    then: &PartitionSample,
+    now: &PartitionSample,
+    arrived: u64,
+    left: u64,
+    trimmed: bool,
+) -> Between {
+    let removed = (then.length + arrived).saturating_sub(now.length);
+    let undelivered = now.lag.map_or(0, Quantity::value);
+    let kept = if trimmed {
+        now.length.saturating_sub(undelivered)
+    } else {
+        0
+    };
+    let least = left
+        .saturating_sub(removed)
+        .max(kept)
+        .max(now.pending.saturating_sub(then.pending))
+        .max(1);
+    Between {
+        least: least.min(left),
+        most: left,
+    }
+}
+
+impl Between {
+    /// With a bound from above, unless that contradicts what is known.
+    fn up_to(self, most: u64) -> Self {
+        Self {
+            least: self.least,
+            most: most.min(self.most).max(self.least),
+        }
+    }
+}
+
+/// By the source's count of deliveries, as far as it is worth that.
+fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: Between) -> Between {
+    let Some((before, after)) = then.delivered_count.zip(now.delivered_count) else {
+        return bounds;
+    };
+    let Some(counted) = after.checked_sub(before) else {
+        return bounds;
+    };
+    let fits = (bounds.least..=bounds.most).contains(&counted);
+    // What had left the log before was not read since.
+    let gone_before = then.log_end.unwrap_or(0).saturating_sub(then.length);
+    let by_place = bounds.up_to(after.saturating_sub(before.max(gone_before)));
+    let within = now.length > 0 && now.delivered >= now.oldest_kept;
+    match now.counting {
+        Counting::Reads if fits => Between::exactly(counted),
+        // A place would have grown by all that left.
+        Counting::Untold if fits && within && counted < bounds.most => Between::exactly(counted),
+        Counting::Untold => bounds.up_to(counted),
+        Counting::Place | Counting::Commits => by_place,
+        Counting::Reads | Counting::Nothing => bounds,
+    }
+}
+
+/// Nothing was left for the group at either time: it would have to have fallen behind by the whole log in between.
+fn keeps_up(then: &PartitionSample, now: &PartitionSample) -> bool {
+    let nothing = Some(Quantity::Exact(0));
+    then.lag == nothing && now.lag == nothing
+}
+
+/// Where nothing tells whether consumers delete what they have done or the log is trimmed to a length: the latter keeps its length.
+fn may_be_lost(then: &PartitionSample, now: &PartitionSample) -> bool {
+    let (shorter, longer) = (then.length.min(now.length), then.length.max(now.length));
+    let steady = shorter == longer || shorter >= TRIM_BLOCK && longer - shorter < TRIM_BLOCK;
+    match now.counting {
+        Counting::Commits => false,
+        Counting::Nothing => steady,
+        Counting::Reads | Counting::Place | Counting::Untold => true,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::sample::Position;
-
-    fn sample(added: u64, delivered: u64, lag: u64, pending: u64) -> PartitionSample {
-        PartitionSample {
-            log_end: Some(added),
-            length: added,
-            lag: Some(Quantity::Exact(lag)),
-            pending,
-            delivered: Some(Position {
-                major: delivered,
-                minor: 0,
-            }),
-            delivered_count: Some(delivered),
-            ..PartitionSample::default()
-        }
-    }
-
-    fn removed(mut sample: PartitionSample, newest_removed: u64) -> PartitionSample {
-        sample.newest_removed = Some(Position {
-            major: newest_removed,
-            minor: 0,
-        });
-        sample
-    }
-
-    /// Trimmed to the entries from `oldest` on.
-    fn kept(mut sample: PartitionSample, oldest: u64) -> PartitionSample {
-        sample.oldest_kept = Some(Position {
-            major: oldest,
-            minor: 0,
-        });
-        sample.length = 5;
-        sample
-    }
-
-    #[test]
-    fn what_leaves_the_backlog_is_processed_unless_it_was_removed_unread() {
-        let check = |then: PartitionSample, now: PartitionSample, processed, lost| {
-            let arrived = now.log_end.unwrap() - then.log_end.unwrap();
-            assert_eq!(
-                settle(&then, &now, arrived),
-                Some(Settled { processed, lost })
-            );
-        };
-        // Read 5 more, acknowledged 7 of them all.
-        check(sample(10, 3, 7, 3), sample(14, 8, 6, 1), 7, 0);
-        // Trimmed past the group, which stood still: 4 lost, and the sample is no measure of the consumers.
-        check(sample(10, 3, 7, 0), removed(sample(10, 3, 3, 0), 7), 0, 4);
-        // Trimmed past the group while it read 2.
-        check(sample(10, 3, 7, 0), removed(sample(10, 5, 1, 0), 9), 2, 4);
-        // Deleting what was read already is no loss.
-        check(sample(10, 3, 7, 0), removed(sample(10, 9, 1, 0), 8), 6, 0);
-        // A slow group on a stream trimmed to 5: it stands at the head, and the trim runs on past it.
-        check(
-            kept(sample(100, 95, 5, 0), 96),
-            kept(sample(200, 195, 5, 0), 196),
-            99,
-            1,
-        );
-        // A group that keeps up on the same stream loses nothing.
-        check(
-            kept(sample(100, 99, 1, 0), 96),
-            kept(sample(200, 199, 1, 0), 196),
-            100,
-            0,
-        );
-    }
-}
+mod tests;

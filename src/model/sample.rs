@@ -89,6 +89,9 @@ pub struct PartitionSample {
     /// Messages ever handed to the group, as the source counts them; `None` after the group was repositioned, or read past a
     /// deleted message.
     pub delivered_count: Option<u64>,
+    /// What that count is worth when messages leave the log unread.
+    #[serde(default)]
+    pub counting: Counting,
     /// The oldest message still in the log.
     pub oldest_kept: Option<Position>,
     /// The newest message that was removed from the log (trimmed, deleted).
@@ -103,6 +106,22 @@ impl PartitionSample {
         let waiting = self.pending.saturating_sub(self.stuck_pending);
         Quantity::sum([self.lag, Some(Quantity::Exact(waiting))])
     }
+}
+
+/// What a source's count of deliveries is worth when messages leave the log before the group is given them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Counting {
+    /// A position that consumers commit: what lies before it was processed, unless the log begins only after it.
+    #[default]
+    Commits,
+    /// It grows by one for every message that is handed out, and by nothing else.
+    Reads,
+    /// It is the place of the last message in the log: it jumps over what the group was never given.
+    Place,
+    /// One of these two.
+    Untold,
+    /// There is none, and nothing tells what was deleted either.
+    Nothing,
 }
 
 /// How an age was obtained. A closed set: it is a label value.

@@ -16,10 +16,12 @@ pub enum Flavour {
     Valkey,
     /// Redis 6.2: no lag, no entries-added.
     Redis62,
+    /// Redis 8.2: XDELEX, XACKDEL, and trims that take references along.
+    Redis82,
 }
 
 impl Flavour {
-    pub const ALL: [Self; 3] = [Self::Redis70, Self::Valkey, Self::Redis62];
+    pub const ALL: [Self; 4] = [Self::Redis70, Self::Valkey, Self::Redis62, Self::Redis82];
 
     fn binary(self) -> PathBuf {
         let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
@@ -27,6 +29,7 @@ impl Flavour {
             Self::Redis70 => PathBuf::from("redis-server"),
             Self::Valkey => tools.join("valkey-server"),
             Self::Redis62 => tools.join("redis62-server"),
+            Self::Redis82 => tools.join("redis82-server"),
         }
     }
 }
