@@ -12,6 +12,7 @@ pub mod forecast;
 pub mod group;
 pub mod identity;
 pub mod incident;
+pub mod losses;
 pub mod normal;
 pub mod owners;
 pub mod partition;

@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod freshness;
 pub mod hold;
 pub mod incurable;
+pub mod losing;
 pub mod placement;
 pub mod remembered;
 pub mod replicas;

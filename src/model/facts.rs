@@ -44,6 +44,8 @@ pub struct GroupFacts {
     pub newest_arrival_per_second: Option<f64>,
     /// Processed messages per second over [`super::rates::PROCESSING_WINDOW`], likewise.
     pub processing_per_second: Option<f64>,
+    /// Messages that left the log unread per second lately, certainly or probably; 0 where none did.
+    pub lost_per_second: f64,
     /// Messages per second one consumer does when never idle; `None` until learned.
     pub capacity_per_consumer: Option<f64>,
     /// Until then, where any consumer may take any message: what it was seen to do in its first busy seconds.
@@ -124,6 +126,10 @@ pub struct PartitionFacts {
     pub processed_total: u64,
     /// Left the log unprocessed since the service watches.
     pub lost_total: u64,
+    /// Processed or left the log unprocessed since the service watches: which of both could not be told.
+    pub possibly_lost_total: u64,
+    /// Lost per second over [`super::rates::ARRIVAL_WINDOW`], certainly or probably.
+    pub lost_per_second: f64,
     /// The consumer that holds it, under exclusive assignment.
     pub owner: Option<String>,
     /// When it came to its holder, or was let go.

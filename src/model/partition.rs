@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounting::{repositioned, settle};
+use super::accounting::{Settled, repositioned, settle, turned_over};
 use super::commits::CommitRhythm;
+use super::losses::Losses;
 use super::normal::PartitionNormal;
 use super::peaks::{PEAKS_WINDOW, Peaks};
 use super::progress::{BEHIND, Look, Progress};
@@ -32,7 +33,8 @@ pub struct PartitionModel {
     /// Messages processed since we watch.
     pub(super) processed_total: u64,
     /// Messages that left the log unprocessed since we watch.
-    pub(super) lost_total: u64,
+    #[serde(default)]
+    pub(super) losses: Losses,
     /// Arrivals per second.
     pub(super) arrival: RateWindow,
     /// Arrivals per second over a longer time.
@@ -61,7 +63,7 @@ impl Default for PartitionModel {
             seen: false,
             arrived_total: 0,
             processed_total: 0,
-            lost_total: 0,
+            losses: Losses::default(),
             arrival: RateWindow::new(ARRIVAL_WINDOW),
             steady: RateWindow::new(STEADY_WINDOW),
             processing: RateWindow::new(PROCESSING_WINDOW),
@@ -114,7 +116,7 @@ struct Reading {
 pub(super) struct Step {
     /// Messages that arrived.
     pub arrived: Option<u64>,
-    /// Messages processed; `None` as well when messages were lost or the group was moved.
+    /// Messages processed; `None` as well when it cannot be told whether messages were lost, or the group was moved.
     pub processed: Option<u64>,
 }
 
@@ -332,25 +334,32 @@ impl PartitionModel {
         }
         let processed = sample
             .zip(before.sample.as_ref())
-            .zip(arrived)
-            .and_then(|((now, then), arrived)| self.settle(then, now, arrived));
+            .and_then(|(now, then)| self.settle(then, now, arrived, (at, covered)));
         if let Some(count) = processed {
             self.processing.add(at, covered, count);
         }
         Step { arrived, processed }
     }
 
-    /// Adds up what was processed and lost; gives what may count as the consumers' work.
+    /// Adds up what was processed and lost; gives what may count as the consumers' work: only what is certain.
     fn settle(
         &mut self,
         then: &PartitionSample,
         now: &PartitionSample,
-        arrived: u64,
+        arrived: Option<u64>,
+        (at, covered): (Timestamp, Duration),
     ) -> Option<u64> {
-        let settled = settle(then, now, arrived)?;
+        let settled = match arrived {
+            Some(arrived) => settle(then, now, arrived)?,
+            None => Settled {
+                processed: 0,
+                lost: 0,
+                open: turned_over(then, now),
+            },
+        };
         self.processed_total += settled.processed;
-        self.lost_total += settled.lost;
-        (settled.lost == 0).then_some(settled.processed)
+        self.losses.note(at, covered, settled, now);
+        (settled.open == 0 && arrived.is_some()).then_some(settled.processed)
     }
 
     fn moved_by_hand(&self, now: &PartitionSample) -> bool {

@@ -15,7 +15,8 @@ use super::time::Timestamp;
 pub enum PartitionStatus {
     /// It could be read, and nothing odd was seen.
     Ok,
-    /// Its consumer was never idle over the window, and what waits became no less.
+    /// Its consumer was never idle over the window, and what waits became no less; or messages leave the log before it gets to
+    /// them.
     Behind,
     /// It does not move, though messages wait and its consumer gets on with others.
     Stuck,
@@ -72,6 +73,7 @@ fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> 
             PartitionStatus::Stuck
         }
         () if stands_still(now, partition) => PartitionStatus::Stopped,
+        () if partition.lost_per_second > 0.0 => PartitionStatus::Behind,
         () if partition.not_falling_since.is_some_and(grows) => PartitionStatus::Behind,
         () => PartitionStatus::Ok,
     }
@@ -159,5 +161,7 @@ mod tests {
             p.commit_interval_seconds = Some(60.0);
         });
         check(vec![rare], "ok");
+        let losing = partition(|p| p.lost_per_second = 2.0);
+        check(vec![losing], "behind");
     }
 }

@@ -42,6 +42,7 @@ pub fn replicas(
     if inputs.answering == Answering::Part {
         text.push_str(" This is the count for this trigger alone: the ScaledObject has others or a formula, so what runs is not looked at.");
     }
+    push_losses(&mut text, inputs);
     push_incurable(&mut text, inputs);
     if inputs.is_ineffective {
         text.push_str(" The last rise was ineffective: it brought less than a tenth of what it should; look at what the consumers depend on.");
@@ -55,6 +56,16 @@ pub fn replicas(
     }
     push_pause(&mut text, inputs.paused);
     text
+}
+
+/// That messages are lost, whatever decided.
+fn push_losses(text: &mut String, inputs: &Inputs) {
+    if inputs.lost_per_second > 0.0 {
+        text.push_str(&format!(
+            " About {} messages/s leave the log unread: it is trimmed or expires before consumers get to them.",
+            rate(Some(inputs.lost_per_second)),
+        ));
+    }
 }
 
 /// What no number of replicas cures, whatever decided.

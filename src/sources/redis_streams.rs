@@ -23,6 +23,7 @@ mod range;
 mod read;
 mod reader;
 mod reply;
+mod server;
 
 pub use failure::ACL_HINT;
 

@@ -129,7 +129,7 @@ const ANOMALY: About = About(
 
 type Count = fn(&PartitionView<'_>) -> u64;
 
-const COUNTERS: [(About, Count); 3] = [
+const COUNTERS: [(About, Count); 4] = [
     (
         About(
             "partition_arrived_messages",
@@ -150,6 +150,13 @@ const COUNTERS: [(About, Count); 3] = [
             "Messages that left the log before they were processed, since the service watches.",
         ),
         |p| p.counters().lost_total,
+    ),
+    (
+        About(
+            "partition_possibly_lost_messages",
+            "Messages that were processed or left the log unread, where the source does not tell which, since the service watches.",
+        ),
+        |p| p.counters().possibly_lost_total,
     ),
 ];
 

@@ -22,7 +22,9 @@ const fn at(major: u64) -> Position {
     Position { major, minor: 0 }
 }
 
-fn removed(mut sample: PartitionSample, newest_removed: u64) -> PartitionSample {
+/// `n` were deleted, the newest of them `newest_removed`.
+fn removed(mut sample: PartitionSample, n: u64, newest_removed: u64) -> PartitionSample {
+    sample.length -= n;
     sample.newest_removed = Some(at(newest_removed));
     sample
 }
@@ -44,11 +46,11 @@ fn what_leaves_the_backlog_is_processed_unless_it_was_removed_unread() {
     // Read 5 more, acknowledged 7 of them all.
     check(sample(10, 3, 7, 3), sample(14, 8, 6, 1), 7, 0);
     // Deleted ahead of the group, which stood still: 4 lost.
-    check(sample(10, 3, 7, 0), removed(sample(10, 3, 3, 0), 7), 0, 4);
+    check(sample(10, 3, 7, 0), removed(sample(10, 3, 3, 0), 4, 7), 0, 4);
     // Deleted ahead of the group while it read 2.
-    check(sample(10, 3, 7, 0), removed(sample(10, 5, 1, 0), 9), 2, 4);
+    check(sample(10, 3, 7, 0), removed(sample(10, 5, 1, 0), 4, 9), 2, 4);
     // Deleting what was read already is no loss.
-    check(sample(10, 3, 7, 0), removed(sample(10, 9, 1, 0), 8), 6, 0);
+    check(sample(10, 3, 7, 0), removed(sample(10, 9, 1, 0), 8, 8), 6, 0);
 }
 
 /// A stream whose entries are numbered from 1, and a group on it.
@@ -193,7 +195,8 @@ proptest! {
             let now = log.sample();
             let told = settle(&then, &now, add).expect("told");
             // Nothing tells deletions apart there: a length that happens to stand still may be a trim.
-            if counting != Counting::Nothing || now.length != then.length {
+            let short = then.length.max(now.length) < TRIM_BLOCK;
+            if counting != Counting::Nothing || short && now.length != then.length {
                 let expect = Settled { processed: log.processed - processed, lost: 0, open: 0 };
                 prop_assert_eq!(told, expect);
             }

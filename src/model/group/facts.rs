@@ -44,6 +44,7 @@ impl GroupModel {
             arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
             newest_arrival_per_second: self.arrival.newest_per_second(),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
+            lost_per_second: partitions.values().map(|p| p.lost_per_second).sum(),
             capacity_per_consumer: self.capacity.per_consumer(),
             early_capacity_per_consumer: self.capacity.early_per_consumer(),
             is_early_capacity_proven: self.capacity.proven_early().is_some(),
@@ -154,7 +155,9 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         recent_processing_per_second: model.recent_processing_per_second(),
         arrived_total: model.arrived_total,
         processed_total: model.processed_total,
-        lost_total: model.lost_total,
+        lost_total: model.losses.lost_total,
+        possibly_lost_total: model.losses.possibly_lost_total,
+        lost_per_second: model.losses.per_second(now),
         peak_arrival_per_second: model.peaks.largest(),
         newest_arrival_per_second: readable
             .then(|| model.arrival.newest_per_second())

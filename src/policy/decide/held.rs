@@ -38,7 +38,7 @@ pub(super) fn hold_back(
 ) -> u32 {
     let (now, facts) = (seen.now, seen.facts);
     let last = target.last_desired.unwrap_or(0).min(most);
-    let draining = drains(seen, target);
+    let draining = facts.lost_per_second > 0.0 || drains(seen, target);
     let (least, highest) = allowed_downstream(facts.breaker, target, last);
     let recommended = if certain && !draining {
         bounded.clamp(least, highest)

@@ -13,6 +13,7 @@ use crate::policy::decision::{Inputs, Reason, Rule};
 use crate::policy::exclusive::{self, Question};
 use crate::policy::forecast::{Forecasting, Raise};
 use crate::policy::incurable::Known;
+use crate::policy::losing;
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::TargetState;
 use crate::policy::surge::surge;
@@ -66,6 +67,7 @@ pub(super) fn recommend(
     } else {
         replicas
     };
+    let (replicas, loses) = while_losing(seen, target, inputs, replicas);
     inputs.work_replicas = Some(replicas);
     let from_zero = target.last_desired.unwrap_or(0) == 0 && inputs.own_current().unwrap_or(0) == 0;
     let no_work = work.total() == 0.0;
@@ -75,11 +77,32 @@ pub(super) fn recommend(
     let reason = match () {
         () if replicas == 0 => Reason::Idle,
         () if from_zero || only_group_missing => Reason::Activation,
+        () if loses => Reason::Backlog,
         () if foreseen => Reason::Forecast,
         () if work.from_backlog > work.from_arrivals || rest_settles => Reason::Backlog,
         () => Reason::Arrival,
     };
     Recommendation { replicas, reason }
+}
+
+/// More replicas while messages leave the log unread, and whether that is why.
+fn while_losing(
+    seen: &Seen<'_>,
+    target: &TargetState,
+    inputs: &mut Inputs,
+    by_work: u32,
+) -> (u32, bool) {
+    if seen.facts.lost_per_second == 0.0 {
+        return (by_work, false);
+    }
+    let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
+    let all_ready = inputs.ready.is_some_and(|ready| ready >= present);
+    let replicas = losing::replicas(seen.now, by_work, present, all_ready, target.steps.rose_at());
+    let loses = replicas > by_work;
+    if loses {
+        inputs.rule = Some(Rule::Losing);
+    }
+    (replicas, loses)
 }
 
 /// While nothing is known of what a replica does. Any consumer may take any message: a first step, then what runs until they are

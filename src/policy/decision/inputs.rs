@@ -17,6 +17,9 @@ pub struct Inputs {
     pub uncommitted: u64,
     /// Messages per second that the source lets consumers read at most, where that is known.
     pub read_limit_per_second: Option<f64>,
+    /// Messages that leave the log unread per second, certainly or probably.
+    #[serde(default)]
+    pub lost_per_second: f64,
     /// Arrivals per second.
     pub arrival_per_second: Option<f64>,
     /// Arrivals per second that are expected when a replica asked for now would help …
@@ -163,6 +166,8 @@ pub enum Rule {
     Explored,
     /// Nothing is known of capacity: a first step by what waits and arrives.
     First,
+    /// Messages leave the log unread: more than there are, until none does.
+    Losing,
 }
 
 /// What keeps a target above what the work asks for.

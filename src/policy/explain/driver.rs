@@ -60,6 +60,9 @@ pub(super) fn driver(
             n => format!(" (about {n} of them only for their checkpoint)"),
         },
     );
+    if inputs.rule == Some(Rule::Losing) {
+        return format!("{load}; messages are lost, so there are to be {recommended} until none is");
+    }
     let (samples, needed) = inputs.capacity_samples;
     match (inputs.capacity_source, inputs.capacity_per_second) {
         (CapacitySource::Unknown, _) | (_, None) if inputs.rule == Some(Rule::First) => format!(

@@ -8,9 +8,9 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
 
-use super::failure;
+use super::{failure, server};
 use crate::config::types::RedisConfig;
-use crate::model::sample::{Failure, FailureKind};
+use crate::model::sample::{Counting, Failure, FailureKind};
 
 /// Timeouts in a row after which the connection is dropped.
 const TIMEOUTS_BEFORE_REBUILD: u32 = 2;
@@ -36,6 +36,8 @@ struct Slot {
     attempts: u64,
     /// Why the last attempt failed, if it did.
     last_failure: Option<Failure>,
+    /// What the server's count of deliveries is worth.
+    counting: Counting,
 }
 
 #[derive(Clone)]
@@ -67,6 +69,11 @@ impl Connection {
     /// The time that one request may take.
     pub const fn response_timeout(&self) -> Duration {
         self.response_timeout
+    }
+
+    /// What the server's count of deliveries is worth, as of the last connection.
+    pub fn counting(&self) -> Counting {
+        self.slot().counting
     }
 
     /// Drops the connection; the next request builds a new one.
@@ -197,6 +204,7 @@ impl Connection {
         }
         let must_succeed = commands.len();
         commands.cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME);
+        commands.cmd("HELLO");
         let replies = connection
             .req_packed_commands(&commands, 0, commands.len())
             .await
@@ -206,7 +214,10 @@ impl Connection {
             .take(must_succeed)
             .find(|r| **r != Value::Okay)
         {
-            None => Ok(()),
+            None => {
+                self.slot().counting = server::counting(replies.last());
+                Ok(())
+            }
             Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, error)),
             Some(_) => Err(failure::garbled(
                 &self.address,

@@ -6,7 +6,7 @@ use crate::model::sample::{Failure, FailureKind};
 
 /// The ACL rule that a user of ours needs, besides its key patterns.
 pub const ACL_HINT: &str =
-    "+xinfo +xpending +xrange +scan +time +multi +exec +ping +select +client|setname";
+    "+xinfo +xpending +xrange +scan +time +multi +exec +ping +select +client|setname +hello";
 
 /// What a command failed with, told as a failure of the connection to `address`.
 pub fn of_error(address: &str, error: &RedisError) -> Failure {

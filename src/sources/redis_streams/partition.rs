@@ -11,7 +11,7 @@ use super::pending::{self, FirstUndelivered};
 use super::read::{Reading, Snapshot};
 use super::reply::{PendingEntry, StreamInfo};
 use crate::model::quantity::Quantity;
-use crate::model::sample::{PartitionObservation, PartitionSample, Position};
+use crate::model::sample::{Counting, PartitionObservation, PartitionSample, Position};
 
 /// How often stuck entries are counted: the server walks through all pending ones for it.
 const COUNT_STUCK_EVERY: Duration = Duration::from_secs(10);
@@ -143,11 +143,18 @@ impl Partition {
     }
 
     /// The observation, and what to remember.
-    pub fn finish(mut self, stuck_after: Duration) -> (String, PartitionObservation, Memory) {
+    pub fn finish(
+        mut self,
+        stuck_after: Duration,
+        counting: Counting,
+    ) -> (String, PartitionObservation, Memory) {
         let log_end = self.log_end();
         let observation = match &self.reading {
             Reading::Present(now) => {
-                let sample = sample(now, &self, log_end, stuck_after);
+                let mut sample = sample(now, &self, log_end, stuck_after);
+                if now.stream.entries_added.is_some() {
+                    sample.counting = counting;
+                }
                 self.memory.agreement = self
                     .lag
                     .and_then(Quantity::exact)
@@ -235,6 +242,7 @@ fn sample(
         oldest_age_millis: pending::oldest_age_millis(oldest, first, now.now_millis),
         delivered: Some(group.last_delivered),
         delivered_count: group.entries_read,
+        counting: Counting::Nothing,
         oldest_kept: stream.first,
         newest_removed: stream.max_deleted.filter(|id| *id != Position::default()),
         owner: None,

@@ -199,7 +199,7 @@ impl Reader {
         let mut memories = BTreeMap::new();
         let mut observations = BTreeMap::new();
         for partition in partitions {
-            let (key, observation, memory) = partition.finish(self.stuck_after);
+            let (key, observation, memory) = partition.finish(self.stuck_after, self.connection.counting());
             if let Some(id) = self.discovery.id(&key) {
                 observations.insert(id.clone(), observation);
                 memories.insert(key, memory);

@@ -166,7 +166,7 @@ pub fn items(value: &Value) -> Option<&[Value]> {
 }
 
 /// The value of a key, in a map or in a flat list of pairs.
-fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+pub fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     let named = |key: &Value| bytes(key) == Some(name.as_bytes());
     match value {
         Value::Map(pairs) => pairs.iter().find(|(key, _)| named(key)).map(|(_, v)| v),
@@ -178,7 +178,8 @@ fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
-fn bytes(value: &Value) -> Option<&[u8]> {
+/// The bytes of a text.
+pub fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.as_bytes()),
