@@ -25,7 +25,8 @@ pub(super) fn settle(
     now: &PartitionSample,
     arrived: u64,
 ) -> Option<Settled> {
-    if repositioned(then, now) {
+    let lacks = |s: &PartitionSample| s.lacks_length || s.lacks_pending || s.delivered.is_none();
+    if repositioned(then, now) || lacks(then) || lacks(now) {
         return None;
     }
     let left = (then.lag?.exact()?.checked_add(arrived)?).checked_sub(now.lag?.exact()?)?;
@@ -44,8 +45,12 @@ pub(super) fn settle(
 /// Whether somebody moved the group (SETID, re-creation) between the samples: back, or forward, after which the source no
 /// longer counts deliveries. It also stops counting when the group reads past a deleted message; that is no move.
 pub(super) fn repositioned(then: &PartitionSample, now: &PartitionSample) -> bool {
-    let uncounted = then.delivered_count.is_some() && now.delivered_count.is_none();
-    now.delivered < then.delivered || uncounted && now.newest_removed <= then.delivered
+    // A count that cannot be read is no count that was given up.
+    let uncounted = then.delivered_count.is_some()
+        && now.delivered_count.is_none()
+        && now.counting != Counting::Nothing;
+    let back = now.delivered.is_some() && now.delivered < then.delivered;
+    back || uncounted && now.newest_removed <= then.delivered
 }
 
 /// Messages that may have been lost where arrivals are not known either: what waited then, if nothing that was kept then still is.

@@ -44,6 +44,8 @@ pub struct GroupFacts {
     pub newest_arrival_per_second: Option<f64>,
     /// Processed messages per second over [`super::rates::PROCESSING_WINDOW`], likewise.
     pub processing_per_second: Option<f64>,
+    /// Messages that were delivered too long ago to count as backlog, to consumers that are still at work.
+    pub stuck_in_work: u64,
     /// Messages that left the log unread per second lately, certainly or probably; 0 where none did.
     pub lost_per_second: f64,
     /// Messages per second one consumer does when never idle; `None` until learned.
@@ -97,6 +99,10 @@ pub struct PartitionFacts {
     pub pending: Option<u64>,
     /// Pending for so long that they are left out of the backlog.
     pub stuck_pending: Option<u64>,
+    /// Of these, held by consumers that are still at work.
+    pub stuck_in_work: u64,
+    /// Whether the group stands after the newest message: what comes next is not given to it.
+    pub is_ahead: bool,
     /// How often the oldest pending message was delivered.
     pub oldest_delivery_count: Option<u64>,
     /// Seconds the oldest unfinished message has waited; 0 for none.

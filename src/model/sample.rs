@@ -67,12 +67,28 @@ pub struct PartitionSample {
     pub log_end: Option<u64>,
     /// Messages kept in the log now.
     pub length: u64,
+    /// Whether that could not be read.
+    #[serde(default)]
+    pub lacks_length: bool,
     /// Undelivered messages, certified.
     pub lag: Option<Quantity>,
     /// Delivered and not yet acknowledged, stuck ones included.
     pub pending: u64,
+    /// Whether that could not be read.
+    #[serde(default)]
+    pub lacks_pending: bool,
     /// Of these, delivered so long ago that they count as stuck: left out of backlog, target and activation.
     pub stuck_pending: u64,
+    /// Whether more of them may be stuck: not all were looked at yet.
+    #[serde(default)]
+    pub lacks_stuck: bool,
+    /// Stuck ones that are held by consumers which still ask for messages or acknowledge others: long work, as it seems. They do
+    /// not count as backlog, but nobody is to be taken to zero while there are any.
+    #[serde(default)]
+    pub stuck_in_work: u64,
+    /// Whether the group stands after the newest message: what comes next is not given to it.
+    #[serde(default)]
+    pub is_ahead: bool,
     /// How often the oldest pending message was delivered.
     pub oldest_delivery_count: Option<u64>,
     /// Milliseconds that the oldest unfinished message (not stuck) has waited; 0 for none; `None`: cannot be told.
@@ -104,7 +120,8 @@ impl PartitionSample {
     /// Unfinished work: undelivered plus pending, without stuck entries.
     pub fn backlog(&self) -> Option<Quantity> {
         let waiting = self.pending.saturating_sub(self.stuck_pending);
-        Quantity::sum([self.lag, Some(Quantity::Exact(waiting))])
+        let is_known = !self.lacks_pending && !self.lacks_stuck;
+        Quantity::sum([self.lag, is_known.then_some(Quantity::Exact(waiting))])
     }
 }
 

@@ -20,7 +20,7 @@ pub enum PartitionStatus {
     Behind,
     /// It does not move, though messages wait and its consumer gets on with others.
     Stuck,
-    /// It does not move, and nobody gets on with anything.
+    /// It does not move, and nobody gets on with anything; or the group stands after the newest message and is given none.
     Stopped,
     /// The group was moved back, or made anew, since the observation before.
     Rewound,
@@ -69,6 +69,7 @@ pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, Parti
 fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> PartitionStatus {
     let grows = |since| now.since(since) >= window(partition);
     match () {
+        () if partition.is_ahead => PartitionStatus::Stopped,
         () if stands_still(now, partition) && holders.move_elsewhere(now, partition) => {
             PartitionStatus::Stuck
         }

@@ -20,7 +20,7 @@ pub enum Signal {
 }
 
 /// Active while backlog (without settled rests of batches) > `activationBacklog`, or more than that arrived within `activationWindow`, or the consumer group does
-/// not exist yet on an existing stream.
+/// not exist yet on an existing stream, or a consumer at work holds what was delivered to it long ago: its pod is not to be ended.
 pub fn signal(model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec, now: Timestamp) -> Signal {
     let arrived = model.arrived_within(spec.activation_window, now);
     let backlog = facts.backlog.map_or(0, Quantity::value);
@@ -28,6 +28,7 @@ pub fn signal(model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec, now: Ti
     if waiting > spec.activation_backlog
         || arrived > spec.activation_backlog
         || facts.partitions_without_group > 0
+        || facts.stuck_in_work > 0
     {
         return Signal::Active;
     }

@@ -85,6 +85,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
             .filter_map(|p| p.uncommitted)
             .sum(),
         read_limit_per_second: facts.read_limit_per_second,
+        stuck_in_work: facts.stuck_in_work,
         lost_per_second: facts.lost_per_second,
         arrival_per_second: facts.arrival_per_second,
         forecast_per_second: forecast.map(|f| f.per_second),

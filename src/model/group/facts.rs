@@ -32,8 +32,8 @@ impl GroupModel {
             observed_at: self.observed_at,
             backlog: self.total(PartitionModel::backlog),
             lag: self.total(|p| part(p, |s| s.lag, |_| 0)),
-            pending: self.total(|p| part(p, |s| Some(Quantity::Exact(s.pending)), |_| 0)),
-            length: self.total(|p| part(p, |s| Some(Quantity::Exact(s.length)), |length| length)),
+            pending: self.total(|p| part(p, |s| known(s.pending, s.lacks_pending), |_| 0)),
+            length: self.total(|p| part(p, |s| known(s.length, s.lacks_length), |length| length)),
             backlog_or_length: self.total(|p| part(p, PartitionSample::backlog, |length| length)),
             settled: settled
                 .filter_map(|p| p.backlog().map(Quantity::value))
@@ -44,6 +44,7 @@ impl GroupModel {
             arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
             newest_arrival_per_second: self.arrival.newest_per_second(),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
+            stuck_in_work: partitions.values().map(|p| p.stuck_in_work).sum(),
             lost_per_second: partitions.values().map(|p| p.lost_per_second).sum(),
             capacity_per_consumer: self.capacity.per_consumer(),
             early_capacity_per_consumer: self.capacity.early_per_consumer(),
@@ -84,6 +85,10 @@ impl GroupModel {
     }
 }
 
+fn known(count: u64, is_unknown: bool) -> Option<Quantity> {
+    (!is_unknown).then_some(Quantity::Exact(count))
+}
+
 /// The sum over the partitions that have one; `None` if none of them has.
 pub(super) fn sum_known(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut rates = rates.flatten().peekable();
@@ -114,7 +119,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
             rewound: true,
             sample,
         } => (PartitionStatus::Rewound, sample.remark.clone()),
-        PartitionState::Present { sample, .. } if sample.lag.is_none() => (
+        PartitionState::Present { sample, .. } if sample.backlog().is_none() => (
             PartitionStatus::Unknown,
             sample
                 .remark
@@ -141,7 +146,9 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         lacks_group: matches!(model.state, PartitionState::GroupMissing { .. }),
         backlog: model.backlog(),
         lag: part(model, |s| s.lag, |_| 0),
-        pending: sample.map(|s| s.pending),
+        pending: sample.filter(|s| !s.lacks_pending).map(|s| s.pending),
+        stuck_in_work: sample.map_or(0, |s| s.stuck_in_work),
+        is_ahead: sample.is_some_and(|s| s.is_ahead),
         stuck_pending: sample.map(|s| s.stuck_pending),
         oldest_delivery_count: sample.and_then(|s| s.oldest_delivery_count),
         oldest_age_seconds: age_seconds(model),

@@ -17,6 +17,9 @@ pub struct Inputs {
     pub uncommitted: u64,
     /// Messages per second that the source lets consumers read at most, where that is known.
     pub read_limit_per_second: Option<f64>,
+    /// Messages delivered too long ago to count as backlog, to consumers that are still at work.
+    #[serde(default)]
+    pub stuck_in_work: u64,
     /// Messages that leave the log unread per second, certainly or probably.
     #[serde(default)]
     pub lost_per_second: f64,

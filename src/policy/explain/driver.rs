@@ -128,6 +128,14 @@ fn measured(recommended: u32, inputs: &Inputs) -> String {
 
 /// Why somebody is needed though there is nothing to work on, where that is not for a group yet to be made.
 fn without_work(reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
+    let nothing_else = inputs.arrived_in_window == Some(0)
+        && inputs.backlog.is_none_or(|backlog| backlog.value() == 0);
+    if nothing_else && inputs.stuck_in_work > 0 {
+        return Some(format!(
+            "nothing waits, but consumers that are at work hold {} messages that were delivered long ago; they are not ended meanwhile",
+            inputs.stuck_in_work
+        ));
+    }
     match reason {
         Reason::Backlog => Some(format!(
             "nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has moved for {} with an owner, or for {} where no owner is told",

@@ -19,6 +19,9 @@ const PARTITIONS_PER_POLL: usize = 200;
 /// A consumer that asked within so many milliseconds is at work.
 const ACTIVE_IDLE_MILLIS: u64 = 60_000;
 
+/// As that, once more, from when it was seen.
+const ACTIVE_FOR: Duration = Duration::from_millis(ACTIVE_IDLE_MILLIS);
+
 /// One that holds entries may work on them for so long without asking; after that they are a dead pod's.
 const BUSY_IDLE_MILLIS: u64 = 300_000;
 
@@ -30,8 +33,18 @@ pub struct Census {
     left: Vec<String>,
     reading: Reading,
     lagging_before: BTreeSet<String>,
+    /// Entries that each consumer held at the reading before, and when it was last seen to ask or acknowledge; `None` before the
+    /// first complete reading.
+    seen: Option<BTreeMap<String, Seen>>,
     result: Option<u32>,
     holders: Option<BTreeMap<String, Holder>>,
+}
+
+/// A consumer at the last complete reading.
+#[derive(Debug)]
+struct Seen {
+    pending: u64,
+    worked_at: Option<Instant>,
 }
 
 /// More names than this are left-overs of pods long gone: they are not told one by one.
@@ -58,6 +71,15 @@ impl Census {
     /// Who holds what, as of the last complete reading.
     pub fn holders(&self) -> Option<BTreeMap<String, Holder>> {
         self.holders.clone()
+    }
+
+    /// Whether a consumer asked for entries or acknowledged some within the last minute, as far as seen; it may have before the
+    /// first complete reading.
+    pub fn is_at_work(&self, name: &str) -> bool {
+        let lately = |seen: &Seen| seen.worked_at.is_some_and(|at| at.elapsed() < ACTIVE_FOR);
+        self.seen
+            .as_ref()
+            .is_none_or(|seen| seen.get(name).is_some_and(lately))
     }
 
     /// Consumers at work as of the last complete reading, after going on with the reading if one is due. `present` are the
@@ -90,6 +112,9 @@ impl Census {
         if self.left.is_empty() {
             self.result = self.reading.verdict(lagging, &self.lagging_before);
             self.holders = self.reading.holders();
+            if !self.reading.failed {
+                self.seen = Some(self.reading.seen(self.seen.as_ref()));
+            }
             self.lagging_before.clone_from(lagging);
         }
         self.result.filter(|_| complete)
@@ -131,6 +156,25 @@ impl Reading {
             entry.at_work |= at_work;
             entry.keys.push(key.to_owned());
         }
+    }
+
+    /// Who asked, and who holds less than before: an acknowledgement does not count as asking everywhere.
+    fn seen(&self, before: Option<&BTreeMap<String, Seen>>) -> BTreeMap<String, Seen> {
+        let seen = |(name, listed): (&String, &Listed)| {
+            let before = before.and_then(|before| before.get(name));
+            let asked = listed.idle_millis.is_some_and(|idle| idle < ACTIVE_IDLE_MILLIS);
+            let acknowledged = before.is_some_and(|before| before.pending > listed.pending);
+            let seen = Seen {
+                pending: listed.pending,
+                worked_at: if asked || acknowledged {
+                    Some(Instant::now())
+                } else {
+                    before.and_then(|before| before.worked_at)
+                },
+            };
+            (name.clone(), seen)
+        };
+        self.consumers.iter().map(seen).collect()
     }
 
     fn holders(&self) -> Option<BTreeMap<String, Holder>> {

@@ -18,6 +18,12 @@ use crate::model::sample::{Failure, Position};
 /// Entries per request, as far as the lengths tell.
 const ENTRIES_PER_REQUEST: usize = 10_000;
 
+/// The largest id there can be.
+const END: Position = Position {
+    major: u64::MAX,
+    minor: u64::MAX,
+};
+
 /// One partition to be counted, and what came of it.
 #[derive(Debug)]
 pub struct Count {
@@ -74,7 +80,7 @@ fn fitting(counts: &[Count]) -> usize {
         {
             let expected = page
                 .limit
-                .min(usize::try_from(snapshot.stream.length).unwrap_or(usize::MAX));
+                .min(usize::try_from(snapshot.stream.length.unwrap_or(u64::MAX)).unwrap_or(usize::MAX));
             entries += expected;
             bytes += expected * snapshot.stream.entry_bytes;
         }
@@ -111,7 +117,7 @@ async fn first_pages(
                 page.as_ref().map_or(0, |p| p.0.len()),
                 page.map_or(0, |p| p.1),
             );
-            count.lag = Some(lag);
+            count.lag = lag;
             count.first = first;
             more.extend(unfinished);
         }
@@ -122,7 +128,7 @@ async fn first_pages(
 fn page_wanted(reading: &Reading) -> Option<PageWanted> {
     match reading {
         Reading::Present(snapshot) => Some(PageWanted {
-            after: snapshot.group.last_delivered,
+            after: snapshot.group.last_delivered?,
             limit: range::page_limit(snapshot.stream.entry_bytes),
         }),
         _ => None,
@@ -135,27 +141,31 @@ fn of_first_page(
     snapshot: &Snapshot,
     wanted: PageWanted,
     page: &Page,
-) -> (Quantity, Option<Position>, Option<Counting>) {
-    let delivered = snapshot.group.last_delivered;
-    let (Some(last), Some((ids, bytes))) = (snapshot.stream.last, page) else {
-        return (Quantity::Exact(0), None, None);
+) -> (Option<Quantity>, Option<Position>, Option<Counting>) {
+    if snapshot.stream.is_empty() {
+        return (Some(Quantity::Exact(0)), None, None);
+    }
+    let (Some(delivered), Some((ids, bytes))) = (snapshot.group.last_delivered, page) else {
+        return (None, None, None);
     };
+    // Where the newest entry could not be read, a page that is not full still tells the end.
+    let last = snapshot.stream.last.unwrap_or(END);
     if delivered >= last {
-        return (Quantity::Exact(0), None, None);
+        return (Some(Quantity::Exact(0)), None, None);
     }
     let first = ids.iter().find(|id| **id > delivered).copied();
     let mut counting = Counting::new(key, wanted.after, last, snapshot.stream.entry_bytes);
     counting.take(ids, *bytes, wanted.limit, delivered);
     if delivered < wanted.after {
         // Moved back since the page was asked for: what lies in between was not read.
-        return (Quantity::AtLeast(counting.counted.max(1)), None, None);
+        return (Some(Quantity::AtLeast(counting.counted.max(1))), None, None);
     }
     if counting.complete {
-        return (Quantity::Exact(counting.counted), first, None);
+        return (Some(Quantity::Exact(counting.counted)), first, None);
     }
     counting.after = counting.after.max(delivered);
     (
-        Quantity::AtLeast(counting.counted.max(1)),
+        Some(Quantity::AtLeast(counting.counted.max(1))),
         first,
         Some(counting),
     )
@@ -201,10 +211,8 @@ impl Count {
             self.lag = Some(Quantity::Exact(counting.counted));
         } else if let Some(lag) = at_the_end(then, now, counting) {
             self.lag = Some(Quantity::Exact(lag));
-            self.first = counting
-                .ids_after(now.group.last_delivered)
-                .first()
-                .copied();
+            let rest = now.group.last_delivered.map(|at| counting.ids_after(at));
+            self.first = rest.and_then(|ids| ids.first().copied());
             self.reading = last;
         } else {
             self.lag = Some(Quantity::AtLeast(counting.counted.max(1)));
@@ -218,8 +226,8 @@ fn at_the_end(then: &Snapshot, now: &Snapshot, counting: &Counting) -> Option<u6
     if let Verdict::Derived(lag) = lag::certify(&now.stream, &now.group, None) {
         return Some(lag);
     }
-    let at = now.group.last_delivered;
-    let covered = counting.complete && then.group.last_delivered <= at && at <= counting.until;
+    let at = now.group.last_delivered?;
+    let covered = counting.complete && then.group.last_delivered? <= at && at <= counting.until;
     let kept = now.stream.first? <= at && now.stream.max_deleted? <= at;
     let arrived = now
         .stream
@@ -231,11 +239,13 @@ fn at_the_end(then: &Snapshot, now: &Snapshot, counting: &Counting) -> Option<u6
 /// Whether no undelivered entry can have been removed since: nothing was removed at all, or only entries up to the
 /// group's position. Redis 6.2 does not tell of deletions; there only trims are seen.
 fn is_intact(then: &Snapshot, now: &StreamInfo) -> bool {
-    let removed = |stream: &StreamInfo| stream.entries_added?.checked_sub(stream.length);
-    let delivered = then.group.last_delivered;
+    let removed = |stream: &StreamInfo| stream.entries_added?.checked_sub(stream.length?);
+    let Some(delivered) = then.group.last_delivered else {
+        return false;
+    };
     let nothing_removed = removed(now).is_some() && removed(now) == removed(&then.stream);
     let only_delivered = now.first.is_some_and(|first| first <= delivered)
-        && now.max_deleted.is_none_or(|deleted| deleted <= delivered);
+        && (now.max_deleted.map_or(!now.counts_added, |deleted| deleted <= delivered));
     nothing_removed || only_delivered
 }
 
@@ -251,19 +261,20 @@ mod tests {
     fn snapshot(delivered: u64, last: u64) -> Snapshot {
         Snapshot {
             stream: StreamInfo {
-                length: 5,
+                length: Some(5),
                 first: Some(at(1)),
                 last: Some(at(last)),
+                counts_added: true,
                 entries_added: Some(9),
                 max_deleted: Some(at(0)),
                 ..StreamInfo::default()
             },
             group: GroupInfo {
-                last_delivered: at(delivered),
+                last_delivered: Some(at(delivered)),
                 ..GroupInfo::default()
             },
             oldest_pending: None,
-            now_millis: 0,
+            now_millis: Some(0),
         }
     }
 
@@ -278,7 +289,7 @@ mod tests {
             let (lag, _, more) = of_first_page("k", &snapshot(delivered, 9), wanted, &page);
             assert_eq!(
                 (lag, more.is_some()),
-                (expect, goes_on),
+                (Some(expect), goes_on),
                 "{delivered} {ids:?}"
             );
         };
@@ -317,7 +328,8 @@ mod tests {
         let check = |first, length, added, max_deleted, expect| {
             let now = StreamInfo {
                 first: Some(at(first)),
-                length,
+                length: Some(length),
+                counts_added: true,
                 entries_added: Some(added),
                 max_deleted: Some(at(max_deleted)),
                 ..StreamInfo::default()

@@ -19,6 +19,9 @@ const ENTRIES: usize = 10_000;
 const MOST_PER_PARTITION: usize = 100;
 const LEAST_PER_PARTITION: usize = 10;
 
+/// Nobody delivers one message more often between two polls: somebody set the count, which is one event.
+const MOST_BETWEEN_POLLS: u64 = 1_000;
+
 /// Partitions per request.
 const PARTITIONS_PER_REQUEST: usize = 1000;
 
@@ -129,14 +132,16 @@ impl ErrorCounter {
 
     /// Takes in the pending entries of a partition with the lowest ids.
     fn take(&mut self, holding: &Holding, entries: &[PendingEntry]) {
-        let counts = entries.iter().map(|entry| (entry.id, entry.deliveries));
+        let counts = entries
+            .iter()
+            .filter_map(|entry| Some((entry.id?, entry.deliveries?)));
         let now = Deliveries {
             last_delivered: holding.last_delivered,
             counts: counts.collect(),
         };
         if let Some(before) = self.seen.insert(holding.key.clone(), now) {
             let new = entries.iter().map(|entry| before.redelivered(entry));
-            self.redelivered += new.sum::<u64>();
+            self.redelivered = self.redelivered.saturating_add(new.sum::<u64>());
         }
     }
 
@@ -166,12 +171,12 @@ impl ErrorCounter {
 
     /// How many came to the stream so far; `None` where some may have come and gone unseen, which only Redis 6.2 leaves open.
     fn came(&mut self, stream: &StreamInfo) -> Option<u64> {
-        if stream.entries_added.is_some() {
+        if stream.counts_added {
             return stream.entries_added;
         }
         let Some(counter) = &mut self.dead_letters else {
-            self.dead_letters = Some(Counter::start(stream));
-            return Some(stream.length);
+            self.dead_letters = Counter::start(stream);
+            return self.dead_letters.as_ref().map(Counter::value);
         };
         let arrived = match counter.step(stream) {
             Step::Arrived(n) => Some(n),
@@ -184,11 +189,15 @@ impl ErrorCounter {
 impl Deliveries {
     /// How often the entry was redelivered since. One that was pending before but not on the page tells nothing.
     fn redelivered(&self, entry: &PendingEntry) -> u64 {
-        match self.counts.get(&entry.id) {
-            Some(before) => entry.deliveries.saturating_sub(*before),
-            None if entry.id > self.last_delivered => entry.deliveries.saturating_sub(1),
+        let (Some(id), Some(deliveries)) = (entry.id, entry.deliveries) else {
+            return 0;
+        };
+        let more = match self.counts.get(&id) {
+            Some(before) => deliveries.saturating_sub(*before),
+            None if id > self.last_delivered => deliveries.saturating_sub(1),
             None => 0,
-        }
+        };
+        if more > MOST_BETWEEN_POLLS { 1 } else { more }
     }
 }
 

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::range::REQUEST_BYTES;
+use super::pending::Stuck;
 use super::reply::{self, PendingEntry};
 use super::{failure, id};
 use crate::model::sample::{Failure, Position};
@@ -17,8 +19,8 @@ pub const PENDING_PAGE: usize = 10;
 /// Stuck entries per page and partition.
 const STUCK_PAGE: usize = 1000;
 
-/// Further pages of stuck entries per poll, over all partitions; what lies beyond counts as not stuck.
-const STUCK_PAGES: usize = 10;
+/// Further pages of stuck entries per poll, over all partitions; what lies beyond is looked at by the next polls.
+const STUCK_PAGES: usize = 60;
 
 /// Questions per request.
 const QUESTIONS_PER_REQUEST: usize = 1000;
@@ -37,8 +39,15 @@ pub enum Question {
     },
     /// The pending entries with the lowest ids.
     PendingPage,
-    /// How many pending entries have been idle for so long.
-    StuckCount(Duration),
+    /// Which pending entries were delivered so long ago that they are stuck: a search that may take several polls.
+    Stuck {
+        /// How long that is.
+        stuck_after: Duration,
+        /// Looked at up to here.
+        after: Option<Position>,
+        /// The server's clock.
+        now_millis: Option<u64>,
+    },
 }
 
 /// What came of a question.
@@ -48,10 +57,12 @@ pub enum Answer {
     First(Option<Position>),
     /// Pending entries by id.
     Pending(Vec<PendingEntry>),
-    /// A number of entries.
-    Stuck(u64),
+    /// Stuck entries found, and up to where that went if there are more to look at.
+    Stuck(Stuck, Option<Position>),
     /// The group went away since it was seen.
     GroupGone,
+    /// It cannot be read: what was asked stays unknown.
+    Garbled,
     /// The server refused to answer.
     Refused(Failure),
 }
@@ -76,7 +87,7 @@ pub async fn ask(
         }
         let replies = connection.request(commands).await?;
         for ((key, question), reply) in now.iter().zip(&replies) {
-            answers.push(understand(connection, key, question, reply)?);
+            answers.push(understand(connection, key, question, reply));
         }
     }
     more_stuck(connection, group, questions, &mut answers).await?;
@@ -120,11 +131,20 @@ fn write(commands: &mut Pipeline, key: &str, group: &str, question: &Question) {
                 .arg("+")
                 .arg(PENDING_PAGE);
         }
-        Question::StuckCount(idle) => write_stuck(commands, key, group, *idle, "-"),
+        Question::Stuck {
+            stuck_after, after, ..
+        } => write_stuck(commands, key, group, *stuck_after, *after),
     }
 }
 
-fn write_stuck(commands: &mut Pipeline, key: &str, group: &str, idle: Duration, from: &str) {
+fn write_stuck(
+    commands: &mut Pipeline,
+    key: &str,
+    group: &str,
+    idle: Duration,
+    after: Option<Position>,
+) {
+    let from = after.map_or_else(|| "-".to_owned(), |id| format!("({}", id::text(id)));
     let millis = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
     commands
         .cmd("XPENDING")
@@ -140,64 +160,71 @@ fn understand(
     key: &str,
     question: &Question,
     reply: &Value,
-) -> Result<Answer, Failure> {
+) -> Answer {
     if let Value::ServerError(error) = reply {
         if error.code() == "NOGROUP" {
-            return Ok(Answer::GroupGone);
+            return Answer::GroupGone;
         }
         let subject = format!("{}, key {key:?}", connection.address());
-        return Ok(Answer::Refused(failure::of_reply(&subject, error)));
+        return Answer::Refused(failure::of_reply(&subject, error));
     }
     let answer = match question {
         Question::FirstBetween { .. } => {
             reply::range_page(reply).map(|(ids, _)| Answer::First(ids.first().copied()))
         }
         Question::PendingPage => reply::pending_entries(reply).map(Answer::Pending),
-        Question::StuckCount(_) => {
-            reply::pending_entries(reply).map(|entries| Answer::Stuck(entries.len() as u64))
-        }
+        Question::Stuck {
+            stuck_after,
+            now_millis,
+            ..
+        } => reply::pending_entries(reply).map(|entries| {
+            let full = entries.len() >= STUCK_PAGE;
+            let last = entries.last().and_then(|entry| entry.id);
+            let stuck = Stuck::among(&entries, *now_millis, *stuck_after);
+            Answer::Stuck(stuck, last.filter(|_| full))
+        }),
     };
-    answer.ok_or_else(|| {
-        connection.distrust();
-        failure::garbled(
-            connection.address(),
-            &format!("an answer about key {key:?}"),
-        )
-    })
+    answer.unwrap_or(Answer::Garbled)
 }
 
-/// Goes on with the partitions whose stuck entries filled their page.
+/// Goes on with the partitions whose stuck entries filled their page, within a part of the poll's time.
 async fn more_stuck(
     connection: &Connection,
     group: &str,
     questions: &[(String, Question)],
     answers: &mut [Answer],
 ) -> Result<(), Failure> {
+    let until = Instant::now() + connection.response_timeout() / 4;
     let mut pages = 0;
     for ((key, question), answer) in questions.iter().zip(answers) {
-        let (Question::StuckCount(idle), Answer::Stuck(count)) = (question, answer) else {
-            continue;
-        };
-        let mut full = *count == STUCK_PAGE as u64;
-        let mut from = String::from("-");
-        // The first page told only its size, so it is read again: this happens for thousands of stuck entries, rarely.
-        let mut total = 0;
-        while full && pages < STUCK_PAGES {
-            pages += 1;
-            let mut commands = redis::pipe();
-            write_stuck(&mut commands, key, group, *idle, &from);
-            let replies = connection.request(commands).await?;
-            let entries = replies
-                .first()
-                .and_then(reply::pending_entries)
-                .unwrap_or_default();
-            total += entries.len() as u64;
-            full = entries.len() == STUCK_PAGE;
-            if let Some(last) = entries.last() {
-                from = format!("({}", id::text(last.id));
+        while let (
+            Question::Stuck {
+                stuck_after,
+                now_millis,
+                ..
+            },
+            Answer::Stuck(found, Some(after)),
+        ) = (question, &mut *answer)
+        {
+            if pages == STUCK_PAGES || Instant::now() >= until {
+                return Ok(());
             }
+            pages += 1;
+            let next = Question::Stuck {
+                stuck_after: *stuck_after,
+                after: Some(*after),
+                now_millis: *now_millis,
+            };
+            let mut commands = redis::pipe();
+            write(&mut commands, key, group, &next);
+            let replies = connection.request(commands).await?;
+            let reply = replies.first().unwrap_or(&Value::Nil);
+            let Answer::Stuck(more, after) = understand(connection, key, &next, reply) else {
+                break;
+            };
+            found.merge(&more);
+            *answer = Answer::Stuck(std::mem::take(found), after);
         }
-        *count = total.max(*count);
     }
     Ok(())
 }

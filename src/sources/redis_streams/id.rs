@@ -22,6 +22,11 @@ pub fn text(id: Position) -> String {
     format!("{}-{}", id.major, id.minor)
 }
 
+/// Whether something can have happened at that time by a clock.
+pub const fn is_plausible_time(millis: u64) -> bool {
+    millis >= EARLIEST_PLAUSIBLE_MILLIS
+}
+
 /// Milliseconds since the entry was added, if its id can have come from a clock.
 pub fn age_millis(id: Position, now_millis: u64) -> Option<u64> {
     let plausible = id.major >= EARLIEST_PLAUSIBLE_MILLIS

@@ -26,20 +26,25 @@ pub struct Agreement {
 
 /// Rules 1 to 5, on one atomic reading of stream and group.
 pub fn certify(stream: &StreamInfo, group: &GroupInfo, previous: Option<&Agreement>) -> Verdict {
-    let at = group.last_delivered;
-    let (Some(first), Some(last)) = (stream.first, stream.last) else {
+    if stream.is_empty() {
         return Verdict::Derived(0);
+    }
+    // What could not be read vouches for nothing.
+    let Some(at) = group.last_delivered else {
+        return Verdict::MustCount;
     };
-    if stream.length == 0 || at >= last {
-        Verdict::Derived(0)
-    } else if at < first {
-        Verdict::Derived(stream.length)
-    } else if at == first {
-        Verdict::Derived(stream.length - 1)
-    } else {
-        previous
+    if stream.last.is_some_and(|last| at >= last) {
+        return Verdict::Derived(0);
+    }
+    let Some(first) = stream.first else {
+        return Verdict::MustCount;
+    };
+    match stream.length {
+        Some(length) if at < first => Verdict::Derived(length),
+        Some(length @ 1..) if at == first => Verdict::Derived(length - 1),
+        _ => previous
             .and_then(|previous| carry(stream, first, group, previous))
-            .map_or(Verdict::MustCount, Verdict::Carried)
+            .map_or(Verdict::MustCount, Verdict::Carried),
     }
 }
 
@@ -56,26 +61,27 @@ fn carry(
     group: &GroupInfo,
     previous: &Agreement,
 ) -> Option<u64> {
-    let native = group.native_lag?;
+    let (native, at) = (group.native_lag?, group.last_delivered?);
     let max_deleted = stream.max_deleted?;
     let arrived = stream.entries_added?.checked_sub(previous.entries_added)?;
     let after_previous = previous.lag.checked_add(arrived)?;
     let untouched = previous.delivered >= first && max_deleted <= previous.delivered;
-    let plausible = if group.last_delivered == previous.delivered {
+    let plausible = if at == previous.delivered {
         native == after_previous
     } else {
-        group.last_delivered > previous.delivered && native < after_previous
+        at > previous.delivered && native < after_previous
     };
     (untouched && plausible).then_some(native)
 }
 
 /// What the next poll may rely on, given the certified lag of this one.
 pub fn agreement(stream: &StreamInfo, group: &GroupInfo, certified: u64) -> Option<Agreement> {
-    (group.native_lag == Some(certified)).then_some(Agreement {
-        delivered: group.last_delivered,
+    let agreement = Agreement {
+        delivered: group.last_delivered?,
         lag: certified,
         entries_added: stream.entries_added?,
-    })
+    };
+    (group.native_lag == Some(certified)).then_some(agreement)
 }
 
 #[cfg(test)]
@@ -88,8 +94,9 @@ mod tests {
 
     fn stream(first: u64, last: u64, length: u64, added: u64, max_deleted: u64) -> StreamInfo {
         StreamInfo {
-            length,
-            last_generated: at(last),
+            length: Some(length),
+            last_generated: Some(at(last)),
+            counts_added: true,
             first: Some(at(first)),
             last: Some(at(last)),
             entries_added: Some(added),
@@ -100,10 +107,9 @@ mod tests {
 
     fn group(delivered: u64, native_lag: Option<u64>) -> GroupInfo {
         GroupInfo {
-            pending: 0,
-            last_delivered: at(delivered),
-            entries_read: None,
+            last_delivered: Some(at(delivered)),
             native_lag,
+            ..GroupInfo::default()
         }
     }
 
@@ -119,7 +125,29 @@ mod tests {
         check(&s, 2, Verdict::Derived(5));
         check(&s, 3, Verdict::Derived(4));
         check(&s, 5, Verdict::MustCount);
-        check(&StreamInfo::default(), 0, Verdict::Derived(0));
+        let empty = StreamInfo {
+            length: Some(0),
+            ..StreamInfo::default()
+        };
+        check(&empty, 0, Verdict::Derived(0));
+    }
+
+    #[test]
+    fn a_field_that_could_not_be_read_never_makes_a_zero() {
+        let check = |spoil: fn(&mut StreamInfo), delivered, expect| {
+            let mut spoilt = stream(3, 9, 5, 9, 0);
+            spoil(&mut spoilt);
+            assert_eq!(certify(&spoilt, &group(delivered, Some(0)), None), expect);
+        };
+        check(|s| s.length = None, 2, Verdict::MustCount);
+        check(|s| s.length = None, 9, Verdict::Derived(0));
+        check(|s| s.first = None, 2, Verdict::MustCount);
+        check(|s| s.last = None, 9, Verdict::MustCount);
+        check(|s| s.last = None, 2, Verdict::Derived(5));
+        check(|s| *s = StreamInfo::default(), 2, Verdict::MustCount);
+        let nowhere = GroupInfo::default();
+        let verdict = certify(&stream(3, 9, 5, 9, 0), &nowhere, None);
+        assert_eq!(verdict, Verdict::MustCount);
     }
 
     #[test]

@@ -25,25 +25,33 @@ pub enum Step {
 }
 
 impl Counter {
-    /// Starts at the stream's length.
-    pub fn start(stream: &StreamInfo) -> Self {
-        Self {
-            value: stream.length,
+    /// Starts at the stream's length; `None` where that, or the last id, could not be read.
+    pub fn start(stream: &StreamInfo) -> Option<Self> {
+        Some(Self {
+            value: stream.length?,
             first: stream.first,
-            last_generated: stream.last_generated,
-            length: stream.length,
-        }
+            last_generated: stream.last_generated?,
+            length: stream.length?,
+        })
+    }
+
+    /// The number so far.
+    pub const fn value(&self) -> u64 {
+        self.value
     }
 
     /// How the arrivals since the last look can be told.
     pub fn step(&self, stream: &StreamInfo) -> Step {
-        if stream.last_generated == self.last_generated {
+        let (Some(generated), Some(length)) = (stream.last_generated, stream.length) else {
+            return Step::Unknown;
+        };
+        if generated == self.last_generated {
             Step::Arrived(0)
-        } else if stream.last_generated < self.last_generated {
+        } else if generated < self.last_generated {
             // Another stream under the same key.
             Step::Unknown
         } else if stream.first.is_some() && stream.first == self.first {
-            Step::Arrived(stream.length.saturating_sub(self.length))
+            Step::Arrived(length.saturating_sub(self.length))
         } else if stream
             .first
             .is_some_and(|first| first <= self.last_generated)
@@ -60,7 +68,7 @@ impl Counter {
         let value = self.value.saturating_add(arrived.unwrap_or(0));
         *self = Self {
             value,
-            ..Self::start(stream)
+            ..Self::start(stream)?
         };
         arrived.map(|_| value)
     }
@@ -73,16 +81,16 @@ mod tests {
     fn stream(first: Option<u64>, last_generated: u64, length: u64) -> StreamInfo {
         let at = |major| Position { major, minor: 0 };
         StreamInfo {
-            length,
+            length: Some(length),
             first: first.map(at),
-            last_generated: at(last_generated),
+            last_generated: Some(at(last_generated)),
             ..StreamInfo::default()
         }
     }
 
     #[test]
     fn arrivals_are_told_by_length_counted_after_a_trim_or_unknown_when_all_seen_is_gone() {
-        let counter = Counter::start(&stream(Some(1), 5, 5));
+        let counter = Counter::start(&stream(Some(1), 5, 5)).expect("told");
         let check = |now: StreamInfo, expect| assert_eq!(counter.step(&now), expect);
         check(stream(Some(1), 5, 5), Step::Arrived(0));
         check(stream(Some(3), 5, 3), Step::Arrived(0));
@@ -96,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_counter_never_falls() {
-        let mut counter = Counter::start(&stream(Some(1), 5, 5));
+        let mut counter = Counter::start(&stream(Some(1), 5, 5)).expect("told");
         assert_eq!(counter.advance(&stream(Some(1), 8, 8), Some(3)), Some(8));
         assert_eq!(counter.advance(&stream(Some(20), 20, 1), None), None);
         assert_eq!(counter.advance(&stream(Some(20), 21, 2), Some(1)), Some(9));

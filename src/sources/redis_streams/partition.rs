@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::followup::{Answer, PENDING_PAGE, Question};
+use super::failure;
+use super::id;
 use super::lag::{self, Agreement, Verdict};
 use super::log_end::{Counter, Step};
-use super::pending::{self, FirstUndelivered};
+use super::pending::{self, FirstUndelivered, Stuck};
 use super::read::{Reading, Snapshot};
 use super::reply::{PendingEntry, StreamInfo};
 use crate::model::quantity::Quantity;
@@ -23,7 +25,10 @@ pub struct Memory {
     counter: Option<Counter>,
     /// The first undelivered entry, and the group's position then.
     first: Option<(Position, Position)>,
-    stuck: Option<(Instant, u64)>,
+    /// The result of the last complete search for stuck entries, and when it was through.
+    stuck: Option<(Instant, Stuck)>,
+    /// The search under way: what it found, and up to where it looked.
+    search: Option<(Stuck, Position)>,
 }
 
 /// One partition within a poll.
@@ -68,7 +73,8 @@ impl Partition {
 
     /// Whether the undelivered entries must be counted.
     pub fn must_count(&self) -> bool {
-        self.lag.is_none() && matches!(self.reading, Reading::Present(_))
+        let is_counted = |now: &Snapshot| now.group.last_delivered.is_some();
+        self.lag.is_none() && matches!(&self.reading, Reading::Present(now) if is_counted(now))
     }
 
     /// Whether entries are known to wait for delivery.
@@ -80,9 +86,9 @@ impl Partition {
     pub fn arrivals_between(&self) -> Option<(Position, Position, usize)> {
         let stream = self
             .stream()
-            .filter(|stream| stream.entries_added.is_none())?;
+            .filter(|stream| !stream.counts_added)?;
         match self.memory.counter.as_ref()?.step(stream) {
-            Step::CountAfter(id) => Some((id, stream.last_generated, stream.entry_bytes)),
+            Step::CountAfter(id) => Some((id, stream.last_generated?, stream.entry_bytes)),
             Step::Arrived(_) | Step::Unknown => None,
         }
     }
@@ -105,22 +111,28 @@ impl Partition {
             self.first = first_known(now, self.lag, &self.memory);
         }
         if self.first.is_none()
-            && let Some(until) = now.stream.last
+            && let (Some(after), Some(until)) = (now.group.last_delivered, now.stream.last)
         {
             questions.push(Question::FirstBetween {
-                after: now.group.last_delivered,
+                after,
                 until,
                 entry_bytes: now.stream.entry_bytes,
             });
         }
         if !pending::is_suspect(now, stuck_after) {
             self.memory.stuck = None;
+            self.memory.search = None;
             return questions;
         }
         questions.push(Question::PendingPage);
-        let counted = self.memory.stuck.map(|(counted, _)| counted);
-        if counted.is_none_or(|counted| at.duration_since(counted) >= COUNT_STUCK_EVERY) {
-            questions.push(Question::StuckCount(stuck_after));
+        let searched = self.memory.stuck.as_ref().map(|(at, _)| *at);
+        let is_due = searched.is_none_or(|then| at.duration_since(then) >= COUNT_STUCK_EVERY);
+        if is_due || self.memory.search.is_some() {
+            questions.push(Question::Stuck {
+                stuck_after,
+                after: self.memory.search.as_ref().map(|(_, after)| *after),
+                now_millis: now.now_millis,
+            });
         }
         questions
     }
@@ -132,7 +144,16 @@ impl Partition {
             // All undelivered entries went away since they were seen.
             Answer::First(None) => self.first = Some(FirstUndelivered::None),
             Answer::Pending(page) => self.page = Some(page),
-            Answer::Stuck(count) => self.memory.stuck = Some((at, count)),
+            Answer::Stuck(found, after) => {
+                let before = self.memory.search.take().map(|(before, _)| before);
+                let mut all = before.unwrap_or_default();
+                all.merge(&found);
+                match after {
+                    Some(after) => self.memory.search = Some((all, after)),
+                    None => self.memory.stuck = Some((at, all)),
+                }
+            }
+            Answer::Garbled => {}
             Answer::GroupGone => {
                 if let Some(stream) = self.stream().cloned() {
                     self.reading = Reading::GroupMissing(stream);
@@ -147,12 +168,13 @@ impl Partition {
         mut self,
         stuck_after: Duration,
         counting: Counting,
+        is_at_work: impl Fn(&str) -> bool,
     ) -> (String, PartitionObservation, Memory) {
         let log_end = self.log_end();
         let observation = match &self.reading {
             Reading::Present(now) => {
-                let mut sample = sample(now, &self, log_end, stuck_after);
-                if now.stream.entries_added.is_some() {
+                let mut sample = sample(now, &self, log_end, stuck_after, is_at_work);
+                if now.stream.counts_added && !now.group.is_read_count_garbled {
                     sample.counting = counting;
                 }
                 self.memory.agreement = self
@@ -160,13 +182,16 @@ impl Partition {
                     .and_then(Quantity::exact)
                     .and_then(|lag| lag::agreement(&now.stream, &now.group, lag));
                 self.memory.first = match self.first {
-                    Some(FirstUndelivered::At(id)) => Some((id, now.group.last_delivered)),
+                    Some(FirstUndelivered::At(id)) => now.group.last_delivered.map(|at| (id, at)),
                     _ => None,
                 };
                 PartitionObservation::Present(sample)
             }
             Reading::GroupMissing(stream) => {
-                let length = stream.length;
+                let Some(length) = stream.length else {
+                    let failure = failure::garbled(&self.key, "the length of the stream");
+                    return (self.key, PartitionObservation::Failed(failure), self.memory);
+                };
                 self.memory = Memory {
                     counter: self.memory.counter,
                     ..Memory::default()
@@ -184,12 +209,12 @@ impl Partition {
 
     fn log_end(&mut self) -> Option<u64> {
         let stream = self.stream()?.clone();
-        if stream.entries_added.is_some() {
+        if stream.counts_added {
             return stream.entries_added;
         }
         let Some(counter) = &mut self.memory.counter else {
-            self.memory.counter = Some(Counter::start(&stream));
-            return Some(stream.length);
+            self.memory.counter = Counter::start(&stream);
+            return self.memory.counter.as_ref().map(Counter::value);
         };
         let arrived = match counter.step(&stream) {
             Step::Arrived(n) => Some(n),
@@ -205,7 +230,7 @@ fn first_known(now: &Snapshot, lag: Option<Quantity>, memory: &Memory) -> Option
     if lag == Some(Quantity::Exact(0)) {
         return Some(FirstUndelivered::None);
     }
-    let at = now.group.last_delivered;
+    let at = now.group.last_delivered?;
     let first = now.stream.first?;
     if at < first {
         return Some(FirstUndelivered::At(first));
@@ -222,30 +247,72 @@ fn sample(
     partition: &Partition,
     log_end: Option<u64>,
     stuck_after: Duration,
+    is_at_work: impl Fn(&str) -> bool,
 ) -> PartitionSample {
-    let (stream, group) = (&now.stream, &now.group);
-    let stuck = partition
-        .memory
-        .stuck
-        .map_or(0, |(_, count)| count)
-        .min(group.pending);
+    let (stream, group, memory) = (&now.stream, &now.group, &partition.memory);
+    let searched = memory.stuck.as_ref().map(|(_, stuck)| stuck);
+    let found = searched.or(memory.search.as_ref().map(|(found, _)| found));
+    let pending = group.pending.unwrap_or(0);
+    let stuck = found.map_or(0, |found| found.total).min(pending);
     let page = partition.page.as_deref();
     let oldest = pending::oldest_live(now, stuck, page, PENDING_PAGE, stuck_after);
     let first = partition.first.unwrap_or(FirstUndelivered::Unknown);
+    let unsearched = searched.is_none() && pending::is_suspect(now, stuck_after);
+    let (from, to) = (group.last_delivered, stream.last_generated);
+    let is_ahead = to.is_some_and(|to| to > Position::default() && from > Some(to));
     PartitionSample {
         log_end,
-        length: stream.length,
+        length: stream.length.unwrap_or(0),
+        lacks_length: stream.length.is_none(),
         lag: partition.lag,
-        pending: group.pending,
+        pending,
+        lacks_pending: group.pending.is_none(),
         stuck_pending: stuck,
-        oldest_delivery_count: now.oldest_pending.as_ref().map(|entry| entry.deliveries),
+        lacks_stuck: unsearched,
+        stuck_in_work: found.map_or(0, |found| found.held_by(is_at_work)).min(stuck),
+        oldest_delivery_count: now.oldest_pending.as_ref().and_then(|entry| entry.deliveries),
         oldest_age_millis: pending::oldest_age_millis(oldest, first, now.now_millis),
-        delivered: Some(group.last_delivered),
+        delivered: from,
+        is_ahead,
         delivered_count: group.entries_read,
         counting: Counting::Nothing,
         oldest_kept: stream.first,
         newest_removed: stream.max_deleted.filter(|id| *id != Position::default()),
+        remark: remark(now, stuck, unsearched, is_ahead),
         owner: None,
         ..PartitionSample::default()
+    }
+}
+
+/// What is odd although it could be read.
+fn remark(now: &Snapshot, stuck: u64, unsearched: bool, is_ahead: bool) -> Option<String> {
+    let (stream, group) = (&now.stream, &now.group);
+    let mut garbled = Vec::new();
+    let mut note = |is_missing: bool, what: &'static str| {
+        if is_missing {
+            garbled.push(what);
+        }
+    };
+    note(stream.length.is_none(), "length");
+    note(stream.last_generated.is_none(), "last-generated-id");
+    note(stream.counts_added && stream.entries_added.is_none(), "entries-added");
+    note(group.pending.is_none(), "pending");
+    note(group.last_delivered.is_none(), "last-delivered-id");
+    note(group.is_read_count_garbled, "entries-read");
+    match () {
+        () if !garbled.is_empty() => Some(format!(
+            "the server's answer cannot be read in {}: that is unknown, the rest counts",
+            garbled.join(", ")
+        )),
+        () if is_ahead => Some(format!(
+            "the group's position {} lies after the newest entry {}: it is given nothing until ids pass it; move it with XGROUP SETID",
+            group.last_delivered.map_or_else(String::new, id::text),
+            stream.last_generated.map_or_else(String::new, id::text),
+        )),
+        () if unsearched => Some(format!(
+            "{stuck} pending entries are stuck so far, and not all {} were looked at yet",
+            group.pending.unwrap_or(0)
+        )),
+        () => None,
     }
 }

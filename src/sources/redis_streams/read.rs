@@ -46,13 +46,13 @@ pub struct Snapshot {
     /// The pending entry with the lowest id.
     pub oldest_pending: Option<PendingEntry>,
     /// The server's clock just before, in milliseconds.
-    pub now_millis: u64,
+    pub now_millis: Option<u64>,
 }
 
 /// The readings of all keys, in their order, and the server's clock at the first.
 pub struct Readings {
     /// Milliseconds since the epoch by the server's clock.
-    pub now_millis: u64,
+    pub now_millis: Option<u64>,
     /// One per key.
     pub readings: Vec<Reading>,
 }
@@ -81,7 +81,7 @@ pub async fn read_all(
     }
     common_outage(&readings)?;
     Ok(Readings {
-        now_millis: started.unwrap_or_default(),
+        now_millis: started.flatten(),
         readings,
     })
 }
@@ -91,7 +91,7 @@ async fn read_chunk(
     keys: &[String],
     group: &str,
     readings: &mut Vec<Reading>,
-) -> Result<u64, Failure> {
+) -> Result<Option<u64>, Failure> {
     let wanted: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
     let (now_millis, frames) = read_frames(connection, group, &wanted).await?;
     readings.extend(frames.into_iter().map(|(reading, _)| reading));
@@ -106,7 +106,7 @@ pub async fn read_frames(
     connection: &Connection,
     group: &str,
     wanted: &[(&str, Option<PageWanted>)],
-) -> Result<(u64, Vec<(Reading, Page)>), Failure> {
+) -> Result<(Option<u64>, Vec<(Reading, Page)>), Failure> {
     let mut commands = redis::pipe();
     commands.cmd("TIME");
     for (key, page) in wanted {
@@ -121,7 +121,7 @@ pub async fn read_frames(
     if let Value::ServerError(error) = time {
         return Err(failure::of_reply(connection.address(), error));
     }
-    let now_millis = reply::time_millis(time).ok_or_else(|| garbled("TIME"))?;
+    let now_millis = reply::time_millis(time);
     let mut frames = Vec::with_capacity(wanted.len());
     for (key, page) in wanted {
         let length = FRAME + questions(group) + usize::from(page.is_some());
@@ -130,8 +130,11 @@ pub async fn read_frames(
             .ok_or_else(|| garbled("too few replies"))?;
         rest = others;
         let subject = format!("{}, key {key:?}", connection.address());
-        let read = understand(frame, group, now_millis, &subject)
-            .ok_or_else(|| garbled(&format!("XINFO of key {key:?}")))?;
+        let read = understand(frame, group, now_millis, &subject).unwrap_or_else(|| {
+            // The others still count: whether the replies are in step was proven by the PING behind them.
+            let failure = failure::garbled(connection.address(), &format!("XINFO of key {key:?}"));
+            (Reading::Failed(failure), None)
+        });
         frames.push(read);
     }
     Ok((now_millis, frames))
@@ -172,7 +175,7 @@ fn ask(commands: &mut Pipeline, key: &str, group: &str, page: Option<PageWanted>
 fn understand(
     frame: &[Value],
     group: &str,
-    now_millis: u64,
+    now_millis: Option<u64>,
     subject: &str,
 ) -> Option<(Reading, Page)> {
     // A command that is refused while it is queued names the reason; EXEC then only says that it was aborted.
@@ -203,11 +206,11 @@ fn understand(
     let snapshot = Snapshot {
         stream,
         group: info,
-        oldest_pending: reply::pending_entries(&asked[2])?.into_iter().next(),
+        oldest_pending: reply::pending_entries(&asked[2]).and_then(|found| found.into_iter().next()),
         now_millis,
     };
     let page = match page.first() {
-        Some(page) => Some(reply::range_page(page)?),
+        Some(page) => reply::range_page(page),
         None => None,
     };
     Some((Reading::Present(snapshot), page))

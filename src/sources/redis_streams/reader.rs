@@ -91,7 +91,7 @@ impl Reader {
         Ok(Sample {
             partitions: self.finish(partitions),
             consumers,
-            source_time: Some(Timestamp::from_millis(read.now_millis)),
+            source_time: read.now_millis.map(Timestamp::from_millis),
             read_limit_per_second: None,
             holders: self.census.holders(),
             errors,
@@ -199,7 +199,8 @@ impl Reader {
         let mut memories = BTreeMap::new();
         let mut observations = BTreeMap::new();
         for partition in partitions {
-            let (key, observation, memory) = partition.finish(self.stuck_after, self.connection.counting());
+            let is_at_work = |name: &str| self.census.is_at_work(name);
+            let (key, observation, memory) = partition.finish(self.stuck_after, self.connection.counting(), is_at_work);
             if let Some(id) = self.discovery.id(&key) {
                 observations.insert(id.clone(), observation);
                 memories.insert(key, memory);
@@ -216,7 +217,7 @@ fn holding(partition: &Partition) -> Option<Holding> {
     };
     Some(Holding {
         key: partition.key.clone(),
-        last_delivered: now.group.last_delivered,
-        is_pending: now.group.pending > 0,
+        last_delivered: now.group.last_delivered?,
+        is_pending: now.group.pending != Some(0),
     })
 }

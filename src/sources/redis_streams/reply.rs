@@ -1,22 +1,28 @@
-//! Turns raw replies into numbers. Typed replies of the library lack half of the fields, so the maps are read here.
+//! Turns raw replies into numbers. Typed replies of the library lack half of the fields, so the maps are read here. A field that
+//! cannot be read is unknown; the others of the same reply still count.
 
 use redis::Value;
 
 use super::id;
 use crate::model::sample::Position;
 
+/// No count of messages, deliveries or milliseconds is larger: sums of counts from all partitions cannot overflow.
+const LARGEST: u64 = 1 << 48;
+
 /// What `XINFO STREAM` told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamInfo {
     /// Entries kept.
-    pub length: u64,
+    pub length: Option<u64>,
     /// The highest id ever given out.
-    pub last_generated: Position,
+    pub last_generated: Option<Position>,
     /// The oldest entry; none in an empty stream.
     pub first: Option<Position>,
     /// The newest entry; none in an empty stream.
     pub last: Option<Position>,
-    /// Entries ever added; not told before Redis 7.
+    /// Whether the server counts the entries ever added: since Redis 7.
+    pub counts_added: bool,
+    /// Entries ever added.
     pub entries_added: Option<u64>,
     /// The highest id that was deleted; not told before Redis 7.
     pub max_deleted: Option<Position>,
@@ -28,11 +34,13 @@ pub struct StreamInfo {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupInfo {
     /// Delivered, not acknowledged.
-    pub pending: u64,
+    pub pending: Option<u64>,
     /// The last id handed out.
-    pub last_delivered: Position,
+    pub last_delivered: Option<Position>,
     /// Entries read; nil when the server lost count, absent before Redis 7.
     pub entries_read: Option<u64>,
+    /// Whether that count stands there and cannot be read.
+    pub is_read_count_garbled: bool,
     /// The server's own lag, which is not to be trusted as it is.
     pub native_lag: Option<u64>,
 }
@@ -41,12 +49,17 @@ pub struct GroupInfo {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingEntry {
     /// Its id.
-    pub id: Position,
-    /// Milliseconds since it was last delivered.
-    pub idle_millis: u64,
+    pub id: Option<Position>,
+    /// Who holds it; nobody where it was given back.
+    pub consumer: String,
+    /// Milliseconds since it was last delivered; `None` where it was given back.
+    pub idle_millis: Option<u64>,
     /// How often it was delivered.
-    pub deliveries: u64,
+    pub deliveries: Option<u64>,
 }
+
+/// More deliveries of one message are a mark that somebody set, no count.
+const MOST_DELIVERIES: u64 = 1_000_000;
 
 /// One consumer of `XINFO CONSUMERS`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,52 +74,73 @@ pub struct ConsumerInfo {
 
 /// Reads the reply of `XINFO STREAM`.
 pub fn stream_info(reply: &Value) -> Option<StreamInfo> {
-    let first = field(reply, "first-entry")?;
-    let last = field(reply, "last-entry")?;
+    field(reply, "length")?;
+    let first = field(reply, "first-entry");
+    let last = field(reply, "last-entry");
+    let (first_id, last_id) = (first.and_then(entry_id), last.and_then(entry_id));
+    let length = field(reply, "length").and_then(number);
     Some(StreamInfo {
-        length: number(field(reply, "length")?)?,
-        last_generated: position(field(reply, "last-generated-id")?)?,
-        first: entry_id(first),
-        last: entry_id(last),
+        // What contradicts itself is not known.
+        length: length.filter(|n| *n > 0 || first_id.or(last_id).is_none()),
+        last_generated: field(reply, "last-generated-id").and_then(position),
+        first: first_id,
+        last: last_id,
+        counts_added: field(reply, "entries-added").is_some(),
         entries_added: field(reply, "entries-added").and_then(number),
         max_deleted: field(reply, "max-deleted-entry-id").and_then(position),
-        entry_bytes: size(first).max(size(last)),
+        entry_bytes: first.map_or(0, size).max(last.map_or(0, size)),
     })
+}
+
+impl StreamInfo {
+    /// Whether it certainly holds no entry.
+    pub fn is_empty(&self) -> bool {
+        self.length == Some(0)
+    }
 }
 
 /// Finds the group in the reply of `XINFO GROUPS`; the inner `None` means that there is no such group.
 pub fn group_info(reply: &Value, group: &str) -> Option<Option<GroupInfo>> {
+    let mut is_garbled = false;
     for candidate in items(reply)? {
-        if bytes(field(candidate, "name")?)? == group.as_bytes() {
-            return one_group(candidate).map(Some);
+        match field(candidate, "name").and_then(bytes) {
+            Some(name) if name == group.as_bytes() => return Some(Some(one_group(candidate))),
+            Some(_) => {}
+            // It may be this one that cannot be read.
+            None => is_garbled = true,
         }
     }
-    Some(None)
+    (!is_garbled).then_some(None)
 }
 
-fn one_group(reply: &Value) -> Option<GroupInfo> {
-    Some(GroupInfo {
-        pending: number(field(reply, "pending")?)?,
-        last_delivered: position(field(reply, "last-delivered-id")?)?,
-        entries_read: field(reply, "entries-read").and_then(number),
+fn one_group(reply: &Value) -> GroupInfo {
+    let read = field(reply, "entries-read");
+    let entries_read = read.and_then(number);
+    GroupInfo {
+        pending: field(reply, "pending").and_then(number),
+        last_delivered: field(reply, "last-delivered-id").and_then(position),
+        entries_read,
+        is_read_count_garbled: entries_read.is_none()
+            && read.is_some_and(|value| *value != Value::Nil),
         native_lag: field(reply, "lag").and_then(number),
-    })
+    }
 }
 
 /// Reads the reply of the extended `XPENDING`.
 pub fn pending_entries(reply: &Value) -> Option<Vec<PendingEntry>> {
-    items(reply)?.iter().map(pending_entry).collect()
+    Some(items(reply)?.iter().map(pending_entry).collect())
 }
 
-fn pending_entry(reply: &Value) -> Option<PendingEntry> {
-    let [id, _consumer, idle, deliveries] = items(reply)? else {
-        return None;
-    };
-    Some(PendingEntry {
-        id: position(id)?,
-        idle_millis: number(idle)?,
-        deliveries: number(deliveries)?,
-    })
+fn pending_entry(reply: &Value) -> PendingEntry {
+    let parts = items(reply).unwrap_or_default();
+    let name = parts.get(1).and_then(bytes).unwrap_or_default();
+    let deliveries = parts.get(3).and_then(number);
+    PendingEntry {
+        id: parts.first().and_then(position),
+        consumer: String::from_utf8_lossy(name).into_owned(),
+        idle_millis: parts.get(2).and_then(number),
+        deliveries: deliveries.filter(|n| *n <= MOST_DELIVERIES),
+    }
 }
 
 /// Reads the reply of `XINFO CONSUMERS`.
@@ -154,7 +188,8 @@ pub fn scan_page(reply: &Value) -> Option<(u64, Vec<Result<String, String>>)> {
             })
         })
         .collect::<Option<_>>()?;
-    Some((number(cursor)?, keys))
+    let cursor = std::str::from_utf8(bytes(cursor)?).ok()?.parse().ok()?;
+    Some((cursor, keys))
 }
 
 /// The elements of an array.
@@ -188,10 +223,11 @@ pub fn bytes(value: &Value) -> Option<&[u8]> {
 }
 
 fn number(value: &Value) -> Option<u64> {
-    match value {
+    let number = match value {
         Value::Int(n) => u64::try_from(*n).ok(),
         other => std::str::from_utf8(bytes(other)?).ok()?.parse().ok(),
-    }
+    };
+    number.filter(|n| *n <= LARGEST)
 }
 
 fn position(value: &Value) -> Option<Position> {
