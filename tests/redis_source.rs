@@ -105,6 +105,7 @@ async fn positions_counters_and_delivery_counts_are_those_of_the_server() {
         oldest_age_millis: None,
         delivered: Some(at(3)),
         delivered_count: Some(3),
+        counting: streamgauge::model::sample::Counting::Reads,
         oldest_kept: Some(at(2)),
         newest_removed: Some(at(1)),
         owner: None,

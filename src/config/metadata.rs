@@ -194,6 +194,9 @@ fn read_stream(text: &str) -> Result<NamedStream, String> {
     // The selector's own texts repeat parts of the expression; here nothing of a value is repeated.
     match StreamSelector::parse(text) {
         Err(StreamError::Backwards(..)) => Err("has a template that ends before it starts".into()),
+        Err(StreamError::Template(_)) => {
+            Err("has a template that cannot be read: write whole numbers, such as {0..15}".into())
+        }
         Err(StreamError::TooMany(_)) => Err(format!(
             "names more than {MAX_PARTITIONS} partitions: split it"
         )),

@@ -2,9 +2,10 @@
 
 use serde_yaml::Value;
 
+use crate::model::identity::PartitionId;
 use crate::model::stream::StreamSelector;
 
-use super::label::label_fault;
+use super::label::{control_fault, shortened};
 use super::section::as_texts;
 
 /// A stream with the text that names it.
@@ -22,30 +23,31 @@ pub(super) fn read(value: &Value) -> Result<NamedStream, String> {
         return expression(text);
     }
     let keys = as_texts(value).ok_or("must be text or a list of texts: put numbers in quotes")?;
-    if let Some(fault) = keys.iter().find_map(|key| label_fault(key)) {
+    if let Some(fault) = keys.iter().find_map(|key| control_fault(key)) {
         return Err(format!("holds a key that {fault}"));
     }
     let selector = StreamSelector::list(&keys).map_err(|error| error.to_string())?;
     Ok(NamedStream {
         text: list_text(&keys),
-        selector,
+        selector: named(selector),
     })
 }
 
 /// Reads one expression: a key, a pattern or a template.
 pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
-    if let Some(fault) = label_fault(text) {
+    if let Some(fault) = control_fault(text) {
         return Err(fault.to_owned());
     }
     let selector = StreamSelector::parse(text).map_err(|error| error.to_string())?;
     if let StreamSelector::Keys(keys) = &selector
+        && keys.len() > 1
         && keys.iter().any(|(key, _)| key.contains(['*', '?', '[']))
     {
         return Err("mixes a template with a pattern: use one of them".into());
     }
     Ok(NamedStream {
-        text: text.to_owned(),
-        selector,
+        text: shortened(text, text, "…"),
+        selector: named(selector),
     })
 }
 
@@ -64,29 +66,20 @@ pub(super) fn of_event_hub(event_hub: &str, named: Option<&str>) -> Result<Named
 
 /// A list's keys joined by commas; where that is too long for a label, its start, its size and a hash of all of it.
 fn list_text(keys: &[String]) -> String {
-    const ROOM: usize = 96;
-    let joined = keys.join(",");
-    if label_fault(&joined).is_none() {
-        return joined;
-    }
     let first = keys.first().map_or("", String::as_str);
-    let cut = (0..=first.len().min(ROOM))
-        .rev()
-        .find(|n| first.is_char_boundary(*n));
-    let start = &first[..cut.unwrap_or(0)];
-    format!(
-        "{start},…(+{})#{:08x}",
-        keys.len() - 1,
-        fnv1a(joined.as_bytes())
-    )
+    shortened(&keys.join(","), first, &format!(",…(+{})", keys.len() - 1))
 }
 
-/// FNV-1a, folded to 32 bits: the same on every machine and in every version, unlike the standard library's hasher.
-fn fnv1a(bytes: &[u8]) -> u32 {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    (hash >> 32) as u32 ^ hash as u32
+/// With names of partitions that fit a label.
+fn named(selector: StreamSelector) -> StreamSelector {
+    let StreamSelector::Keys(keys) = selector else {
+        return selector;
+    };
+    let short = |(key, id): (String, PartitionId)| {
+        let id = PartitionId::new(shortened(id.as_str(), id.as_str(), "…"));
+        (key, id)
+    };
+    StreamSelector::Keys(keys.into_iter().map(short).collect())
 }
 
 #[cfg(test)]
@@ -115,6 +108,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_too_long_for_a_label_is_read_all_the_same() {
+        let key = "k".repeat(300);
+        let stream = expression(&key).expect("valid");
+        let StreamSelector::Keys(keys) = &stream.selector else {
+            panic!("{stream:?}");
+        };
+        assert_eq!(keys[0].0, key);
+        assert_eq!(keys[0].1.as_str(), stream.text);
+        assert!(stream.text.len() <= 128, "{}", stream.text);
+        let other = expression(&"k".repeat(301)).expect("valid");
+        assert_ne!(stream.text, other.text);
+    }
+
+    #[test]
     fn expressions_that_cannot_be_read_are_refused() {
         let check = |text: &str, expect: &str| {
             assert_eq!(expression(text).expect_err(text), expect);
@@ -122,10 +129,6 @@ mod tests {
         check(
             "o:{0..3}:*",
             "mixes a template with a pattern: use one of them",
-        );
-        check(
-            &"x".repeat(129),
-            "is longer than 128 bytes: shorten it, it becomes a label",
         );
         check(
             "a\nb",

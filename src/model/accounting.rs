@@ -182,15 +182,22 @@ fn keeps_up(then: &PartitionSample, now: &PartitionSample) -> bool {
     then.lag == nothing && now.lag == nothing
 }
 
-/// Where nothing tells whether consumers delete what they have done or the log is trimmed to a length: the latter keeps its length.
+/// Where nothing tells whether consumers delete what they have done or the log is trimmed: the former leaves nothing that is done,
+/// the latter keeps its length.
 fn may_be_lost(then: &PartitionSample, now: &PartitionSample) -> bool {
     let (shorter, longer) = (then.length.min(now.length), then.length.max(now.length));
     let steady = shorter == longer || shorter >= TRIM_BLOCK && longer - shorter < TRIM_BLOCK;
     match now.counting {
         Counting::Commits => false,
-        Counting::Nothing => steady,
+        Counting::Nothing => steady || keeps_done(then) || keeps_done(now),
         Counting::Reads | Counting::Place | Counting::Untold => true,
     }
+}
+
+/// Whether something is kept that was processed.
+fn keeps_done(sample: &PartitionSample) -> bool {
+    let unfinished = sample.lag.map_or(0, Quantity::value) + sample.pending;
+    sample.length > unfinished
 }
 
 #[cfg(test)]

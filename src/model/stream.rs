@@ -29,6 +29,14 @@ pub enum StreamError {
     /// A template whose end lies before its start.
     #[error("the template {{{0}..{1}}} ends before it starts: write the smaller number first")]
     Backwards(u64, u64),
+    /// A template that is none.
+    #[error(
+        "the template {{{0}}} cannot be read: write whole numbers, such as {{0..15}}; a key that is called so belongs into a list"
+    )]
+    Template(String),
+    /// More than one template.
+    #[error("has more than one template: only one can stand in it, split it into several groups")]
+    TwoTemplates,
     /// Too many partitions.
     #[error("names {0} partitions, more than {MAX_PARTITIONS}: split it into several groups")]
     TooMany(u64),
@@ -43,19 +51,21 @@ pub enum StreamError {
 }
 
 impl StreamSelector {
-    /// Reads one expression: `orders:{0..15}` is a template (only `{int..int}` expands, so hash tags stay), anything
-    /// with an unescaped `*`, `?` or `[` is a pattern, the rest is one key.
+    /// Reads one expression: `orders:{0..15}` is a template (only `{int..int}` expands, so hash tags stay; `{00..15}` keeps its
+    /// zeros), anything with an unescaped `*`, `?` or `[` is a pattern, the rest is one key, in which `\\*` is a star.
     pub fn parse(text: &str) -> Result<Self, StreamError> {
         if text.is_empty() {
             return Err(StreamError::Empty);
         }
-        if let Some((prefix, from, to, suffix)) = template(text) {
-            return expand(prefix, from, to, suffix);
+        if let Some(template) = template(text)? {
+            return template.expand();
         }
         if is_pattern(text) {
             return Ok(Self::Pattern(text.to_owned()));
         }
-        Ok(Self::Keys(vec![(text.to_owned(), PartitionId::new(text))]))
+        let key = unescaped(text);
+        let id = PartitionId::new(key.as_str());
+        Ok(Self::Keys(vec![(key, id)]))
     }
 
     /// Reads a list of plain keys; each is its own partition's name.
@@ -72,13 +82,15 @@ impl StreamSelector {
             if key.is_empty() {
                 return Err(StreamError::Empty);
             }
-            if is_pattern(key) || template(key).is_some() {
+            if is_pattern(key) || matches!(template(key), Ok(Some(_))) {
                 return Err(StreamError::PatternInList(key.clone()));
             }
-            if !seen.insert(key) {
-                return Err(StreamError::Duplicate(key.clone()));
+            let key = unescaped(key);
+            if !seen.insert(key.clone()) {
+                return Err(StreamError::Duplicate(key));
             }
-            named.push((key.clone(), PartitionId::new(key.as_str())));
+            let id = PartitionId::new(key.as_str());
+            named.push((key, id));
         }
         Ok(Self::Keys(named))
     }
@@ -96,41 +108,90 @@ impl StreamSelector {
     }
 }
 
+/// Whether an unescaped wildcard stands in it.
 fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
-/// The first `{int..int}` in the text: what stands before it, both numbers, what stands after it.
-fn template(text: &str) -> Option<(&str, u64, u64, &str)> {
-    text.match_indices('{').find_map(|(open, _)| {
-        let rest = &text[open + 1..];
-        let close = rest.find('}')?;
-        let (from, to) = rest[..close].split_once("..")?;
-        Some((
-            &text[..open],
-            from.parse().ok()?,
-            to.parse().ok()?,
-            &rest[close + 1..],
-        ))
+    let mut escaped = false;
+    text.chars().any(|c| {
+        let is_wildcard = !escaped && matches!(c, '*' | '?' | '[');
+        escaped = !escaped && c == '\\';
+        is_wildcard
     })
 }
 
-fn expand(prefix: &str, from: u64, to: u64, suffix: &str) -> Result<StreamSelector, StreamError> {
-    if to < from {
-        return Err(StreamError::Backwards(from, to));
+/// The key that a text without wildcards means. A backslash escapes only where one is needed for that: else it is a part of the key.
+fn unescaped(text: &str) -> String {
+    let needed = [r"\*", r"\?", r"\["];
+    if !needed.iter().any(|escape| text.contains(escape)) {
+        return text.to_owned();
     }
-    if to - from >= MAX_PARTITIONS as u64 {
-        return Err(StreamError::TooMany((to - from).saturating_add(1)));
+    let mut escaped = false;
+    let kept = |c: &char| {
+        escaped = !escaped && *c == '\\';
+        !escaped
+    };
+    text.chars().filter(kept).collect()
+}
+
+/// A `{int..int}` in a text.
+struct Template<'a> {
+    prefix: &'a str,
+    from: u64,
+    to: u64,
+    /// Digits that every number has at least.
+    width: usize,
+    suffix: &'a str,
+}
+
+/// The template in the text, if there is one.
+fn template(text: &str) -> Result<Option<Template<'_>>, StreamError> {
+    let mut found = None;
+    for (open, _) in text.match_indices('{') {
+        let rest = &text[open + 1..];
+        let Some(close) = rest.find('}') else {
+            break;
+        };
+        let Some((from, to)) = rest[..close].split_once("..") else {
+            continue;
+        };
+        if found.is_some() {
+            return Err(StreamError::TwoTemplates);
+        }
+        let number = |text: &str| {
+            let plain = text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|_| plain)
+        };
+        let (Some(first), Some(last)) = (number(from), number(to)) else {
+            return Err(StreamError::Template(rest[..close].to_owned()));
+        };
+        let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
+        let padded = is_padded(from) || is_padded(to);
+        found = Some(Template {
+            prefix: &text[..open],
+            from: first,
+            to: last,
+            width: if padded { from.len().max(to.len()) } else { 0 },
+            suffix: &rest[close + 1..],
+        });
     }
-    let keys = (from..=to)
-        .map(|n| {
-            (
-                format!("{prefix}{n}{suffix}"),
-                PartitionId::new(n.to_string()),
-            )
-        })
-        .collect();
-    Ok(StreamSelector::Keys(keys))
+    Ok(found)
+}
+
+impl Template<'_> {
+    fn expand(&self) -> Result<StreamSelector, StreamError> {
+        let (from, to, width) = (self.from, self.to, self.width);
+        if to < from {
+            return Err(StreamError::Backwards(from, to));
+        }
+        if to - from >= MAX_PARTITIONS as u64 {
+            return Err(StreamError::TooMany((to - from).saturating_add(1)));
+        }
+        let named = |n: u64| {
+            let n = format!("{n:0width$}");
+            let key = format!("{}{n}{}", self.prefix, self.suffix);
+            (key, PartitionId::new(n))
+        };
+        Ok(StreamSelector::Keys((from..=to).map(named).collect()))
+    }
 }
 
 /// What a pattern's wildcards stand for in `key`: everything between the literal start and the literal end.
@@ -168,7 +229,10 @@ mod tests {
             &[("{tag}:o:9:x", "9"), ("{tag}:o:10:x", "10")],
         );
         check("{tag}", &[("{tag}", "{tag}")]);
-        check("o:{a..b}", &[("o:{a..b}", "o:{a..b}")]);
+        check("o:{08..10}", &[("o:08", "08"), ("o:09", "09"), ("o:10", "10")]);
+        check(r"a\[1\]", &[("a[1]", "a[1]")]);
+        check(r"a\*\\b", &[(r"a*\b", r"a*\b")]);
+        check(r"a\b", &[(r"a\b", r"a\b")]);
     }
 
     #[test]
@@ -177,6 +241,16 @@ mod tests {
         assert_eq!(
             StreamSelector::parse("o:{3..1}"),
             Err(StreamError::Backwards(3, 1))
+        );
+        for wrong in ["-5..5", "a..b", "0..", "0...5", " 0..5", "0..10..2", "+1..3"] {
+            assert_eq!(
+                StreamSelector::parse(&format!("o:{{{wrong}}}")),
+                Err(StreamError::Template(wrong.to_owned()))
+            );
+        }
+        assert_eq!(
+            StreamSelector::parse("{0..3}:{0..3}"),
+            Err(StreamError::TwoTemplates)
         );
         assert_eq!(
             StreamSelector::parse("o:{0..10000}"),

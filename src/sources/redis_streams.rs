@@ -10,6 +10,7 @@ use crate::sources::{GroupReader, Source, call_deadline};
 mod connection;
 mod consumers;
 mod count;
+mod diagnosis;
 mod discovery;
 mod errors;
 mod failure;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
 
-use super::{failure, server};
+use super::{diagnosis, failure, server};
 use crate::config::types::RedisConfig;
 use crate::model::sample::{Counting, Failure, FailureKind};
 
@@ -45,6 +45,8 @@ struct Live {
     /// The attempt that built it: what a request says of an older connection must not touch this one.
     generation: u64,
     timeouts: u32,
+    /// Whether a request on it was answered.
+    is_proven: bool,
     connection: MultiplexedConnection,
 }
 
@@ -97,7 +99,19 @@ impl Connection {
             .map_err(|error| failure::of_error(&self.address, &error))
             .and_then(|replies| self.checked(replies, nonce.as_bytes()));
         self.note(live.generation, outcome.as_ref().err());
-        outcome
+        match outcome {
+            Err(failure) if !live.is_proven => Err(self.diagnosed(failure).await),
+            outcome => outcome,
+        }
+    }
+
+    /// With the reason why a connection that never worked was ended, if that is it and can be found.
+    async fn diagnosed(&self, failure: Failure) -> Failure {
+        if failure.kind != FailureKind::Unreachable {
+            return failure;
+        }
+        let found = diagnosis::of_hang_up(&self.config.host, self.config.port).await;
+        found.unwrap_or(failure)
     }
 
     /// Drops this connection for a reply that made no sense.
@@ -134,7 +148,10 @@ impl Connection {
                 return Err(failure.clone());
             }
         }
-        let built = self.connect().await;
+        let built = match self.connect().await {
+            Err(failure) => Err(self.diagnosed(failure).await),
+            built => built,
+        };
         self.settle(built)
     }
 
@@ -145,6 +162,7 @@ impl Connection {
         let live = Live {
             generation: slot.attempts,
             timeouts: 0,
+            is_proven: false,
             connection: built?,
         };
         slot.live = Some(live.clone());
@@ -245,6 +263,7 @@ impl Connection {
             Some(FailureKind::Unreachable | FailureKind::Protocol | FailureKind::Auth) => true,
             _ => {
                 live.timeouts = 0;
+                live.is_proven = true;
                 false
             }
         };

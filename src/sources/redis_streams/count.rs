@@ -9,6 +9,7 @@
 
 use super::connection::Connection;
 use super::lag::{self, Verdict};
+use super::partition::Partition;
 use super::range::{self, Budget, Counting};
 use super::read::{self, Page, PageWanted, Reading, Snapshot};
 use super::reply::StreamInfo;
@@ -194,7 +195,36 @@ async fn settle(
     Ok(())
 }
 
+/// Reads only the first page of each, with stream and group: the lag of those that it holds, a lower bound of the others.
+///
+/// # Errors
+/// If the connection failed.
+pub async fn look(
+    connection: &Connection,
+    group: &str,
+    counts: &mut [Count],
+) -> Result<(), Failure> {
+    let mut budget = Budget::start(connection);
+    let mut rest = counts;
+    while !rest.is_empty() && !budget.is_spent() {
+        let (chunk, later) = rest.split_at_mut(fitting(rest));
+        first_pages(connection, group, chunk, &mut budget, &mut Vec::new()).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
 impl Count {
+    /// Of a partition as it was read.
+    pub fn of(partition: &Partition) -> Self {
+        Self {
+            key: partition.key.clone(),
+            reading: partition.reading.clone(),
+            lag: None,
+            first: None,
+        }
+    }
+
     fn settle(&mut self, last: Reading, counting: &Counting) {
         if let Some(failure) = &counting.failed {
             self.reading = Reading::Failed(failure.clone());

@@ -45,12 +45,26 @@ pub fn garbled(address: &str, what: &str) -> Failure {
     )
 }
 
+/// What the refusal of a transaction means: without one, nothing can be read of a key at one moment.
+pub fn of_transaction(subject: &str, error: &ServerError) -> Failure {
+    let failure = of_reply(subject, error);
+    if failure.kind != FailureKind::Protocol && failure.kind != FailureKind::Misconfigured {
+        return failure;
+    }
+    let text = format!(
+        "redis at {subject}: MULTI was refused ({}): streamgauge reads each key in a transaction, which proxies such as Envoy or twemproxy do not pass on: connect to the server itself",
+        said(error.code(), error.details().unwrap_or_default()),
+    );
+    Failure::new(FailureKind::Misconfigured, text)
+}
+
 /// What an error reply means; `subject` is the address, with the key where there is one.
 pub fn of_reply(subject: &str, error: &ServerError) -> Failure {
     of_answer(subject, error.code(), error.details().unwrap_or_default())
 }
 
-fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
+/// As [`of_reply`], by code and text.
+pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
     // EXEC that was itself refused wraps the reason.
     if let Some(("EXECABORT", (code, detail))) = detail
         .split_once("because of: ")
@@ -79,25 +93,56 @@ fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
         ),
         "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY" | "MISCONF"
         | "OOM" | "UNKILLABLE" | "NOREPLICAS" => (FailureKind::Transient, "it is asked again"),
-        _ => of_detail(detail),
+        _ => of_detail(code, detail),
     };
     let acl = if code == "NOPERM" {
         format!(" ({ACL_HINT} and the key patterns)")
     } else {
         String::new()
     };
-    let said = if is_private(code, detail) { "" } else { detail };
-    Failure::new(
-        kind,
-        format!("redis at {subject}: {code} {said}: {advice}{acl}"),
+    let said = said(code, detail);
+    Failure::new(kind, format!("redis at {subject}: {said}: {advice}{acl}"))
+}
+
+/// The commands that are sent, for texts that must not quote what a server repeats of them.
+const COMMANDS: [&str; 13] = [
+    "AUTH", "SELECT", "CLIENT", "HELLO", "PING", "TIME", "MULTI", "EXEC", "XINFO", "XPENDING",
+    "XRANGE", "SCAN", "DISCARD",
+];
+
+/// What the server said. Where that may repeat what was sent while authenticating: only which command it is about.
+fn said(code: &str, detail: &str) -> String {
+    if !is_private(code, detail) {
+        return format!("{code} {detail}");
+    }
+    let lower = detail.to_ascii_lowercase();
+    let start = lower.find("command").unwrap_or(0);
+    // The name comes first, in quotes of some kind.
+    let name: String = lower[start..]
+        .chars()
+        .skip("command".len())
+        .skip_while(|c| !c.is_ascii_alphabetic())
+        .take_while(char::is_ascii_alphabetic)
+        .collect();
+    let known = COMMANDS.iter().find(|known| known.eq_ignore_ascii_case(&name));
+    known.map_or_else(
+        || format!("{code} unknown command"),
+        |known| format!("{code} unknown command {known}"),
     )
 }
 
 /// The bare `ERR` answers that are told apart by their text.
-fn of_detail(detail: &str) -> (FailureKind, &'static str) {
-    let lower = detail.to_ascii_lowercase();
+fn of_detail(code: &str, detail: &str) -> (FailureKind, &'static str) {
+    let lower = format!("{code} {detail}").to_ascii_lowercase();
+    let refused = ["unsupported", "not supported", "invalid request", "disabled", "not allowed"];
     if lower.contains("unknown command") || lower.contains("unknown subcommand") {
-        let advice = "Redis 6.2 or newer, or Valkey, is needed";
+        let advice = "it is renamed or disabled there (rename-command), a proxy does not pass it on, or the server is older than Redis 6.2: allow it, or connect to the server itself";
+        (FailureKind::Misconfigured, advice)
+    } else if lower.contains("upstream") {
+        let advice = "the proxy does not reach a server behind it; retried";
+        (FailureKind::Transient, advice)
+    } else if !lower.contains("select is") && refused.iter().any(|word| lower.contains(word)) {
+        let advice = "the server or a proxy before it refuses the command: allow it, or connect to the server itself";
         (FailureKind::Misconfigured, advice)
     } else if lower.contains("db index") || lower.contains("select is not allowed") {
         (
@@ -110,7 +155,10 @@ fn of_detail(detail: &str) -> (FailureKind, &'static str) {
             "check the source's username and password",
         )
     } else if lower.contains("max number of clients") {
-        (FailureKind::Transient, "raise the server's maxclients")
+        (
+            FailureKind::Transient,
+            "all connections that the server's maxclients allows are taken: raise it, or find who holds them; retried",
+        )
     } else {
         (FailureKind::Protocol, "the answer was not expected")
     }
@@ -188,5 +236,23 @@ mod tests {
     fn an_answer_that_may_repeat_the_command_sent_is_not_quoted() {
         let failure = of_answer("h:1", "ERR", "unknown command 'AUTH', with args: 's3cret'");
         assert!(!failure.text.contains("s3cret"), "{}", failure.text);
+        assert!(failure.text.contains("unknown command AUTH"), "{}", failure.text);
+        let failure = of_answer("h:1", "ERR", "unknown command `XINFO`, with args beginning with: `x`");
+        assert!(failure.text.contains("unknown command XINFO: it is renamed"), "{}", failure.text);
+    }
+
+    #[test]
+    fn what_only_a_person_can_mend_is_no_outage() {
+        for (code, detail) in [
+            ("ERR", "unknown command 'xpending'"),
+            ("unsupported", "command 'multi'"),
+            ("invalid", "request"),
+            ("ERR", "This command is disabled"),
+        ] {
+            let failure = of_answer("h:1", code, detail);
+            assert_eq!(failure.kind, FailureKind::Misconfigured, "{code} {detail}");
+        }
+        let failure = of_answer("h:1", "upstream", "failure");
+        assert_eq!(failure.kind, FailureKind::Transient);
     }
 }

@@ -15,6 +15,9 @@ use super::reply::{PendingEntry, StreamInfo};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, PartitionObservation, PartitionSample, Position};
 
+/// A lag that was only carried for so long is looked at: it may rest on a count that somebody set (`XGROUP SETID … ENTRIESREAD`).
+const RECOUNT_AFTER: Duration = Duration::from_secs(60);
+
 /// How often stuck entries are counted: the server walks through all pending ones for it.
 const COUNT_STUCK_EVERY: Duration = Duration::from_secs(10);
 
@@ -22,6 +25,8 @@ const COUNT_STUCK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     agreement: Option<Agreement>,
+    /// When the lag last followed from the ids or was counted.
+    verified_at: Option<Instant>,
     counter: Option<Counter>,
     /// The first undelivered entry, and the group's position then.
     first: Option<(Position, Position)>,
@@ -45,20 +50,23 @@ pub struct Partition {
     /// Entries that arrived since the last poll, where they had to be counted.
     pub arrived: Option<u64>,
     page: Option<Vec<PendingEntry>>,
+    /// Whether the lag is the server's own, vouched for by the polls before.
+    is_carried: bool,
     memory: Memory,
 }
 
 impl Partition {
     /// Begins with a reading and what is remembered; certifies the lag if that needs no counting.
     pub fn begin(key: String, reading: Reading, memory: Memory) -> Self {
-        let lag = match &reading {
+        let verdict = match &reading {
             Reading::Present(now) => {
-                match lag::certify(&now.stream, &now.group, memory.agreement.as_ref()) {
-                    Verdict::Derived(n) | Verdict::Carried(n) => Some(Quantity::Exact(n)),
-                    Verdict::MustCount => None,
-                }
+                lag::certify(&now.stream, &now.group, memory.agreement.as_ref())
             }
-            _ => None,
+            _ => Verdict::MustCount,
+        };
+        let lag = match verdict {
+            Verdict::Derived(n) | Verdict::Carried(n) => Some(Quantity::Exact(n)),
+            Verdict::MustCount => None,
         };
         Self {
             key,
@@ -67,6 +75,7 @@ impl Partition {
             first: None,
             arrived: None,
             page: None,
+            is_carried: matches!(verdict, Verdict::Carried(_)),
             memory,
         }
     }
@@ -75,6 +84,29 @@ impl Partition {
     pub fn must_count(&self) -> bool {
         let is_counted = |now: &Snapshot| now.group.last_delivered.is_some();
         self.lag.is_none() && matches!(&self.reading, Reading::Present(now) if is_counted(now))
+    }
+
+    /// Since when the lag was carried only, if that is long enough to look whether it is true.
+    pub fn recount_due(&self, at: Instant) -> Option<Instant> {
+        let verified = self.memory.verified_at.filter(|_| self.is_carried)?;
+        (at.duration_since(verified) >= RECOUNT_AFTER).then_some(verified)
+    }
+
+    /// Takes a page of what lies after the group's position, read with a new reading: it confirms the carried lag, or tells another.
+    pub fn recounted(&mut self, reading: Reading, page: Option<Quantity>) {
+        let memory = std::mem::take(&mut self.memory);
+        let key = std::mem::take(&mut self.key);
+        *self = Self::begin(key, reading, memory);
+        match (self.lag, page) {
+            (_, Some(Quantity::Exact(n))) => {
+                self.lag = Some(Quantity::Exact(n));
+                self.is_carried = false;
+            }
+            // More than one page: a lag that is larger than what was seen stands, a smaller one is counted in full.
+            (Some(lag), Some(Quantity::AtLeast(n))) if lag.value() >= n => self.is_carried = false,
+            (_, Some(Quantity::AtLeast(_))) => self.lag = None,
+            (_, None) => {}
+        }
     }
 
     /// Whether entries are known to wait for delivery.
@@ -166,6 +198,7 @@ impl Partition {
     /// The observation, and what to remember.
     pub fn finish(
         mut self,
+        at: Instant,
         stuck_after: Duration,
         counting: Counting,
         is_at_work: impl Fn(&str) -> bool,
@@ -181,6 +214,9 @@ impl Partition {
                     .lag
                     .and_then(Quantity::exact)
                     .and_then(|lag| lag::agreement(&now.stream, &now.group, lag));
+                if !self.is_carried {
+                    self.memory.verified_at = Some(at);
+                }
                 self.memory.first = match self.first {
                     Some(FirstUndelivered::At(id)) => now.group.last_delivered.map(|at| (id, at)),
                     _ => None,

@@ -179,6 +179,9 @@ fn understand(
     subject: &str,
 ) -> Option<(Reading, Page)> {
     // A command that is refused while it is queued names the reason; EXEC then only says that it was aborted.
+    if let Some(error) = frame.first().and_then(server_error) {
+        return Some((Reading::Failed(failure::of_transaction(subject, error)), None));
+    }
     if let Some(error) = frame.iter().find_map(server_error) {
         return Some((Reading::Failed(failure::of_reply(subject, error)), None));
     }

@@ -24,6 +24,9 @@ use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::sources::{BoxFuture, GroupReader};
 
+/// Carried lags that are looked at per poll: a page each. With more partitions it takes that many polls more.
+const RECOUNTS_PER_POLL: usize = 16;
+
 /// The reader of one group on one server.
 pub struct Reader {
     connection: Arc<Connection>,
@@ -83,6 +86,7 @@ impl Reader {
                 Partition::begin(key, reading, memory)
             })
             .collect();
+        self.recount(&mut partitions).await?;
         self.count_undelivered(&mut partitions).await?;
         self.count_arrivals(&mut partitions).await?;
         self.ask_further(&mut partitions).await?;
@@ -98,16 +102,27 @@ impl Reader {
         })
     }
 
+    /// Looks whether lags that were only carried for long are true: the longest unseen first, a few per poll.
+    async fn recount(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+        let now = Instant::now();
+        let due = |(index, p): (usize, &Partition)| Some((p.recount_due(now)?, index));
+        let mut due: Vec<_> = partitions.iter().enumerate().filter_map(due).collect();
+        due.sort_unstable();
+        due.truncate(RECOUNTS_PER_POLL);
+        let count = |(_, index): &(Instant, usize)| Count::of(&partitions[*index]);
+        let mut counts: Vec<_> = due.iter().map(count).collect();
+        count::look(&self.connection, &self.group, &mut counts).await?;
+        for ((_, index), count) in due.into_iter().zip(counts) {
+            partitions[index].recounted(count.reading, count.lag);
+        }
+        Ok(())
+    }
+
     async fn count_undelivered(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
         let mut uncertain: Vec<_> = partitions.iter_mut().filter(|p| p.must_count()).collect();
         let mut counts: Vec<_> = uncertain
             .iter()
-            .map(|partition| Count {
-                key: partition.key.clone(),
-                reading: partition.reading.clone(),
-                lag: None,
-                first: None,
-            })
+            .map(|partition| Count::of(partition))
             .collect();
         count::count_all(&self.connection, &self.group, &mut counts, self.polls).await?;
         for (partition, count) in uncertain.iter_mut().zip(counts) {
@@ -196,11 +211,12 @@ impl Reader {
         &mut self,
         partitions: Vec<Partition>,
     ) -> BTreeMap<PartitionId, PartitionObservation> {
+        let (at, counting) = (Instant::now(), self.connection.counting());
         let mut memories = BTreeMap::new();
         let mut observations = BTreeMap::new();
         for partition in partitions {
             let is_at_work = |name: &str| self.census.is_at_work(name);
-            let (key, observation, memory) = partition.finish(self.stuck_after, self.connection.counting(), is_at_work);
+            let (key, observation, memory) = partition.finish(at, self.stuck_after, counting, is_at_work);
             if let Some(id) = self.discovery.id(&key) {
                 observations.insert(id.clone(), observation);
                 memories.insert(key, memory);
