@@ -16,6 +16,9 @@ use streamgauge::model::group::GroupModel;
 use streamgauge::model::status::PartitionStatus;
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
+use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::spec::PolicySettings;
+use streamgauge::policy::state::GroupState;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
@@ -27,6 +30,9 @@ const POLL: Duration = Duration::from_secs(5);
 const ADDED: u64 = 200;
 const READ: usize = 20;
 const ROUNDS: u64 = 15;
+
+/// A stream and the entries that were read of it.
+type Read = (String, Vec<(String, Vec<String>)>);
 
 /// A producer that keeps the stream short, and a consumer that does not keep up.
 struct Scene {
@@ -68,11 +74,15 @@ impl Scene {
     }
 
     fn consume(&mut self, n: usize) {
-        let read: Vec<(String, Vec<(String, Vec<String>)>)> = run(
+        let read: Option<Vec<Read>> = run(
             &mut self.redis,
             &format!("XREADGROUP GROUP g c COUNT {n} STREAMS x >"),
         );
-        let ids: Vec<&str> = read[0].1.iter().map(|(id, _)| id.as_str()).collect();
+        let read = read.unwrap_or_default();
+        let Some((_, read)) = read.first() else {
+            return;
+        };
+        let ids: Vec<&str> = read.iter().map(|(id, _)| id.as_str()).collect();
         self.read += ids.len() as u64;
         run::<u64>(&mut self.redis, &format!("XACK x g {}", ids.join(" ")));
     }
@@ -81,9 +91,9 @@ impl Scene {
     fn lost(&mut self) -> u64 {
         let undelivered = self.added - self.read;
         let groups: Vec<Vec<redis::Value>> = run(&mut self.redis, "XINFO GROUPS x");
-        let at = groups[0].chunks(2).find(|pair| {
-            pair[0] == redis::Value::BulkString(b"last-delivered-id".to_vec())
-        });
+        let at = groups[0]
+            .chunks(2)
+            .find(|pair| pair[0] == redis::Value::BulkString(b"last-delivered-id".to_vec()));
         let at: String = redis::from_redis_value(at.expect("told")[1].clone()).expect("an id");
         let kept: Vec<redis::Value> = run(&mut self.redis, &format!("XRANGE x ({at} +"));
         undelivered - kept.len() as u64
@@ -129,7 +139,14 @@ async fn what_was_processed_and_lost_is_the_truth_or_said_to_be_open_at_any_phas
     println!("|---|---|---|---|---|");
     for flavour in Flavour::ALL {
         let server = RedisServer::start(flavour);
-        for (trim, phase) in [("=", 0), ("~", 0), ("=", 100), ("~", 100), ("=", 200), ("~", 200)] {
+        for (trim, phase) in [
+            ("=", 0),
+            ("~", 0),
+            ("=", 100),
+            ("~", 100),
+            ("=", 200),
+            ("~", 200),
+        ] {
             let mut scene = Scene::start(&server, trim);
             let mut watch = Watch::start(&server);
             scene.add(phase);
@@ -186,9 +203,71 @@ async fn a_group_that_keeps_up_on_a_stream_that_is_trimmed_loses_nothing() {
             }
             let facts = watch.model.facts();
             let told = only(&facts);
-            let counts = (told.lost_total, told.possibly_lost_total, told.processed_total);
-            assert_eq!(counts, (0, 0, ADDED * ROUNDS), "{flavour:?} {trim}: {told:?}");
+            let counts = (
+                told.lost_total,
+                told.possibly_lost_total,
+                told.processed_total,
+            );
+            assert_eq!(
+                counts,
+                (0, 0, ADDED * ROUNDS),
+                "{flavour:?} {trim}: {told:?}"
+            );
             assert_eq!(told.status, PartitionStatus::Ok, "{flavour:?}");
         }
+    }
+}
+
+/// 400 messages/s arrive on a stream of 500, a consumer does 50/s: played a second per poll, with as many consumers as are asked for.
+#[tokio::test]
+async fn a_group_that_loses_messages_is_scaled_out_until_none_is_lost() {
+    for flavour in Flavour::ALL {
+        let server = RedisServer::start(flavour);
+        let mut scene = Scene::start(&server, "~");
+        let mut reader = reader(&server);
+        let key = TargetKey {
+            namespace: "shop".into(),
+            name: "worker".into(),
+            metadata_hash: 1,
+        };
+        let start = Timestamp::from_millis(1_700_000_000_000);
+        let mut state = GroupState::new(CapacityRules::default());
+        let settings = PolicySettings {
+            max_replicas: Some(40),
+            ..PolicySettings::default()
+        };
+        state.apply(&Event {
+            at: start,
+            what: What::TargetRegistered(key.clone(), Box::new(settings.resolve())),
+        });
+        let (mut replicas, mut said, mut lost_by) = (1_u32, false, Vec::new());
+        for second in 1..=300 {
+            // A slice at a time, so that consumers and producer take turns.
+            for _ in 0..10 {
+                scene.add(40);
+                scene.consume(5 * replicas as usize);
+            }
+            let mut sample = reader.poll().await.expect("a sample");
+            sample.consumers = Some(replicas);
+            state.apply(&Event {
+                at: start.plus(Duration::from_secs(second)),
+                what: What::Observed(Ok(sample)),
+            });
+            let decision = state.targets()[&key].decision.clone().expect("decided");
+            said |= decision.text.contains("leave the log unread");
+            replicas = decision.desired.unwrap_or(replicas).max(1);
+            lost_by.push(scene.lost());
+        }
+        let lately = lost_by[299] - lost_by[239];
+        println!(
+            "{flavour:?}: {replicas} replicas after 300 s, {} lost, {lately} of them in the last minute",
+            lost_by[299]
+        );
+        assert!(said, "{flavour:?}: it is not said");
+        assert_eq!(
+            lately, 0,
+            "{flavour:?}: {replicas} replicas still lose messages"
+        );
+        assert!((8..=20).contains(&replicas), "{flavour:?}: {replicas}");
     }
 }

@@ -92,7 +92,9 @@ mod tests {
         check("orders:?", "orders:{0..3}", false);
         check("orders:1*", "orders:{0..3}", false);
         check("orders:*", "orders:[a-z]", false);
-        check("orders:*", "orders:\\*", false);
+        // The one key that is called so.
+        check("orders:*", "orders:\\*", true);
+        check("orders:1", "orders:\\*", false);
         check("orders:*", "", false);
         check("*:x", "a:*:x", true);
         check("a*b*c", "abbc", true);

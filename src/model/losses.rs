@@ -51,7 +51,9 @@ impl Losses {
 
     /// Messages lost per second lately; 0 where none were.
     pub(super) fn per_second(&self, now: Timestamp) -> f64 {
-        let lately = self.noted_at.is_some_and(|at| now.since(at) < ARRIVAL_WINDOW);
+        let lately = self
+            .noted_at
+            .is_some_and(|at| now.since(at) < ARRIVAL_WINDOW);
         let rate = self.rate.per_second().filter(|_| lately);
         rate.unwrap_or(0.0)
     }

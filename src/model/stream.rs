@@ -229,7 +229,10 @@ mod tests {
             &[("{tag}:o:9:x", "9"), ("{tag}:o:10:x", "10")],
         );
         check("{tag}", &[("{tag}", "{tag}")]);
-        check("o:{08..10}", &[("o:08", "08"), ("o:09", "09"), ("o:10", "10")]);
+        check(
+            "o:{08..10}",
+            &[("o:08", "08"), ("o:09", "09"), ("o:10", "10")],
+        );
         check(r"a\[1\]", &[("a[1]", "a[1]")]);
         check(r"a\*\\b", &[(r"a*\b", r"a*\b")]);
         check(r"a\b", &[(r"a\b", r"a\b")]);
@@ -242,7 +245,9 @@ mod tests {
             StreamSelector::parse("o:{3..1}"),
             Err(StreamError::Backwards(3, 1))
         );
-        for wrong in ["-5..5", "a..b", "0..", "0...5", " 0..5", "0..10..2", "+1..3"] {
+        for wrong in [
+            "-5..5", "a..b", "0..", "0...5", " 0..5", "0..10..2", "+1..3",
+        ] {
             assert_eq!(
                 StreamSelector::parse(&format!("o:{{{wrong}}}")),
                 Err(StreamError::Template(wrong.to_owned()))

@@ -7,8 +7,8 @@ use crate::model::time::Timestamp;
 
 /// Each step multiplies the replicas by this …
 const STEP_RATIO: u32 = 2;
-/// … once the last one had so long to show what it does, where it is known that all are ready …
-const SHOWS_AFTER: Duration = Duration::from_secs(30);
+/// … once the last one had so long to show what it does, where it is known that all are at work …
+const SHOWS_AFTER: Duration = Duration::from_secs(20);
 /// … and so long where it is not.
 const LANDS_AFTER: Duration = Duration::from_secs(60);
 
@@ -18,11 +18,15 @@ pub fn replicas(
     now: Timestamp,
     by_work: u32,
     present: u32,
-    all_ready: bool,
+    all_at_work: bool,
     rose_at: Option<Timestamp>,
 ) -> u32 {
     let present = present.max(1);
-    let wait = if all_ready { SHOWS_AFTER } else { LANDS_AFTER };
+    let wait = if all_at_work {
+        SHOWS_AFTER
+    } else {
+        LANDS_AFTER
+    };
     let landed = rose_at.is_none_or(|at| now.since(at) >= wait);
     match () {
         () if by_work > present => by_work,
@@ -44,8 +48,8 @@ mod tests {
         };
         check(None, 0, 1, 0, false, 2);
         check(None, 0, 10, 1, false, 10);
-        check(Some(0), 29, 1, 2, true, 2);
-        check(Some(0), 30, 1, 2, true, 4);
+        check(Some(0), 19, 1, 2, true, 2);
+        check(Some(0), 20, 1, 2, true, 4);
         check(Some(0), 59, 1, 2, false, 2);
         check(Some(0), 60, 1, 2, false, 4);
     }

@@ -18,6 +18,8 @@ mod followup;
 mod id;
 mod lag;
 mod log_end;
+#[cfg(test)]
+mod odd_replies;
 mod partition;
 mod pending;
 mod range;

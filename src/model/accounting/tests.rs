@@ -46,11 +46,26 @@ fn what_leaves_the_backlog_is_processed_unless_it_was_removed_unread() {
     // Read 5 more, acknowledged 7 of them all.
     check(sample(10, 3, 7, 3), sample(14, 8, 6, 1), 7, 0);
     // Deleted ahead of the group, which stood still: 4 lost.
-    check(sample(10, 3, 7, 0), removed(sample(10, 3, 3, 0), 4, 7), 0, 4);
+    check(
+        sample(10, 3, 7, 0),
+        removed(sample(10, 3, 3, 0), 4, 7),
+        0,
+        4,
+    );
     // Deleted ahead of the group while it read 2.
-    check(sample(10, 3, 7, 0), removed(sample(10, 5, 1, 0), 4, 9), 2, 4);
+    check(
+        sample(10, 3, 7, 0),
+        removed(sample(10, 5, 1, 0), 4, 9),
+        2,
+        4,
+    );
     // Deleting what was read already is no loss.
-    check(sample(10, 3, 7, 0), removed(sample(10, 9, 1, 0), 8, 8), 6, 0);
+    check(
+        sample(10, 3, 7, 0),
+        removed(sample(10, 9, 1, 0), 8, 8),
+        6,
+        0,
+    );
 }
 
 /// A stream whose entries are numbered from 1, and a group on it.

@@ -21,6 +21,8 @@ struct World {
     acknowledged: u64,
     /// Entries that nobody will ever acknowledge.
     orphaned: u64,
+    /// Entries that consumers at work hold for longer than counts as backlog.
+    long_work: u64,
     consumers: u32,
     /// What one of them does.
     rate: u64,
@@ -62,6 +64,7 @@ impl World {
             delivered: 0,
             acknowledged: 0,
             orphaned: 0,
+            long_work: 0,
             consumers: 0,
             rate: 50,
             object: ObjectSettings::default(),
@@ -116,7 +119,9 @@ impl World {
             log_end: Some(self.added),
             length: self.added,
             lag: Some(Quantity::Exact(self.added - self.delivered)),
-            pending: self.delivered - self.acknowledged,
+            pending: self.delivered - self.acknowledged + self.long_work,
+            stuck_pending: self.long_work,
+            stuck_in_work: self.long_work,
             oldest_age_millis: Some(age),
             delivered: Some(Position {
                 major: self.delivered,
@@ -160,6 +165,24 @@ impl World {
         }
         most
     }
+}
+
+#[test]
+fn who_works_on_a_message_for_hours_is_not_taken_to_zero() {
+    let mut world = World::new(configured());
+    world.run(1);
+    world.long_work = 1;
+    world.pass(600, 0);
+    let decision = world.decision();
+    assert_eq!((decision.desired, decision.active), (Some(1), Some(true)));
+    assert!(
+        decision.text.contains("hold 1 messages"),
+        "{}",
+        decision.text
+    );
+    world.long_work = 0;
+    world.pass(600, 0);
+    assert_eq!(world.decision().active, Some(false));
 }
 
 #[test]

@@ -96,8 +96,16 @@ fn while_losing(
         return (by_work, false);
     }
     let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
-    let all_ready = inputs.ready.is_some_and(|ready| ready >= present);
-    let replicas = losing::replicas(seen.now, by_work, present, all_ready, target.steps.rose_at());
+    let consumers = target.spec.consumers_per_replica;
+    let seen_at_work = seen.facts.consumers.map(|count| count / consumers);
+    let all_at_work = inputs.ready.or(seen_at_work) >= Some(present);
+    let replicas = losing::replicas(
+        seen.now,
+        by_work,
+        present,
+        all_at_work,
+        target.steps.rose_at(),
+    );
     let loses = replicas > by_work;
     if loses {
         inputs.rule = Some(Rule::Losing);

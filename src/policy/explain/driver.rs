@@ -61,7 +61,9 @@ pub(super) fn driver(
         },
     );
     if inputs.rule == Some(Rule::Losing) {
-        return format!("{load}; messages are lost, so there are to be {recommended} until none is");
+        return format!(
+            "{load}; messages are lost, so there are to be {recommended} until none is"
+        );
     }
     let (samples, needed) = inputs.capacity_samples;
     match (inputs.capacity_source, inputs.capacity_per_second) {

@@ -162,7 +162,9 @@ impl Reading {
     fn seen(&self, before: Option<&BTreeMap<String, Seen>>) -> BTreeMap<String, Seen> {
         let seen = |(name, listed): (&String, &Listed)| {
             let before = before.and_then(|before| before.get(name));
-            let asked = listed.idle_millis.is_some_and(|idle| idle < ACTIVE_IDLE_MILLIS);
+            let asked = listed
+                .idle_millis
+                .is_some_and(|idle| idle < ACTIVE_IDLE_MILLIS);
             let acknowledged = before.is_some_and(|before| before.pending > listed.pending);
             let seen = Seen {
                 pending: listed.pending,

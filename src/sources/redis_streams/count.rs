@@ -79,9 +79,9 @@ fn fitting(counts: &[Count]) -> usize {
         if let (Reading::Present(snapshot), Some(page)) =
             (&count.reading, page_wanted(&count.reading))
         {
-            let expected = page
-                .limit
-                .min(usize::try_from(snapshot.stream.length.unwrap_or(u64::MAX)).unwrap_or(usize::MAX));
+            let expected = page.limit.min(
+                usize::try_from(snapshot.stream.length.unwrap_or(u64::MAX)).unwrap_or(usize::MAX),
+            );
             entries += expected;
             bytes += expected * snapshot.stream.entry_bytes;
         }
@@ -275,7 +275,9 @@ fn is_intact(then: &Snapshot, now: &StreamInfo) -> bool {
     };
     let nothing_removed = removed(now).is_some() && removed(now) == removed(&then.stream);
     let only_delivered = now.first.is_some_and(|first| first <= delivered)
-        && (now.max_deleted.map_or(!now.counts_added, |deleted| deleted <= delivered));
+        && (now
+            .max_deleted
+            .map_or(!now.counts_added, |deleted| deleted <= delivered));
     nothing_removed || only_delivered
 }
 

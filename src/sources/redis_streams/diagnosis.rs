@@ -73,11 +73,17 @@ async fn look(host: &str, port: u16) -> Option<(FailureKind, Text)> {
         Heard::Nothing => {}
     }
     for command in NEEDED {
-        line.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
+        line.write_all(format!("{command}\r\n").as_bytes())
+            .await
+            .ok()?;
         match hear(&mut line, ANSWERS_WITHIN).await {
             Heard::Bytes(bytes) if matches!(bytes.first(), Some(b'+' | b'-' | b'*' | b'$')) => {}
             Heard::Bytes(bytes) if is_tls(&bytes) => return Some(tls()),
-            Heard::Bytes(_) => return Some(found("what answers there is no Redis: correct host and port")),
+            Heard::Bytes(_) => {
+                return Some(found(
+                    "what answers there is no Redis: correct host and port",
+                ));
+            }
             Heard::End if command == "PING" && speaks_tls(host, port).await => return Some(tls()),
             Heard::End => return Some(found(&closes_at(command))),
             Heard::Nothing => return None,
@@ -89,7 +95,9 @@ async fn look(host: &str, port: u16) -> Option<(FailureKind, Text)> {
 const AT_ONCE: &str = "it takes connections and closes them at once: a proxy that has no server behind it, or a limit on connections";
 
 fn tls() -> (FailureKind, Text) {
-    found("the port speaks TLS, which is not supported yet: use the port without TLS, within a trusted network")
+    found(
+        "the port speaks TLS, which is not supported yet: use the port without TLS, within a trusted network",
+    )
 }
 
 fn closes_at(command: &str) -> String {

@@ -124,7 +124,9 @@ fn said(code: &str, detail: &str) -> String {
         .skip_while(|c| !c.is_ascii_alphabetic())
         .take_while(char::is_ascii_alphabetic)
         .collect();
-    let known = COMMANDS.iter().find(|known| known.eq_ignore_ascii_case(&name));
+    let known = COMMANDS
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(&name));
     known.map_or_else(
         || format!("{code} unknown command"),
         |known| format!("{code} unknown command {known}"),
@@ -134,7 +136,13 @@ fn said(code: &str, detail: &str) -> String {
 /// The bare `ERR` answers that are told apart by their text.
 fn of_detail(code: &str, detail: &str) -> (FailureKind, &'static str) {
     let lower = format!("{code} {detail}").to_ascii_lowercase();
-    let refused = ["unsupported", "not supported", "invalid request", "disabled", "not allowed"];
+    let refused = [
+        "unsupported",
+        "not supported",
+        "invalid request",
+        "disabled",
+        "not allowed",
+    ];
     if lower.contains("unknown command") || lower.contains("unknown subcommand") {
         let advice = "it is renamed or disabled there (rename-command), a proxy does not pass it on, or the server is older than Redis 6.2: allow it, or connect to the server itself";
         (FailureKind::Misconfigured, advice)
@@ -236,9 +244,23 @@ mod tests {
     fn an_answer_that_may_repeat_the_command_sent_is_not_quoted() {
         let failure = of_answer("h:1", "ERR", "unknown command 'AUTH', with args: 's3cret'");
         assert!(!failure.text.contains("s3cret"), "{}", failure.text);
-        assert!(failure.text.contains("unknown command AUTH"), "{}", failure.text);
-        let failure = of_answer("h:1", "ERR", "unknown command `XINFO`, with args beginning with: `x`");
-        assert!(failure.text.contains("unknown command XINFO: it is renamed"), "{}", failure.text);
+        assert!(
+            failure.text.contains("unknown command AUTH"),
+            "{}",
+            failure.text
+        );
+        let failure = of_answer(
+            "h:1",
+            "ERR",
+            "unknown command `XINFO`, with args beginning with: `x`",
+        );
+        assert!(
+            failure
+                .text
+                .contains("unknown command XINFO: it is renamed"),
+            "{}",
+            failure.text
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@ use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::range::REQUEST_BYTES;
 use super::pending::Stuck;
+use super::range::REQUEST_BYTES;
 use super::reply::{self, PendingEntry};
 use super::{failure, id};
 use crate::model::sample::{Failure, Position};
@@ -155,12 +155,7 @@ fn write_stuck(
     commands.arg(from).arg("+").arg(STUCK_PAGE);
 }
 
-fn understand(
-    connection: &Connection,
-    key: &str,
-    question: &Question,
-    reply: &Value,
-) -> Answer {
+fn understand(connection: &Connection, key: &str, question: &Question, reply: &Value) -> Answer {
     if let Value::ServerError(error) = reply {
         if error.code() == "NOGROUP" {
             return Answer::GroupGone;

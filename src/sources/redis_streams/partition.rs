@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::followup::{Answer, PENDING_PAGE, Question};
 use super::failure;
+use super::followup::{Answer, PENDING_PAGE, Question};
 use super::id;
 use super::lag::{self, Agreement, Verdict};
 use super::log_end::{Counter, Step};
@@ -116,9 +116,7 @@ impl Partition {
 
     /// The interval in which arrivals must be counted, where the server does not tell them.
     pub fn arrivals_between(&self) -> Option<(Position, Position, usize)> {
-        let stream = self
-            .stream()
-            .filter(|stream| !stream.counts_added)?;
+        let stream = self.stream().filter(|stream| !stream.counts_added)?;
         match self.memory.counter.as_ref()?.step(stream) {
             Step::CountAfter(id) => Some((id, stream.last_generated?, stream.entry_bytes)),
             Step::Arrived(_) | Step::Unknown => None,
@@ -305,8 +303,13 @@ fn sample(
         lacks_pending: group.pending.is_none(),
         stuck_pending: stuck,
         lacks_stuck: unsearched,
-        stuck_in_work: found.map_or(0, |found| found.held_by(is_at_work)).min(stuck),
-        oldest_delivery_count: now.oldest_pending.as_ref().and_then(|entry| entry.deliveries),
+        stuck_in_work: found
+            .map_or(0, |found| found.held_by(is_at_work))
+            .min(stuck),
+        oldest_delivery_count: now
+            .oldest_pending
+            .as_ref()
+            .and_then(|entry| entry.deliveries),
         oldest_age_millis: pending::oldest_age_millis(oldest, first, now.now_millis),
         delivered: from,
         is_ahead,
@@ -331,7 +334,10 @@ fn remark(now: &Snapshot, stuck: u64, unsearched: bool, is_ahead: bool) -> Optio
     };
     note(stream.length.is_none(), "length");
     note(stream.last_generated.is_none(), "last-generated-id");
-    note(stream.counts_added && stream.entries_added.is_none(), "entries-added");
+    note(
+        stream.counts_added && stream.entries_added.is_none(),
+        "entries-added",
+    );
     note(group.pending.is_none(), "pending");
     note(group.last_delivered.is_none(), "last-delivered-id");
     note(group.is_read_count_garbled, "entries-read");

@@ -210,8 +210,16 @@ mod tests {
         check("given back", |e| e.idle_millis = None, false);
         check("given back", |e| e.consumer.clear(), false);
         check("TIME 0", |e| e.idle_millis = Some(NOW), false);
-        check("delivered before it came", |e| e.idle_millis = Some(9_000_000), false);
-        check("delivered as it came", |e| e.idle_millis = Some(7_200_000), true);
+        check(
+            "delivered before it came",
+            |e| e.idle_millis = Some(9_000_000),
+            false,
+        );
+        check(
+            "delivered as it came",
+            |e| e.idle_millis = Some(7_200_000),
+            true,
+        );
         let by_hand = |e: &mut PendingEntry| e.id = Some(Position { major: 5, minor: 0 });
         check("an id that is no time", by_hand, true);
         check("an id that cannot be read", |e| e.id = None, true);

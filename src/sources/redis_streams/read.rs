@@ -130,12 +130,7 @@ pub async fn read_frames(
             .ok_or_else(|| garbled("too few replies"))?;
         rest = others;
         let subject = format!("{}, key {key:?}", connection.address());
-        let read = understand(frame, group, now_millis, &subject).unwrap_or_else(|| {
-            // The others still count: whether the replies are in step was proven by the PING behind them.
-            let failure = failure::garbled(connection.address(), &format!("XINFO of key {key:?}"));
-            (Reading::Failed(failure), None)
-        });
-        frames.push(read);
+        frames.push(understood(frame, group, now_millis, &subject, key));
     }
     Ok((now_millis, frames))
 }
@@ -171,6 +166,21 @@ fn ask(commands: &mut Pipeline, key: &str, group: &str, page: Option<PageWanted>
     commands.cmd("EXEC");
 }
 
+/// Reads the replies to one key's frame. Where they make no sense the others still count: whether the replies are in step was proven
+/// by the PING behind them.
+pub fn understood(
+    frame: &[Value],
+    group: &str,
+    now_millis: Option<u64>,
+    subject: &str,
+    key: &str,
+) -> (Reading, Page) {
+    understand(frame, group, now_millis, subject).unwrap_or_else(|| {
+        let failure = failure::garbled(subject, &format!("XINFO of key {key:?}"));
+        (Reading::Failed(failure), None)
+    })
+}
+
 /// Reads the replies to one key's frame; `None` if they make no sense.
 fn understand(
     frame: &[Value],
@@ -180,7 +190,10 @@ fn understand(
 ) -> Option<(Reading, Page)> {
     // A command that is refused while it is queued names the reason; EXEC then only says that it was aborted.
     if let Some(error) = frame.first().and_then(server_error) {
-        return Some((Reading::Failed(failure::of_transaction(subject, error)), None));
+        return Some((
+            Reading::Failed(failure::of_transaction(subject, error)),
+            None,
+        ));
     }
     if let Some(error) = frame.iter().find_map(server_error) {
         return Some((Reading::Failed(failure::of_reply(subject, error)), None));
@@ -209,7 +222,8 @@ fn understand(
     let snapshot = Snapshot {
         stream,
         group: info,
-        oldest_pending: reply::pending_entries(&asked[2]).and_then(|found| found.into_iter().next()),
+        oldest_pending: reply::pending_entries(&asked[2])
+            .and_then(|found| found.into_iter().next()),
         now_millis,
     };
     let page = match page.first() {

@@ -216,7 +216,8 @@ impl Reader {
         let mut observations = BTreeMap::new();
         for partition in partitions {
             let is_at_work = |name: &str| self.census.is_at_work(name);
-            let (key, observation, memory) = partition.finish(at, self.stuck_after, counting, is_at_work);
+            let (key, observation, memory) =
+                partition.finish(at, self.stuck_after, counting, is_at_work);
             if let Some(id) = self.discovery.id(&key) {
                 observations.insert(id.clone(), observation);
                 memories.insert(key, memory);
