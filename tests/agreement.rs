@@ -89,7 +89,6 @@ impl Conditions {
             cluster: Some(ClusterSpec {
                 polling_interval: Duration::from_secs(self.polling_interval_seconds),
                 cooldown: Duration::from_secs(self.cooldown_seconds),
-                ..ClusterSpec::default()
             }),
             ..PlantSpec::default()
         }

@@ -22,8 +22,8 @@ use super::Seen;
 
 /// Until a new replica starts: poll, HPA sync.
 const ASKED_WITHIN: Duration = Duration::from_secs(20);
-/// How long it starts where none was seen.
-const SUPPOSED_START: Duration = Duration::from_secs(40);
+/// How long it starts where none was seen, and at most: what takes longer is no reason to ask for nothing.
+const LONGEST_START: Duration = Duration::from_secs(40);
 
 /// Arrivals up to this share of what the present replicas can do ask for no more of them.
 const KEPT_UTILIZATION: f64 = 0.90;
@@ -281,8 +281,8 @@ impl Fleet {
     fn of(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, capacity: f64) -> Self {
         let present = target.last_desired.or(inputs.own_current()).unwrap_or(0);
         let at_work = inputs.ready.or(inputs.own_current()).unwrap_or(present);
-        let start_takes = target.replicas.start_takes().unwrap_or(SUPPOSED_START);
-        let more_in = ASKED_WITHIN + start_takes;
+        let start_takes = target.replicas.start_takes().unwrap_or(LONGEST_START);
+        let more_in = ASKED_WITHIN + start_takes.min(LONGEST_START);
         let on_the_way = target.replicas.starts_in(seen.now).unwrap_or(more_in);
         Self {
             replicas: present,
