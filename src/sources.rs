@@ -92,4 +92,9 @@ pub trait GroupReader: Send {
     /// Has every poll from now on count the group's errors, too. Does nothing where the source can count none; the config
     /// refuses that.
     fn count_errors(&mut self, _of: &ErrorSource) {}
+
+    /// What the last poll found out about how the source is laid out, in words; `None` where there is nothing to find out.
+    fn findings(&self) -> Option<String> {
+        None
+    }
 }

@@ -367,9 +367,29 @@ async fn check_connect_prints_the_groups_of_an_event_hub() {
         "{said}"
     );
     assert!(
-        said.contains("source telemetry: event hub localhost/clicks, checkpoints blob_metadata"),
+        said.contains("source telemetry: event hub localhost/clicks, checkpoints auto"),
         "{said}"
     );
+    assert!(
+        said.contains("clicks: checkpoints: blob_metadata on 4 of 4 partitions"),
+        "{said}"
+    );
+    for strategy in ["azure_function", "dapr", "go_sdk", "legacy"] {
+        let container = format!("container: {CONTAINER}");
+        let wrong = world.config(world.server.port, world.azurite.port).replace(
+            &container,
+            &format!("{container}\n        strategy: {strategy}"),
+        );
+        let (code, said) = check(wrong);
+        assert_eq!(code, Some(1), "{said}");
+        for part in [
+            &format!("strategy {strategy} finds no checkpoint"),
+            "blob_metadata",
+            "set checkpoints.strategy to auto",
+        ] {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+    }
     let wrong = world
         .config(world.server.port, world.azurite.port)
         .replace("container: marks", "container: nowhere");

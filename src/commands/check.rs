@@ -36,6 +36,9 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }
     let reports = read_all(&config).await;
     print!("\n{}", table::render(&report::rows(&reports)));
+    for line in report::findings(&reports) {
+        println!("{line}");
+    }
     let signals = signals::read(&config, &reports).await;
     if !signals.is_empty() {
         print!("\n{}", table::render(&signals::rows(&signals)));

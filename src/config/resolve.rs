@@ -11,7 +11,7 @@ use super::allow::allowed;
 use super::groups::DEFAULT_HUB_GROUP;
 use super::metadata::{MetadataErrors, Subject, TriggerRequest};
 use super::stream::{self, NamedStream};
-use super::types::{Config, GroupConfig, SourceConfig};
+use super::types::{CheckpointStrategy, Config, GroupConfig, SourceConfig};
 
 /// What a trigger's target rests on.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,10 +211,10 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
     if container.is_some_and(|claimed| claimed != checkpoints.container_name()) {
         return fault("blobContainer", NOT_THE_SOURCES);
     }
-    if claims
-        .strategy
-        .is_some_and(|claimed| claimed != checkpoints.strategy)
-    {
+    // Whatever the claim, `auto` reads what is there.
+    let finds_itself = checkpoints.strategy == CheckpointStrategy::Auto;
+    let is_other = |claimed| claimed != checkpoints.strategy;
+    if !finds_itself && claims.strategy.is_some_and(is_other) {
         return fault("checkpointStrategy", NOT_THE_SOURCES);
     }
     Ok(())

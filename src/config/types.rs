@@ -214,7 +214,7 @@ pub struct CheckpointsConfig {
     pub account_url: Option<String>,
     /// The container; `None`: `azure-webjobs-eventhub`.
     pub container: Option<String>,
-    /// The layout.
+    /// Which layout is read.
     pub strategy: CheckpointStrategy,
     /// How to prove who we are.
     pub auth: BlobAuth,
@@ -233,25 +233,28 @@ impl CheckpointsConfig {
     }
 }
 
-/// The five layouts of checkpoints, by KEDA's names.
+/// The five layouts of checkpoints, by KEDA's names, and whichever of them there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CheckpointStrategy {
-    /// Metadata of a blob, as Microsoft's SDKs for .NET, Java, JavaScript and Python write them.
+    /// Whichever is there, partition by partition.
     #[default]
+    Auto,
+    /// Metadata of a blob, as today's SDKs write it; so do Azure Functions since their extension 5 and Dapr since 1.10.
     BlobMetadata,
-    /// JSON, as Azure Functions write it.
+    /// JSON, as older Azure Functions wrote it.
     AzureFunction,
     /// JSON, as the old Go SDK writes it.
     GoSdk,
-    /// As [`Self::GoSdk`], under Dapr's names.
+    /// As [`Self::GoSdk`], under the names of Dapr before 1.10.
     Dapr,
     /// JSON of the old event processor host.
     Legacy,
 }
 
 impl CheckpointStrategy {
-    /// Every layout with the word for it, in config and metadata.
-    pub const WORDS: [(&str, Self); 5] = [
+    /// Every strategy with the word for it, in config and metadata.
+    pub const WORDS: [(&str, Self); 6] = [
+        ("auto", Self::Auto),
         ("blob_metadata", Self::BlobMetadata),
         ("azure_function", Self::AzureFunction),
         ("go_sdk", Self::GoSdk),

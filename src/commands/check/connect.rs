@@ -36,6 +36,8 @@ pub(super) struct GroupReport {
     pub subject: Subject,
     /// What it said.
     pub result: Result<Sample, Failure>,
+    /// What it found out about the source's layout.
+    pub findings: Option<String>,
 }
 
 impl GroupReport {
@@ -106,16 +108,19 @@ fn stand_ins(source: &SourceConfig) -> Vec<Subject> {
 pub(super) async fn read(source: &dyn Source, subjects: Vec<Subject>) -> Vec<GroupReport> {
     let mut reports = Vec::with_capacity(subjects.len());
     for subject in subjects {
-        let result = read_once(source, &subject).await;
-        reports.push(GroupReport { subject, result });
+        reports.push(read_once(source, subject).await);
     }
     reports
 }
 
-async fn read_once(source: &dyn Source, subject: &Subject) -> Result<Sample, Failure> {
+async fn read_once(source: &dyn Source, subject: Subject) -> GroupReport {
     let Some(selector) = &subject.selector else {
         // Nothing names a stream of this source: there is nothing to ask it for.
-        return Ok(Sample::default());
+        return GroupReport {
+            subject,
+            result: Ok(Sample::default()),
+            findings: None,
+        };
     };
     let every = subject.poll_interval;
     let mut reader = source.reader(selector, &subject.consumer_group, every);
@@ -124,13 +129,18 @@ async fn read_once(source: &dyn Source, subject: &Subject) -> Result<Sample, Fai
     }
     let deadline = DEADLINE.max(source.poll_deadline(every));
     let read = tokio::time::timeout(deadline, reader.poll()).await;
-    read.unwrap_or_else(|_| {
+    let result = read.unwrap_or_else(|_| {
         let text = format!(
             "no answer within {}: is the address right and reachable?",
             humantime::format_duration(deadline)
         );
         Err(Failure::new(FailureKind::Timeout, text))
-    })
+    });
+    GroupReport {
+        subject,
+        result,
+        findings: reader.findings(),
+    }
 }
 
 #[cfg(test)]

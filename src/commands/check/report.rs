@@ -90,6 +90,19 @@ pub(super) fn rows(reports: &[GroupReport]) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// What was found out about how sources are laid out, a line per group.
+pub(super) fn findings(reports: &[GroupReport]) -> Vec<String> {
+    let found = reports.iter().filter_map(|report| {
+        let subject = &report.subject;
+        let name = match subject.name.as_str() {
+            "-" => &subject.source,
+            name => name,
+        };
+        Some(format!("{name}: {}", report.findings.as_ref()?))
+    });
+    found.collect()
+}
+
 fn row(report: &GroupReport) -> Vec<String> {
     let subject = &report.subject;
     let mut row = vec![

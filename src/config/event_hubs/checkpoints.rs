@@ -53,19 +53,18 @@ pub(super) fn read(
 
 fn read_strategy(section: &mut Section<'_>, has_container: bool) -> CheckpointStrategy {
     let word = section.word("strategy", &CheckpointStrategy::WORDS);
-    match word {
-        Some(CheckpointStrategy::AzureFunction) => CheckpointStrategy::AzureFunction,
-        Some(_) if !has_container => {
-            section.missing(
-                "container",
-                "name it: only azure_function has a container of its own",
-            );
-            CheckpointStrategy::default()
-        }
-        Some(strategy) => strategy,
-        None if has_container => CheckpointStrategy::default(),
-        None => CheckpointStrategy::AzureFunction,
+    let strategy = word.unwrap_or_default();
+    let is_functions = matches!(
+        strategy,
+        CheckpointStrategy::Auto | CheckpointStrategy::AzureFunction
+    );
+    if !is_functions && !has_container {
+        section.missing(
+            "container",
+            "name it: only auto and azure_function have a container of their own, that of Azure Functions",
+        );
     }
+    strategy
 }
 
 /// An address without credentials: a signature in it would be a secret in the config.

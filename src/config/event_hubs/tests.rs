@@ -29,7 +29,7 @@ fn everything_that_can_be_set_is_read_and_the_rest_has_its_default() {
     );
     assert_eq!(hub.management_calls_per_second, 45);
     assert_eq!(hub.client, ManagementClient::Pipelined);
-    assert_eq!(hub.checkpoints.strategy, CheckpointStrategy::BlobMetadata);
+    assert_eq!(hub.checkpoints.strategy, CheckpointStrategy::Auto);
     assert_eq!(hub.checkpoints.ownership_expiry, Duration::from_secs(120));
 
     let full = "identity: client_secret, tenant_id: t, client_id: c, client_secret: { file: /s }, cloud: china, \
@@ -121,7 +121,7 @@ fn each_fault_has_its_place_and_its_cure() {
     );
     check(
         &format!("{string}, checkpoints: {{ strategy: go_sdk, connection_string: {{ env: S }} }}"),
-        ".checkpoints.container: is missing: name it: only azure_function has a container of its own",
+        ".checkpoints.container: is missing: name it: only auto and azure_function have a container of their own, that of Azure Functions",
     );
     check(
         &format!(

@@ -3,17 +3,22 @@
 mod account;
 mod assemble;
 mod blob;
+mod choice;
 mod document;
 mod failure;
 mod gather;
 mod http;
 mod layout;
 mod listing;
+mod look;
+mod reading;
 mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use choice::Moves;
 use gather::Kept;
+use layout::Site;
 
 pub use blob::BlobCheckpoints;
 
@@ -39,6 +44,13 @@ pub enum CheckpointState {
     Missing,
     /// A committed position.
     Present(Checkpoint),
+    /// A committed position that only its offset tells.
+    AtOffset {
+        /// The offset as written.
+        offset: String,
+        /// When the store last saw it written.
+        written_at: Option<Timestamp>,
+    },
     /// Something that does not say where: a field is missing or is no number, or it could not be read.
     Unreadable(Failure),
 }
@@ -50,16 +62,27 @@ pub struct Committed {
     pub partitions: BTreeMap<String, CheckpointState>,
     /// Unexpired owners by partition id; `None` where the layout records none.
     pub owners: Option<BTreeMap<String, String>>,
+    /// What is odd about a partition's checkpoint, in words.
+    pub remarks: BTreeMap<String, String>,
+    /// Which layouts were found, in words; empty where the store has one only.
+    pub layouts: String,
 }
 
 /// What is remembered of a consumer group between readings.
 #[derive(Default)]
 pub struct GroupMemory {
-    /// Which of the possible prefixes its blobs were found under.
-    spelling: usize,
-    /// Readings since both were looked at.
+    /// Where its blobs were found.
+    sites: BTreeSet<Site>,
+    /// Whose checkpoints are beside them.
+    others: BTreeSet<String>,
+    /// Requests that looking through the whole container took; 0: it holds too much for that, or may not be listed.
+    pages: u32,
+    /// Readings since everything was looked through.
     readings: u32,
+    moves: Moves,
     kept: Kept,
+    /// The last [`Committed::layouts`] that was logged.
+    logged: String,
 }
 
 /// Reads one event hub's checkpoints.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
 use super::checkpoints::Checkpoint;
@@ -21,10 +22,23 @@ const CLOCKS_APART: Duration = Duration::from_secs(5);
 pub struct Unprocessed {
     /// How many; `None`: the numbers contradict each other.
     pub events: Option<u64>,
+    /// Whether there may be more of them.
+    pub is_bound: bool,
     /// The last event that counts as done; `None` where the checkpoint says nothing about this log.
     pub committed: Option<i64>,
     /// What is odd, in words.
     pub remark: Option<String>,
+}
+
+impl Unprocessed {
+    /// How many, and how surely.
+    pub fn quantity(&self) -> Option<Quantity> {
+        let certainty = match self.is_bound {
+            true => Quantity::AtLeast,
+            false => Quantity::Exact,
+        };
+        self.events.map(certainty)
+    }
 }
 
 /// Events kept in the partition.
@@ -49,14 +63,8 @@ pub fn unprocessed(
     let Some(checkpoint) = checkpoint.filter(|c| says_something(c)) else {
         return from_oldest(partition, "no checkpoint yet");
     };
-    let older = created_at
-        .zip(checkpoint.written_at)
-        .is_some_and(|(hub, written)| written.plus(CLOCKS_APART) < hub);
-    if older {
-        return from_oldest(
-            partition,
-            "the checkpoint is older than the event hub, which was created anew",
-        );
+    if is_older(checkpoint.written_at, created_at) {
+        return from_oldest(partition, CREATED_ANEW);
     }
     let (committed, last) = (
         checkpoint.sequence_number,
@@ -74,6 +82,7 @@ pub fn unprocessed(
     if events > i64::MAX - STALE_INFO {
         return Unprocessed {
             events: None,
+            is_bound: false,
             committed: Some(committed),
             remark: Some(
                 "the log end is from before the sequence numbers started anew: the broker's figure is old"
@@ -87,17 +96,52 @@ pub fn unprocessed(
         } else {
             events.unsigned_abs()
         }),
+        is_bound: false,
         committed: Some(committed),
         remark: (expired > 0)
             .then(|| format!("{expired} events left the log before they were checkpointed")),
     }
 }
 
+/// What is waiting behind a checkpoint that only an offset tells. Offsets count bytes, so that it is not the newest event's means
+/// one event at least.
+pub fn after_offset(
+    partition: &PartitionProperties,
+    offset: &str,
+    written_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
+) -> Unprocessed {
+    if is_older(written_at, created_at) {
+        return from_oldest(partition, CREATED_ANEW);
+    }
+    let last = partition.last_enqueued_sequence_number;
+    let is_done = kept(partition) == 0 || offset == partition.last_enqueued_offset;
+    Unprocessed {
+        events: Some(u64::from(!is_done)),
+        is_bound: !is_done,
+        committed: (is_done && last >= 0).then_some(last),
+        remark: (!is_done).then(|| {
+            "the checkpoint holds an offset and no sequence number, as .NET writes it: it is not the newest event, so at \
+             least one waits"
+                .to_owned()
+        }),
+    }
+}
+
+fn is_older(written_at: Option<Timestamp>, created_at: Option<Timestamp>) -> bool {
+    created_at
+        .zip(written_at)
+        .is_some_and(|(hub, written)| written.plus(CLOCKS_APART) < hub)
+}
+
+const CREATED_ANEW: &str = "the checkpoint is older than the event hub, which was created anew";
+
 /// What a consumer group has to do that holds partitions and has no checkpoint on any: nobody knows where its consumers began.
 pub fn without_any_checkpoint(partition: &PartitionProperties) -> Unprocessed {
     let is_empty = kept(partition) == 0;
     Unprocessed {
         events: is_empty.then_some(0),
+        is_bound: false,
         committed: None,
         remark: (!is_empty).then(|| {
             "consumers hold partitions, but the group has no checkpoint on any: it has just started, or it checkpoints \
@@ -117,6 +161,7 @@ fn from_oldest(partition: &PartitionProperties, why: &str) -> Unprocessed {
     let events = kept(partition);
     Unprocessed {
         events: Some(events),
+        is_bound: false,
         committed: None,
         remark: (events > 0).then(|| format!("{why}: counted from the oldest event kept")),
     }
@@ -128,6 +173,7 @@ fn beyond_the_end(partition: &PartitionProperties, committed: i64, last: i64) ->
     if to_the_largest < WRAPS_WITHIN && (0..WRAPS_WITHIN).contains(&last) {
         return Unprocessed {
             events: Some((to_the_largest + last).unsigned_abs()),
+            is_bound: false,
             committed: Some(committed),
             remark: Some("the sequence numbers started anew after the largest one".to_owned()),
         };
@@ -136,6 +182,7 @@ fn beyond_the_end(partition: &PartitionProperties, committed: i64, last: i64) ->
     if ahead <= STALE_INFO {
         return Unprocessed {
             events: None,
+            is_bound: false,
             committed: Some(committed),
             remark: Some(format!(
                 "the checkpoint is {ahead} events ahead of the log end: the broker's figure is old, or the log is another one"

@@ -7,13 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::age::EnqueuedTimes;
-use super::checkpoints::{CheckpointState, Committed, GroupMemory};
+use super::checkpoints::{Checkpoint, CheckpointState, Committed, GroupMemory};
 use super::event_size::EventSizes;
 use super::hub::{Hub, Read};
 use super::lag::{self, Unprocessed};
 use super::management::{HubProperties, PartitionProperties};
 use crate::model::identity::PartitionId;
-use crate::model::quantity::Quantity;
 use crate::model::sample::{
     AgeMethod, Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
 };
@@ -37,6 +36,7 @@ pub struct Reader {
     found_before: GroupMemory,
     partitions: BTreeMap<String, Remembered>,
     sizes: EventSizes,
+    layouts: String,
 }
 
 /// What is kept of a partition between polls.
@@ -56,6 +56,7 @@ impl Reader {
             found_before: GroupMemory::default(),
             partitions: BTreeMap::new(),
             sizes: EventSizes::default(),
+            layouts: String::new(),
         }
     }
 
@@ -71,6 +72,7 @@ impl Reader {
                 &mut self.found_before,
             )
             .await?;
+        self.layouts.clone_from(&committed.layouts);
         let read = hub.read(self.in_turn(&properties), until).await?;
         if self.forget_other_logs(&read) {
             hub.forget_properties();
@@ -119,6 +121,7 @@ impl Reader {
                     let found = Found {
                         properties: &properties,
                         checkpoint: committed.partitions.get(id),
+                        remark: committed.remarks.get(id),
                         owner,
                         created_at: hub.created_at,
                     };
@@ -159,12 +162,18 @@ impl GroupReader for Reader {
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
         Box::pin(self.read())
     }
+
+    fn findings(&self) -> Option<String> {
+        (!self.layouts.is_empty()).then(|| format!("checkpoints: {}", self.layouts))
+    }
 }
 
 /// What one poll found of one partition.
 struct Found<'a> {
     properties: &'a PartitionProperties,
     checkpoint: Option<&'a CheckpointState>,
+    /// What is odd about that.
+    remark: Option<&'a String>,
     owner: Option<&'a String>,
     /// The event hub's.
     created_at: Option<Timestamp>,
@@ -186,7 +195,7 @@ impl Commits {
         let says_nothing = |id| match committed.partitions.get(id) {
             None | Some(CheckpointState::Missing) => true,
             Some(CheckpointState::Present(checkpoint)) => !lag::says_something(checkpoint),
-            Some(CheckpointState::Unreadable(_)) => false,
+            Some(CheckpointState::AtOffset { .. } | CheckpointState::Unreadable(_)) => false,
         };
         let is_held = committed
             .owners
@@ -208,36 +217,27 @@ impl Remembered {
         now: Timestamp,
     ) -> PartitionObservation {
         let properties = found.properties;
-        let checkpoint = match found.checkpoint {
-            Some(CheckpointState::Unreadable(failure)) => {
-                return PartitionObservation::Failed(failure.clone());
-            }
-            Some(CheckpointState::Present(checkpoint)) => Some(checkpoint),
-            Some(CheckpointState::Missing) | None => None,
-        };
+        if let Some(CheckpointState::Unreadable(failure)) = found.checkpoint {
+            return PartitionObservation::Failed(failure.clone());
+        }
         let length = lag::kept(properties);
         if commits == Commits::NoGroup && length > 0 {
             let log_end = log_end(properties);
             return PartitionObservation::GroupMissing { length, log_end };
         }
-        let unprocessed = match commits {
-            Commits::NoneYet => lag::without_any_checkpoint(properties),
-            Commits::Some | Commits::NoGroup => {
-                lag::unprocessed(properties, checkpoint, found.created_at)
-            }
-        };
+        let unprocessed = found.unprocessed(commits);
         let (oldest_age_millis, age_method) = self.age(properties, &unprocessed, now);
         let committed = unprocessed.committed.and_then(|n| u64::try_from(n).ok());
         let first = u64::try_from(properties.beginning_sequence_number).unwrap_or(0);
         PartitionObservation::Present(PartitionSample {
             log_end: log_end(properties),
             length,
-            lag: unprocessed.events.map(Quantity::Exact),
+            lag: unprocessed.quantity(),
             oldest_age_millis,
             age_method,
             // A store that does not tell when leaves the poll's time, which the model has anyway.
-            committed_at: checkpoint.map(|c| c.written_at.unwrap_or(now)),
-            remark: unprocessed.remark,
+            committed_at: found.checkpoint().map(|c| c.written_at.unwrap_or(now)),
+            remark: joined(found.remark, unprocessed.remark),
             delivered: committed.map(position),
             delivered_count: committed.map(|n| n.saturating_add(1)),
             oldest_kept: Some(position(first)),
@@ -264,13 +264,49 @@ impl Remembered {
             return (None, AgeMethod::Exact);
         }
         let after = found.committed.map_or(0, |n| n.saturating_add(1));
-        let first = after.max(properties.beginning_sequence_number);
+        let mut first = after.max(properties.beginning_sequence_number);
+        if found.is_bound {
+            // Of all that may wait only the newest does for sure.
+            first = properties.last_enqueued_sequence_number;
+        }
         self.times.forget_before(first);
         match self.times.of(first) {
-            Some((at, method)) => (Some(now.since(at).as_millis() as u64), method),
+            Some((at, _)) if found.is_bound => (Some(age(at, now)), AgeMethod::Bounded),
+            Some((at, method)) => (Some(age(at, now)), method),
             None => (None, AgeMethod::Exact),
         }
     }
+}
+
+impl Found<'_> {
+    fn checkpoint(&self) -> Option<&Checkpoint> {
+        match self.checkpoint {
+            Some(CheckpointState::Present(checkpoint)) => Some(checkpoint),
+            _ => None,
+        }
+    }
+
+    fn unprocessed(&self, commits: Commits) -> Unprocessed {
+        let (properties, created_at) = (self.properties, self.created_at);
+        match (commits, self.checkpoint) {
+            (Commits::NoneYet, _) => lag::without_any_checkpoint(properties),
+            (_, Some(CheckpointState::AtOffset { offset, written_at })) => {
+                lag::after_offset(properties, offset, *written_at, created_at)
+            }
+            _ => lag::unprocessed(properties, self.checkpoint(), created_at),
+        }
+    }
+}
+
+fn joined(one: Option<&String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+        (one, other) => other.or_else(|| one.cloned()),
+    }
+}
+
+fn age(of: Timestamp, now: Timestamp) -> u64 {
+    now.since(of).as_millis() as u64
 }
 
 fn distinct(owners: &BTreeMap<String, String>) -> u32 {

@@ -177,7 +177,12 @@ fn a_backlog_that_cannot_be_told_is_not_ok() {
     };
     let subject = subjects(&config(), &config().sources[0]).remove(0);
     let result = Ok(sample);
-    let row = report::rows(&[GroupReport { subject, result }]).remove(1);
+    let report = GroupReport {
+        subject,
+        result,
+        findings: None,
+    };
+    let row = report::rows(&[report]).remove(1);
     assert_eq!((row[5].as_str(), row[6].as_str()), ("?", "?"));
     assert_eq!(row[10], "partition 0: the group has no checkpoint on any");
 }

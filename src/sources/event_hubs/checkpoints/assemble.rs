@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::document::{Document, of_metadata};
-use super::layout::{Layout, OwnerPlace};
+use super::document::{Document, Mark, of_metadata};
+use super::layout::{OwnerPlace, Site};
 use super::listing::Blob;
-use super::{Checkpoint, CheckpointState, Committed};
+use super::{Checkpoint, CheckpointState};
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 
-/// What was learnt of the blobs under one prefix. A name in none of the maps is a blob that does not exist.
+/// What was learnt of a consumer group's blobs. A name in none of the maps is a blob that does not exist.
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// Blobs by name.
@@ -23,12 +23,28 @@ pub struct Gathered {
     pub now: Option<Timestamp>,
 }
 
-/// Puts blobs together.
+/// What one site says of a consumer group.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Checkpoints by partition; one that says that nothing is committed yet is not among them.
+    pub checkpoints: BTreeMap<String, Found>,
+    /// Unexpired owners by partition; `None` where it records none.
+    pub owners: Option<BTreeMap<String, String>>,
+}
+
+/// One checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it says.
+    pub state: CheckpointState,
+    /// When its blob was written.
+    pub written_at: Option<Timestamp>,
+}
+
+/// Puts the blobs of one site together.
 pub struct Assembly<'a> {
-    /// How to read them.
-    pub layout: &'a Layout,
-    /// What their names begin with.
-    pub prefix: &'a str,
+    /// Where they are.
+    pub site: &'a Site,
     /// Which partitions are wanted.
     pub partitions: &'a [String],
     /// How long an ownership counts.
@@ -38,48 +54,52 @@ pub struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    /// What the consumer group has committed.
-    pub fn committed(&self, gathered: &Gathered) -> Committed {
-        let mut partitions = BTreeMap::new();
-        for partition in self.partitions {
-            let state = self.state(gathered, partition);
-            if state != CheckpointState::Missing {
-                partitions.insert(partition.clone(), state);
-            }
-        }
-        let owners = match self.layout.owner_place() {
+    /// What the site says.
+    pub fn findings(&self, gathered: &Gathered) -> Findings {
+        let found =
+            |partition: &String| Some((partition.clone(), self.found(gathered, partition)?));
+        let owners = match self.site.layout.owner_place() {
             OwnerPlace::Ownership => self.owners_by_blob(gathered),
             OwnerPlace::Lease => self.owners_by_lease(gathered),
             OwnerPlace::Nowhere => None,
         };
-        Committed { partitions, owners }
+        Findings {
+            checkpoints: self.partitions.iter().filter_map(found).collect(),
+            owners,
+        }
     }
 
-    fn state(&self, gathered: &Gathered, partition: &str) -> CheckpointState {
-        let name = self.layout.checkpoint(self.prefix, partition);
-        if let Some(failure) = gathered.failures.get(&name) {
-            return CheckpointState::Unreadable(failure.clone());
-        }
-        let Some(blob) = gathered.blobs.get(&name) else {
-            return CheckpointState::Missing;
+    fn found(&self, gathered: &Gathered, partition: &str) -> Option<Found> {
+        let name = self.site.checkpoint(partition);
+        let blob = gathered.blobs.get(&name);
+        let written_at = blob.and_then(|blob| blob.modified);
+        let state = match gathered.failures.get(&name) {
+            Some(failure) => CheckpointState::Unreadable(failure.clone()),
+            None => self.state(gathered, &name, blob?)?,
         };
-        let document = if self.layout.has_content() {
+        Some(Found { state, written_at })
+    }
+
+    fn state(&self, gathered: &Gathered, name: &str, blob: &Blob) -> Option<CheckpointState> {
+        let document = if self.site.layout.has_content() {
             let absent = Err("its content was not read".to_owned());
-            gathered.documents.get(&name).cloned().unwrap_or(absent)
+            gathered.documents.get(name).cloned().unwrap_or(absent)
         } else {
             of_metadata(&blob.metadata)
         };
+        let written_at = blob.modified;
         match document {
-            Ok(Document { position: None, .. }) => CheckpointState::Missing,
-            Ok(Document {
-                position: Some((sequence_number, offset)),
-                ..
-            }) => CheckpointState::Present(Checkpoint {
-                sequence_number,
-                offset,
-                written_at: blob.modified,
-            }),
-            Err(reason) => CheckpointState::Unreadable(self.unreadable(&name, &reason)),
+            Ok(document) => match document.position? {
+                Mark::Number(sequence_number, offset) => {
+                    Some(CheckpointState::Present(Checkpoint {
+                        sequence_number,
+                        offset,
+                        written_at,
+                    }))
+                }
+                Mark::Offset(offset) => Some(CheckpointState::AtOffset { offset, written_at }),
+            },
+            Err(reason) => Some(CheckpointState::Unreadable(self.unreadable(name, &reason))),
         }
     }
 
@@ -96,7 +116,7 @@ impl Assembly<'_> {
         let now = gathered.now?;
         let (mut owners, mut is_recorded) = (BTreeMap::new(), false);
         for partition in self.partitions {
-            let name = self.layout.ownership(self.prefix, partition)?;
+            let name = self.site.ownership(partition)?;
             if gathered.failures.contains_key(&name) {
                 return None;
             }
@@ -120,7 +140,7 @@ impl Assembly<'_> {
     fn owners_by_lease(&self, gathered: &Gathered) -> Option<BTreeMap<String, String>> {
         let (mut owners, mut is_recorded) = (BTreeMap::new(), false);
         for partition in self.partitions {
-            let name = self.layout.checkpoint(self.prefix, partition);
+            let name = self.site.checkpoint(partition);
             let blob = gathered.blobs.get(&name);
             if blob.is_none() && !gathered.failures.contains_key(&name) {
                 continue;
@@ -135,21 +155,4 @@ impl Assembly<'_> {
         }
         is_recorded.then_some(owners)
     }
-}
-
-/// When the newest of the checkpoints was written; `None` if there is none.
-pub fn newest(committed: &Committed) -> Option<Timestamp> {
-    let written = committed
-        .partitions
-        .values()
-        .filter_map(|state| match state {
-            CheckpointState::Present(checkpoint) => checkpoint.written_at,
-            _ => None,
-        });
-    written.max()
-}
-
-/// Whether nothing at all was found.
-pub fn is_empty(committed: &Committed) -> bool {
-    committed.partitions.is_empty() && committed.owners.is_none()
 }

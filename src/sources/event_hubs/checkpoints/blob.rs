@@ -7,23 +7,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::assemble::{Assembly, is_empty, newest};
-use super::gather::{Gatherer, Gathering, Kept};
-use super::layout::{Layout, is_plain};
+use super::gather::Gatherer;
+use super::layout::{Layout, Names, is_plain};
+use super::look::Looker;
+use super::reading::Reading;
 use super::session::{Basis, Session};
-use super::{CheckpointStore, Committed, GroupMemory, failure};
+use super::{CheckpointStore, Committed, GroupMemory};
 use crate::config::types::{BlobAuth, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::BoxFuture;
 use crate::sources::event_hubs::identity::{Tokens, blob_scope};
 
-/// Readings between looks at the other spelling of a group's path.
-const READINGS_BETWEEN_LOOKS: u32 = 40;
-
 /// The checkpoints of one event hub in a blob container.
 pub struct BlobCheckpoints {
     config: CheckpointsConfig,
-    layout: Layout,
+    namespace: String,
+    event_hub: String,
     deadline: Duration,
     tokens: Option<Arc<Tokens>>,
     requests: Arc<AtomicU64>,
@@ -46,8 +45,9 @@ impl BlobCheckpoints {
             _ => None,
         };
         Self {
-            layout: Layout::new(config, namespace, event_hub),
             config: config.clone(),
+            namespace: namespace.to_owned(),
+            event_hub: event_hub.to_owned(),
             deadline,
             tokens,
             requests: Arc::default(),
@@ -99,7 +99,7 @@ impl BlobCheckpoints {
         *slot = None;
         let opened = Arc::new(Session::open(
             &self.config,
-            self.layout.container(),
+            self.config.container_name(),
             basis,
             self.tokens.clone(),
             Arc::clone(&self.requests),
@@ -117,19 +117,30 @@ impl BlobCheckpoints {
         memory: &mut GroupMemory,
         until: Instant,
     ) -> Result<Committed, Failure> {
+        let names = Names {
+            namespace: &self.namespace,
+            event_hub: &self.event_hub,
+            group,
+        };
         let gatherer = Gatherer {
             sender: &session.sender,
-            layout: &self.layout,
-            partitions,
+            container: self.config.container_name(),
             place: &session.place,
             until,
         };
-        let reading = Reading {
-            store: self,
+        let wanted = Layout::of(self.config.strategy);
+        let looker = Looker {
             session,
             gatherer,
+            names,
+            partitions,
+            wanted,
         };
-        reading.spellings(group, memory).await
+        let reading = Reading {
+            config: &self.config,
+            looker,
+        };
+        reading.read(memory).await
     }
 }
 
@@ -151,89 +162,8 @@ impl CheckpointStore for BlobCheckpoints {
 impl fmt::Debug for BlobCheckpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobCheckpoints")
-            .field("layout", &self.layout)
+            .field("config", &self.config)
             .finish_non_exhaustive()
-    }
-}
-
-/// One reading of one group.
-struct Reading<'a> {
-    store: &'a BlobCheckpoints,
-    session: &'a Session,
-    gatherer: Gatherer<'a>,
-}
-
-impl Reading<'_> {
-    /// Looks where the group was found last, then under the other spelling if nothing is there any more. Now and then it
-    /// looks at both and takes what was written last: a consumer on another SDK may have taken over.
-    async fn spellings(&self, group: &str, memory: &mut GroupMemory) -> Result<Committed, Failure> {
-        let prefixes = self.store.layout.prefixes(group);
-        let both = memory.readings >= READINGS_BETWEEN_LOOKS;
-        let first = memory.spelling.min(prefixes.len() - 1);
-        let mut best = self.look(&prefixes[first], &mut memory.kept).await?;
-        for (spelling, prefix) in prefixes.iter().enumerate() {
-            if spelling == first || !(both || is_empty(&best)) {
-                continue;
-            }
-            let other = match self.look(prefix, &mut memory.kept).await {
-                Ok(other) => other,
-                Err(failure) if is_empty(&best) => return Err(failure),
-                Err(_) => continue,
-            };
-            if !is_empty(&other) && (is_empty(&best) || newest(&other) > newest(&best)) {
-                best = other;
-                memory.spelling = spelling;
-            }
-        }
-        memory.readings = if both { 0 } else { memory.readings + 1 };
-        Ok(best)
-    }
-
-    async fn look(&self, prefix: &str, kept: &mut Kept) -> Result<Committed, Failure> {
-        let gathering = self.gather(prefix, kept).await?;
-        let Gathering::Found(gathered) = gathering else {
-            return self.no_container();
-        };
-        kept.retain(|name, _| !name.starts_with(prefix) || gathered.blobs.contains_key(name));
-        let assembly = Assembly {
-            layout: &self.store.layout,
-            prefix,
-            partitions: self.gatherer.partitions,
-            expiry: self.store.config.ownership_expiry,
-            place: &self.session.place,
-        };
-        Ok(assembly.committed(&gathered))
-    }
-
-    async fn gather(&self, prefix: &str, kept: &mut Kept) -> Result<Gathering, Failure> {
-        if self.session.skips_listing() {
-            return self.gatherer.ask_each(prefix, kept).await;
-        }
-        let refusal = match self.gatherer.list(prefix, kept).await? {
-            Gathering::NotListed(refusal) => refusal,
-            listed => return Ok(listed),
-        };
-        let asked = self.gatherer.ask_each(prefix, kept).await;
-        // Whoever may not read either hears of the refusal that names both rights.
-        let asked = asked.map_err(|failure| match failure.kind {
-            FailureKind::Auth => refusal.clone(),
-            _ => failure,
-        })?;
-        tracing::info!(%refusal, "checkpoints are read blob by blob");
-        self.session.forgo_listing();
-        Ok(asked)
-    }
-
-    /// A container that comes into being with the first commit may be missing; any other may not.
-    fn no_container(&self) -> Result<Committed, Failure> {
-        if self.store.layout.container_is_optional() {
-            return Ok(Committed::default());
-        }
-        Err(failure::of_answer(
-            &self.session.place,
-            404,
-            "ContainerNotFound",
-        ))
     }
 }
 

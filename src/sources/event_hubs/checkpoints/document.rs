@@ -7,10 +7,19 @@ use serde_json::{Map, Value};
 /// What one checkpoint blob says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
-    /// Sequence number and offset; `None`: held by a consumer that has committed nothing yet.
-    pub position: Option<(i64, String)>,
+    /// The committed position; `None`: held by a consumer that has committed nothing yet.
+    pub position: Option<Mark>,
     /// Who wrote it, where the layout says so.
     pub owner: Option<String>,
+}
+
+/// How a position is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Sequence number, and the offset as written; empty where it was left out.
+    Number(i64, String),
+    /// The offset alone, as .NET writes it where the event's sequence number is not at hand.
+    Offset(String),
 }
 
 /// Offsets that stand for "nothing committed yet", written together with sequence number 0 when a lease is created.
@@ -21,13 +30,20 @@ const NO_OFFSET: [&str; 3] = ["", "-1", "@latest"];
 /// # Errors
 /// Says which field is missing or is no number.
 pub fn of_metadata(metadata: &BTreeMap<String, String>) -> Result<Document, String> {
-    let text = metadata
-        .get("sequencenumber")
-        .ok_or("its metadata has no sequencenumber")?;
-    let number = whole_number(text).ok_or("its metadata's sequencenumber is not a whole number")?;
+    let text = metadata.get("sequencenumber");
     let offset = metadata.get("offset").cloned().unwrap_or_default();
+    let number = text.map(String::as_str).unwrap_or_default();
+    let mark = match number.is_empty() && is_offset(&offset) {
+        true => Mark::Offset(offset),
+        false => {
+            text.ok_or("its metadata has no sequencenumber")?;
+            let number = whole_number(number);
+            let number = number.ok_or("its metadata's sequencenumber is not a whole number")?;
+            Mark::Number(number, offset)
+        }
+    };
     Ok(Document {
-        position: Some((number, offset)),
+        position: Some(mark),
         owner: None,
     })
 }
@@ -55,7 +71,7 @@ pub fn of_json(body: &[u8], is_nested: bool, partition: &str) -> Result<Document
     Ok(Document { position, owner })
 }
 
-fn nested_position(top: &Map<String, Value>) -> Result<Option<(i64, String)>, String> {
+fn nested_position(top: &Map<String, Value>) -> Result<Option<Mark>, String> {
     match field(top, "checkpoint") {
         None => Err("it has no checkpoint".to_owned()),
         Some(Value::Null) => Ok(None),
@@ -64,22 +80,38 @@ fn nested_position(top: &Map<String, Value>) -> Result<Option<(i64, String)>, St
     }
 }
 
-fn position(object: &Map<String, Value>) -> Result<Option<(i64, String)>, String> {
+fn position(object: &Map<String, Value>) -> Result<Option<Mark>, String> {
     let offset = field(object, "offset");
     let nothing_yet = match offset {
         None => false,
         Some(Value::Null) => true,
         Some(value) => as_text(value).is_some_and(|text| NO_OFFSET.contains(&text.as_str())),
     };
+    let text = offset.and_then(as_text).unwrap_or_default();
     let number = match field(object, "sequencenumber") {
+        None | Some(Value::Null) if is_offset(&text) => return Ok(Some(Mark::Offset(text))),
         None => return Err("it has no sequence number".to_owned()),
         Some(Value::Null) if nothing_yet => return Ok(None),
+        Some(Value::String(number)) if number.is_empty() && is_offset(&text) => {
+            return Ok(Some(Mark::Offset(text)));
+        }
         Some(value) => as_whole_number(value).ok_or("its sequence number is not a whole number")?,
     };
     if nothing_yet && number == 0 {
         return Ok(None);
     }
-    Ok(Some((number, offset.and_then(as_text).unwrap_or_default())))
+    Ok(Some(Mark::Number(number, text)))
+}
+
+/// Whether it is the offset of an event: `n`, or `epoch:n:m` of a geo-replicated namespace.
+fn is_offset(text: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_epoch = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    match text.split(':').collect::<Vec<_>>()[..] {
+        [offset] => is_digits(offset),
+        [epoch, offset, event] => is_epoch(epoch) && is_digits(offset) && is_digits(event),
+        _ => false,
+    }
 }
 
 /// A field by its name in lower case without underscores: writers spell it in several ways.

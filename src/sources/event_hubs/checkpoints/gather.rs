@@ -1,6 +1,6 @@
-//! Asks the store for a consumer group's blobs: by one listing, or one by one where listing is not allowed.
+//! Asks the store for a consumer group's blobs: by a listing, or one by one where listing is not allowed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -11,37 +11,43 @@ use super::assemble::Gathered;
 use super::document::{Document, of_json};
 use super::failure;
 use super::http::{Answer, Request, Sender, encode, encode_path};
-use super::layout::{Layout, OwnerPlace};
+use super::layout::{Layout, OwnerPlace, Site};
 use super::listing::{self, Blob, parse_date};
 use crate::model::sample::Failure;
+use crate::model::time::Timestamp;
 
 /// Requests under way at once.
 const CONCURRENT: usize = 16;
 
-/// Pages of a listing that are read; a container with more holds so much else that asking blob by blob costs less.
-const MAX_PAGES: usize = 4;
+/// Pages of a listing that are read; what has more holds so much else that another way costs less.
+const MAX_PAGES: u32 = 4;
 
 /// Contents by blob name, each with the blob as it was when the content was read.
 pub type Kept = BTreeMap<String, (Blob, Result<Document, String>)>;
 
-/// What asking came to.
-pub enum Gathering {
-    /// The blobs.
-    Found(Gathered),
+/// What a listing came to.
+pub enum Listing {
+    /// It was read to its end.
+    Read {
+        /// Requests that it took.
+        pages: u32,
+        /// The store's own clock.
+        now: Option<Timestamp>,
+    },
     /// There is no container.
     NoContainer,
-    /// The listing is refused or endless: the blobs have to be asked one by one.
-    NotListed(Failure),
+    /// It is refused.
+    Denied(Failure),
+    /// It has more pages than are read.
+    Endless,
 }
 
 /// Asks on behalf of one reading.
 pub struct Gatherer<'a> {
     /// Sends.
     pub sender: &'a Sender,
-    /// Which blobs.
-    pub layout: &'a Layout,
-    /// Of which partitions.
-    pub partitions: &'a [String],
+    /// In which container.
+    pub container: &'a str,
     /// Account and container, for texts.
     pub place: &'a str,
     /// The end of the reading's time.
@@ -51,6 +57,7 @@ pub struct Gatherer<'a> {
 /// A blob to ask for.
 struct Wanted<'a> {
     name: String,
+    layout: Layout,
     /// The partition whose content it has; `None` if only headers matter.
     content_of: Option<&'a str>,
 }
@@ -63,60 +70,55 @@ enum One {
 }
 
 impl Gatherer<'_> {
-    /// Everything under the prefix in one request per 5,000 blobs, and the contents that changed.
+    /// Hands over every blob under the prefix; 5,000 come with one request.
     ///
     /// # Errors
     /// The store did not answer, or refused in another way than by denying the listing.
-    pub async fn list(&self, prefix: &str, kept: &mut Kept) -> Result<Gathering, Failure> {
-        let mut gathered = Gathered::default();
-        let wanted = self.wanted(prefix);
-        let names: BTreeSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
-        let mut marker = None;
-        for _ in 0..MAX_PAGES {
+    pub async fn list(
+        &self,
+        prefix: &str,
+        mut take: impl FnMut(String, Blob),
+    ) -> Result<Listing, Failure> {
+        let (mut marker, mut now) = (None, None);
+        for pages in 1..=MAX_PAGES {
             let answer = self.page(prefix, marker.as_deref()).await?;
             if answer.lacks_container() {
-                return Ok(Gathering::NoContainer);
+                return Ok(Listing::NoContainer);
             }
             if answer.status != 200 {
                 let refusal = answer.refusal(self.place);
                 let is_denied = answer.status == 403 && answer.code() != "AuthenticationFailed";
                 return if is_denied {
-                    Ok(Gathering::NotListed(refusal))
+                    Ok(Listing::Denied(refusal))
                 } else {
                     Err(refusal)
                 };
             }
-            gathered.now = gathered.now.or(date(&answer));
+            now = now.or(date(&answer));
             let page =
                 listing::parse(&answer.body).map_err(|what| failure::garbled(self.place, &what))?;
-            let blobs = page.blobs.into_iter();
-            gathered
-                .blobs
-                .extend(blobs.filter(|(name, _)| names.contains(name)));
+            for (name, blob) in page.blobs {
+                take(name, blob);
+            }
             marker = page.next;
             if marker.is_none() {
-                self.read_contents(wanted, &mut gathered, kept).await?;
-                return Ok(Gathering::Found(gathered));
+                return Ok(Listing::Read { pages, now });
             }
         }
-        let text = "the container holds too many blobs to list";
-        Ok(Gathering::NotListed(failure::garbled(self.place, text)))
+        Ok(Listing::Endless)
     }
 
     async fn page(&self, prefix: &str, marker: Option<&str>) -> Result<Answer, Failure> {
-        let mut query = "restype=container&comp=list".to_owned();
+        let mut query = "restype=container&comp=list&include=metadata".to_owned();
         if !prefix.is_empty() {
             query.push_str(&format!("&prefix={}", encode(prefix)));
-        }
-        if !self.layout.has_content() {
-            query.push_str("&include=metadata");
         }
         if let Some(marker) = marker {
             query.push_str(&format!("&marker={}", encode(marker)));
         }
         let request = Request {
             method: Method::GET,
-            path: format!("/{}", encode(self.layout.container())),
+            path: format!("/{}", encode(self.container)),
             query,
             unless: None,
             subject: self.place,
@@ -125,17 +127,19 @@ impl Gatherer<'_> {
     }
 
     /// Reads the contents of listed blobs that are not kept as they are now.
-    async fn read_contents(
+    ///
+    /// # Errors
+    /// None of them could be read.
+    pub async fn read_contents(
         &self,
-        wanted: Vec<Wanted<'_>>,
+        sites: &[Site],
+        partitions: &[String],
         gathered: &mut Gathered,
         kept: &mut Kept,
     ) -> Result<(), Failure> {
         let mut changed = Vec::new();
-        for wanted in wanted
-            .into_iter()
-            .filter(|wanted| wanted.content_of.is_some())
-        {
+        let wanted = sites.iter().flat_map(|site| checkpoints(site, partitions));
+        for wanted in wanted.filter(|wanted| wanted.content_of.is_some()) {
             let Some(listed) = gathered.blobs.get(&wanted.name) else {
                 continue;
             };
@@ -149,20 +153,27 @@ impl Gatherer<'_> {
         self.ask(changed, gathered, kept).await.map(|_| ())
     }
 
-    /// Every blob by itself. The first one is tried alone: whoever may read nothing is refused once, not many times.
+    /// Every blob of a site by itself, and whether the container exists. The first one is tried alone: whoever may read nothing
+    /// is refused once, not many times.
     ///
     /// # Errors
     /// No blob could be asked.
-    pub async fn ask_each(&self, prefix: &str, kept: &mut Kept) -> Result<Gathering, Failure> {
-        let mut gathered = Gathered::default();
-        let mut wanted = self.wanted(prefix);
+    pub async fn ask_each(
+        &self,
+        site: &Site,
+        partitions: &[String],
+        gathered: &mut Gathered,
+        kept: &mut Kept,
+    ) -> Result<bool, Failure> {
+        let mut wanted: Vec<Wanted<'_>> = checkpoints(site, partitions).collect();
+        wanted.extend(ownerships(site, partitions));
         let rest = wanted.split_off(wanted.len().min(1));
         for wanted in [wanted, rest] {
-            if !self.ask(wanted, &mut gathered, kept).await? {
-                return Ok(Gathering::NoContainer);
+            if !self.ask(wanted, gathered, kept).await? {
+                return Ok(false);
             }
         }
-        Ok(Gathering::Found(gathered))
+        Ok(true)
     }
 
     /// Asks for these, notes what comes, and says whether the container exists.
@@ -222,12 +233,12 @@ impl Gatherer<'_> {
         &self,
         wanted: &Wanted<'_>,
         kept: &Kept,
-    ) -> Result<(One, Option<crate::model::time::Timestamp>), Failure> {
+    ) -> Result<(One, Option<Timestamp>), Failure> {
         let subject = format!("{}, blob {}", self.place, wanted.name);
         // An answer of "unchanged" does not tell the lease, which changes without a write.
-        let is_conditional = self.layout.owner_place() == OwnerPlace::Nowhere;
+        let is_conditional = wanted.layout.owner_place() == OwnerPlace::Nowhere;
         let known = kept.get(&wanted.name).filter(|_| is_conditional);
-        let container = encode(self.layout.container());
+        let container = encode(self.container);
         let request = Request {
             method: wanted.content_of.map_or(Method::HEAD, |_| Method::GET),
             path: format!("/{container}/{}", encode_path(&wanted.name)),
@@ -239,7 +250,7 @@ impl Gatherer<'_> {
         let one = match answer.status {
             200 => {
                 let blob = Blob::from_headers(&answer.headers);
-                let is_nested = self.layout.is_nested();
+                let is_nested = wanted.layout.is_nested();
                 let document = wanted
                     .content_of
                     .map(|partition| of_json(&answer.body, is_nested, partition));
@@ -252,25 +263,33 @@ impl Gatherer<'_> {
         };
         Ok((one, date(&answer)))
     }
-
-    /// The blobs of every partition.
-    fn wanted(&self, prefix: &str) -> Vec<Wanted<'_>> {
-        let checkpoints = self.partitions.iter().map(|partition| Wanted {
-            name: self.layout.checkpoint(prefix, partition),
-            content_of: self.layout.has_content().then_some(partition.as_str()),
-        });
-        let ownerships = self.partitions.iter().filter_map(|partition| {
-            let name = self.layout.ownership(prefix, partition)?;
-            Some(Wanted {
-                name,
-                content_of: None,
-            })
-        });
-        checkpoints.chain(ownerships).collect()
-    }
 }
 
-fn date(answer: &Answer) -> Option<crate::model::time::Timestamp> {
+fn checkpoints<'a>(
+    site: &'a Site,
+    partitions: &'a [String],
+) -> impl Iterator<Item = Wanted<'a>> + 'a {
+    partitions.iter().map(|partition| Wanted {
+        name: site.checkpoint(partition),
+        layout: site.layout,
+        content_of: site.layout.has_content().then_some(partition.as_str()),
+    })
+}
+
+fn ownerships<'a>(
+    site: &'a Site,
+    partitions: &'a [String],
+) -> impl Iterator<Item = Wanted<'a>> + 'a {
+    partitions.iter().filter_map(|partition| {
+        Some(Wanted {
+            name: site.ownership(partition)?,
+            layout: site.layout,
+            content_of: None,
+        })
+    })
+}
+
+fn date(answer: &Answer) -> Option<Timestamp> {
     let text = answer.headers.get("date")?.to_str().ok()?;
     parse_date(text)
 }

@@ -1,6 +1,25 @@
-//! The five layouts: which blobs belong to a consumer group, and what they tell.
+//! The five layouts of checkpoints: how their blobs are named, and what these tell.
 
-use crate::config::types::{CheckpointStrategy, CheckpointsConfig};
+use std::collections::BTreeSet;
+
+use percent_encoding::percent_decode_str;
+
+use crate::config::types::CheckpointStrategy;
+
+/// A layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layout {
+    /// Positions in metadata, owners in blobs of their own.
+    BlobMetadata,
+    /// JSON beside the place where `BlobMetadata` has its folders.
+    AzureFunction,
+    /// JSON, named by the partition alone.
+    GoSdk,
+    /// JSON, named by a prefix.
+    Dapr,
+    /// JSON under the consumer group.
+    Legacy,
+}
 
 /// Where a layout says who holds a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,92 +32,232 @@ pub enum OwnerPlace {
     Nowhere,
 }
 
-/// One event hub's layout.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    strategy: CheckpointStrategy,
-    container: String,
-    /// Whether the container comes into being only with the first commit, so that its absence is no mistake.
-    container_is_optional: bool,
-    namespace: String,
-    event_hub: String,
-}
-
 impl Layout {
-    /// The layout that the config asks for; without a container it is that of Azure Functions.
-    pub fn new(config: &CheckpointsConfig, namespace: &str, event_hub: &str) -> Self {
-        let strategy = match config.container {
-            None => CheckpointStrategy::AzureFunction,
-            Some(_) => config.strategy,
-        };
-        Self {
-            strategy,
-            container: config.container_name().to_owned(),
-            container_is_optional: strategy == CheckpointStrategy::AzureFunction,
-            namespace: namespace.to_owned(),
-            event_hub: event_hub.to_owned(),
+    /// Every layout, those first that are written most.
+    pub const ALL: [Self; 5] = [
+        Self::BlobMetadata,
+        Self::AzureFunction,
+        Self::Dapr,
+        Self::Legacy,
+        Self::GoSdk,
+    ];
+
+    /// The layout that a strategy asks for; `None`: whichever there is.
+    pub fn of(strategy: CheckpointStrategy) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|layout| layout.strategy() == strategy)
+    }
+
+    const fn strategy(self) -> CheckpointStrategy {
+        match self {
+            Self::BlobMetadata => CheckpointStrategy::BlobMetadata,
+            Self::AzureFunction => CheckpointStrategy::AzureFunction,
+            Self::GoSdk => CheckpointStrategy::GoSdk,
+            Self::Dapr => CheckpointStrategy::Dapr,
+            Self::Legacy => CheckpointStrategy::Legacy,
         }
     }
 
-    /// The container.
-    pub fn container(&self) -> &str {
-        &self.container
+    /// The word for it in the config.
+    pub fn word(self) -> &'static str {
+        self.strategy().as_str()
     }
 
-    /// Whether a missing container means that nobody has committed yet.
-    pub const fn container_is_optional(&self) -> bool {
-        self.container_is_optional
-    }
-
-    /// What names of a group's blobs may begin with: in lower case as most writers have it, and as given.
-    pub fn prefixes(&self, group: &str) -> Vec<String> {
-        let as_given = match self.strategy {
-            CheckpointStrategy::BlobMetadata | CheckpointStrategy::AzureFunction => {
-                format!("{}/{}/{group}/", self.namespace, self.event_hub)
-            }
-            CheckpointStrategy::GoSdk => String::new(),
-            CheckpointStrategy::Dapr => format!("dapr-{}-{group}-", self.event_hub),
-            CheckpointStrategy::Legacy => format!("{group}/"),
-        };
-        let mut prefixes = vec![as_given.to_lowercase(), as_given];
-        prefixes.dedup();
-        prefixes
-    }
-
-    /// The name of a partition's checkpoint.
-    pub fn checkpoint(&self, prefix: &str, partition: &str) -> String {
-        match self.strategy {
-            CheckpointStrategy::BlobMetadata => format!("{prefix}checkpoint/{partition}"),
-            _ => format!("{prefix}{partition}"),
-        }
-    }
-
-    /// The name of a partition's ownership, where there are such blobs.
-    pub fn ownership(&self, prefix: &str, partition: &str) -> Option<String> {
-        let has = self.owner_place() == OwnerPlace::Ownership;
-        has.then(|| format!("{prefix}ownership/{partition}"))
+    /// Whether a blob's name says of which event hub and consumer group it is.
+    pub const fn names_its_group(self) -> bool {
+        matches!(self, Self::BlobMetadata | Self::AzureFunction | Self::Dapr)
     }
 
     /// Where it says who holds a partition.
-    pub const fn owner_place(&self) -> OwnerPlace {
-        match self.strategy {
-            CheckpointStrategy::BlobMetadata => OwnerPlace::Ownership,
-            CheckpointStrategy::AzureFunction | CheckpointStrategy::Legacy => OwnerPlace::Lease,
-            CheckpointStrategy::GoSdk | CheckpointStrategy::Dapr => OwnerPlace::Nowhere,
+    pub const fn owner_place(self) -> OwnerPlace {
+        match self {
+            Self::BlobMetadata => OwnerPlace::Ownership,
+            Self::AzureFunction | Self::Legacy => OwnerPlace::Lease,
+            Self::GoSdk | Self::Dapr => OwnerPlace::Nowhere,
         }
     }
 
     /// Whether positions are in the blobs' content (JSON), not in their metadata.
-    pub const fn has_content(&self) -> bool {
-        !matches!(self.strategy, CheckpointStrategy::BlobMetadata)
+    pub const fn has_content(self) -> bool {
+        !matches!(self, Self::BlobMetadata)
     }
 
     /// Whether the position is in the content's `checkpoint`, not at its top.
-    pub const fn is_nested(&self) -> bool {
-        matches!(
-            self.strategy,
-            CheckpointStrategy::GoSdk | CheckpointStrategy::Dapr
-        )
+    pub const fn is_nested(self) -> bool {
+        matches!(self, Self::GoSdk | Self::Dapr)
+    }
+}
+
+/// Where a consumer group's blobs are: a layout, and what their names begin with as somebody spelled it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    /// How to read them.
+    pub layout: Layout,
+    /// What the names begin with.
+    pub prefix: String,
+}
+
+impl Site {
+    /// The name of a partition's checkpoint.
+    pub fn checkpoint(&self, partition: &str) -> String {
+        match self.layout {
+            Layout::BlobMetadata => format!("{}checkpoint/{partition}", self.prefix),
+            _ => format!("{}{partition}", self.prefix),
+        }
+    }
+
+    /// The name of a partition's ownership, where there are such blobs.
+    pub fn ownership(&self, partition: &str) -> Option<String> {
+        let has = self.layout.owner_place() == OwnerPlace::Ownership;
+        has.then(|| format!("{}ownership/{partition}", self.prefix))
+    }
+}
+
+/// Whose blob a name is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The consumer group's.
+    Ours(Site),
+    /// A checkpoint or ownership of something else: its path without the partition.
+    Others(String),
+    /// Nobody's that is known here.
+    Unknown,
+}
+
+/// The names by which one consumer group's blobs are recognized.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The host of the namespace.
+    pub namespace: &'a str,
+    /// The event hub.
+    pub event_hub: &'a str,
+    /// The consumer group.
+    pub group: &'a str,
+}
+
+impl Names<'_> {
+    /// Tells from its name whose blob it is. Event Hubs ignores the case of names and writers keep it or do not, so case
+    /// does not count here.
+    pub fn recognize(&self, name: &str, partitions: &BTreeSet<&str>) -> Whose {
+        let parts: Vec<&str> = name.split('/').collect();
+        let site = |layout, end: &str| {
+            Whose::Ours(Site {
+                layout,
+                prefix: name[..name.len() - end.len()].to_owned(),
+            })
+        };
+        match parts[..] {
+            [
+                namespace,
+                hub,
+                group,
+                kind @ ("checkpoint" | "ownership"),
+                partition,
+            ] => {
+                let end = &name[name.len() - kind.len() - 1 - partition.len()..];
+                match self.are(namespace, hub, group) {
+                    true if partitions.contains(partition) => site(Layout::BlobMetadata, end),
+                    true => Whose::Unknown,
+                    false => Whose::Others(format!("{namespace}/{hub}/{group}")),
+                }
+            }
+            [namespace, hub, group, partition] if is_partition(partition, partitions) => match self
+                .are(namespace, hub, group)
+            {
+                true if partitions.contains(partition) => site(Layout::AzureFunction, partition),
+                true => Whose::Unknown,
+                false => Whose::Others(format!("{namespace}/{hub}/{group}")),
+            },
+            [group, partition] if is_partition(partition, partitions) => {
+                match is_same(group, self.group) {
+                    true if partitions.contains(partition) => site(Layout::Legacy, partition),
+                    true => Whose::Unknown,
+                    false => Whose::Others(group.to_owned()),
+                }
+            }
+            [name] if partitions.contains(name) => site(Layout::GoSdk, name),
+            [name] => self.of_dapr(name, partitions),
+            _ => Whose::Unknown,
+        }
+    }
+
+    fn of_dapr(&self, name: &str, partitions: &BTreeSet<&str>) -> Whose {
+        let Some((prefix, partition)) = name.rsplit_once('-') else {
+            return Whose::Unknown;
+        };
+        if !prefix.starts_with("dapr-") || !is_partition(partition, partitions) {
+            return Whose::Unknown;
+        }
+        let ours = format!("dapr-{}-{}", self.event_hub, self.group);
+        match is_same(prefix, &ours) {
+            true if partitions.contains(partition) => Whose::Ours(Site {
+                layout: Layout::Dapr,
+                prefix: format!("{prefix}-"),
+            }),
+            true => Whose::Unknown,
+            false => Whose::Others(prefix.to_owned()),
+        }
+    }
+
+    fn are(&self, namespace: &str, hub: &str, group: &str) -> bool {
+        is_same(&host(namespace), &host(self.namespace))
+            && is_same(hub, self.event_hub)
+            && is_same(group, self.group)
+    }
+
+    /// Where the blobs of a layout may be, for want of a listing that tells: in lower case as most writers have it, as given,
+    /// and with only the group in lower case.
+    pub fn candidates(&self, layout: Layout) -> Vec<Site> {
+        let Self {
+            namespace,
+            event_hub,
+            group,
+        } = self;
+        let of = |group: &str| match layout {
+            Layout::BlobMetadata | Layout::AzureFunction => {
+                format!("{namespace}/{event_hub}/{group}/")
+            }
+            Layout::GoSdk => String::new(),
+            Layout::Dapr => format!("dapr-{event_hub}-{group}-"),
+            Layout::Legacy => format!("{group}/"),
+        };
+        let as_given = of(group);
+        let mut prefixes = vec![as_given.to_lowercase()];
+        for prefix in [as_given, of(&group.to_lowercase())] {
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+        }
+        let site = |prefix| Site { layout, prefix };
+        prefixes.into_iter().map(site).collect()
+    }
+}
+
+/// Partitions of event hubs are numbered; one that is not there any more is still no other kind of blob.
+fn is_partition(text: &str, partitions: &BTreeSet<&str>) -> bool {
+    partitions.contains(text) || !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Some writers percent-encode the `$` of `$Default`.
+fn is_same(one: &str, other: &str) -> bool {
+    let plain = |name: &str| {
+        let decoded = percent_decode_str(name).decode_utf8_lossy();
+        decoded.to_lowercase()
+    };
+    plain(one) == plain(other)
+}
+
+/// The host alone: some writers add the port of an emulator, and its machine has several names.
+fn host(namespace: &str) -> String {
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let host = match namespace.rsplit_once(':') {
+        Some((host, port)) if is_port(port) && (!host.contains(':') || host.ends_with(']')) => host,
+        _ => namespace,
+    };
+    match host.to_ascii_lowercase().as_str() {
+        "127.0.0.1" | "[::1]" | "::1" | "localhost" => "localhost".to_owned(),
+        other => other.to_owned(),
     }
 }
 
@@ -108,79 +267,4 @@ pub fn is_plain(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::config::types::{BlobAuth, Secret};
-
-    fn layout(strategy: CheckpointStrategy, container: Option<&str>) -> Layout {
-        let config = CheckpointsConfig {
-            account_url: None,
-            container: container.map(str::to_owned),
-            strategy,
-            auth: BlobAuth::AccountKey(Secret::Env("X".into())),
-            ca_file: None,
-            ownership_expiry: Duration::from_secs(60),
-        };
-        Layout::new(&config, "Ns.example", "Orders")
-    }
-
-    #[test]
-    fn every_layout_names_its_blobs() {
-        use CheckpointStrategy as S;
-        let check = |strategy, names: &[&str], ownership: Option<&str>| {
-            let layout = layout(strategy, Some("c"));
-            let prefixes = layout.prefixes("$Default");
-            let found: Vec<_> = prefixes
-                .iter()
-                .map(|prefix| layout.checkpoint(prefix, "7"))
-                .collect();
-            assert_eq!(found, names, "{strategy:?}");
-            assert_eq!(layout.ownership(&prefixes[0], "7").as_deref(), ownership);
-            assert_eq!(layout.container(), "c");
-        };
-        check(
-            S::BlobMetadata,
-            &[
-                "ns.example/orders/$default/checkpoint/7",
-                "Ns.example/Orders/$Default/checkpoint/7",
-            ],
-            Some("ns.example/orders/$default/ownership/7"),
-        );
-        check(
-            S::AzureFunction,
-            &[
-                "ns.example/orders/$default/7",
-                "Ns.example/Orders/$Default/7",
-            ],
-            None,
-        );
-        check(S::GoSdk, &["7"], None);
-        check(
-            S::Dapr,
-            &["dapr-orders-$default-7", "dapr-Orders-$Default-7"],
-            None,
-        );
-        check(S::Legacy, &["$default/7", "$Default/7"], None);
-    }
-
-    #[test]
-    fn without_a_container_it_is_that_of_azure_functions() {
-        let functions = layout(CheckpointStrategy::BlobMetadata, None);
-        assert_eq!(functions.container(), "azure-webjobs-eventhub");
-        assert!(functions.container_is_optional() && functions.has_content());
-        assert!(!layout(CheckpointStrategy::BlobMetadata, Some("c")).container_is_optional());
-        assert!(layout(CheckpointStrategy::AzureFunction, Some("c")).container_is_optional());
-    }
-
-    #[test]
-    fn names_that_would_lead_elsewhere_are_not_plain() {
-        for name in ["", ".", "..", "a/b", "../x", "a\\b"] {
-            assert!(!is_plain(name), "{name}");
-        }
-        for name in ["$Default", "a.b-c_d", "0", "größe %"] {
-            assert!(is_plain(name), "{name}");
-        }
-    }
-}
+mod tests;

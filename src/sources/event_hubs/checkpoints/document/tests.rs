@@ -13,7 +13,7 @@ fn metadata(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn metadata_gives_a_number_or_a_reason() {
     let at = |number, offset: &str| {
         Ok(Document {
-            position: Some((number, offset.to_owned())),
+            position: Some(Mark::Number(number, offset.to_owned())),
             owner: None,
         })
     };
@@ -41,15 +41,36 @@ fn metadata_gives_a_number_or_a_reason() {
         let told = of_metadata(&metadata(&[("sequencenumber", text)])).expect_err(text);
         assert!(told.contains(reason), "{told}");
     }
-    let told = of_metadata(&metadata(&[("offset", "7")])).expect_err("no field");
+    let told = of_metadata(&metadata(&[("offset", "")])).expect_err("no field");
     assert_eq!(told, "its metadata has no sequencenumber");
+}
+
+#[test]
+fn an_offset_without_a_number_is_a_checkpoint() {
+    let at = |offset: &str| Some(Mark::Offset(offset.to_owned()));
+    for offset in ["0", "4096", "0:512:3", "7:512:3"] {
+        for number in [vec![("sequencenumber", "")], vec![]] {
+            let pairs = [number, vec![("offset", offset)]].concat();
+            let found = of_metadata(&metadata(&pairs)).expect("a checkpoint");
+            assert_eq!(found.position, at(offset));
+        }
+        for number in ["", r#""SequenceNumber":null,"#, r#""SequenceNumber":"","#] {
+            let body = format!("{{{number}\"Offset\":\"{offset}\",\"PartitionId\":\"3\"}}");
+            let found = of_json(body.as_bytes(), false, "3").expect("a checkpoint");
+            assert_eq!(found.position, at(offset), "{body}");
+        }
+    }
+    for offset in ["", "-1", "@latest", "x", "1:", ":1:2", "1:2:x", "1:2:3:4"] {
+        let pairs = [("sequencenumber", ""), ("offset", offset)];
+        assert!(of_metadata(&metadata(&pairs)).is_err(), "{offset}");
+    }
 }
 
 #[test]
 fn json_of_every_writer_is_understood() {
     let check = |body: &str, is_nested, position: Option<(i64, &str)>, owner: Option<&str>| {
         let document = of_json(body.as_bytes(), is_nested, "3").expect(body);
-        let expected = position.map(|(number, offset)| (number, offset.to_owned()));
+        let expected = position.map(|(number, offset)| Mark::Number(number, offset.to_owned()));
         assert_eq!(
             (document.position, document.owner.as_deref()),
             (expected, owner),
@@ -161,7 +182,7 @@ proptest! {
         let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
         let read = of_metadata(&metadata(&[("sequencenumber", &text)]));
         prop_assert!(is_number || read.is_err());
-        if let Ok(Document { position: Some((number, _)), .. }) = read {
+        if let Ok(Document { position: Some(Mark::Number(number, _)), .. }) = read {
             prop_assert_eq!(number, text.parse::<i64>().expect("a number"));
         }
     }
@@ -181,6 +202,6 @@ proptest! {
         let cut = cut.min(body.len() - 1);
         prop_assert!(of_json(&body.as_bytes()[..cut], false, "0").is_err());
         let whole = of_json(body.as_bytes(), false, "0").expect("whole");
-        prop_assert_eq!(whole.position, Some((number, String::new())));
+        prop_assert_eq!(whole.position, Some(Mark::Number(number, String::new())));
     }
 }
