@@ -23,8 +23,8 @@ use streamgauge::model::time::Timestamp;
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::publish::{Group, GroupDefinition};
-use streamgauge::sources::Source;
 use streamgauge::sources::event_hubs::checkpoints::CheckpointState;
+use streamgauge::sources::{GroupReader, Source};
 
 use bench::{Bench, present};
 
@@ -143,6 +143,108 @@ async fn an_event_hub_that_is_created_anew_is_counted_from_its_start() {
     bench.server.recreate(1);
     let sample = reader.poll().await.expect("a sample");
     assert_eq!(sample.partitions.len(), 1);
+}
+
+/// A namespace failed over, or an event hub of that name elsewhere: its numbers went back, its creation is of long ago.
+#[tokio::test]
+async fn a_checkpoint_of_another_log_is_never_a_zero_before_and_after_the_log_has_grown_past_it() {
+    let bench = Bench::start(1, 45, Duration::from_secs(15)).await;
+    bench.server.change(|hub| hub.created_at_ms -= 3_600_000);
+    let ago = |seconds| SystemTime::now() - Duration::from_secs(seconds);
+    bench.server.append_at("0", 500, 100, ago(100));
+    bench.store.commit_at("0", 499, "49900", 60);
+    let mut reader = bench.reader();
+    let lag = async |reader: &mut dyn GroupReader| {
+        let sample = reader.poll().await.expect("a sample");
+        present(&sample, "0").clone()
+    };
+    assert_eq!(lag(&mut *reader).await.lag, Some(Quantity::Exact(0)));
+    bench.server.recreate(1);
+    bench.server.change(|hub| hub.created_at_ms -= 3_600_000);
+    bench.server.append_at("0", 40, 100, ago(30));
+    let other = lag(&mut *reader).await;
+    assert_eq!(other.lag, Some(Quantity::Exact(40)));
+    assert!(other.remark.unwrap().contains("another log"));
+    for (events, total) in [(459, 499), (1, 500), (100, 600)] {
+        bench.server.append_at("0", events, 100, ago(20));
+        let grown = lag(&mut *reader).await;
+        assert_eq!(grown.lag, Some(Quantity::Exact(total)));
+    }
+    bench.store.commit("0", 589);
+    assert_eq!(
+        lag(&mut *reader).await.lag,
+        Some(Quantity::Exact(10)),
+        "once it moves it counts"
+    );
+}
+
+#[tokio::test]
+async fn after_a_failover_what_came_since_waits_at_least_until_consumers_checkpoint_again() {
+    let bench = Bench::start(1, 45, Duration::from_secs(15)).await;
+    let ago = |seconds| SystemTime::now() - Duration::from_secs(seconds);
+    bench.server.change(|hub| hub.created_at_ms -= 3_600_000);
+    let epoch = |epoch| {
+        bench
+            .server
+            .change(|hub| hub.partition_mut("0").epoch = epoch)
+    };
+    bench.server.append_at("0", 500, 100, ago(100));
+    epoch(0);
+    bench.store.commit_at("0", 499, "0:49900:1", 60);
+    let mut reader = bench.reader();
+    let lag = async |reader: &mut dyn GroupReader| {
+        let sample = reader.poll().await.expect("a sample");
+        present(&sample, "0").lag
+    };
+    assert_eq!(lag(&mut *reader).await, Some(Quantity::Exact(0)));
+    // 60 events were lost with the primary, and new ones take their numbers.
+    bench.server.change(|hub| {
+        let partition = hub.partition_mut("0");
+        partition.last_enqueued_sequence_number = 439;
+        partition.epoch = 1;
+    });
+    bench.server.append_at("0", 1, 100, ago(30));
+    assert_eq!(lag(&mut *reader).await, Some(Quantity::AtLeast(1)));
+    bench.server.append_at("0", 59, 100, ago(20));
+    assert_eq!(
+        lag(&mut *reader).await,
+        Some(Quantity::AtLeast(60)),
+        "499 again, and no zero"
+    );
+    bench.store.commit_at("0", 499, "1:49900:1", 0);
+    assert_eq!(lag(&mut *reader).await, Some(Quantity::Exact(0)));
+}
+
+#[tokio::test]
+async fn a_checkpoint_with_an_offset_alone_tells_done_from_waiting() {
+    let bench = Bench::start(2, 45, Duration::from_secs(15)).await;
+    for partition in ["0", "1"] {
+        bench.server.append(partition, 10, 100);
+        let newest = bench.server.partition(partition).last_enqueued_offset;
+        let state = CheckpointState::AtOffset {
+            offset: newest,
+            written_at: None,
+        };
+        bench.store.set(partition, state);
+    }
+    let mut reader = bench.reader();
+    let sample = reader.poll().await.expect("a sample");
+    for partition in ["0", "1"] {
+        assert_eq!(present(&sample, partition).lag, Some(Quantity::Exact(0)));
+    }
+    bench.server.append("1", 5, 100);
+    let sample = reader.poll().await.expect("a sample");
+    assert_eq!(present(&sample, "0").lag, Some(Quantity::Exact(0)));
+    let waiting = present(&sample, "1");
+    assert_eq!(waiting.lag, Some(Quantity::AtLeast(1)));
+    assert_eq!(waiting.age_method, AgeMethod::Bounded);
+    assert!(
+        waiting
+            .remark
+            .as_deref()
+            .unwrap()
+            .contains("no sequence number")
+    );
 }
 
 fn definition() -> GroupDefinition {

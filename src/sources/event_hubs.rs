@@ -17,6 +17,7 @@ mod hub;
 pub mod identity;
 mod lag;
 pub mod management;
+mod partition;
 mod reader;
 mod redact;
 pub mod sas;

@@ -33,12 +33,21 @@ pub struct Store {
 
 impl Store {
     pub fn commit(&self, partition: &str, sequence_number: i64) {
+        self.commit_at(partition, sequence_number, &sequence_number.to_string(), 0);
+    }
+
+    /// A commit of so many seconds ago.
+    pub fn commit_at(&self, partition: &str, number: i64, offset: &str, seconds_ago: u64) {
+        let written = now().as_millis() - seconds_ago * 1_000;
         let checkpoint = Checkpoint {
-            sequence_number,
-            offset: sequence_number.to_string(),
-            written_at: Some(now()),
+            sequence_number: number,
+            offset: offset.to_owned(),
+            written_at: Some(Timestamp::from_millis(written)),
         };
-        let state = CheckpointState::Present(checkpoint);
+        self.set(partition, CheckpointState::Present(checkpoint));
+    }
+
+    pub fn set(&self, partition: &str, state: CheckpointState) {
         let mut committed = self.committed.lock().unwrap();
         committed.partitions.insert(partition.to_owned(), state);
     }

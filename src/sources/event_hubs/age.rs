@@ -33,9 +33,17 @@ impl EnqueuedTimes {
         }
     }
 
-    /// The newest number known.
-    pub fn newest(&self) -> Option<i64> {
-        self.points.back().map(|(number, _)| *number)
+    /// The newest point known.
+    pub fn newest(&self) -> Option<(i64, Timestamp)> {
+        self.points.back().copied()
+    }
+
+    /// The oldest event known to have been enqueued after `at`.
+    pub fn first_after(&self, at: Timestamp) -> Option<i64> {
+        let mut points = self.points.iter();
+        points
+            .find(|(_, time)| *time > at)
+            .map(|(number, _)| *number)
     }
 
     /// When the event of that number was enqueued, and how that is known. A bound is the latest time that it can be.

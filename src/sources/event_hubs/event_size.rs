@@ -62,6 +62,7 @@ mod tests {
             last_enqueued_offset: "1000".to_owned(),
             last_enqueued_at: None,
             is_empty: false,
+            epoch: None,
         };
         sizes.add(&properties);
         properties.last_enqueued_sequence_number = 199;

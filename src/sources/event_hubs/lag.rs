@@ -15,7 +15,7 @@ const STALE_INFO: i64 = 10_000;
 const WRAPS_WITHIN: i64 = 1_000_000;
 
 /// Stores tell whole seconds, and their clock is not the broker's. Nobody deletes and creates an event hub within this time.
-const CLOCKS_APART: Duration = Duration::from_secs(5);
+pub const CLOCKS_APART: Duration = Duration::from_secs(5);
 
 /// Events that a consumer group has yet to process in one partition, as far as sequence numbers tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,19 @@ pub struct Unprocessed {
     pub committed: Option<i64>,
     /// What is odd, in words.
     pub remark: Option<String>,
+    /// Whether the checkpoint was found to be of another log than the one that is there now. It stays so until it moves.
+    pub is_of_another_log: bool,
+}
+
+/// What earlier polls tell of a checkpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past {
+    /// Whether it was found to be of another log.
+    pub is_void: bool,
+    /// The broker's epoch when it was first seen.
+    pub epoch: Option<i64>,
+    /// The oldest event known to have been enqueued after it was written.
+    pub first_after: Option<i64>,
 }
 
 impl Unprocessed {
@@ -59,6 +72,7 @@ pub fn unprocessed(
     partition: &PartitionProperties,
     checkpoint: Option<&Checkpoint>,
     created_at: Option<Timestamp>,
+    past: Past,
 ) -> Unprocessed {
     let Some(checkpoint) = checkpoint.filter(|c| says_something(c)) else {
         return from_oldest(partition, "no checkpoint yet");
@@ -73,8 +87,14 @@ pub fn unprocessed(
     if last < 0 {
         return from_oldest(partition, "the event hub has never held an event");
     }
+    if is_of_older_epoch(partition, checkpoint, past) {
+        return of_older_epoch(partition, committed, past);
+    }
+    if past.is_void {
+        return of_another_log(partition);
+    }
     if committed > last {
-        return beyond_the_end(partition, committed, last);
+        return beyond_the_end(partition, checkpoint);
     }
     let removed = partition.beginning_sequence_number.saturating_sub(1);
     let expired = removed.saturating_sub(committed).max(0);
@@ -88,6 +108,7 @@ pub fn unprocessed(
                 "the log end is from before the sequence numbers started anew: the broker's figure is old"
                     .to_owned(),
             ),
+            is_of_another_log: false,
         };
     }
     Unprocessed {
@@ -100,6 +121,7 @@ pub fn unprocessed(
         committed: Some(committed),
         remark: (expired > 0)
             .then(|| format!("{expired} events left the log before they were checkpointed")),
+        is_of_another_log: false,
     }
 }
 
@@ -125,6 +147,7 @@ pub fn after_offset(
              least one waits"
                 .to_owned()
         }),
+        is_of_another_log: false,
     }
 }
 
@@ -148,6 +171,7 @@ pub fn without_any_checkpoint(partition: &PartitionProperties) -> Unprocessed {
              elsewhere: compare checkpoints.container and checkpoints.strategy with the consumers' settings"
                 .to_owned()
         }),
+        is_of_another_log: false,
     }
 }
 
@@ -164,11 +188,56 @@ fn from_oldest(partition: &PartitionProperties, why: &str) -> Unprocessed {
         is_bound: false,
         committed: None,
         remark: (events > 0).then(|| format!("{why}: counted from the oldest event kept")),
+        is_of_another_log: false,
     }
 }
 
-/// The log was read after the checkpoint, so the checkpoint can only be ahead of a log that is another one by now.
-fn beyond_the_end(partition: &PartitionProperties, committed: i64, last: i64) -> Unprocessed {
+/// Whether the newest event is of a later epoch than the checkpoint: since then the namespace was failed over to its replica.
+fn is_of_older_epoch(partition: &PartitionProperties, checkpoint: &Checkpoint, past: Past) -> bool {
+    let written = match checkpoint.offset.split(':').collect::<Vec<_>>()[..] {
+        [epoch, _, _] => epoch.parse().ok(),
+        _ => None,
+    };
+    let of_checkpoint: Option<i64> = written.or(past.epoch);
+    of_checkpoint
+        .zip(partition.epoch)
+        .is_some_and(|(checkpoint, broker)| checkpoint < broker)
+}
+
+/// A failover may have lost events, and the numbers went on from before them: the newest event waits for sure, and so does
+/// everything enqueued after the checkpoint was written.
+fn of_older_epoch(partition: &PartitionProperties, committed: i64, past: Past) -> Unprocessed {
+    let last = partition.last_enqueued_sequence_number;
+    let kept = kept(partition);
+    let from = past.first_after.unwrap_or(last).min(last);
+    let waiting = (last - from + 1).max(last.saturating_sub(committed));
+    Unprocessed {
+        events: Some(waiting.max(0).unsigned_abs().min(kept)),
+        is_bound: kept > 0,
+        committed: None,
+        remark: (kept > 0).then(|| {
+            "the checkpoint is of an epoch before the last failover: what waits is a lower bound until the consumers \
+             checkpoint again"
+                .to_owned()
+        }),
+        is_of_another_log: false,
+    }
+}
+
+fn of_another_log(partition: &PartitionProperties) -> Unprocessed {
+    let why = "the checkpoint is of another log: it lies ahead of an event that was enqueued after it was written, so the event \
+               hub was made anew or failed over";
+    Unprocessed {
+        is_of_another_log: true,
+        ..from_oldest(partition, why)
+    }
+}
+
+/// The log was read after the checkpoint, so the checkpoint can only be ahead of an old figure or of a log that is another one
+/// by now. An event enqueued after the checkpoint was written has a larger number in the same log.
+fn beyond_the_end(partition: &PartitionProperties, checkpoint: &Checkpoint) -> Unprocessed {
+    let committed = checkpoint.sequence_number;
+    let last = partition.last_enqueued_sequence_number;
     let to_the_largest = i64::MAX - committed;
     if to_the_largest < WRAPS_WITHIN && (0..WRAPS_WITHIN).contains(&last) {
         return Unprocessed {
@@ -176,7 +245,12 @@ fn beyond_the_end(partition: &PartitionProperties, committed: i64, last: i64) ->
             is_bound: false,
             committed: Some(committed),
             remark: Some("the sequence numbers started anew after the largest one".to_owned()),
+            is_of_another_log: false,
         };
+    }
+    let times = partition.last_enqueued_at.zip(checkpoint.written_at);
+    if times.is_some_and(|(enqueued, written)| enqueued > written.plus(CLOCKS_APART)) {
+        return of_another_log(partition);
     }
     let ahead = committed - last;
     if ahead <= STALE_INFO {
@@ -187,12 +261,16 @@ fn beyond_the_end(partition: &PartitionProperties, committed: i64, last: i64) ->
             remark: Some(format!(
                 "the checkpoint is {ahead} events ahead of the log end: the broker's figure is old, or the log is another one"
             )),
+            is_of_another_log: false,
         };
     }
-    from_oldest(
-        partition,
-        "the checkpoint lies far beyond the log end, so the sequence numbers started anew",
-    )
+    Unprocessed {
+        is_of_another_log: true,
+        ..from_oldest(
+            partition,
+            "the checkpoint lies far beyond the log end, so the sequence numbers started anew",
+        )
+    }
 }
 
 #[cfg(test)]

@@ -123,6 +123,8 @@ pub struct PartitionProperties {
     pub last_enqueued_at: Option<Timestamp>,
     /// Whether nothing is kept.
     pub is_empty: bool,
+    /// How often the namespace had been failed over to a replica when the newest event was enqueued, where that is told.
+    pub epoch: Option<i64>,
 }
 
 /// A client of the management node. Every call ends within its own deadline, and an answer that belongs to another question is

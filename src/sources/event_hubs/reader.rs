@@ -6,16 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::age::EnqueuedTimes;
-use super::checkpoints::{Checkpoint, CheckpointState, Committed, GroupMemory};
+use super::checkpoints::{Committed, GroupMemory};
 use super::event_size::EventSizes;
 use super::hub::{Hub, Read};
-use super::lag::{self, Unprocessed};
-use super::management::{HubProperties, PartitionProperties};
+use super::management::HubProperties;
+use super::partition::{Commits, Found, Remembered};
 use crate::model::identity::PartitionId;
-use crate::model::sample::{
-    AgeMethod, Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
-};
+use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
 use crate::sources::{BoxFuture, GroupReader};
 
@@ -37,13 +34,6 @@ pub struct Reader {
     partitions: BTreeMap<String, Remembered>,
     sizes: EventSizes,
     layouts: String,
-}
-
-/// What is kept of a partition between polls.
-#[derive(Default)]
-struct Remembered {
-    read_at: Option<Instant>,
-    times: EnqueuedTimes,
 }
 
 impl Reader {
@@ -95,11 +85,8 @@ impl Reader {
     fn forget_other_logs(&mut self, read: &Read) -> bool {
         let mut found = false;
         for partition in read.values().flatten() {
-            if let Some(known) = self.partitions.get_mut(&partition.partition_id)
-                && known.times.newest() > Some(partition.last_enqueued_sequence_number)
-            {
-                known.times = EnqueuedTimes::default();
-                found = true;
+            if let Some(known) = self.partitions.get_mut(&partition.partition_id) {
+                found |= known.forget_another_log(partition);
             }
         }
         found
@@ -168,162 +155,9 @@ impl GroupReader for Reader {
     }
 }
 
-/// What one poll found of one partition.
-struct Found<'a> {
-    properties: &'a PartitionProperties,
-    checkpoint: Option<&'a CheckpointState>,
-    /// What is odd about that.
-    remark: Option<&'a String>,
-    owner: Option<&'a String>,
-    /// The event hub's.
-    created_at: Option<Timestamp>,
-}
-
-/// What a consumer group has committed, over all partitions.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Commits {
-    /// Something, or what is there cannot be read.
-    Some,
-    /// Nothing yet, although consumers hold partitions.
-    NoneYet,
-    /// Nothing, and nobody is known to hold anything: what is kept is history, no backlog.
-    NoGroup,
-}
-
-impl Commits {
-    fn of(hub: &HubProperties, committed: &Committed) -> Self {
-        let says_nothing = |id| match committed.partitions.get(id) {
-            None | Some(CheckpointState::Missing) => true,
-            Some(CheckpointState::Present(checkpoint)) => !lag::says_something(checkpoint),
-            Some(CheckpointState::AtOffset { .. } | CheckpointState::Unreadable(_)) => false,
-        };
-        let is_held = committed
-            .owners
-            .as_ref()
-            .is_some_and(|owners| !owners.is_empty());
-        match hub.partition_ids.iter().all(says_nothing) {
-            false => Self::Some,
-            true if is_held => Self::NoneYet,
-            true => Self::NoGroup,
-        }
-    }
-}
-
-impl Remembered {
-    fn observe(
-        &mut self,
-        found: &Found<'_>,
-        commits: Commits,
-        now: Timestamp,
-    ) -> PartitionObservation {
-        let properties = found.properties;
-        if let Some(CheckpointState::Unreadable(failure)) = found.checkpoint {
-            return PartitionObservation::Failed(failure.clone());
-        }
-        let length = lag::kept(properties);
-        if commits == Commits::NoGroup && length > 0 {
-            let log_end = log_end(properties);
-            return PartitionObservation::GroupMissing { length, log_end };
-        }
-        let unprocessed = found.unprocessed(commits);
-        let (oldest_age_millis, age_method) = self.age(properties, &unprocessed, now);
-        let committed = unprocessed.committed.and_then(|n| u64::try_from(n).ok());
-        let first = u64::try_from(properties.beginning_sequence_number).unwrap_or(0);
-        PartitionObservation::Present(PartitionSample {
-            log_end: log_end(properties),
-            length,
-            lag: unprocessed.quantity(),
-            oldest_age_millis,
-            age_method,
-            // A store that does not tell when leaves the poll's time, which the model has anyway.
-            committed_at: found.checkpoint().map(|c| c.written_at.unwrap_or(now)),
-            remark: joined(found.remark, unprocessed.remark),
-            delivered: committed.map(position),
-            delivered_count: committed.map(|n| n.saturating_add(1)),
-            oldest_kept: Some(position(first)),
-            newest_removed: first.checked_sub(1).map(position),
-            owner: found.owner.cloned(),
-            ..PartitionSample::default()
-        })
-    }
-
-    /// How long the first unprocessed event has waited.
-    fn age(
-        &mut self,
-        properties: &PartitionProperties,
-        found: &Unprocessed,
-        now: Timestamp,
-    ) -> (Option<u64>, AgeMethod) {
-        if let Some(at) = properties.last_enqueued_at {
-            self.times.add(properties.last_enqueued_sequence_number, at);
-        }
-        if found.events == Some(0) {
-            return (Some(0), AgeMethod::Exact);
-        }
-        if found.events.is_none() {
-            return (None, AgeMethod::Exact);
-        }
-        let after = found.committed.map_or(0, |n| n.saturating_add(1));
-        let mut first = after.max(properties.beginning_sequence_number);
-        if found.is_bound {
-            // Of all that may wait only the newest does for sure.
-            first = properties.last_enqueued_sequence_number;
-        }
-        self.times.forget_before(first);
-        match self.times.of(first) {
-            Some((at, _)) if found.is_bound => (Some(age(at, now)), AgeMethod::Bounded),
-            Some((at, method)) => (Some(age(at, now)), method),
-            None => (None, AgeMethod::Exact),
-        }
-    }
-}
-
-impl Found<'_> {
-    fn checkpoint(&self) -> Option<&Checkpoint> {
-        match self.checkpoint {
-            Some(CheckpointState::Present(checkpoint)) => Some(checkpoint),
-            _ => None,
-        }
-    }
-
-    fn unprocessed(&self, commits: Commits) -> Unprocessed {
-        let (properties, created_at) = (self.properties, self.created_at);
-        match (commits, self.checkpoint) {
-            (Commits::NoneYet, _) => lag::without_any_checkpoint(properties),
-            (_, Some(CheckpointState::AtOffset { offset, written_at })) => {
-                lag::after_offset(properties, offset, *written_at, created_at)
-            }
-            _ => lag::unprocessed(properties, self.checkpoint(), created_at),
-        }
-    }
-}
-
-fn joined(one: Option<&String>, other: Option<String>) -> Option<String> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
-        (one, other) => other.or_else(|| one.cloned()),
-    }
-}
-
-fn age(of: Timestamp, now: Timestamp) -> u64 {
-    now.since(of).as_millis() as u64
-}
-
 fn distinct(owners: &BTreeMap<String, String>) -> u32 {
     let names: std::collections::BTreeSet<&String> = owners.values().collect();
     u32::try_from(names.len()).unwrap_or(u32::MAX)
-}
-
-/// Events ever enqueued: sequence numbers start at 0.
-fn log_end(properties: &PartitionProperties) -> Option<u64> {
-    u64::try_from(properties.last_enqueued_sequence_number.saturating_add(1)).ok()
-}
-
-fn position(sequence_number: u64) -> Position {
-    Position {
-        major: sequence_number,
-        minor: 0,
-    }
 }
 
 /// Enqueued times are wall-clock times of Azure, which runs by the same time as a synchronized machine.

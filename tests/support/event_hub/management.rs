@@ -109,7 +109,7 @@ fn hub_properties(hub: &Hub) -> Value {
 
 fn partition_properties(hub: &Hub, partition: &Partition) -> Value {
     // Microsoft's Rust client refuses an answer without the epoch, although no client tells it further.
-    let epoch = Value::Long(-1);
+    let epoch = Value::Long(partition.epoch);
     let last = partition.last_enqueued_sequence_number;
     map([
         ("type", text(PARTITION)),

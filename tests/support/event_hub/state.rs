@@ -25,6 +25,8 @@ pub struct Partition {
     /// Milliseconds since 1970.
     pub last_enqueued_time_ms: i64,
     pub is_empty: bool,
+    /// Of the newest event; −1 where the namespace has no replica.
+    pub epoch: i64,
     /// Where the next event is going to lie.
     pub next_offset: i64,
 }
@@ -72,6 +74,7 @@ impl Partition {
             last_enqueued_offset: "-1".to_owned(),
             last_enqueued_time_ms: NEVER_MS,
             is_empty: true,
+            epoch: -1,
             next_offset: 0,
         }
     }

@@ -14,7 +14,16 @@ fn partition(first: i64, last: i64) -> PartitionProperties {
         last_enqueued_offset: String::new(),
         last_enqueued_at: None,
         is_empty: last < first || last < 0,
+        epoch: None,
     }
+}
+
+fn unprocessed(
+    partition: &PartitionProperties,
+    checkpoint: Option<&Checkpoint>,
+    created_at: Option<Timestamp>,
+) -> Unprocessed {
+    super::unprocessed(partition, checkpoint, created_at, Past::default())
 }
 
 fn checkpoint(sequence_number: i64) -> Checkpoint {
@@ -142,7 +151,113 @@ fn a_checkpoint_of_an_event_hub_that_was_created_anew_says_nothing() {
     assert_eq!((found.events, found.remark), (Some(200), None));
 }
 
+const SECOND: u64 = 1_000;
+
+/// A partition whose newest event came in that second, and a checkpoint written in another.
+fn at_times(
+    last: i64,
+    enqueued: u64,
+    committed: i64,
+    written: u64,
+) -> (PartitionProperties, Checkpoint) {
+    let partition = PartitionProperties {
+        last_enqueued_at: Some(Timestamp::from_millis(enqueued * SECOND)),
+        ..partition(0, last)
+    };
+    let checkpoint = Checkpoint {
+        written_at: Some(Timestamp::from_millis(written * SECOND)),
+        ..checkpoint(committed)
+    };
+    (partition, checkpoint)
+}
+
+#[test]
+fn a_checkpoint_ahead_of_an_event_that_came_later_is_of_another_log() {
+    let (partition, checkpoint) = at_times(40, 1_000, 499, 900);
+    let found = unprocessed(&partition, Some(&checkpoint), None);
+    assert_eq!((found.events, found.is_of_another_log), (Some(41), true));
+    assert!(found.remark.expect("a remark").contains("of another log"));
+    // The log has grown past it: it still says nothing, and 0 would be a lie.
+    let (partition, checkpoint) = at_times(499, 2_000, 499, 900);
+    let past = Past {
+        is_void: true,
+        ..Past::default()
+    };
+    let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
+    assert_eq!((found.events, found.is_of_another_log), (Some(500), true));
+    // The broker's figure may be old.
+    let (partition, checkpoint) = at_times(480, 890, 499, 900);
+    let found = unprocessed(&partition, Some(&checkpoint), None);
+    assert_eq!((found.events, found.is_of_another_log), (None, false));
+}
+
+#[test]
+fn after_a_failover_an_older_checkpoint_gives_a_lower_bound_and_never_a_zero() {
+    let check = |last, committed, offset: &str, epoch, past: Past, expect: (u64, bool)| {
+        let (mut partition, mut checkpoint) = at_times(last, 1_000, committed, 900);
+        partition.epoch = epoch;
+        checkpoint.offset = offset.to_owned();
+        let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
+        assert_eq!((found.events, found.is_bound), (Some(expect.0), expect.1));
+    };
+    let seen = |epoch, first_after| Past {
+        epoch,
+        first_after,
+        is_void: false,
+    };
+    check(499, 499, "0:512:1", Some(1), Past::default(), (1, true));
+    check(499, 499, "1:512:1", Some(1), Past::default(), (0, false));
+    check(499, 499, "512", Some(1), Past::default(), (0, false));
+    check(499, 499, "512", Some(1), seen(Some(0), None), (1, true));
+    check(499, 479, "0:512:1", Some(1), Past::default(), (20, true));
+    check(
+        420,
+        499,
+        "0:512:1",
+        Some(1),
+        seen(None, Some(411)),
+        (10, true),
+    );
+    check(499, 479, "0:512:1", None, seen(Some(0), None), (20, false));
+}
+
+#[test]
+fn an_offset_tells_a_partition_that_is_done_from_one_that_waits() {
+    let check = |last: i64, newest: &str, offset: &str, expect| {
+        let partition = PartitionProperties {
+            last_enqueued_offset: newest.to_owned(),
+            ..partition(0, last)
+        };
+        let found = after_offset(&partition, offset, None, None);
+        assert_eq!(found.quantity(), Some(expect), "{newest} {offset}");
+    };
+    check(9, "4096", "4096", Quantity::Exact(0));
+    check(9, "0:4096:3", "0:4096:3", Quantity::Exact(0));
+    check(9, "4096", "512", Quantity::AtLeast(1));
+    check(9, "1:4096:3", "0:4096:3", Quantity::AtLeast(1));
+    check(-1, "-1", "512", Quantity::Exact(0));
+}
+
 proptest! {
+    /// Whatever is known besides: 0 only where nothing is kept after the checkpoint, or the checkpoint is the newest event.
+    #[test]
+    fn no_evidence_of_another_log_ever_makes_fewer_events_of_a_checkpoint(
+        last in 0_i64..200, committed in 0_i64..300, epoch in prop::option::of(0_i64..3), seen in prop::option::of(0_i64..3),
+        first_after in prop::option::of(0_i64..200), is_void in any::<bool>(), enqueued in 1_u64..2_000, written in 1_u64..2_000,
+    ) {
+        let (mut partition, checkpoint) = at_times(last, enqueued, committed, written);
+        partition.epoch = epoch;
+        let past = Past { is_void, epoch: seen, first_after };
+        let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
+        let plain = unprocessed(&partition, Some(&checkpoint), None);
+        if let (Some(found), Some(plain)) = (found.events, plain.events) {
+            prop_assert!(found >= plain || committed > last);
+        }
+        if found.events == Some(0) {
+            prop_assert!(committed == last && !is_void && !seen.zip(epoch).is_some_and(|(seen, now)| seen < now));
+        }
+    }
+
     /// The rule that matters: 0 only where nothing is kept after the checkpoint.
     #[test]
     fn zero_means_that_nothing_is_kept_after_the_checkpoint(first in -1_i64..100, kept in 0_i64..100, committed in -1_i64..300) {

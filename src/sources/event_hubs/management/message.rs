@@ -166,6 +166,7 @@ impl Reply {
             last_enqueued_offset: fields.text("last_enqueued_offset")?,
             last_enqueued_at: fields.time("last_enqueued_time_utc")?,
             is_empty: *is_empty,
+            epoch: fields.optional_number("last_enqueued_sequence_number_epoch"),
         })
     }
 
@@ -219,6 +220,12 @@ impl Fields<'_> {
 
     fn number(&self, name: &str) -> Result<i64, Failure> {
         whole(self.get(name)?).ok_or_else(|| self.no_good(name))
+    }
+
+    /// A number of 0 or more; `None` where there is none. Nothing rests on it alone, so anything else is no fault.
+    fn optional_number(&self, name: &str) -> Option<i64> {
+        let number = self.get(name).ok().and_then(whole)?;
+        (number >= 0).then_some(number)
     }
 
     /// A time; `None` for those before 1970, which stand for "never".

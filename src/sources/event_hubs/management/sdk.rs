@@ -239,6 +239,8 @@ impl Management for SdkPool {
                         last_enqueued_offset: found.last_enqueued_offset,
                         last_enqueued_at: timestamp(found.last_enqueued_time_utc),
                         is_empty: found.is_empty,
+                        // The SDK reads it and does not tell.
+                        epoch: None,
                     })
                 },
             )

@@ -69,8 +69,25 @@ fn a_partition_is_read_whatever_the_width_of_its_numbers() {
         last_enqueued_offset: "4096".into(),
         last_enqueued_at: Some(Timestamp::from_millis(1_700_000_000_123)),
         is_empty: false,
+        epoch: None,
     };
     assert_eq!(partition(&partition_fields()), Ok(expect));
+}
+
+#[test]
+fn an_epoch_is_told_where_there_is_one_and_is_never_a_fault() {
+    let check = |value: Option<Value>, expect| {
+        let told = value.map(|value| ("last_enqueued_sequence_number_epoch", value));
+        let fields = partition_fields().into_iter().chain(told);
+        let read = partition(&fields.collect::<Vec<_>>()).expect("read");
+        assert_eq!(read.epoch, expect);
+    };
+    check(Some(Value::Int(3)), Some(3));
+    check(Some(Value::Long(0)), Some(0));
+    check(Some(Value::Long(-1)), None);
+    check(Some(Value::Null), None);
+    check(Some(string("x")), None);
+    check(None, None);
 }
 
 #[test]
