@@ -156,7 +156,8 @@ impl Reading<'_> {
         let mut used: BTreeMap<&Site, usize> = BTreeMap::new();
         let mut left: BTreeSet<Layout> = BTreeSet::new();
         for partition in self.looker.partitions {
-            let candidates = candidates(sites, partition, memory, now);
+            let wanted = self.looker.wanted;
+            let candidates = candidates(sites, partition, wanted, memory, now);
             let Some(choice) = self.choice(&candidates) else {
                 continue;
             };
@@ -220,7 +221,7 @@ impl Reading<'_> {
                 wanted.word(),
                 choice.shown()
             )),
-            (Some(_), Some(best)) => Some(format!(
+            (Some(_), Some(best)) if best.compare(choice).1 == Edge::Further => Some(format!(
                 "{} is further on than {}: {advice}",
                 best.shown(),
                 choice.shown()
@@ -288,6 +289,7 @@ impl Reading<'_> {
 fn candidates<'a>(
     sites: &'a Sites,
     partition: &str,
+    wanted: Option<Layout>,
     memory: &GroupMemory,
     now: Instant,
 ) -> Vec<Candidate<'a>> {
@@ -297,7 +299,8 @@ fn candidates<'a>(
             site,
             found,
             moves: memory.moves.moves(site, partition, now),
-            is_doubtful: Reading::is_doubtful(site, memory),
+            // Whoever asks for a layout knows whose it is.
+            is_doubtful: wanted.is_none() && Reading::is_doubtful(site, memory),
         })
     };
     sites.iter().filter_map(of_site).collect()
