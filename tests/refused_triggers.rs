@@ -160,7 +160,7 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     check(
         shop(&secret),
         replicas,
-        invalid("credentials do not belong here"),
+        invalid("belongs in sources[].redis.password"),
     )
     .await;
     let nameless = ScaledObjectRef {

@@ -19,6 +19,27 @@ pub fn allowed(rules: &[AllowRule], namespace: &str, stream: &str, consumer_grou
     })
 }
 
+/// The same for an event hub, whose names and consumer groups count without regard to case.
+pub fn allowed_of_hub(
+    rules: &[AllowRule],
+    namespace: &str,
+    event_hub: &str,
+    consumer_group: &str,
+) -> bool {
+    let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+    let rules: Vec<AllowRule> = rules
+        .iter()
+        .map(|rule| AllowRule {
+            namespaces: rule.namespaces.clone(),
+            streams: lower(&rule.streams),
+            consumer_groups: lower(&rule.consumer_groups),
+        })
+        .collect();
+    let event_hub = event_hub.to_ascii_lowercase();
+    let consumer_group = consumer_group.to_ascii_lowercase();
+    allowed(&rules, namespace, &event_hub, &consumer_group)
+}
+
 fn covers(globs: &[String], selector: &StreamSelector) -> bool {
     match selector {
         StreamSelector::Keys(keys) => keys.iter().all(|(key, _)| any_matches(globs, key)),

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use crate::model::identity::{Assignment, GroupKey};
 use crate::policy::forecast::Forecasting;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
@@ -89,8 +91,16 @@ fn read_group(
             signals,
             granularity,
         });
+    let identity = |key: &GroupKey| match hub {
+        // Event Hubs ignores the case of names.
+        Some(_) => GroupKey {
+            consumer_group: key.consumer_group.to_ascii_lowercase(),
+            ..key.clone()
+        },
+        None => key.clone(),
+    };
     if let Some(group) = &group
-        && !seen.keys.insert(group.key.clone())
+        && !seen.keys.insert(identity(&group.key))
     {
         section.problem(
             "",
@@ -148,7 +158,18 @@ fn read_consumer_group(section: &mut Section<'_>, of_hub: bool) -> Option<String
     } else if let Some(fault) = label_fault(&name) {
         section.problem("consumer_group", fault);
     }
-    Some(name)
+    Some(if of_hub { hub_group(&name) } else { name })
+}
+
+/// A consumer group of an event hub as everybody spells it: some tools percent-encode the `$` of `$Default` or write it in lower
+/// case.
+pub(super) fn hub_group(name: &str) -> String {
+    let decoded = percent_decode_str(name).decode_utf8();
+    let plain = decoded.map_or_else(|_| name.to_owned(), |decoded| decoded.into_owned());
+    match plain.eq_ignore_ascii_case(DEFAULT_HUB_GROUP) {
+        true => DEFAULT_HUB_GROUP.to_owned(),
+        false => plain,
+    }
 }
 
 /// Assignment and consumers stand beside the policy in the file and within it in the program.

@@ -1,7 +1,7 @@
 //! The metadata of a ScaledObject's trigger: what is asked for, and with which settings.
 
 mod error;
-mod keda;
+pub(in crate::config) mod keda;
 mod keys;
 mod reader;
 
@@ -229,7 +229,7 @@ fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
         capacity_per_replica: reader.number("capacityPerReplica"),
         min_replicas: reader.whole("minReplicas"),
         max_replicas: reader.whole("maxReplicas"),
-        activation_backlog: keda::activation(reader).or(activation_backlog),
+        activation_backlog: keda::activation(reader, keda).or(activation_backlog),
         activation_window: reader.duration("activationWindow"),
         scale_in_hold: reader.duration("scaleInHold"),
         assignment: reader.word(

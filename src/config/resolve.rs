@@ -7,8 +7,9 @@ use crate::model::identity::GroupKey;
 use crate::model::stream::StreamSelector;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
-use super::allow::allowed;
-use super::groups::DEFAULT_HUB_GROUP;
+use super::allow::{allowed, allowed_of_hub};
+use super::groups::{DEFAULT_HUB_GROUP, hub_group};
+use super::metadata::keda::DEFAULT_COUNT;
 use super::metadata::{MetadataErrors, Subject, TriggerRequest};
 use super::stream::{self, NamedStream};
 use super::types::{CheckpointStrategy, Config, GroupConfig, SourceConfig};
@@ -67,13 +68,16 @@ impl Config {
                 consumer_group,
             } => {
                 let source = self.source(source).ok_or_else(|| unknown("source"))?;
+                let request = &with_keda_s_default(source, request, consumer_group.as_deref());
                 let (key, selector) = inline_key(
                     source,
                     stream.as_ref(),
                     consumer_group.as_deref(),
                     request.measure() == Some(Measure::StreamLength),
                 )?;
-                match self.groups.iter().find(|group| group.key == key) {
+                let is_hub = source.kind.event_hub().is_some();
+                let is_it = |group: &&GroupConfig| is_same(&group.key, &key, is_hub);
+                match self.groups.iter().find(is_it) {
                     Some(group) => self.of_group(group, request),
                     None => of_inline(source, key, selector, request, namespace),
                 }
@@ -81,19 +85,36 @@ impl Config {
         }
     }
 
-    /// The mode of the configured group that trigger metadata names, whatever else is wrong with it.
+    /// The mode of the configured group that trigger metadata names, or KEDA's for its kind of source, whatever else is wrong
+    /// with it.
     pub fn mode_of_group(&self, metadata: &HashMap<String, String>) -> Option<Mode> {
         let text = |key: &str| metadata.get(key).map(String::as_str);
         let is_named = |group: &&GroupConfig| match text("group") {
             Some(name) => group.name == name,
             None => {
                 let key = &group.key;
-                text("source") == Some(&key.source)
-                    && text("stream").unwrap_or(&key.stream) == key.stream
-                    && text("consumerGroup") == Some(&key.consumer_group)
+                let source = self.source(&key.source);
+                let is_hub = source.is_some_and(|source| source.kind.event_hub().is_some());
+                let by_default = is_hub.then_some(DEFAULT_HUB_GROUP);
+                let named = GroupKey {
+                    source: text("source").unwrap_or_default().to_owned(),
+                    stream: text("stream").unwrap_or(&key.stream).to_owned(),
+                    consumer_group: text("consumerGroup")
+                        .or(by_default)
+                        .unwrap_or_default()
+                        .to_owned(),
+                };
+                is_same(key, &named, is_hub)
             }
         };
-        self.groups.iter().find(is_named)?.policy.mode
+        if let Some(group) = self.groups.iter().find(is_named) {
+            return group.policy.mode;
+        }
+        let source = self.source(text("source")?)?;
+        let counts_length = source.kind.event_hub().is_none()
+            && text("stream").is_some()
+            && text("consumerGroup").is_none();
+        counts_length.then_some(LENGTH_BY_DEFAULT)
     }
 
     /// The source of that name.
@@ -119,6 +140,36 @@ impl Config {
     }
 }
 
+/// Whether two keys mean the same: Event Hubs ignores the case of names.
+fn is_same(one: &GroupKey, other: &GroupKey, is_hub: bool) -> bool {
+    if !is_hub {
+        return one == other;
+    }
+    let groups = [one, other].map(|key| hub_group(&key.consumer_group).to_ascii_lowercase());
+    one.source == other.source
+        && one.stream.eq_ignore_ascii_case(&other.stream)
+        && groups[0] == groups[1]
+}
+
+/// For KEDA a Redis stream without a consumer group and without any key counts its length; ours need a group.
+fn with_keda_s_default(
+    source: &SourceConfig,
+    request: &TriggerRequest,
+    consumer_group: Option<&str>,
+) -> TriggerRequest {
+    let mut request = request.clone();
+    let has_nothing = request.settings == PolicySettings::default();
+    if source.kind.event_hub().is_none() && consumer_group.is_none() && has_nothing {
+        request.settings.mode = Some(LENGTH_BY_DEFAULT);
+    }
+    request
+}
+
+const LENGTH_BY_DEFAULT: Mode = Mode::Backlog {
+    threshold: DEFAULT_COUNT,
+    measure: Measure::StreamLength,
+};
+
 fn of_inline(
     source: &SourceConfig,
     key: GroupKey,
@@ -126,7 +177,12 @@ fn of_inline(
     request: &TriggerRequest,
     namespace: &str,
 ) -> Result<ResolvedTarget, ResolveError> {
-    if !allowed(&source.allow, namespace, &key.stream, &key.consumer_group) {
+    let (stream, group) = (&key.stream, &key.consumer_group);
+    let is_allowed = match source.kind.event_hub() {
+        Some(_) => allowed_of_hub(&source.allow, namespace, stream, group),
+        None => allowed(&source.allow, namespace, stream, group),
+    };
+    if !is_allowed {
         return Err(ResolveError::NotAllowed {
             namespace: super::label::shown(namespace),
         });
@@ -162,9 +218,10 @@ fn inline_key(
         }
     };
     let consumer_group = match (consumer_group, hub) {
-        (Some(name), _) => name,
-        (None, Some(_)) => DEFAULT_HUB_GROUP,
-        (None, None) if counts_length_only => "",
+        (Some(name), Some(_)) => hub_group(name),
+        (Some(name), None) => name.to_owned(),
+        (None, Some(_)) => DEFAULT_HUB_GROUP.to_owned(),
+        (None, None) if counts_length_only => String::new(),
         (None, None) => {
             let advice = "is missing: only streamLength can do without it";
             return Err(MetadataErrors::single("consumerGroup", advice));
@@ -173,7 +230,7 @@ fn inline_key(
     let key = GroupKey {
         source: source.name.clone(),
         stream: named.text,
-        consumer_group: consumer_group.to_owned(),
+        consumer_group,
     };
     Ok((key, named.selector))
 }
@@ -185,12 +242,12 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
     let counts = request.measure();
     let Some(hub) = source.kind.event_hub() else {
         return match counts {
+            _ if claims.container.is_some() => fault("blobContainer", NOT_A_HUB),
+            _ if claims.strategy.is_some() => fault("checkpointStrategy", NOT_A_HUB),
             Some(Measure::UnprocessedEvents) => fault(
                 "unprocessedEventThreshold",
                 "counts event hubs, and the source is Redis: use lagCount, or backlogThreshold",
             ),
-            _ if claims.container.is_some() => fault("blobContainer", NOT_A_HUB),
-            _ if claims.strategy.is_some() => fault("checkpointStrategy", NOT_A_HUB),
             _ => Ok(()),
         };
     };

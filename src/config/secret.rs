@@ -23,22 +23,23 @@ pub enum SecretError {
 }
 
 impl Secret {
-    /// The value now; a trailing line break is not part of it. Read anew each time, so that rotation works.
+    /// The value now; a trailing line break and a byte order mark, as editors on Windows write it, are not part of it. Read anew each time, so that rotation works.
     ///
     /// # Errors
     /// The variable is not set or the file cannot be read.
     pub fn read(&self) -> Result<String, SecretError> {
-        match self {
+        let text = match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
                 std::env::VarError::NotPresent => SecretError::Unset(name.clone()),
                 std::env::VarError::NotUnicode(_) => SecretError::NotText(name.clone()),
-            }),
+            })?,
             Self::File(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| SecretError::Unreadable(path.clone(), error))?;
-                Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+                text.trim_end_matches(['\r', '\n']).to_owned()
             }
-        }
+        };
+        Ok(text.trim_start_matches('\u{feff}').to_owned())
     }
 }
 
@@ -106,6 +107,8 @@ mod tests {
         assert_eq!(secret.read().expect("read"), "one");
         std::fs::write(&path, "two two \r\n").expect("written");
         assert_eq!(secret.read().expect("read"), "two two ");
+        std::fs::write(&path, "\u{feff}Endpoint=sb://x\r\n").expect("written");
+        assert_eq!(secret.read().expect("read"), "Endpoint=sb://x");
     }
 
     #[test]

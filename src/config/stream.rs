@@ -54,7 +54,7 @@ pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
 /// The stream of a source that is an event hub: the hub as a whole, which may be named but need not be.
 pub(super) fn of_event_hub(event_hub: &str, named: Option<&str>) -> Result<NamedStream, String> {
     match named {
-        Some(name) if name != event_hub => Err(
+        Some(name) if !name.eq_ignore_ascii_case(event_hub) => Err(
             "is another event hub than the source's: leave it out, or make a source for it".into(),
         ),
         _ => Ok(NamedStream {

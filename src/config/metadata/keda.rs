@@ -1,6 +1,6 @@
-//! KEDA's own keys: those of `azure-eventhub`, and those of `redis-streams`, where the choice among them is KEDA's: with a
-//! consumer group, `lagCount` goes before `pendingEntriesCount` (default 5) and `streamLength` does not count; without one,
-//! `streamLength` alone does.
+//! KEDA's own keys: those of `azure-eventhub` (default 64), and those of `redis-streams`, where the choice among them is KEDA's:
+//! with a consumer group, `lagCount` goes before `pendingEntriesCount` (default 5) and `streamLength` does not count; without one,
+//! `streamLength` (default 5) alone does.
 
 use crate::config::groups::ModeWord;
 use crate::config::types::CheckpointStrategy;
@@ -13,25 +13,36 @@ const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
 /// KEDA's threshold for event hubs.
 const UNPROCESSED: &str = "unprocessedEventThreshold";
 
-/// KEDA's names for a backlog up to which a target stays inactive, each with the keys it belongs to and the words for their
-/// absence.
-const ACTIVATIONS: [(&str, &[&str], &str); 2] = [
+const OF_HUBS_ACTIVATION: &str = "activationUnprocessedEventThreshold";
+
+/// KEDA's names for a backlog up to which a target stays inactive, each with what is said of it in another mode.
+const ACTIVATIONS: [(&str, &str); 2] = [
     (
         "activationLagCount",
-        &KEYS,
         "belongs to lagCount, pendingEntriesCount or streamLength: write activationBacklog",
     ),
     (
-        "activationUnprocessedEventThreshold",
-        &[UNPROCESSED],
+        OF_HUBS_ACTIVATION,
         "belongs to unprocessedEventThreshold: write activationBacklog",
     ),
 ];
 
-/// Messages per replica where KEDA's user named none.
-const DEFAULT_PENDING: u64 = 5;
+/// Messages per replica where KEDA's user named none: pending entries, or the length of the stream.
+pub(in crate::config) const DEFAULT_COUNT: u64 = 5;
 
-/// The mode that KEDA's keys ask for; `None` if there are none, or with a fault noted.
+/// Events per replica where KEDA's user named none.
+const DEFAULT_UNPROCESSED: u64 = 64;
+
+/// Keys of ours that say how replicas are computed: whoever writes one does not rely on KEDA's defaults.
+const OURS: [&str; 5] = [
+    "targetDelay",
+    "capacityPerReplica",
+    "scaleInHold",
+    "forecast",
+    "consumersPerReplica",
+];
+
+/// The mode that KEDA's keys ask for, its defaults included; `None` if there are none, or with a fault noted.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     word: Option<ModeWord>,
@@ -39,8 +50,14 @@ pub(super) fn read(
 ) -> Option<Mode> {
     let all = KEYS.into_iter().chain([UNPROCESSED]);
     let named: Vec<&str> = all.filter(|key| reader.has(key)).collect();
-    let first = *named.first()?;
-    let [lag, pending, length] = KEYS.map(|key| reader.threshold(key));
+    let Some(first) = named.first().copied() else {
+        return default(reader, word, threshold);
+    };
+    let [lag, pending, length] = KEYS.map(|key| match key {
+        // For KEDA, 0 is as good as no lagCount.
+        "lagCount" if reader.is_0(key) => None,
+        key => reader.threshold(key),
+    });
     let unprocessed = reader.threshold(UNPROCESSED);
     if word == Some(ModeWord::Replicas) {
         reader.problem(
@@ -58,38 +75,68 @@ pub(super) fn read(
                 "counts Redis streams, unprocessedEventThreshold event hubs: keep one of them",
             );
         }
-        return unprocessed.map(|threshold| Mode::Backlog {
-            threshold,
-            measure: Measure::UnprocessedEvents,
-        });
+        return unprocessed.map(unprocessed_events);
     }
-    let (measure, threshold) = if reader.has("consumerGroup") {
-        of_group(lag, pending.or(length.map(|_| DEFAULT_PENDING)))?
-    } else {
+    let is_faulty = |(key, value): (&str, Option<u64>)| {
+        reader.has(key) && value.is_none() && !(key == "lagCount" && reader.is_0(key))
+    };
+    if KEYS.into_iter().zip([lag, pending, length]).any(is_faulty) {
+        return None;
+    }
+    let has_group = reader.has("consumerGroup");
+    let (measure, threshold) = match (lag, pending, length) {
         // A group of the config has its consumer group, yet streamLength asks for the stream's length alone.
-        match length {
-            Some(length) => (Measure::StreamLength, length),
-            None => of_group(lag, pending)?,
-        }
+        (_, _, Some(length)) if !has_group => (Measure::StreamLength, length),
+        (Some(lag), ..) => (Measure::Lag, lag),
+        (_, Some(pending), _) => (Measure::Pending, pending),
+        _ if has_group || reader.has("group") => (Measure::Pending, DEFAULT_COUNT),
+        _ => (Measure::StreamLength, DEFAULT_COUNT),
     };
     Some(Mode::Backlog { threshold, measure })
 }
 
-fn of_group(lag: Option<u64>, pending: Option<u64>) -> Option<(Measure, u64)> {
-    let lag = lag.map(|threshold| (Measure::Lag, threshold));
-    lag.or_else(|| pending.map(|threshold| (Measure::Pending, threshold)))
+/// What KEDA does without any threshold, for triggers that show by another key that they are KEDA's.
+fn default(reader: &Reader<'_>, word: Option<ModeWord>, threshold: Option<u64>) -> Option<Mode> {
+    let is_ours = matches!(word, Some(ModeWord::Replicas | ModeWord::Jobs))
+        || threshold.is_some()
+        || reader.has("group")
+        || OURS.iter().any(|key| reader.has(key));
+    if is_ours {
+        return None;
+    }
+    const OF_HUBS: [&str; 3] = [OF_HUBS_ACTIVATION, "blobContainer", "checkpointStrategy"];
+    if OF_HUBS.iter().any(|key| reader.has(key)) {
+        return Some(unprocessed_events(DEFAULT_UNPROCESSED));
+    }
+    reader.has("activationLagCount").then(|| Mode::Backlog {
+        threshold: DEFAULT_COUNT,
+        measure: match reader.has("consumerGroup") {
+            true => Measure::Pending,
+            false => Measure::StreamLength,
+        },
+    })
 }
 
-/// The backlog up to which a target stays inactive, by KEDA's name for it.
-pub(super) fn activation(reader: &mut Reader<'_>) -> Option<u64> {
+const fn unprocessed_events(threshold: u64) -> Mode {
+    Mode::Backlog {
+        threshold,
+        measure: Measure::UnprocessedEvents,
+    }
+}
+
+/// The backlog up to which a target stays inactive, by KEDA's name for it, in the mode that KEDA's keys ask for.
+pub(super) fn activation(reader: &mut Reader<'_>, mode: Option<Mode>) -> Option<u64> {
     let mut found = None;
-    for (key, belongs_to, alone) in ACTIVATIONS {
+    for (key, alone) in ACTIVATIONS {
         let Some(backlog) = reader.whole(key) else {
             continue;
         };
+        let of_hubs = |measure| measure == Measure::UnprocessedEvents;
+        let belongs = matches!(mode, Some(Mode::Backlog { measure, .. })
+            if measure != Measure::Backlog && of_hubs(measure) == (key == OF_HUBS_ACTIVATION));
         if reader.has("activationBacklog") {
             reader.problem(key, "stands beside activationBacklog: keep one of them");
-        } else if !belongs_to.iter().any(|key| reader.has(key)) {
+        } else if !belongs {
             reader.problem(key, alone);
         }
         found = Some(backlog);

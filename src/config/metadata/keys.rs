@@ -33,30 +33,57 @@ pub(super) const KNOWN: [&str; 24] = [
 /// For KEDA's connection to this service; it forwards them with the rest.
 const KEDAS_OWN: [&str; 3] = ["scalerAddress", "enableTLS", "unsafeSsl"];
 
+/// Keys of KEDA's own triggers that belong into streamgauge's config, with their place there. Each also with `FromEnv`.
+const PLACES: [(&str, &str); 27] = [
+    ("connection", "event_hubs.connection_string"),
+    ("eventHubName", "event_hubs.event_hub"),
+    ("eventHubNamespace", "event_hubs.namespace"),
+    ("endpointSuffix", "event_hubs.namespace"),
+    ("cloud", "event_hubs.cloud"),
+    ("eventHubResourceURL", "event_hubs.cloud"),
+    ("activeDirectoryEndpoint", "event_hubs.authority_host"),
+    (
+        "storageConnection",
+        "event_hubs.checkpoints.connection_string",
+    ),
+    ("storageAccountName", "event_hubs.checkpoints.account_url"),
+    (
+        "storageEndpointSuffix",
+        "event_hubs.checkpoints.account_url",
+    ),
+    ("address", "redis.url"),
+    ("addresses", "redis.url"),
+    ("host", "redis.url"),
+    ("hosts", "redis.url"),
+    ("port", "redis.url"),
+    ("ports", "redis.url"),
+    ("url", "redis.url"),
+    (
+        "databaseIndex",
+        "redis.url, as the number after the last slash",
+    ),
+    ("username", "redis.username"),
+    ("password", "redis.password"),
+    ("tls", "redis.url"),
+    ("sentinelMaster", "redis.sentinel"),
+    ("sentinelUsername", "redis.sentinel"),
+    ("sentinelPassword", "redis.sentinel"),
+    ("tenantId", "event_hubs.tenant_id"),
+    ("clientId", "event_hubs.client_id"),
+    ("clientSecret", "event_hubs.client_secret"),
+];
+
 /// Parts of names under which credentials are written, in lower case.
-const CREDENTIALS: [&str; 10] = [
+const CREDENTIALS: [&str; 9] = [
     "password",
     "passwd",
     "secret",
     "token",
     "connection",
     "credential",
-    "username",
     "accesskey",
     "accountkey",
     "apikey",
-];
-
-const ADDRESSES: [&str; 9] = [
-    "address",
-    "addresses",
-    "host",
-    "hosts",
-    "port",
-    "ports",
-    "url",
-    "databaseIndex",
-    "sentinelMaster",
 ];
 
 /// Why a key is refused, if it is.
@@ -64,16 +91,28 @@ pub(super) fn refusal(key: &str) -> Option<String> {
     if KNOWN.contains(&key) || KEDAS_OWN.contains(&key) {
         return None;
     }
-    let folded = key.to_lowercase();
-    if folded.ends_with("fromenv") || CREDENTIALS.iter().any(|part| folded.contains(part)) {
+    let stem = key.strip_suffix("FromEnv").unwrap_or(key);
+    if let Some((_, place)) = PLACES.iter().find(|(known, _)| *known == stem) {
+        return Some(format!(
+            "belongs in sources[].{place} of streamgauge's config: write it there, name the source with source, and remove this \
+             key"
+        ));
+    }
+    if key == "stalePartitionInfoThreshold" {
         return Some(
-            "credentials do not belong here: put them into the source in streamgauge's config and remove this key".into(),
+            "is not needed: a checkpoint ahead of the log end is never taken for 0; remove it"
+                .into(),
         );
     }
-    if ADDRESSES.contains(&key) {
+    if KNOWN.contains(&stem) {
+        return Some(format!(
+            "is replaced by KEDA with the variable's value, which may be a secret: write {stem} with the value itself"
+        ));
+    }
+    let folded = key.to_lowercase();
+    if stem != key || CREDENTIALS.iter().any(|part| folded.contains(part)) {
         return Some(
-            "addresses do not belong here: name a source of streamgauge's config with source"
-                .into(),
+            "credentials do not belong here: put them into the source in streamgauge's config and remove this key".into(),
         );
     }
     // Short where it can be: an event holds no list of all keys per fault.

@@ -102,6 +102,11 @@ impl<'m> Reader<'m> {
         })
     }
 
+    /// Whether a key says 0.
+    pub fn is_0(&self, key: &str) -> bool {
+        self.text(key).is_some_and(|text| text.trim() == "0")
+    }
+
     /// Messages per replica: at least 1.
     pub fn threshold(&mut self, key: &str) -> Option<u64> {
         self.value(

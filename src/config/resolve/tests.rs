@@ -90,7 +90,7 @@ fn what_cannot_be_resolved_says_why() {
     );
     check(
         "shop",
-        &[("source", "main"), ("stream", "s")],
+        &[("source", "main"), ("stream", "s"), ("targetDelay", "9")],
         "trigger metadata: consumerGroup: is missing: only streamLength can do without it",
     );
     let none = "there is none of that name in streamgauge's config: check the spelling or add it";
@@ -115,6 +115,76 @@ fn what_cannot_be_resolved_says_why() {
         &[INLINE[0], INLINE[1], INLINE[2], ("minReplicas", "101")],
         "trigger metadata: minReplicas: is above the default maxReplicas of 100: set maxReplicas, too",
     );
+}
+
+#[test]
+fn names_of_event_hubs_count_without_regard_to_case_and_form() {
+    let text = format!(
+        "{CONFIG}  - {{ name: audit, source: telemetry, consumer_group: Audit }}\n  - {{ name: all, source: telemetry, \
+         consumer_group: '%24default' }}\n"
+    );
+    let text = text.replace(
+        "streams: [clicks], consumer_groups: ['*']",
+        "streams: [CLICKS], consumer_groups: ['$default', Other]",
+    );
+    let config = Config::parse(&text, "c.yaml").expect("valid");
+    let group = |stream: &str, group: &str| {
+        let pairs = [
+            ("source", "telemetry"),
+            ("stream", stream),
+            ("consumerGroup", group),
+        ];
+        let metadata: HashMap<String, String> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let request = TriggerRequest::parse(&metadata).expect("valid");
+        config.resolve(&request, "shop").map(|target| target.group)
+    };
+    for name in ["$Default", "$default", "%24Default", "$DEFAULT"] {
+        assert_eq!(group("Clicks", name).expect("the group"), "all", "{name}");
+    }
+    for name in ["audit", "AUDIT", "Audit"] {
+        assert_eq!(group("clicks", name).expect("the group"), "audit", "{name}");
+    }
+    assert_eq!(
+        group("CLICKS", "OTHER").expect("allowed"),
+        "telemetry/clicks/OTHER"
+    );
+    assert!(group("clicks", "others").is_err(), "no rule");
+    let twice = format!("{text}  - {{ name: again, source: telemetry, consumer_group: aUDIT }}\n");
+    let error = Config::parse(&twice, "c.yaml")
+        .expect_err("twice")
+        .to_string();
+    assert!(
+        error.contains("same source, stream and consumer_group"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_stream_without_group_and_key_counts_its_length_as_keda_does() {
+    let text = CONFIG.replace("consumer_groups: [billing]", "consumer_groups: ['*']");
+    let config = Config::parse(&text, "c.yaml").expect("valid");
+    let pairs = [("source", "main"), ("stream", "orders:1")];
+    let request = parse(&pairs).expect("valid");
+    let found = config.resolve(&request, "shop").expect("allowed");
+    let length = Mode::Backlog {
+        threshold: 5,
+        measure: Measure::StreamLength,
+    };
+    assert_eq!(
+        (found.key.consumer_group.as_str(), found.settings.mode),
+        ("", Some(length))
+    );
+    let metadata = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(
+        config.mode_of_group(&metadata.into()),
+        Some(length),
+        "while it is refused, too"
+    );
+    let hub = HashMap::from([("source".to_owned(), "telemetry".to_owned())]);
+    assert_eq!(config.mode_of_group(&hub), None);
 }
 
 #[test]

@@ -175,10 +175,9 @@ pub fn without_any_checkpoint(partition: &PartitionProperties) -> Unprocessed {
     }
 }
 
-/// The first lease that the old processor host writes has no offset and the number 0, and means that nothing is done.
+/// Numbers below 0 stand for the place before the first event.
 pub fn says_something(checkpoint: &Checkpoint) -> bool {
     checkpoint.sequence_number >= 0
-        && !(checkpoint.sequence_number == 0 && checkpoint.offset.is_empty())
 }
 
 fn from_oldest(partition: &PartitionProperties, why: &str) -> Unprocessed {

@@ -151,7 +151,9 @@ impl Access {
 
     fn target_of(&self, secret: &Secret, parsed: &ConnectionString) -> Result<Target, Failure> {
         let hub = &self.config.event_hub;
-        if let Some(entity) = parsed.event_hub.as_ref().filter(|entity| *entity != hub) {
+        // Event Hubs ignores the case of names.
+        let is_other = |entity: &&String| !entity.eq_ignore_ascii_case(hub);
+        if let Some(entity) = parsed.event_hub.as_ref().filter(is_other) {
             return Err(misconfigured(format!(
                 "event_hub is {hub}, but the connection string in {secret} is for event hub {entity}"
             )));
