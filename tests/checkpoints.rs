@@ -7,6 +7,8 @@
 
 mod support;
 
+#[path = "event_hubs/crowded.rs"]
+mod crowded;
 #[path = "event_hubs/entra.rs"]
 mod entra;
 #[path = "event_hubs/layouts.rs"]

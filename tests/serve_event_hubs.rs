@@ -340,6 +340,32 @@ async fn what_needs_repair_is_told_and_a_rotated_key_is_picked_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_strategy_that_reads_another_layout_than_is_there_is_told_to_keda_and_never_an_empty_backlog()
+ {
+    let world = World::start().await;
+    let right = world.config(world.server.port, world.azurite.port);
+    let container = format!("container: {CONTAINER}");
+    let wrong = format!("{container}\n        strategy: azure_function");
+    let service = Service::start(&right.replace(&container, &wrong));
+    let mut busy = keda(&service, "busy").await;
+    let status = eventually("the layout is told", HEALS_WITHIN, async || {
+        let status = busy.ask().await.err()?;
+        (status.code() == tonic::Code::FailedPrecondition).then_some(status)
+    })
+    .await;
+    for part in [
+        "azure_function finds no checkpoint",
+        "blob_metadata",
+        "to auto",
+    ] {
+        assert!(status.message().contains(part), "{status}");
+    }
+    let group: Value =
+        serde_json::from_str(&service.get("/api/v1/groups/clicks").await).expect("JSON");
+    assert_eq!(group["backlog"], Value::Null, "{group}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_connect_prints_the_groups_of_an_event_hub() {
     let world = World::start().await;
     let path = world.secrets.path().join("config.yaml");

@@ -253,17 +253,12 @@ async fn blobs_are_found_in_any_case_and_form_of_their_names() {
             steps.push(write_as(layout, &container, names, "0", nth as i64 + 5));
         }
         let (_server, _secret, config, _) = filled(&steps);
-        for nth in 0..spellings.len() {
+        for (nth, spelling) in spellings.iter().enumerate() {
             for strategy in [S::Auto, layout] {
                 let store = with(&config, strategy, &format!("c-{nth}"));
                 let committed = read(&store).await.expect("read");
                 let expected: BTreeMap<&str, i64> = [("0", nth as i64 + 5)].into();
-                assert_eq!(
-                    positions(&committed),
-                    expected,
-                    "{layout:?} {:?}",
-                    spellings[nth]
-                );
+                assert_eq!(positions(&committed), expected, "{layout:?} {spelling:?}");
             }
         }
     }

@@ -33,12 +33,17 @@ pub(in crate::config) const DEFAULT_COUNT: u64 = 5;
 /// Events per replica where KEDA's user named none.
 const DEFAULT_UNPROCESSED: u64 = 64;
 
-/// Keys of ours that say how replicas are computed: whoever writes one does not rely on KEDA's defaults.
-const OURS: [&str; 5] = [
+/// Settings of ours: whoever writes one does not rely on KEDA's defaults.
+const OURS: [&str; 10] = [
     "targetDelay",
     "capacityPerReplica",
+    "minReplicas",
+    "maxReplicas",
+    "activationBacklog",
+    "activationWindow",
     "scaleInHold",
     "forecast",
+    "assignment",
     "consumersPerReplica",
 ];
 
@@ -131,9 +136,14 @@ pub(super) fn activation(reader: &mut Reader<'_>, mode: Option<Mode>) -> Option<
         let Some(backlog) = reader.whole(key) else {
             continue;
         };
+        let thresholds: &[&str] = match key {
+            OF_HUBS_ACTIVATION => &[UNPROCESSED],
+            _ => &KEYS,
+        };
         let of_hubs = |measure| measure == Measure::UnprocessedEvents;
-        let belongs = matches!(mode, Some(Mode::Backlog { measure, .. })
-            if measure != Measure::Backlog && of_hubs(measure) == (key == OF_HUBS_ACTIVATION));
+        let belongs = thresholds.iter().any(|key| reader.has(key))
+            || matches!(mode, Some(Mode::Backlog { measure, .. })
+                if measure != Measure::Backlog && of_hubs(measure) == (key == OF_HUBS_ACTIVATION));
         if reader.has("activationBacklog") {
             reader.problem(key, "stands beside activationBacklog: keep one of them");
         } else if !belongs {

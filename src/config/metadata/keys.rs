@@ -60,21 +60,22 @@ const PLACES: [(&str, &str); 27] = [
     ("url", "redis.url"),
     (
         "databaseIndex",
-        "redis.url, as the number after the last slash",
+        "redis.url (the number after the last slash)",
     ),
     ("username", "redis.username"),
     ("password", "redis.password"),
     ("tls", "redis.url"),
-    ("sentinelMaster", "redis.sentinel"),
-    ("sentinelUsername", "redis.sentinel"),
-    ("sentinelPassword", "redis.sentinel"),
+    ("sentinelMaster", "redis.sentinel (not supported yet)"),
+    ("sentinelUsername", "redis.sentinel (not supported yet)"),
+    ("sentinelPassword", "redis.sentinel (not supported yet)"),
     ("tenantId", "event_hubs.tenant_id"),
     ("clientId", "event_hubs.client_id"),
     ("clientSecret", "event_hubs.client_secret"),
 ];
 
 /// Parts of names under which credentials are written, in lower case.
-const CREDENTIALS: [&str; 9] = [
+const CREDENTIALS: [&str; 10] = [
+    "username",
     "password",
     "passwd",
     "secret",

@@ -115,6 +115,7 @@ fn a_trigger_of_keda_s_without_a_threshold_has_keda_s_default() {
     for own in [
         ("capacityPerReplica", "5"),
         ("targetDelay", "30"),
+        ("maxReplicas", "9"),
         ("mode", "replicas"),
     ] {
         let request = parse(&hub(&[("blobContainer", "c"), own])).expect("valid");
@@ -159,12 +160,12 @@ fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_s
         ("portFromEnv", "redis.url"),
         (
             "databaseIndex",
-            "redis.url, as the number after the last slash",
+            "redis.url (the number after the last slash)",
         ),
         ("username", "redis.username"),
         ("password", "redis.password"),
         ("passwordFromEnv", "redis.password"),
-        ("sentinelMaster", "redis.sentinel"),
+        ("sentinelMaster", "redis.sentinel (not supported yet)"),
     ] {
         check(
             &[(key, "hunter2")],

@@ -128,12 +128,12 @@ impl Reading<'_> {
         if sites.iter().any(finds) {
             return Ok(());
         }
-        let rivals = view
+        let mut rivals = view
             .sites
             .iter()
             .filter(|site| site.layout != wanted && !Self::is_doubtful(site, memory));
         let words: BTreeSet<&str> = rivals.clone().map(|site| site.layout.word()).collect();
-        let Some(rival) = rivals.last() else {
+        let Some(rival) = rivals.next() else {
             return Ok(());
         };
         let names = self.looker.names;
