@@ -55,7 +55,7 @@ async fn serve(mut stream: TcpStream, blobs: Arc<BTreeMap<String, String>>) {
         let target = text.split(' ').nth(1).unwrap_or_default();
         let (status, body) = answer(target, &blobs);
         let head = format!(
-            "HTTP/1.1 {status}\r\ndate: Mon, 23 Nov 2026 16:00:05 GMT\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 {status}\r\ndate: Mon, 23 Nov 2026 16:00:05 GMT\r\netag: 1\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         if stream.write_all((head + &body).as_bytes()).await.is_err() {
@@ -71,7 +71,8 @@ fn answer(target: &str, blobs: &BTreeMap<String, String>) -> (&'static str, Stri
         .collect();
     if !query.contains_key("comp") {
         let name = path.trim_start_matches("/a/checkpoints/");
-        return match blobs.get(name) {
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        return match blobs.get(&*name) {
             Some(content) => ("200 OK", content.clone()),
             None => ("404 No\r\nx-ms-error-code: BlobNotFound", String::new()),
         };
