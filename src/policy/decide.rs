@@ -256,8 +256,8 @@ fn cap_of(
     let cap = (most.max(least), limit);
     let present = inputs.present_while_pods_hang(target.last_desired, least);
     let hang = present.map(|present| (present, Limit::PodsNotReady));
-    let running = running_before(model, seen.now, target, inputs);
-    let new = running.map(|running| (running.max(least), Limit::WarmUp));
+    let new = most_of_a_new_instance(model, seen.now, target, inputs);
+    let new = new.map(|most| (most.max(least), Limit::WarmUp));
     hang.into_iter()
         .chain(new)
         .fold(cap, |cap, other| if other.0 < cap.0 { other } else { cap })
@@ -266,8 +266,8 @@ fn cap_of(
 /// Rates of less are no reason to change what others sized.
 const MEASURED_FOR: Duration = ARRIVAL_WINDOW;
 
-/// What ran before the first observation, until rates have been measured for a while.
-fn running_before(
+/// Until rates have been measured for a while: what runs, or what the backlog alone takes, which is no rate.
+fn most_of_a_new_instance(
     model: &GroupModel,
     now: Timestamp,
     target: &TargetState,
@@ -276,7 +276,10 @@ fn running_before(
     let running = inputs.own_current().filter(|running| *running > 0)?;
     let first = model.first_observed_at()?;
     let is_new = now.since(first) < MEASURED_FOR && inputs.answering == Answering::Fleet;
-    is_new.then(|| running.max(target.last_desired.unwrap_or(0)))
+    let backlog = inputs.backlog.map_or(0, Quantity::value) as f64;
+    let in_time = inputs.capacity_per_second? * target.spec.target_delay.as_secs_f64();
+    let present = running.max(target.last_desired.unwrap_or(0));
+    is_new.then(|| present.max((backlog / in_time).ceil() as u32))
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ fn bound(
             rate(inputs.read_limit_per_second),
         )),
         Limit::Hold => Some(held(inputs)),
-        Limit::WarmUp if recommended > desired => Some("Not above what runs until arrivals have been measured for 15 s.".to_owned()),
+        Limit::WarmUp if recommended > desired => Some("Not more than runs, or than the backlog takes, until arrivals have been measured for 15 s.".to_owned()),
         Limit::WarmUp => Some(format!("Not below what runs during the first {} after a start.", duration(spec.scale_in_hold))),
     }
 }

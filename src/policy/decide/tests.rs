@@ -349,9 +349,15 @@ fn an_instance_that_starts_beside_another_does_not_rise_before_its_rates_rest_on
         world.pass(1, 600);
         assert_eq!(world.desired(), 9, "after {second} s");
     }
-    assert!(world.decision().text.contains("Not above what runs until"));
+    assert!(world.decision().text.contains("Not more than runs"));
     world.pass(20, 600);
     assert!(world.desired() > 9, "{}", world.decision().text);
+    // A backlog is no rate.
+    let mut world = World::new(configured());
+    world.run(9);
+    world.added = 36_000;
+    world.pass(1, 400);
+    assert_eq!(world.desired(), 24, "{}", world.decision().text);
 }
 
 #[test]
