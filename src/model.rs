@@ -27,3 +27,4 @@ pub mod standstill;
 pub mod status;
 pub mod stream;
 pub mod time;
+mod whole;

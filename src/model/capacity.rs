@@ -98,6 +98,11 @@ impl Capacity {
         }
     }
 
+    /// By which it learns.
+    pub const fn rules(&self) -> CapacityRules {
+        self.rules
+    }
+
     /// Goes on with what was learned before a restart, by the rules of now. What was under way then is not.
     pub fn restore(&mut self, learned: Self) {
         *self = Self {

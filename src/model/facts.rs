@@ -89,6 +89,8 @@ pub struct GroupFacts {
 pub struct PartitionFacts {
     /// What it is like.
     pub status: PartitionStatus,
+    /// When it was read last, if that was not at this observation: all that is said of it is of then.
+    pub read_at: Option<Timestamp>,
     /// Whether the stream is there but the consumer group on it is not: what is kept and what arrives is no work of it yet.
     pub lacks_group: bool,
     /// Unfinished: undelivered plus pending, without stuck entries.

@@ -23,6 +23,7 @@ use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::{Holder, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};
 use super::time::Timestamp;
+use super::whole::{Together, WAITS_FOR};
 
 pub use learned::Learned;
 
@@ -48,6 +49,8 @@ pub struct GroupModel {
     errors: CounterRate,
     normal: GroupNormal,
     observed_at: Option<Timestamp>,
+    /// Up to when all partitions together are known.
+    known_until: Option<Timestamp>,
     first_observed_at: Option<Timestamp>,
 }
 
@@ -72,8 +75,14 @@ impl GroupModel {
             errors: CounterRate::default(),
             normal: GroupNormal::default(),
             observed_at: None,
+            known_until: None,
             first_observed_at: None,
         }
+    }
+
+    /// A group of which nothing is known, by the same rules.
+    pub fn start_over(&self) -> Self {
+        Self::new(self.capacity.rules())
     }
 
     /// Takes in what users tell of its consumers; until then nothing.
@@ -110,27 +119,21 @@ impl GroupModel {
     pub fn observe(&mut self, at: Timestamp, sample: &Sample) {
         self.partitions
             .retain(|id, _| sample.partitions.contains_key(id));
-        let mut total = Step {
-            arrived: Some(0),
-            processed: Some(0),
-        };
         for (id, seen) in &sample.partitions {
-            let step =
-                self.partitions
-                    .entry(id.clone())
-                    .or_default()
-                    .observe(at, seen, sample.consumers);
-            if let Some(count) = step.arrived {
+            let partition = self.partitions.entry(id.clone()).or_default();
+            let step = partition.observe(at, seen, sample.consumers);
+            if let Some(count) = step.and_then(|step| step.arrived) {
                 self.arrivals.add(at, count);
             }
-            total.arrived = total.arrived.zip(step.arrived).map(|(a, b)| a + b);
-            total.processed = total.processed.zip(step.processed).map(|(a, b)| a + b);
         }
-        self.note_arrivals(at, total.arrived);
+        let together = self.put_together(at);
+        if let Some(together) = &together {
+            self.note_arrivals(together);
+        }
         self.consumers = sample.consumers;
         self.holders.clone_from(&sample.holders);
         self.read_limit_per_second = sample.read_limit_per_second;
-        self.learn(at, total);
+        self.learn(at, together);
         self.note_normal(at);
         if let Some(count) = &sample.errors {
             self.note_errors(at, count);
@@ -139,14 +142,39 @@ impl GroupModel {
         self.first_observed_at.get_or_insert(at);
     }
 
-    fn note_arrivals(&mut self, at: Timestamp, arrived: Option<u64>) {
-        let Some(count) = arrived else {
+    /// What is new of all partitions together; `None` if that has to wait for one of them.
+    fn put_together(&mut self, at: Timestamp) -> Option<Together> {
+        let mut read = self.partitions.values().map(PartitionModel::read_at);
+        let until = read.try_fold(at, |until, read| Some(until.min(read?)));
+        let is_known = until.is_some_and(|until| at.since(until) <= WAITS_FOR);
+        let until = until.filter(|_| is_known).unwrap_or(at);
+        let Some(since) = self.known_until else {
+            self.known_until = Some(at);
+            return None;
+        };
+        if until <= since {
+            return None;
+        }
+        self.known_until = Some(until);
+        let mut step = Step::NOTHING;
+        for partition in self.partitions.values_mut() {
+            partition.waiting.take_until(since);
+            step = step.and(partition.waiting.take_until(until));
+        }
+        Some(Together {
+            since,
+            until,
+            step: if is_known { step } else { Step::default() },
+        })
+    }
+
+    fn note_arrivals(&mut self, together: &Together) {
+        let Some(count) = together.step.arrived else {
             self.arrivals_known_since = None;
             return self.arrival.clear();
         };
-        let before = self.observed_at.unwrap_or(at);
-        self.arrivals_known_since.get_or_insert(before);
-        self.arrival.add(at, at.since(before), count);
+        self.arrivals_known_since.get_or_insert(together.since);
+        self.arrival.add(together.until, together.covered(), count);
     }
 
     /// Messages that arrived within `window` before `now`, at least.
@@ -156,8 +184,9 @@ impl GroupModel {
 
     /// Whether every arrival of the last `window` would have been seen.
     pub fn watched_for(&self, window: Duration, now: Timestamp) -> bool {
+        let known_until = self.known_until.unwrap_or(now);
         self.arrivals_known_since
-            .is_some_and(|since| now.since(since) >= window)
+            .is_some_and(|since| known_until.since(since) >= window)
     }
 
     /// When the group was first observed.

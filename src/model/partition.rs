@@ -15,9 +15,13 @@ use super::quiet::{Holder, Quiet};
 use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow, STEADY_WINDOW};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::Timestamp;
+use super::whole::Waiting;
 
 /// A stream that vanished counts as unknown for this long, then as empty: it may be on its way back.
 pub const VANISHED_GRACE: Duration = Duration::from_secs(60);
+
+/// For how long the last rates stand for arrivals that the source could not count.
+const UNCOUNTED_FOR: Duration = Duration::from_secs(60);
 
 /// What is remembered of one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,8 @@ pub struct PartitionModel {
     pub(super) state: PartitionState,
     /// The last readable state, to compare the next one with.
     last: Option<Reading>,
+    /// What happened to it and is not part of the group's story yet.
+    pub(super) waiting: Waiting,
     /// Whether the partition ever existed, as far as we saw.
     seen: bool,
     /// Messages that arrived since we watch.
@@ -60,6 +66,7 @@ impl Default for PartitionModel {
         Self {
             state: PartitionState::default(),
             last: None,
+            waiting: Waiting::default(),
             seen: false,
             arrived_total: 0,
             processed_total: 0,
@@ -112,7 +119,7 @@ struct Reading {
 }
 
 /// What happened between two polls of a partition. `None`: cannot be told for this interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Step {
     /// Messages that arrived.
     pub arrived: Option<u64>,
@@ -120,24 +127,39 @@ pub(super) struct Step {
     pub processed: Option<u64>,
 }
 
+impl Step {
+    pub const NOTHING: Self = Self {
+        arrived: Some(0),
+        processed: Some(0),
+    };
+
+    /// Both of them.
+    pub fn and(self, other: Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
+        Self {
+            arrived: sum(self.arrived, other.arrived),
+            processed: sum(self.processed, other.processed),
+        }
+    }
+}
+
 impl PartitionModel {
-    /// Takes in what a poll at `at` saw, and how many consumers of the group it saw at work, if that was told.
+    /// Takes in what a poll at `at` saw, and how many consumers of the group it saw at work, if that was told. Gives what
+    /// happened since it was read before; `None` if it was not read.
     pub(super) fn observe(
         &mut self,
         at: Timestamp,
         seen: &PartitionObservation,
         consumers: Option<u32>,
-    ) -> Step {
+    ) -> Option<Step> {
         self.changed_hands = None;
-        match seen {
-            PartitionObservation::NotAsked => Step {
-                arrived: Some(0),
-                processed: Some(0),
-            },
+        let before = self.read_at();
+        let step = match seen {
+            PartitionObservation::NotAsked => return None,
             PartitionObservation::Failed(failure) => {
                 self.progress.interrupted();
                 self.state = PartitionState::Failed(failure.clone());
-                Step::default()
+                return None;
             }
             PartitionObservation::StreamMissing => {
                 self.missing(at);
@@ -163,7 +185,14 @@ impl PartitionModel {
                 };
                 step
             }
-        }
+        };
+        self.waiting.add(before, at, step);
+        Some(step)
+    }
+
+    /// When it was read last.
+    pub(super) fn read_at(&self) -> Option<Timestamp> {
+        self.last.as_ref().map(|reading| reading.at)
     }
 
     /// Unfinished work; `None` if unknown.
@@ -189,13 +218,13 @@ impl PartitionModel {
 
     /// Of the backlog, what is processed already and only not committed yet, as far as can be told. `None` where consumers do
     /// not commit in batches.
-    pub(super) fn uncommitted(&self, now: Timestamp) -> Option<u64> {
+    pub(super) fn uncommitted(&self) -> Option<u64> {
         let sample = self.sample().filter(|s| s.committed_at.is_some())?;
         let backlog = sample.backlog()?.value();
         if self.is_settled() {
             return Some(backlog);
         }
-        Some(self.commits.uncommitted(backlog, now))
+        Some(self.commits.uncommitted(backlog, self.read_at()?))
     }
 
     /// Whether all of the backlog is the rest of a batch: less than consumers usually commit at once, and for so long nothing
@@ -210,13 +239,13 @@ impl PartitionModel {
     }
 
     /// Processed messages per second; where commits are further apart than the window, over those commits.
-    pub(super) fn processing_per_second(&self, now: Timestamp) -> Option<f64> {
+    pub(super) fn processing_per_second(&self) -> Option<f64> {
         let rare = self
             .commits
             .interval()
             .filter(|i| *i > PROCESSING_WINDOW / 2);
         match rare {
-            Some(_) => self.commits.per_second(now),
+            Some(_) => self.commits.per_second(self.read_at()?),
             None => self.processing.per_second(),
         }
     }
@@ -236,11 +265,7 @@ impl PartitionModel {
             (None, Some(_)) => Holder::Nobody,
             (None, None) => Holder::Untold,
         };
-        let still = step
-            == Step {
-                arrived: Some(0),
-                processed: Some(0),
-            };
+        let still = step == Step::NOTHING;
         self.quiet = Some(match self.quiet.filter(|_| still) {
             Some(quiet) => quiet.go_on(at, holder),
             None => Quiet::begin(at, holder),
@@ -315,10 +340,14 @@ impl PartitionModel {
             return Step::default();
         };
         let covered = at.since(before.at);
-        let arrived = log_end
-            .zip(before.log_end)
-            .and_then(|(now, then)| now.checked_sub(then));
+        let log_ends = log_end.zip(before.log_end);
+        let arrived = log_ends.and_then(|(now, then)| now.checked_sub(then));
         match arrived {
+            None if log_ends.is_none() => {
+                // Not counted this time: the rates of a moment ago are a better guess than none.
+                self.arrival.expire(at, UNCOUNTED_FOR);
+                self.steady.expire(at, UNCOUNTED_FOR);
+            }
             Some(count) => {
                 self.arrived_total += count;
                 self.arrival.add(at, covered, count);

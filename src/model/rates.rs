@@ -83,6 +83,17 @@ impl RateWindow {
         Some(rate(newest.count, newest.covered))
     }
 
+    /// Forgets everything once the newest interval is that old.
+    pub fn expire(&mut self, now: Timestamp, after: Duration) {
+        if self
+            .intervals
+            .back()
+            .is_some_and(|last| now.since(last.end) >= after)
+        {
+            self.clear();
+        }
+    }
+
     /// Forgets everything, after a reset of the counter behind it.
     pub fn clear(&mut self) {
         self.intervals.clear();

@@ -51,7 +51,7 @@ impl<'a> Holders<'a> {
             Some((2.., newest)) => *newest,
             _ => self.newest,
         };
-        newest.is_some_and(|at| now.since(at) < window(partition) / 2)
+        newest.is_some_and(|at| seen(now, partition).since(at) < window(partition) / 2)
     }
 }
 
@@ -61,9 +61,14 @@ pub fn window(partition: &PartitionFacts) -> Duration {
     STILL_AFTER.max(interval * 3)
 }
 
+/// A partition that waits for its turn is judged as of when it was read.
+fn seen(now: Timestamp, partition: &PartitionFacts) -> Timestamp {
+    partition.read_at.map_or(now, |at| at.min(now))
+}
+
 /// Whether messages wait and nothing was committed for the whole window.
 pub fn stands_still(now: Timestamp, partition: &PartitionFacts) -> bool {
-    let over = |since| now.since(since) >= window(partition);
+    let over = |since| seen(now, partition).since(since) >= window(partition);
     partition.stalled_since.is_some_and(over)
         && partition.waiting() > 0
         && !may_be_a_rest(partition)

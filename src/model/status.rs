@@ -67,7 +67,8 @@ pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, Parti
 }
 
 fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> PartitionStatus {
-    let grows = |since| now.since(since) >= window(partition);
+    let read_at = partition.read_at.unwrap_or(now);
+    let grows = |since| read_at.since(since) >= window(partition);
     match () {
         () if partition.is_ahead => PartitionStatus::Stopped,
         () if stands_still(now, partition) && holders.move_elsewhere(now, partition) => {

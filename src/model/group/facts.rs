@@ -42,7 +42,7 @@ impl GroupModel {
             waiting_seconds: oldest(partitions.values(), PartitionFacts::waiting_seconds),
             read_limit_per_second: self.read_limit_per_second,
             arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
-            newest_arrival_per_second: self.arrival.newest_per_second(),
+            newest_arrival_per_second: self.newest_arrival_per_second(),
             processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
             stuck_in_work: partitions.values().map(|p| p.stuck_in_work).sum(),
             lost_per_second: partitions.values().map(|p| p.lost_per_second).sum(),
@@ -74,6 +74,14 @@ impl GroupModel {
             signals: self.signals.clone(),
             normal: self.normal.facts(),
         }
+    }
+
+    /// Only where it is of now: where partitions still have to be read, their own newest rates say more.
+    fn newest_arrival_per_second(&self) -> Option<f64> {
+        let is_of_now = self.known_until == self.observed_at;
+        is_of_now
+            .then(|| self.arrival.newest_per_second())
+            .flatten()
     }
 
     pub(super) fn total(
@@ -143,6 +151,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
     let readable = !matches!(model.state, PartitionState::Failed(_));
     PartitionFacts {
         status,
+        read_at: model.read_at().filter(|at| *at != now),
         lacks_group: matches!(model.state, PartitionState::GroupMissing { .. }),
         backlog: model.backlog(),
         lag: part(model, |s| s.lag, |_| 0),
@@ -155,10 +164,10 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         age_method: sample
             .filter(|s| s.oldest_age_millis.is_some())
             .map(|s| s.age_method),
-        uncommitted: model.uncommitted(now),
+        uncommitted: model.uncommitted(),
         commit_interval_seconds: model.commits.interval().map(|i| i.as_secs_f64()),
         arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
-        processing_per_second: readable.then(|| model.processing_per_second(now)).flatten(),
+        processing_per_second: readable.then(|| model.processing_per_second()).flatten(),
         recent_processing_per_second: model.recent_processing_per_second(),
         arrived_total: model.arrived_total,
         processed_total: model.processed_total,

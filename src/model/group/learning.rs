@@ -4,33 +4,37 @@ use crate::model::capacity::BusyInterval;
 use crate::model::downstream::{Breaker, Fleet, TRUSTED_RATIO};
 use crate::model::fleet::Interval;
 use crate::model::owners::{Busy, Held};
-use crate::model::partition::{PartitionModel, Step};
+use crate::model::partition::PartitionModel;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
+use crate::model::whole::Together;
 
 use super::GroupModel;
 use super::facts::part;
 
 impl GroupModel {
-    /// Learns from the interval between the poll before and the one at `at`, in which `total` happened.
-    pub(super) fn learn(&mut self, at: Timestamp, total: Step) {
+    /// Learns from the poll at `at`, and from what became known with it of all partitions together.
+    pub(super) fn learn(&mut self, at: Timestamp, together: Option<Together>) {
         let Some(before) = self.observed_at else {
             return;
         };
-        self.forecast.observe(at, at.since(before), total.arrived);
+        if let Some(all) = &together {
+            self.forecast
+                .observe(all.until, all.covered(), all.step.arrived);
+        }
         let busy = self.busy_owners(at);
         if self.owners.count() > 0 {
             self.capacity.forget_slowly(at.since(before));
-            let behind = |p: &PartitionModel| p.progress.behind_since.is_some_and(|s| s <= before);
-            self.capacity.early.observe_owned(
-                at.since(before),
-                total.processed,
-                self.owners.count(),
-                self.partitions.values().all(behind),
-            );
+            if let Some(all) = &together {
+                self.learn_early_from_owners(all);
+            }
             return self.learn_from_owners(at, &busy);
         }
-        self.learn_from_all(before, at, total);
+        match together {
+            Some(together) => self.learn_from_all(&together),
+            None if self.told.is_shared => self.turn_breaker(at, Fleet::Unknown),
+            None => {}
+        }
     }
 
     /// Messages per second that one consumer is known to do: learned, else proven in busy seconds, else configured and seen.
@@ -43,12 +47,24 @@ impl GroupModel {
             .or_else(believed)
     }
 
-    fn learn_from_all(&mut self, before: Timestamp, at: Timestamp, total: Step) {
+    fn learn_early_from_owners(&mut self, together: &Together) {
+        let since = together.since;
+        let behind = |p: &PartitionModel| p.progress.behind_since.is_some_and(|s| s <= since);
+        self.capacity.early.observe_owned(
+            together.covered(),
+            together.step.processed,
+            self.owners.count(),
+            self.partitions.values().all(behind),
+        );
+    }
+
+    fn learn_from_all(&mut self, together: &Together) {
+        let (at, total) = (together.until, together.step);
         let known = self.known_per_consumer();
         if self.told.is_shared {
             let interval = Interval {
                 end: at,
-                covered: at.since(before),
+                covered: together.covered(),
                 processed: total.processed,
                 arrived: total.arrived.unwrap_or(0),
                 undelivered: self.total(|p| part(p, |s| s.lag, |_| 0)),
@@ -63,7 +79,10 @@ impl GroupModel {
             self.turn_breaker(at, fleet);
         }
         let backlog = Quantity::sum(self.partitions.values().map(PartitionModel::backlog));
-        let uncommitted = self.partitions.values().filter_map(|p| p.uncommitted(at));
+        let uncommitted = self
+            .partitions
+            .values()
+            .filter_map(PartitionModel::uncommitted);
         let uncommitted: u64 = uncommitted.sum();
         let intervals = self
             .partitions
@@ -72,7 +91,7 @@ impl GroupModel {
         let interval = BusyInterval {
             commit_interval: intervals.max().unwrap_or_default(),
             end: at,
-            covered: at.since(before),
+            covered: together.covered(),
             processed: total.processed,
             backlog: backlog
                 .and_then(Quantity::exact)
@@ -98,7 +117,7 @@ impl GroupModel {
                 behind_since: p.progress.behind_since,
                 moved_at: p.progress.moved_at,
                 processed_per_second: p.recent_processing_per_second().unwrap_or(0.0),
-                steady_processed_per_second: p.processing_per_second(at).unwrap_or(0.0),
+                steady_processed_per_second: p.processing_per_second().unwrap_or(0.0),
                 commit_interval: p.commits.interval(),
             })
         });

@@ -14,7 +14,7 @@ impl GroupModel {
         let mut whole = [Some(0.0), Some(0.0), Some(0.0)];
         for partition in self.partitions.values_mut() {
             let readable = !matches!(partition.state, PartitionState::Failed(_));
-            let throughput = readable.then(|| partition.processing_per_second(at));
+            let throughput = readable.then(|| partition.processing_per_second());
             let backlog = partition.backlog().and_then(Quantity::exact);
             let values = [
                 throughput.flatten(),

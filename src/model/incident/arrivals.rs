@@ -104,7 +104,9 @@ impl ArrivalWatch {
     }
 
     fn stop(&self, look: &Look<'_>) -> Option<Finding> {
-        let silent = look.at.since(self.arrived_at?);
+        // What waits for its turn may have arrivals that nobody saw yet.
+        let read = look.facts.partitions.values().filter_map(|p| p.read_at);
+        let silent = read.min().unwrap_or(look.at).since(self.arrived_at?);
         let hour = hour(self.arrived_at?);
         let longest = self.usual_silence(hour);
         let ratio = match self.knows_a_day(look.at) {

@@ -25,7 +25,8 @@ fn watch(samples: &[PartitionSample]) -> (PartitionModel, Step) {
     let mut step = Step::default();
     let mut at = Timestamp::from_millis(1_000_000);
     for sample in samples {
-        step = model.observe(at, &PartitionObservation::Present(sample.clone()), None);
+        let seen = PartitionObservation::Present(sample.clone());
+        step = model.observe(at, &seen, None).expect("read");
         at = at.plus(POLL);
     }
     (model, step)
@@ -60,6 +61,19 @@ fn a_counter_that_starts_anew_drops_one_interval_and_no_more() {
 }
 
 #[test]
+fn arrivals_that_were_not_counted_leave_the_rate_as_it_was_for_a_minute() {
+    let uncounted = || PartitionSample {
+        log_end: None,
+        ..sample(0, 0, 0, 0)
+    };
+    let mut samples = vec![sample(100, 100, 0, 0), sample(150, 150, 0, 0)];
+    samples.extend((0..11).map(|_| uncounted()));
+    assert_eq!(watch(&samples).0.arrival.per_second(), Some(10.0));
+    samples.push(uncounted());
+    assert_eq!(watch(&samples).0.arrival.per_second(), None);
+}
+
+#[test]
 fn a_stream_that_was_never_seen_is_empty_and_one_that_vanished_is_unknown_for_a_minute() {
     let mut model = PartitionModel::default();
     let start = Timestamp::from_millis(0);
@@ -72,7 +86,7 @@ fn a_stream_that_was_never_seen_is_empty_and_one_that_vanished_is_unknown_for_a_
         &PartitionObservation::Present(sample(3, 0, 3, 0)),
         None,
     );
-    assert_eq!(step.arrived, Some(3));
+    assert_eq!(step.and_then(|step| step.arrived), Some(3));
     let gone = start.plus(POLL * 2);
     model.observe(gone, &missing, None);
     assert_eq!(model.backlog(), None);

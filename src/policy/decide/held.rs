@@ -49,6 +49,12 @@ pub(super) fn hold_back(
     inputs.hold_seconds = window.as_secs_f64();
     let (held, held_by) = match target.spec.assignment {
         Assignment::Exclusive => {
+            // What only uncertainty keeps is not held for a window more: one unread partition now and then would keep it for ever.
+            let recommended = if certain {
+                recommended
+            } else {
+                bounded.clamp(least, highest)
+            };
             let held = target
                 .hold
                 .replicas

@@ -83,7 +83,8 @@ impl<'a> View<'a> {
                     ..Part::default()
                 };
             }
-            let behind = p.behind_since.map(|since| question.now.since(since));
+            let read_at = p.read_at.unwrap_or(question.now);
+            let behind = p.behind_since.map(|since| read_at.since(since));
             Part {
                 arrival: p.arrival_per_second.unwrap_or(0.0) * surge,
                 steady: p.steady_arrival_per_second.unwrap_or(0.0) * question.raise.fall,
