@@ -1,5 +1,6 @@
 //! Per group: poll → observe → publish, for as long as somebody wants it.
 
+mod keep_going;
 mod keeping;
 mod news;
 pub mod replicas;
@@ -23,6 +24,8 @@ use crate::recording::Recording;
 use crate::sources::guarded::GuardedSource;
 use crate::state::Keeper;
 
+pub use self::keep_going::keep_collecting;
+
 use self::news::Told;
 
 /// A source that is out is asked again at least this often, so that its return is noticed at once; one that answers, be it with
@@ -41,12 +44,7 @@ pub struct Outlets {
 }
 
 /// Polls the group until it is retired. Never ends on its own.
-pub async fn collect(
-    group: Arc<Group>,
-    source: Arc<GuardedSource>,
-    outlets: Outlets,
-    clock: Clock,
-) {
+async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets, clock: Clock) {
     let definition = group.definition();
     let deadline = source.poll_deadline(definition.poll_interval);
     let mut reader = source.reader(

@@ -57,6 +57,8 @@ pub struct Group {
     /// The span of the last observation.
     origin: Mutex<Option<Origin>>,
     retired: AtomicBool,
+    /// How often its collector failed and was started anew.
+    restarts: AtomicU64,
 }
 
 impl Group {
@@ -71,6 +73,7 @@ impl Group {
             decided_at: AtomicU64::new(0),
             history: Mutex::default(),
             retired: AtomicBool::new(false),
+            restarts: AtomicU64::new(0),
         }
     }
 
@@ -85,6 +88,7 @@ impl Group {
             origin: Mutex::default(),
             definition,
             retired: AtomicBool::new(false),
+            restarts: AtomicU64::new(self.restarts()),
         }
     }
 
@@ -125,6 +129,25 @@ impl Group {
         }
         drop(state);
         self.remember(changed);
+    }
+
+    /// Gives up all that is known, after its collector failed, and counts that.
+    pub fn start_over(&self, at: Timestamp) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.apply(&Event {
+            at,
+            what: What::StartedOver,
+        });
+    }
+
+    /// How often its collector failed and was started anew.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything was observed, by this group or the one that it succeeded.
+    pub fn was_observed(&self) -> bool {
+        lock(&self.state).facts().observed_at.is_some()
     }
 
     /// The newest snapshot.
@@ -323,7 +346,7 @@ fn snapshot(state: &GroupState, now: Timestamp) -> GroupSnapshot {
     }
 }
 
-/// A poisoned lock is taken all the same: the panic behind it ended a task, and that ends the process.
+/// A poisoned lock is taken all the same: the panic behind it ended a task, and whoever keeps that going has the group start over.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

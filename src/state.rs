@@ -18,6 +18,12 @@ pub trait StateStore: Send + Sync {
     /// Nothing of what is there can be used.
     fn load(&self, group: &GroupKey) -> Result<Option<Loaded>, StateError>;
 
+    /// Has it read no more, without losing it.
+    ///
+    /// # Errors
+    /// It is still there.
+    fn set_aside(&self, group: &GroupKey) -> Result<(), StateError>;
+
     /// Keeps it in the place of what was kept before: as a whole or not at all.
     ///
     /// # Errors

@@ -96,6 +96,11 @@ impl GroupView {
         &self.spec
     }
 
+    /// How often its collector failed and was started anew.
+    pub fn restarts(&self) -> u64 {
+        self.group.restarts()
+    }
+
     /// What is published.
     pub fn snapshot(&self) -> &GroupSnapshot {
         &self.snapshot

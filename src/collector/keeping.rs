@@ -10,7 +10,7 @@ use crate::state::Keeper;
 
 /// Goes on with what the group had learned before a restart, if nothing is known of it yet.
 pub(super) async fn restore(group: &Group, keeper: Option<&Arc<Keeper>>, clock: Clock) {
-    let Some(keeper) = keeper.filter(|_| group.decided_at().is_none()) else {
+    let Some(keeper) = keeper.filter(|_| !group.was_observed()) else {
         return;
     };
     let (keeper, now) = (Arc::clone(keeper), clock.now());
@@ -22,6 +22,16 @@ pub(super) async fn restore(group: &Group, keeper: Option<&Arc<Keeper>>, clock: 
     if let Ok(Some(remembered)) = loading.await {
         let what = What::Restored(Box::new(remembered));
         group.apply(&Event { at: now, what });
+    }
+}
+
+/// Puts aside what was kept: the group failed with it.
+pub(super) async fn set_aside(group: &Group, keeper: Option<&Arc<Keeper>>) {
+    if let Some(keeper) = keeper.cloned() {
+        let key = group.definition().key.clone();
+        let setting_aside = tokio::task::spawn_blocking(move || keeper.set_aside(&key));
+        // If that fails, too, the group goes on learning with what is there.
+        let _ = setting_aside.await;
     }
 }
 

@@ -30,11 +30,7 @@ impl GroupReader for Failing {
     }
 }
 
-async fn polls_within_a_minute(kind: FailureKind) -> u32 {
-    let polls = Arc::default();
-    let source = Failing(kind, Arc::clone(&polls));
-    let settings = BreakerSettings::for_poll_interval(POLL);
-    let source = Arc::new(GuardedSource::new("hub", Box::new(source), settings));
+fn group() -> Arc<Group> {
     let definition = GroupDefinition {
         name: "clicks".into(),
         key: GroupKey {
@@ -49,9 +45,20 @@ async fn polls_within_a_minute(kind: FailureKind) -> u32 {
         granularity: Default::default(),
         configured: true,
     };
-    let group = Arc::new(Group::new(definition, CapacityRules::default()));
+    Arc::new(Group::new(definition, CapacityRules::default()))
+}
+
+fn guarded(source: Box<dyn Source>) -> Arc<GuardedSource> {
+    let settings = BreakerSettings::for_poll_interval(POLL);
+    Arc::new(GuardedSource::new("hub", source, settings))
+}
+
+async fn polls_within_a_minute(kind: FailureKind) -> u32 {
+    let polls = Arc::default();
+    let source = Failing(kind, Arc::clone(&polls));
+    let source = guarded(Box::new(source));
     let minute = Duration::from_secs(59);
-    let collecting = collect(group, source, Outlets::default(), Clock::start());
+    let collecting = collect(group(), source, Outlets::default(), Clock::start());
     assert!(tokio::time::timeout(minute, collecting).await.is_err());
     polls.load(Ordering::Relaxed)
 }
@@ -66,4 +73,42 @@ async fn only_an_outage_is_retried_faster_than_the_source_is_polled() {
             assert_eq!(polls, 4, "{kind:?}");
         }
     }
+}
+
+/// Has a fault that shows at some polls.
+struct Faulty(fn(u32) -> bool, Arc<AtomicU32>);
+
+impl Source for Faulty {
+    fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
+        Box::new(Self(self.0, Arc::clone(&self.1)))
+    }
+}
+
+impl GroupReader for Faulty {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        let poll = self.1.fetch_add(1, Ordering::Relaxed);
+        assert!(!(self.0)(poll), "a fault of the program");
+        Box::pin(async { Ok(Sample::default()) })
+    }
+}
+
+/// Restarts, and polls within ten minutes.
+async fn after_ten_minutes(has_fault: fn(u32) -> bool) -> (u64, u32) {
+    let (group, polls) = (group(), Arc::default());
+    let source = guarded(Box::new(Faulty(has_fault, Arc::clone(&polls))));
+    let collecting = keep_collecting(group.clone(), source, Outlets::default(), Clock::start());
+    let ten_minutes = Duration::from_secs(599);
+    assert!(tokio::time::timeout(ten_minutes, collecting).await.is_err());
+    (group.restarts(), polls.load(Ordering::Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collector_that_fails_is_started_anew_and_counted() {
+    let (restarts, polls) = after_ten_minutes(|poll| poll < 2).await;
+    assert_eq!(restarts, 2);
+    assert!(polls >= 40, "{polls}");
+    // Every time: no endless loop.
+    let (restarts, polls) = after_ten_minutes(|_| true).await;
+    assert_eq!(u64::from(polls), restarts);
+    assert!((10..20).contains(&restarts), "{restarts}");
 }

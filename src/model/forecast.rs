@@ -118,6 +118,11 @@ impl Default for Forecast {
 }
 
 impl Forecast {
+    /// Whether it can go on; not so if it was kept by a program that was another, or was damaged.
+    pub fn is_whole(&self) -> bool {
+        self.daily.is_whole(1) && self.weekly.is_whole(7)
+    }
+
     /// Takes in what arrived over the `covered` time that ended at `at`. Unknown arrivals teach nothing, and nothing is forecast
     /// until they are known again.
     pub fn observe(&mut self, at: Timestamp, covered: Duration, arrived: Option<u64>) {

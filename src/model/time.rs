@@ -4,6 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// That many seconds; none for less than none or no number, and the longest there is for what is beyond it.
+pub fn seconds(seconds: f64) -> Duration {
+    let most = if seconds > 0.0 {
+        Duration::MAX
+    } else {
+        Duration::ZERO
+    };
+    Duration::try_from_secs_f64(seconds).unwrap_or(most)
+}
+
 /// Milliseconds since the Unix epoch. Within one process it never runs backwards.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -54,6 +54,8 @@ pub enum What {
     SignalObserved(Signal, SignalReading),
     /// What was kept over a restart was read. Counts before the first observation only.
     Restored(Box<Remembered>),
+    /// Folding an event failed for a fault of the program: all that was known is given up, but for what was answered last.
+    StartedOver,
     /// A signal comes from elsewhere than before, or from nowhere: what was learned of it is worth nothing.
     SignalForgotten(Signal),
 }

@@ -1,6 +1,8 @@
 //! What is kept of a group over a restart, in sections that are read one by one: what another version wrote, or what is damaged,
 //! is learned anew and costs nothing of what stands beside it.
 
+mod plausible;
+
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -13,6 +15,8 @@ use crate::model::group::Learned;
 use crate::model::identity::PartitionId;
 use crate::model::incident::Incidents;
 use crate::model::normal::{GroupNormal, PartitionNormal};
+
+use plausible::Plausible;
 
 /// Of the layout and the meaning of every section. A change of either counts it up for that section.
 const CAPACITY: (&str, u32) = ("capacity", 1);
@@ -110,7 +114,8 @@ impl Taking<'_, '_> {
             ));
             return None;
         }
-        let read = serde_json::from_str(section.state.get());
+        let text = section.state.get();
+        let read = serde_json::from_str::<Plausible>(text).and_then(|_| serde_json::from_str(text));
         read.map_err(|error| {
             self.problems
                 .push(format!("{name} cannot be read: {error}"));

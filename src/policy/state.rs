@@ -111,6 +111,10 @@ impl GroupState {
                 self.restore(remembered);
                 Vec::new()
             }
+            What::StartedOver => {
+                self.start_over(event.at);
+                Vec::new()
+            }
             What::SignalForgotten(signal) => {
                 self.model.forget_signal(*signal);
                 Vec::new()
@@ -166,6 +170,20 @@ impl GroupState {
         self.model.restore(remembered.learned.clone());
         if let Some(incidents) = &remembered.incidents {
             self.incidents = incidents.clone();
+        }
+    }
+
+    fn start_over(&mut self, at: Timestamp) {
+        *self = Self {
+            model: self.model.start_over(),
+            facts: GroupFacts::default(),
+            targets: std::mem::take(&mut self.targets),
+            last_failure: None,
+            decided_at: None,
+            incidents: Incidents::default(),
+        };
+        for target in self.targets.values_mut() {
+            *target = target.start_over(at);
         }
     }
 
@@ -276,6 +294,21 @@ impl TargetState {
             last_metric: None,
             decision: None,
             changes: BTreeMap::new(),
+        }
+    }
+
+    /// Nothing of what decisions are computed from, but what was answered: it stands until the next, and no answer is below what
+    /// runs for a hold.
+    fn start_over(&self, at: Timestamp) -> Self {
+        Self {
+            most_asked: self.most_asked,
+            replicas: self.replicas.clone(),
+            last_desired: self.last_desired,
+            last_active: self.last_active,
+            last_metric: self.last_metric,
+            decision: self.decision.clone(),
+            changes: self.changes.clone(),
+            ..Self::new(self.spec.clone(), at)
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
@@ -27,8 +28,11 @@ const ENDING: &str = ".json.gz";
 /// Of a file that could not be used; kept, so that the version that wrote it may go on with it.
 const UNREAD: &str = ".unread";
 
-/// More than the largest group takes; what is larger is none of ours.
-const LARGEST: u64 = 4 << 30;
+/// Beside a file as long as it is read.
+const READING: &str = ".reading";
+
+/// Of its text. More than 10,000 partitions take; what is larger is none of ours.
+const LARGEST: u64 = 1 << 30;
 
 /// Files of groups that nobody asked for in so long are deleted.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(35 * 86_400);
@@ -38,6 +42,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(35 * 86_400);
 pub struct Files {
     folder: PathBuf,
     written: AtomicU64,
+    reading: Mutex<()>,
 }
 
 /// What every version can read of a file.
@@ -78,6 +83,7 @@ impl Files {
         Self {
             folder: folder.to_owned(),
             written: AtomicU64::new(0),
+            reading: Mutex::default(),
         }
     }
 
@@ -112,23 +118,46 @@ impl Files {
 
 impl StateStore for Files {
     fn load(&self, group: &GroupKey) -> Result<Option<Loaded>, StateError> {
+        // One at a time, so that of a process that dies of it only that one is under suspicion.
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(group);
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        let unreadable = |why: &str| StateError::Unreadable(path.clone(), why.to_owned());
+        let mark = with_ending(&path, READING);
+        if fs::remove_file(&mark).is_ok() {
+            self.set_aside(group)?;
+            return Err(unreadable(
+                "the process that read it before ended in the middle of that",
+            ));
+        }
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            // To open a pipe would wait for somebody to write into it.
+            Ok(_) => return Err(unreadable("it is no regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::Io(path, error)),
-        };
-        let read = read(file);
+        }
+        // Where nothing can be written there is no mark, and what is there is read all the same.
+        let _ = File::create(&mark);
+        let read = File::open(&path).map(|file| read(file, LARGEST));
+        let _ = fs::remove_file(&mark);
+        let read = read.map_err(|error| StateError::Io(path.clone(), error))?;
         if read
             .as_ref()
             .map_or(true, |loaded| !loaded.problems.is_empty())
         {
-            let mut aside = path.clone().into_os_string();
-            aside.push(UNREAD);
-            let _ = fs::copy(&path, aside);
+            let _ = fs::copy(&path, with_ending(&path, UNREAD));
         }
-        read.map(Some)
-            .map_err(|why| StateError::Unreadable(path, why))
+        read.map(Some).map_err(|why| unreadable(&why))
+    }
+
+    fn set_aside(&self, group: &GroupKey) -> Result<(), StateError> {
+        let path = self.path(group);
+        match fs::rename(&path, with_ending(&path, UNREAD)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io(path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn save(&self, group: &GroupKey, at: Timestamp, state: &Remembered) -> Result<(), StateError> {
@@ -150,12 +179,15 @@ impl StateStore for Files {
 }
 
 /// Reads a file, or says why not. The header first: a later format may look different beyond it.
-fn read(file: File) -> Result<Loaded, String> {
+fn read(file: File, most: u64) -> Result<Loaded, String> {
     let mut text = String::new();
     let size = GzDecoder::new(io::BufReader::new(file))
-        .take(LARGEST)
-        .read_to_string(&mut text);
-    size.map_err(|error| format!("it is damaged: {error}"))?;
+        .take(most + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("it is damaged: {error}"))?;
+    if size as u64 > most {
+        return Err(format!("it holds more than {most} bytes of text"));
+    }
     let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
     let Headed { header } = serde_json::from_str(&text).map_err(damaged)?;
     if header.format != FORMAT {
@@ -171,6 +203,12 @@ fn read(file: File) -> Result<Loaded, String> {
         saved_at: header.saved_at,
         problems,
     })
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    name.into()
 }
 
 fn tidy(folder: &Path) -> io::Result<()> {

@@ -84,6 +84,13 @@ impl Keeper {
         Some(loaded.remembered)
     }
 
+    /// Has what is kept of a group read no more.
+    pub fn set_aside(&self, group: &GroupKey) {
+        if let Err(error) = self.store.set_aside(group) {
+            tracing::warn!("what was learned cannot be set aside: {error}");
+        }
+    }
+
     /// Whether a group is to be saved now; who is told so does it.
     pub fn is_due(&self, group: &GroupKey, now: Timestamp) -> bool {
         let mut inner = self.inner();

@@ -53,6 +53,8 @@ pub(super) struct GroupShape {
     signals: BTreeMap<Signal, SignalShape>,
     /// How many go on.
     open_incidents: usize,
+    /// How often its polling failed and was started anew.
+    restarts: u64,
     /// Partitions by status; statuses that none has are left out.
     partition_statuses: BTreeMap<&'static str, usize>,
     /// Left out of summaries.
@@ -103,6 +105,7 @@ impl GroupShape {
             recommended_partitions: group.recommended_partitions(),
             signals: facts.map(SignalShape::all).unwrap_or_default(),
             open_incidents: open_incidents(group),
+            restarts: group.restarts(),
             partition_statuses: statuses(group),
             partitions: None,
             targets: askers.targets_of(group),

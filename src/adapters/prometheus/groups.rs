@@ -7,7 +7,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use crate::adapters::view::GroupView;
 use crate::model::downstream::Breaker;
 
-use super::family::{About, Value, gauge, group_labels};
+use super::family::{About, Value, counter, gauge, group_labels};
 
 type Read = fn(&GroupView) -> Option<Value>;
 
@@ -99,6 +99,11 @@ const BREAKER: About = About(
     "Whether what the consumers depend on is slow (open), so that the target is held: 1 for the state, 0 for the others.",
 );
 
+const RESTARTS: About = About(
+    "group_restarts",
+    "Times that the polling of the group failed for a fault of the program and was started anew.",
+);
+
 /// Everything about every group as a whole.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
     let known = groups.iter().filter_map(|g| Some((g, g.facts()?.breaker)));
@@ -109,6 +114,10 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -
         })
     });
     gauges(encoder, groups)?;
+    let restarts = groups
+        .iter()
+        .map(|g| (group_labels(g), g.restarts().into()));
+    counter(encoder, RESTARTS, restarts)?;
     gauge(encoder, BREAKER, states)
 }
 

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::collector::replicas::watch_replicas;
 use crate::collector::signals::watch_signals;
-use crate::collector::{Outlets, collect};
+use crate::collector::{Outlets, keep_collecting};
 use crate::config::types::{Config, StateConfig};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
@@ -182,7 +182,7 @@ fn keeper(config: &StateConfig) -> Arc<Keeper> {
     Keeper::new(Box::new(Files::new(&config.dir)), config.interval)
 }
 
-/// Starts a collector for every group that comes; fails if one of them does. A group whose source a reload has just taken away
+/// Starts a collector for every group that comes; fails if one of them is ended. A group whose source a reload has just taken away
 /// is on its way out itself.
 async fn collect_all(
     mut started: mpsc::UnboundedReceiver<Arc<Group>>,
@@ -198,7 +198,7 @@ async fn collect_all(
                 let definition = group.definition();
                 let source = &definition.key.source;
                 match sources.get(source) {
-                    Some(opened) => drop(collectors.spawn(collect(group, opened, outlets.clone(), clock))),
+                    Some(opened) => drop(collectors.spawn(keep_collecting(group, opened, outlets.clone(), clock))),
                     None => tracing::warn!(group = definition.name, source, "there is no such source any more: the group is not polled"),
                 }
             }

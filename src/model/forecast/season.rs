@@ -49,6 +49,11 @@ impl Season {
         }
     }
 
+    /// Whether it has a bin for each time of so many days.
+    pub fn is_whole(&self, days: usize) -> bool {
+        self.profile.len() == days * BINS_PER_DAY
+    }
+
     pub fn add(&mut self, now: Measured) {
         let middle = now.middle();
         self.since.get_or_insert(middle);

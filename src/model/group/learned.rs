@@ -43,7 +43,7 @@ impl GroupModel {
         if let Some(capacity) = learned.capacity {
             self.capacity.restore(capacity);
         }
-        if let Some(forecast) = learned.forecast {
+        if let Some(forecast) = learned.forecast.filter(Forecast::is_whole) {
             self.forecast = forecast;
         }
         if let Some(normal) = learned.normal {

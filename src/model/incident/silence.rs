@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::sample::Holder;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, seconds};
 
 use super::finding::{Finding, counted};
 use super::{IncidentKind, Look};
@@ -63,7 +63,7 @@ impl SilenceWatch {
     }
 
     fn limit(&self) -> Duration {
-        LEAST.max(Duration::from_secs_f64(self.longest * RATIO))
+        LEAST.max(seconds(self.longest * RATIO))
     }
 
     fn forget(&mut self, at: Timestamp) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
 use crate::model::signal::Signal;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, seconds};
 
 use super::arrivals::ArrivalWatch;
 use super::consumers;
@@ -162,7 +162,7 @@ impl Incidents {
         self.all.push_back(Incident {
             number: self.numbered,
             kind: finding.kind,
-            started_at: at.minus(Duration::from_secs_f64(finding.for_seconds)),
+            started_at: at.minus(seconds(finding.for_seconds)),
             noticed_at: at,
             ended_at: None,
             signals,

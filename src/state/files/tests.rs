@@ -193,3 +193,58 @@ fn a_write_that_fails_leaves_what_was_kept_and_unfinished_files_go_at_the_next_s
         .expect_err("no folder");
     assert!(matches!(said, StateError::Io(..)), "{said}");
 }
+
+#[test]
+fn a_number_that_cannot_be_costs_its_section_and_nothing_else() {
+    let (_folder, files) = files();
+    let remembered = experienced().remembered();
+    for number in ["1e300", "-1e300", "18446744073709551615", "null"] {
+        files.save(&key(), at(720), &remembered).expect("saved");
+        edit(&files, |text| {
+            assert!(text.contains("\"longest\":0.0"));
+            text.replace("\"longest\":0.0", &format!("\"longest\":{number}"))
+        });
+        let loaded = files.load(&key()).expect("read").expect("there");
+        assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
+        assert!(loaded.problems[0].starts_with("incidents cannot be read: "));
+        assert_eq!(loaded.remembered.learned, remembered.learned);
+    }
+}
+
+#[test]
+fn a_file_that_was_being_read_when_the_process_died_is_set_aside() {
+    let (_folder, files) = files();
+    let remembered = experienced().remembered();
+    files.save(&key(), at(720), &remembered).expect("saved");
+    File::create(with_ending(&files.path(&key()), READING)).expect("marked");
+    let said = files.load(&key()).expect_err("set aside").to_string();
+    assert!(said.contains("ended in the middle of that"), "{said}");
+    assert_eq!(names(&files), [".json.gz.unread"]);
+    assert!(files.load(&key()).expect("nothing wrong").is_none());
+    files.save(&key(), at(721), &remembered).expect("saved");
+    assert!(files.load(&key()).expect("read").is_some());
+}
+
+#[test]
+fn pipes_devices_and_text_without_end_are_refused() {
+    let (_folder, files) = files();
+    files
+        .save(&key(), at(720), &experienced().remembered())
+        .expect("saved");
+    let path = files.path(&key());
+    let whole = File::open(&path).expect("there");
+    let said = read(whole, 1_000).expect_err("too much");
+    assert_eq!(said, "it holds more than 1000 bytes of text");
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.expect("run").success());
+    };
+    let device = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).expect("linked");
+    let makes: [&dyn Fn(&Path); 2] = [&pipe, &device];
+    for make in makes {
+        fs::remove_file(&path).expect("removed");
+        make(&path);
+        let said = files.load(&key()).expect_err("refused").to_string();
+        assert!(said.ends_with("it is no regular file"), "{said}");
+    }
+}
