@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, on_the_wall};
 use crate::config::incidents::WebhookConfig;
 use crate::model::time::Timestamp;
 use crate::publish::notices::{Change, Notice};
@@ -142,7 +142,8 @@ impl Webhook {
         let mut pause = FIRST_PAUSE;
         loop {
             let config = self.inner().config.clone()?;
-            let now = self.clock.now();
+            // Who receives it compares that with a clock of their own.
+            let now = on_the_wall(self.clock.now());
             let body = event::body(&config.source, &id, notice);
             let wait = match post(&config, &id, now, body).await {
                 Answer::Taken => {

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::on_the_wall;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 use crate::policy::decision::Metric;
@@ -66,7 +67,7 @@ pub(super) fn number(metric: Metric) -> Option<serde_json::Number> {
 const LAST_MILLI: u64 = 253_402_300_799_999;
 
 pub(in crate::adapters) fn rfc3339(at: Timestamp) -> String {
-    let since_epoch = Duration::from_millis(at.as_millis().min(LAST_MILLI));
+    let since_epoch = Duration::from_millis(on_the_wall(at).as_millis().min(LAST_MILLI));
     humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch).to_string()
 }
 

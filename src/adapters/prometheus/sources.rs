@@ -7,6 +7,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::histogram::Counts;
 use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, RequestCount, SourceView};
+use crate::clock::on_the_wall;
 use crate::model::sample::FailureKind;
 
 use super::exemplars::Marked;
@@ -57,7 +58,12 @@ pub(super) fn write_retentions(
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
     let up = |s| Some((label(s), Value::from(s.up?)));
     gauge(encoder, UP, sources.iter().filter_map(up))?;
-    let last_success = |s| Some((label(s), Value::from(s.last_success?.as_seconds())));
+    let last_success = |s| {
+        Some((
+            label(s),
+            Value::from(on_the_wall(s.last_success?).as_seconds()),
+        ))
+    };
     gauge(
         encoder,
         LAST_SUCCESS,

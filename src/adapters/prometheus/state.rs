@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::views::StateView;
+use crate::clock::on_the_wall;
 
 use super::family::{About, Label, Value, counter, gauge};
 
@@ -24,6 +25,8 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, view: &StateView) -> fm
         FAILURES,
         [(none, view.failures.into())].into_iter(),
     )?;
-    let saved_at = view.saved_at.map(|at| (none, Value::from(at.as_seconds())));
+    let saved_at = view
+        .saved_at
+        .map(|at| (none, Value::from(on_the_wall(at).as_seconds())));
     gauge(encoder, SAVED_AT, saved_at.into_iter())
 }
