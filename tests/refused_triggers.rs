@@ -184,6 +184,10 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     }
     let full = (Code::ResourceExhausted, "namespace full has 50 triggers");
     check(object("full", &[("group", "billing")]), replicas, full).await;
+    let backlog = ("backlog", 100);
+    check(object("full", &[("group", "mails")]), backlog, full).await;
+    let own = [("group", "billing"), ("backlogThreshold", "7")];
+    check(object("full", &own), ("backlog", 7), full).await;
 }
 
 #[tokio::test]
