@@ -106,6 +106,32 @@ fn times_may_be_written_in_several_ways_and_columns_stand_in_any_order() {
 }
 
 #[test]
+fn rows_out_of_order_are_judged_by_their_place_with_a_warning_each() {
+    let folder = TempDir::new().expect("a folder");
+    // The hour from 01:00 on is written twice, as local time does in autumn.
+    let mut twice = String::from("timestamp,value\n");
+    for minute in (0..120).chain(60..180).step_by(5) {
+        let _ = writeln!(
+            twice,
+            "2026-10-25 {:02}:{:02}:00,{minute}",
+            minute / 60,
+            minute % 60
+        );
+    }
+    let (code, rows, said) = run(folder.path(), &["-"], &twice);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(rows.lines().count(), twice.lines().count());
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(said.len(), 11, "{said:#?}");
+    let first = "warning: standard input: line 26: `2026-10-25 01:00:00` is earlier than the row before, so the row is judged by its place; ";
+    assert!(said[0].starts_with(first), "{}", said[0]);
+    assert_eq!(
+        said[10],
+        "warning: standard input: and 1 more rows like that"
+    );
+}
+
+#[test]
 fn wrong_input_is_refused_with_its_line_and_what_to_do() {
     let folder = TempDir::new().expect("a folder");
     let mut said = String::new();
@@ -119,7 +145,6 @@ fn wrong_input_is_refused_with_its_line_and_what_to_do() {
         "timestamp,value\n1772409600000,1\n",
         "timestamp,value\n2026-03-02 00:00:00,many\n",
         "timestamp,value\n2026-03-02 00:00:00,NaN\n",
-        "timestamp,value\n2026-03-02 00:05:00,1\n2026-03-02 00:00:00,2\n",
         "timestamp,value\n2026-03-02 00:05:00,1,2\n",
     ] {
         let (code, _, error) = run(folder.path(), &["-"], input);

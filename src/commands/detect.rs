@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 
-use self::rows::{DetectError, Row, Rows};
+use self::rows::{DetectError, OutOfOrder, Row, Rows};
 use crate::cli::DetectArgs;
 use crate::model::baseline::{Baseline, BaselineRules, Reading};
 
@@ -47,7 +47,10 @@ pub fn run(args: DetectArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         done => {
-            done.with_context(|| name.to_owned())?;
+            let out_of_order = done.with_context(|| name.to_owned())?;
+            for warning in out_of_order.warnings() {
+                eprintln!("warning: {name}: {warning}");
+            }
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -65,7 +68,7 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     })
 }
 
-/// Judges every row of `input` by those before it. What was written before an error stays.
+/// Judges every row of `input` by those before it; gives the rows that were out of order. What was written before an error stays.
 ///
 /// # Errors
 /// `input` is not what it should be, or one of both fails.
@@ -73,18 +76,18 @@ pub fn detect(
     rules: BaselineRules,
     input: impl Read,
     output: impl Write,
-) -> Result<(), DetectError> {
+) -> Result<OutOfOrder, DetectError> {
     let mut output = csv::Writer::from_writer(output);
     let done = judge(rules, input, &mut output);
     let flushed = output.flush().map_err(DetectError::Write);
-    done.and(flushed)
+    done.and_then(|done| flushed.map(|()| done))
 }
 
 fn judge(
     rules: BaselineRules,
     input: impl Read,
     output: &mut csv::Writer<impl Write>,
-) -> Result<(), DetectError> {
+) -> Result<OutOfOrder, DetectError> {
     let mut rows = Rows::of(input)?;
     let mut baseline = Baseline::new(rules);
     output.write_record(HEADER).map_err(write_error)?;
@@ -94,7 +97,7 @@ fn judge(
             .write_record(fields(&row, &reading))
             .map_err(write_error)?;
     }
-    Ok(())
+    Ok(rows.out_of_order().clone())
 }
 
 fn fields(row: &Row<'_>, reading: &Reading) -> [String; 8] {

@@ -44,16 +44,6 @@ pub enum DetectError {
         /// What stands there.
         found: String,
     },
-    /// Earlier than the row before.
-    #[error(
-        "line {line}: `{found}` is earlier than the row before: sort the rows by time, and write times in UTC, which no clock change turns back"
-    )]
-    Backwards {
-        /// Line of the file, from 1.
-        line: u64,
-        /// What stands there.
-        found: String,
-    },
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Write(io::Error),
@@ -66,7 +56,7 @@ pub struct Row<'a> {
     pub timestamp: &'a str,
     /// As it stands in the file.
     pub text: &'a str,
-    /// When.
+    /// When; never before the row before.
     pub at: Timestamp,
     /// `None` for a missing sample.
     pub value: Option<f64>,
@@ -79,6 +69,44 @@ pub struct Rows<R> {
     timestamp: usize,
     value: usize,
     last: Timestamp,
+    out_of_order: OutOfOrder,
+}
+
+/// Rows with an earlier time than the row before: an hour that is written twice, rows that were not sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutOfOrder {
+    /// How many.
+    pub count: u64,
+    /// The first of them: line of the file, from 1, and the time that stands there.
+    pub first: Vec<(u64, String)>,
+}
+
+/// Faults that are told one by one.
+const TOLD: usize = 10;
+
+impl OutOfOrder {
+    fn note(&mut self, line: u64, found: &str) {
+        self.count += 1;
+        if self.first.len() < TOLD {
+            self.first.push((line, found.to_owned()));
+        }
+    }
+
+    /// A line of text for each of the first, and one for the rest.
+    pub fn warnings(&self) -> Vec<String> {
+        let one = |(line, found): &(u64, String)| {
+            format!(
+                "line {line}: `{found}` is earlier than the row before, so the row is judged by its place; sort the rows by time, \
+                 and write times in UTC, which no clock change turns back"
+            )
+        };
+        let mut warnings: Vec<String> = self.first.iter().map(one).collect();
+        let more = self.count - self.first.len() as u64;
+        if more > 0 {
+            warnings.push(format!("and {more} more rows like that"));
+        }
+        warnings
+    }
 }
 
 impl<R: Read> Rows<R> {
@@ -107,10 +135,16 @@ impl<R: Read> Rows<R> {
             timestamp,
             value,
             last: Timestamp::default(),
+            out_of_order: OutOfOrder::default(),
         })
     }
 
-    /// The next row; `None` at the end.
+    /// The rows so far that were out of order.
+    pub fn out_of_order(&self) -> &OutOfOrder {
+        &self.out_of_order
+    }
+
+    /// The next row; `None` at the end. One with an earlier time than the row before has that one's time.
     ///
     /// # Errors
     /// It is not what it should be, or reading fails.
@@ -127,11 +161,9 @@ impl<R: Read> Rows<R> {
             found: found(),
         })?;
         if at < self.last {
-            return Err(DetectError::Backwards {
-                line,
-                found: found(),
-            });
+            self.out_of_order.note(line, timestamp);
         }
+        let at = at.max(self.last);
         self.last = at;
         let value = number(text).ok_or_else(|| DetectError::Value {
             line,
