@@ -227,3 +227,45 @@ fn where_partitions_are_too_few_the_sentence_says_how_many_would_do() {
     assert_eq!(shared.inputs.recommended_partitions, None);
     assert!(!shared.text.contains("would do"), "{}", shared.text);
 }
+
+#[test]
+fn a_surge_is_counted_with_what_the_sentence_says() {
+    let settings = PolicySettings {
+        capacity_per_replica: Some(50.0),
+        ..PolicySettings::default()
+    };
+    let mut state = GroupState::new(CapacityRules::default());
+    let what = What::TargetRegistered(key(), Box::new(settings.resolve()));
+    state.apply(&Event { at: START, what });
+    let mut count = 0;
+    for poll in 0..12 {
+        count += if poll == 11 { 6_000 } else { 2_000 };
+        let sample = PartitionSample {
+            log_end: Some(count),
+            length: count,
+            lag: Some(Quantity::Exact(600)),
+            oldest_age_millis: Some(500),
+            ..PartitionSample::default()
+        };
+        let seen = PartitionObservation::Present(sample);
+        let sample = Sample {
+            partitions: [(PartitionId::new("0"), seen)].into(),
+            ..Sample::default()
+        };
+        let (at, what) = (START.plus(POLL * poll), What::Observed(Ok(sample)));
+        state.apply(&Event { at, what });
+    }
+    let decision = state.targets()[&key()].decision.clone().unwrap();
+    let (text, inputs) = (&decision.text, &decision.inputs);
+    let arrivals = inputs.arrival_per_second.unwrap() * inputs.surge_ratio.unwrap();
+    assert!((arrivals - 1_200.0).abs() < 1.0, "{arrivals}");
+    let work = arrivals / inputs.target_utilization_ratio + 600.0 / inputs.catch_up_seconds;
+    assert_eq!(
+        decision.desired,
+        Some((work / 50.0).ceil() as u32),
+        "{text}"
+    );
+    let says =
+        "messages/s arrive, 1200 in the newest poll (1.8×, so that is what counts), and 600 wait";
+    assert!(text.contains(says), "{text}");
+}

@@ -52,6 +52,7 @@ pub(super) fn recommend(
             reason: Reason::Idle,
         };
     }
+    inputs.surge_ratio = Some(surge(facts)).filter(|ratio| *ratio > 1.0);
     let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, 1.0);
     inputs.work_per_second = Some(work.total());
     let (replicas, foreseen) = match needed(seen, target, inputs, Raise::NONE) {

@@ -25,6 +25,9 @@ pub struct Inputs {
     pub lost_per_second: f64,
     /// Arrivals per second.
     pub arrival_per_second: Option<f64>,
+    /// How many times as much the newest interval alone shows, where that is a surge: then so much is counted with.
+    #[serde(default)]
+    pub surge_ratio: Option<f64>,
     /// Arrivals per second that are expected when a replica asked for now would help …
     pub forecast_per_second: Option<f64>,
     /// … what they will hardly exceed then …

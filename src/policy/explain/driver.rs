@@ -40,8 +40,9 @@ pub(super) fn driver(
         return text;
     }
     let load = format!(
-        "{} messages/s arrive{} and {} wait{}{}",
+        "{} messages/s arrive{}{} and {} wait{}{}",
         rate(inputs.arrival_per_second),
+        surging(inputs),
         Some(inputs)
             .filter(|_| reason == Reason::Forecast)
             .map_or_else(String::new, expectation),
@@ -90,6 +91,15 @@ pub(super) fn driver(
             measured(recommended, inputs),
         ),
     }
+}
+
+/// That it is not the mean that counts; empty where it is.
+fn surging(inputs: &Inputs) -> String {
+    let newest = inputs.arrival_per_second.zip(inputs.surge_ratio);
+    newest.map_or_else(String::new, |(mean, ratio)| {
+        let newest = rate(Some(mean * ratio));
+        format!(", {newest} in the newest poll ({ratio:.1}×, so that is what counts),")
+    })
 }
 
 /// What the work is measured by, and that it takes so many.

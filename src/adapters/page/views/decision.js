@@ -75,12 +75,12 @@ function headline(target, app) {
 function steps(target) {
   const { inputs, policy } = target;
   const utilization = inputs.target_utilization_ratio;
-  const from = inputs.arrival_per_second === null || !utilization ? null : inputs.arrival_per_second / utilization;
+  const from = inputs.arrival_per_second === null || !utilization ? null : inputs.arrival_per_second * (inputs.surge_ratio ?? 1) / utilization;
   const rest = inputs.work_per_second === null || from === null ? null : Math.max(0, inputs.work_per_second - from);
   const capacity = { configured: "as configured", learned: "learned from busy intervals", unknown: `not known yet: ${inputs.capacity_samples_taken} of ${inputs.capacity_samples_needed} busy samples` }[inputs.capacity_source];
   const cap = { max_replicas: policy.max_replicas, partition_count: inputs.partitions, throughput_units: null };
   return [
-    ["Arrivals", `${perSecond(inputs.arrival_per_second)}, replicas used to ${percent(utilization)}`, perSecond(from)],
+    ["Arrivals", `${perSecond(inputs.arrival_per_second)}${inputs.surge_ratio === null ? "" : `, surging ${inputs.surge_ratio.toFixed(1)} ×`}, replicas used to ${percent(utilization)}`, perSecond(from)],
     ["Backlog", `${backlog(inputs.backlog)}${inputs.uncommitted ? `, of which ${inputs.uncommitted} only wait for a checkpoint` : ""}, to be gone in ${seconds(inputs.catch_up_seconds)}`, perSecond(rest)],
     ["Work", "both together", perSecond(inputs.work_per_second)],
     ["Capacity", `of one replica, ${capacity}`, perSecond(inputs.capacity_per_second ?? inputs.capacity_at_least_per_second)],
