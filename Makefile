@@ -6,7 +6,7 @@ demo:
 
 test:
 	scripts/install-test-tools
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 # On a real KEDA, on demand; RUN="load-flat hang" does some of the runs, REPEAT=3 each three times: docs/benchmarks.md.
 e2e:

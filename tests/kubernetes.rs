@@ -111,6 +111,12 @@ impl World {
         let log = self.service.log();
         log.iter().filter(|line| line.contains(words)).count()
     }
+
+    /// Waits until it was said, and finds that it was said once.
+    async fn says_once(&self, words: &str) {
+        self.service.until_logged(words).await;
+        assert_eq!(self.said(words), 1, "{:#?}", self.service.log());
+    }
 }
 
 fn shown(path: &Path) -> String {
@@ -236,17 +242,15 @@ async fn a_deleted_object_leaves_at_once_however_its_end_is_learned() {
         assert!(took < Duration::from_secs(8), "{took:?}");
         let target = world.target().expect("the group's own target");
         assert_ne!(target["scaled_object"], "shop/worker", "{target}");
-        assert_eq!(world.said("does not exist any more"), 1);
+        world.says_once("does not exist any more").await;
     }
 }
 
 #[tokio::test]
 async fn an_object_that_no_watch_ever_showed_is_answered_for_all_the_same() {
     let mut world = World::new(ON, |cluster| cluster.remove("worker")).await;
-    eventually("it is said", WITHIN, async || {
-        (world.said("there is no ScaledObject or ScaledJob shop/worker") == 1).then_some(())
-    })
-    .await;
+    let said = "there is no ScaledObject or ScaledJob shop/worker";
+    world.says_once(said).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let target = world.target().expect("a target");
     assert_eq!(target["scaled_object"], "shop/worker", "{target}");
@@ -389,12 +393,7 @@ async fn what_contradicts_is_said_once_and_shown_until_it_is_cured() {
         (world.cluster.times_asked("scaledobjects") > readings + 2).then_some(())
     })
     .await;
-    assert_eq!(
-        world.said("maxReplicaCount is 30"),
-        1,
-        "{:#?}",
-        world.service.log()
-    );
+    world.says_once("maxReplicaCount is 30").await;
     world
         .cluster
         .scaled_object("worker", &agreeing(), &json!({}));
@@ -402,7 +401,7 @@ async fn what_contradicts_is_said_once_and_shown_until_it_is_cured() {
         (world.target()?["warnings"] == json!([])).then_some(())
     })
     .await;
-    assert_eq!(world.said("agrees with the policy now"), 1);
+    world.says_once("agrees with the policy now").await;
 }
 
 /// `fault` is on from the start: answers go by the two consumers, the metric says why; after `heal` the cluster counts.
@@ -485,7 +484,7 @@ async fn where_only_the_target_may_not_be_read_the_hpa_tells_the_count() {
             .is_some_and(|w| w.contains(said)),
         "{target}"
     );
-    assert_eq!(world.said(said), 1);
+    world.says_once(said).await;
     world.until_metric("streamgauge_kubernetes_up", "0").await;
 }
 
@@ -550,16 +549,7 @@ async fn a_cluster_that_is_not_there_or_does_not_know_us_is_no_obstacle() {
         .await;
         world.until_current("the consumers", 2).await;
         // Every watch fails with the same words: they are said once.
-        eventually("it is said", WITHIN, async || {
-            (world.said("are taken from the consumers") > 0).then_some(())
-        })
-        .await;
-        assert_eq!(
-            world.said("are taken from the consumers"),
-            1,
-            "{:#?}",
-            world.service.log()
-        );
+        world.says_once("are taken from the consumers").await;
     }
 }
 
@@ -626,11 +616,14 @@ async fn hundreds_of_objects_take_one_watch_per_kind() {
     let at_first = cluster.times_asked("/apis/");
     tokio::time::sleep(Duration::from_secs(6)).await;
     reading.abort();
+    // On a busy machine it was longer.
+    let renewals = |time: Duration| 4 * (time.as_secs_f64() / 3.0) as usize;
+    let (at_first_more, later) = (renewals(all_known), renewals(started.elapsed()) + 4);
     let calls = cluster.times_asked("/apis/");
     println!(
         "50 of {OBJECTS} objects known after {all_known:?} and {at_first} calls; {calls} calls after 6 s more"
     );
     // Four kinds: two pages and a watch each; then a renewal each 3 s.
-    assert!(at_first <= 12, "{at_first}");
-    assert!(calls <= at_first + 4 * 3, "{calls}");
+    assert!(at_first <= 12 + at_first_more, "{at_first}");
+    assert!(calls <= at_first + later, "{calls}");
 }

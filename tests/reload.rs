@@ -78,14 +78,7 @@ async fn a_changed_config_takes_effect_and_a_bad_one_changes_nothing() {
 
     service.rewrite("sources: [ { name: main, redis: { url: nonsense } } ]");
     service.hang_up();
-    eventually("the bad config is complained about", WITHIN, async || {
-        service
-            .log()
-            .iter()
-            .any(|line| line.contains("stays in force"))
-            .then_some(())
-    })
-    .await;
+    service.until_logged("stays in force").await;
     assert_eq!(
         (desired(&service, "kept"), desired(&service, "new")),
         (Some(20), Some(30))

@@ -109,12 +109,9 @@ async fn while_prometheus_is_away_its_signals_are_unknown_and_scaling_goes_on() 
     prometheus.restart();
     prometheus.query("up == 1");
     once(&service, "the error rate again", "error_rate", known).await;
-    let log = service.log().join("\n");
-    assert!(
-        log.contains("the signal is unknown: prometheus cannot be reached"),
-        "{log}"
-    );
-    assert!(log.contains("the signal is known again"), "{log}");
+    let said = "the signal is unknown: prometheus cannot be reached";
+    service.until_logged(said).await;
+    service.until_logged("the signal is known again").await;
 }
 
 async fn poll(reader: &mut dyn GroupReader) -> Sample {

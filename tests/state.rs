@@ -77,12 +77,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     let service = start(&redis, &state);
     let after = expected(&service, |_| true).await;
     assert!(after > learned * 0.7, "{after}, was {learned}");
-    assert!(
-        service
-            .log()
-            .join("\n")
-            .contains("goes on with what was learned")
-    );
+    service.until_logged("goes on with what was learned").await;
 
     // Killed: what was written last is there, whole.
     let first = support::eventually("a write", PATIENCE, || saved(&service)).await;
@@ -93,12 +88,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     drop(service);
     let service = start(&redis, &state);
     expected(&service, |_| true).await;
-    assert!(
-        service
-            .log()
-            .join("\n")
-            .contains("goes on with what was learned")
-    );
+    service.until_logged("goes on with what was learned").await;
     drop(service);
 
     // Damaged: said, learned anew, and kept again.
@@ -111,12 +101,9 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     std::fs::write(&file, "damaged").unwrap();
     let service = start(&redis, &state);
     support::eventually("a write", PATIENCE, || saved(&service)).await;
-    let log = service.log().join("\n");
-    assert!(
-        log.contains("what was learned cannot be used, it is learned anew: "),
-        "{log}"
-    );
-    assert!(log.contains("it is damaged"), "{log}");
+    let said = "what was learned cannot be used, it is learned anew: ";
+    service.until_logged(said).await;
+    service.until_logged("it is damaged").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,12 +121,8 @@ async fn a_folder_that_cannot_be_written_is_said_and_scaling_goes_on() {
         metrics.lines().any(failed).then_some(())
     })
     .await;
-    assert!(
-        service
-            .log()
-            .join("\n")
-            .contains("what is learned cannot be kept, all else goes on: ")
-    );
+    let said = "what is learned cannot be kept, all else goes on: ";
+    service.until_logged(said).await;
     let body = service.get("/api/v1/groups/billing").await;
     let group: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(group["freshness"], "fresh", "{group:#}");

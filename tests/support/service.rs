@@ -68,6 +68,15 @@ impl Service {
         self.log.lock().expect("the log").clone()
     }
 
+    /// Waits until it has logged that: a line may come later than what it tells of is seen elsewhere.
+    pub async fn until_logged(&self, words: &str) {
+        super::eventually(words, Duration::from_secs(20), async || {
+            let log = self.log();
+            log.iter().any(|line| line.contains(words)).then_some(())
+        })
+        .await;
+    }
+
     /// SIGHUP.
     pub fn hang_up(&self) {
         self.signal("-HUP");
