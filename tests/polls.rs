@@ -278,7 +278,7 @@ proptest! {
         traffic in traffic(), polls in polls(),
     ) {
         let rates = vec![(30, 30); traffic.rates.len()];
-        let traffic = Traffic { rates, running: 4, busy: true, capacity: 20, assignment: Assignment::Shared, ..traffic };
+        let traffic = Traffic { rates, running: 4, busy: true, capacity: 20, assignment: Assignment::Shared };
         let expected = Run::of(&traffic, &regular(), false);
         let found = Run::of(&traffic, &polls, false);
         prop_assert_eq!(found.state.facts().breaker, Breaker::Closed);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streamgauge::clock::Clock;
-use streamgauge::collector::{Outlets, collect};
+use streamgauge::collector::{Outlets, keep_collecting};
 use streamgauge::config::types::RecordingConfig;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::{GroupKey, PartitionId};
@@ -104,7 +104,7 @@ async fn a_recording_gives_back_what_arrived_and_no_false_zero() {
         recording: Some(recording.clone()),
         ..Outlets::default()
     };
-    let polls = collect(group(), Arc::new(source), outlets, Clock::start());
+    let polls = keep_collecting(group(), Arc::new(source), outlets, Clock::start());
     let played = tokio::time::timeout(Duration::from_secs(400), polls).await;
     assert!(played.is_err(), "collecting never ends by itself");
     assert_eq!(recording.failures(), 0);
