@@ -31,9 +31,6 @@ const UNREAD: &str = ".unread";
 /// Beside a file as long as it is read.
 const READING: &str = ".reading";
 
-/// Of its text. More than 10,000 partitions take; what is larger is none of ours.
-const LARGEST: u64 = 1 << 30;
-
 /// Files of groups that nobody asked for in so long are deleted.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(35 * 86_400);
 
@@ -129,16 +126,16 @@ impl StateStore for Files {
                 "the process that read it before ended in the middle of that",
             ));
         }
-        match fs::metadata(&path) {
-            Ok(found) if found.is_file() => {}
+        let most = match fs::metadata(&path) {
+            Ok(found) if found.is_file() => most_text(found.len()),
             // To open a pipe would wait for somebody to write into it.
             Ok(_) => return Err(unreadable("it is no regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::Io(path, error)),
-        }
+        };
         // Where nothing can be written there is no mark, and what is there is read all the same.
         let _ = File::create(&mark);
-        let read = File::open(&path).map(|file| read(file, LARGEST));
+        let read = File::open(&path).map(|file| read(file, most));
         let _ = fs::remove_file(&mark);
         let read = read.map_err(|error| StateError::Io(path.clone(), error))?;
         if read
@@ -203,6 +200,11 @@ fn read(file: File, most: u64) -> Result<Loaded, String> {
         saved_at: header.saved_at,
         problems,
     })
+}
+
+/// Of its text. More than 10,000 partitions take, as they begin or after months; what is larger is none of ours.
+fn most_text(file_bytes: u64) -> u64 {
+    ((128 << 20) + file_bytes.saturating_mul(64)).min(1 << 30)
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
