@@ -132,8 +132,6 @@ impl Step {
         arrived: Some(0),
         processed: Some(0),
     };
-
-    /// Both of them.
     pub fn and(self, other: Self) -> Self {
         let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
         Self {
@@ -190,7 +188,6 @@ impl PartitionModel {
         Some(step)
     }
 
-    /// When it was read last.
     pub(super) fn read_at(&self) -> Option<Timestamp> {
         self.last.as_ref().map(|reading| reading.at)
     }
