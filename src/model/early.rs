@@ -84,6 +84,7 @@ impl Early {
         Self {
             latest: self.latest,
             proven: self.proven,
+            seen: self.seen,
             ..Self::default()
         }
     }
@@ -91,6 +92,7 @@ impl Early {
     /// Lets what was proven lose weight: `share` of it.
     pub fn forget_slowly(&mut self, share: f64) {
         self.proven *= (1.0 - share).max(0.0);
+        self.seen *= (1.0 - share).max(0.0);
     }
 
     /// Takes in one interval. Runs of up to `distrusted` messages per second and consumer show no healthy one: they do not count.
