@@ -30,7 +30,8 @@ async fn metrics(exported: &Exported, accept: &str) -> String {
 
 /// Without what changes with every commit, and with every scrape.
 fn steady(text: &str) -> String {
-    let text = text.replace(env!("STREAMGAUGE_REVISION"), "REVISION");
+    let revision = concat!("revision=\"", env!("STREAMGAUGE_REVISION"), "\"");
+    let text = text.replace(revision, "revision=\"REVISION\"");
     let line = |line: &str| match line.split_once(' ') {
         Some((name, _)) if name.starts_with("process_") => format!("{name} VALUE\n"),
         _ => format!("{line}\n"),

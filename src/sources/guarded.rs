@@ -21,6 +21,9 @@ pub const DURATION_BUCKETS_SECONDS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0,
 ];
 
+/// A busy machine may be so much late to see a reply.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Timeouts in a row after which the connection is rebuilt.
 const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
 
@@ -143,9 +146,10 @@ impl GuardedSource {
     ) -> Result<Sample, Failure> {
         let ticket = self.permit(clock(), deadline)?;
         let started = Instant::now();
-        let result = tokio::time::timeout(deadline, reader.poll())
-            .await
-            .unwrap_or_else(|_| Err(self.timed_out(deadline)));
+        let polled = tokio::time::timeout(deadline, reader.poll()).await;
+        // A process that was stopped meanwhile finds the reply before it finds that the time is over; it tells of a moment long past.
+        let in_time = polled.ok().filter(|_| started.elapsed() <= deadline + LATE);
+        let result = in_time.unwrap_or_else(|| Err(self.timed_out(deadline)));
         if self.record(ticket, started, clock(), &result) {
             self.source.reconnect();
         }
@@ -250,5 +254,40 @@ impl PollStats {
             None => self.last_success = Some(now),
             Some(kind) => *self.errors.entry(kind).or_default() += 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::BoxFuture;
+
+    /// Finds its reply only after a minute, and before anybody could find that the time is over.
+    struct Frozen;
+
+    impl Source for Frozen {
+        fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
+            Box::new(Self)
+        }
+    }
+
+    impl GroupReader for Frozen {
+        fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+            Box::pin(async {
+                tokio::time::advance(Duration::from_secs(60)).await;
+                Ok(Sample::default())
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_lay_there_while_the_process_was_stopped_tells_nothing_of_now() {
+        let poll = Duration::from_secs(5);
+        let settings = BreakerSettings::for_poll_interval(poll);
+        let source = GuardedSource::new("main", Box::new(Frozen), settings);
+        let mut reader = source.reader(&StreamSelector::Whole, "g", poll);
+        let clock = || Timestamp::from_millis(0);
+        let polled = source.poll(reader.as_mut(), poll, &clock).await;
+        assert_eq!(polled.map_err(|f| f.kind), Err(FailureKind::Timeout));
     }
 }
