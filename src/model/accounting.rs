@@ -185,13 +185,42 @@ fn keeps_up(then: &PartitionSample, now: &PartitionSample) -> bool {
 /// Where nothing tells whether consumers delete what they have done or the log is trimmed: the former leaves nothing that is done,
 /// the latter keeps its length.
 fn may_be_lost(then: &PartitionSample, now: &PartitionSample) -> bool {
-    let (shorter, longer) = (then.length.min(now.length), then.length.max(now.length));
-    let steady = shorter == longer || shorter >= TRIM_BLOCK && longer - shorter < TRIM_BLOCK;
     match now.counting {
         Counting::Commits => false,
-        Counting::Nothing => steady || keeps_done(then) || keeps_done(now),
+        Counting::Nothing => is_steady(then, now) || keeps_done(then) || keeps_done(now),
         Counting::Reads | Counting::Place | Counting::Untold => true,
     }
+}
+
+/// A log that is trimmed to a length keeps it.
+fn is_steady(then: &PartitionSample, now: &PartitionSample) -> bool {
+    let (shorter, longer) = (then.length.min(now.length), then.length.max(now.length));
+    shorter == longer || shorter >= TRIM_BLOCK && longer - shorter < TRIM_BLOCK
+}
+
+/// Whether what is open was more likely lost than read: most of what is kept waits for the group, and either messages between its
+/// place and the start of the log are gone, or that cannot be seen and the log keeps its length. Whoever trims only what is done
+/// leaves no such gap, and no such length.
+pub(super) fn is_likely_loss(then: &PartitionSample, now: &PartitionSample) -> bool {
+    if now.lag.map_or(0, Quantity::value) <= now.length / 2 {
+        return false;
+    }
+    if now.counting == Counting::Commits {
+        return true;
+    }
+    match gap(then).max(gap(now)) {
+        Some(gap) => gap > 0,
+        None => is_steady(then, now),
+    }
+}
+
+/// Messages that are gone between the group's place and the start of the log, where a count of deliveries tells.
+fn gap(sample: &PartitionSample) -> Option<u64> {
+    if sample.length > 0 && sample.oldest_kept <= sample.delivered {
+        return None;
+    }
+    let gone = sample.log_end?.checked_sub(sample.length)?;
+    gone.checked_sub(sample.delivered_count?)
 }
 
 /// Whether something is kept that was processed.

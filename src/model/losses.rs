@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounting::Settled;
-use super::quantity::Quantity;
 use super::rates::{ARRIVAL_WINDOW, RateWindow};
-use super::sample::PartitionSample;
 use super::time::Timestamp;
 
 /// The losses of one partition since the service watches.
@@ -20,6 +18,9 @@ pub struct Losses {
     /// Per second, those of the open ones included that were probably lost.
     rate: RateWindow,
     noted_at: Option<Timestamp>,
+    /// Whether the interval before looked like a loss.
+    #[serde(default)]
+    was_likely: bool,
 }
 
 impl Default for Losses {
@@ -29,22 +30,29 @@ impl Default for Losses {
             possibly_lost_total: 0,
             rate: RateWindow::new(ARRIVAL_WINDOW),
             noted_at: None,
+            was_likely: false,
         }
     }
 }
 
 impl Losses {
-    /// Takes in an interval of the `covered` time that ended at `at`, and how the partition was at its end.
+    /// Takes in an interval of the `covered` time that ended at `at`, and whether what is open was more likely lost than read.
     pub(super) fn note(
         &mut self,
         at: Timestamp,
         covered: Duration,
         settled: Settled,
-        now: &PartitionSample,
+        is_likely: bool,
     ) {
         self.lost_total += settled.lost;
         self.possibly_lost_total += settled.open;
-        let probably = if is_at_the_edge(now) { settled.open } else { 0 };
+        // What looks like a loss once may be a chance of trims and polls.
+        let was_likely = std::mem::replace(&mut self.was_likely, is_likely && settled.open > 0);
+        let probably = if is_likely && was_likely {
+            settled.open
+        } else {
+            0
+        };
         self.rate.add(at, covered, settled.lost + probably);
         self.noted_at = Some(at);
     }
@@ -57,10 +65,4 @@ impl Losses {
         let rate = self.rate.per_second().filter(|_| lately);
         rate.unwrap_or(0.0)
     }
-}
-
-/// Whether the group reads where the log ends next: most of what is kept waits for it. A group further ahead keeps up.
-fn is_at_the_edge(sample: &PartitionSample) -> bool {
-    let undelivered = sample.lag.map_or(0, Quantity::value);
-    undelivered > sample.length / 2
 }

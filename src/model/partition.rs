@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounting::{Settled, repositioned, settle, turned_over};
+use super::accounting::{Settled, is_likely_loss, repositioned, settle, turned_over};
 use super::commits::CommitRhythm;
 use super::losses::Losses;
 use super::normal::PartitionNormal;
@@ -384,7 +384,8 @@ impl PartitionModel {
             },
         };
         self.processed_total += settled.processed;
-        self.losses.note(at, covered, settled, now);
+        self.losses
+            .note(at, covered, settled, is_likely_loss(then, now));
         (settled.open == 0 && arrived.is_some()).then_some(settled.processed)
     }
 

@@ -129,7 +129,7 @@ fn decide_replicas(
 ) -> Decision {
     let (now, facts) = (seen.now, seen.facts);
     if facts.backlog.is_none() {
-        return unavailable(now, inputs, Limit::None, explain::vanished());
+        return unavailable(now, inputs, Limit::None, explain::unknown(facts));
     }
     let signal = signal(model, facts, &target.spec, now);
     if inputs.answering == Answering::Jobs {

@@ -4,6 +4,7 @@ mod driver;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 
 use super::agreement;
@@ -214,10 +215,14 @@ pub fn jobs(jobs: u32, wanted: u32, inputs: &Inputs, spec: &TargetSpec) -> Strin
     text
 }
 
-/// The stream was there and is not any more.
-pub fn vanished() -> String {
-    "the stream was there and vanished within the last minute; it counts as empty if it stays away"
-        .to_owned()
+/// Nothing of the number that is asked for is known.
+pub fn unknown(facts: &GroupFacts) -> String {
+    if facts.vanished_partitions > 0 {
+        return "the stream was there and vanished within the last minute; it counts as empty if it stays away".to_owned();
+    }
+    let problem = facts.partitions.values().find_map(|p| p.problem.as_deref());
+    let problem = problem.unwrap_or("see /api/v1/groups");
+    format!("what waits is not known yet: {problem}")
 }
 
 /// Neither activity nor inactivity is certain.

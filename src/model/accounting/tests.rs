@@ -125,6 +125,12 @@ impl Log {
         }
     }
 
+    /// Trims what is done, and nothing else.
+    fn tidy(&mut self) {
+        let done = self.pending.first().map_or(self.delivered, |id| id - 1);
+        self.kept = self.kept.split_off(&(done + 1));
+    }
+
     fn acknowledge(&mut self, n: usize, deletes: bool) {
         for _ in 0..n {
             let Some(id) = self.pending.pop_first() else {
@@ -164,7 +170,51 @@ fn counting() -> impl Strategy<Value = Counting> {
     ]
 }
 
+#[test]
+fn a_group_that_is_overrun_is_likely_to_lose_at_any_phase_of_the_poll() {
+    for counting in [Counting::Place, Counting::Untold, Counting::Nothing] {
+        let mut log = Log::new(counting);
+        log.add(50, 50);
+        let mut samples = [None, None];
+        for _ in 0..9 {
+            log.add(200, 50);
+            check_likely(&mut samples[0], &log);
+            log.read(9);
+            log.acknowledge(9, false);
+            check_likely(&mut samples[1], &log);
+        }
+    }
+}
+
+fn check_likely(then: &mut Option<PartitionSample>, log: &Log) {
+    let now = log.sample();
+    if let Some(then) = then.replace(now.clone()) {
+        assert!(is_likely_loss(&then, &now), "{then:?} {now:?}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn trimming_what_is_done_looks_like_no_loss(
+        counting in prop_oneof![Just(Counting::Place), Just(Counting::Untold)],
+        polls in prop::collection::vec((1_u64..40, 0_usize..40, any::<bool>()), 1..30),
+    ) {
+        let mut log = Log::new(counting);
+        let mut then = log.sample();
+        for (add, read, tidies) in polls {
+            log.add(add, usize::MAX);
+            log.read(read);
+            log.acknowledge(usize::MAX, false);
+            if tidies {
+                log.tidy();
+            }
+            let now = log.sample();
+            let is_seen = gap(&then).max(gap(&now)).is_some();
+            prop_assert!(!is_seen && is_steady(&then, &now) || !is_likely_loss(&then, &now), "{then:?} {now:?}");
+            then = now;
+        }
+    }
+
     #[test]
     fn the_truth_lies_within_what_is_told_however_the_log_is_trimmed_and_polled(
         counting in counting(), max_length in 5_usize..60, polls in prop::collection::vec(

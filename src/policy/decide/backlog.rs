@@ -27,7 +27,7 @@ pub(super) fn decide_backlog(
         Measure::Pending => facts.pending,
     };
     let Some(counted) = counted else {
-        return unavailable(now, inputs, Limit::None, explain::vanished());
+        return unavailable(now, inputs, Limit::None, explain::unknown(facts));
     };
     let spec = &target.spec;
     // As KEDA: consumers beyond one per partition have nothing to do. Activity knows no such cap.
