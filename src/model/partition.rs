@@ -174,9 +174,10 @@ impl PartitionModel {
             }
             PartitionObservation::Present(sample) => {
                 let rewound = self.moved_by_hand(sample);
+                let went_on = self.went_on(sample);
                 let step = self.advance(at, sample.log_end, Some(sample));
                 self.note_commit(at, sample, step, consumers);
-                self.note_progress(at, sample, step);
+                self.note_progress(at, sample, step.processed.map_or(went_on, |n| n > 0));
                 self.state = PartitionState::Present {
                     sample: sample.clone(),
                     rewound,
@@ -276,13 +277,13 @@ impl PartitionModel {
         self.commits = CommitRhythm::default();
     }
 
-    fn note_progress(&mut self, at: Timestamp, sample: &PartitionSample, step: Step) {
+    fn note_progress(&mut self, at: Timestamp, sample: &PartitionSample, moved: bool) {
         let lately = self.arrival.per_second().unwrap_or(0.0) * BEHIND.as_secs_f64();
         let before = self.progress.owner().map(str::to_owned);
         let changed = self.progress.observe(&Look {
             at,
             owner: sample.owner.as_deref(),
-            moved: step.processed.is_some_and(|n| n > 0),
+            moved,
             backlog: sample.backlog().map_or(0, Quantity::value),
             arrived_lately: lately as u64,
         });
@@ -387,6 +388,12 @@ impl PartitionModel {
         self.losses
             .note(at, covered, settled, is_likely_loss(then, now));
         (settled.open == 0 && arrived.is_some()).then_some(settled.processed)
+    }
+
+    /// Whether the group's position went on: then somebody is at work, even where it cannot be told how much was processed.
+    fn went_on(&self, now: &PartitionSample) -> bool {
+        let last = self.last.as_ref().and_then(|last| last.sample.as_ref());
+        last.is_some_and(|then| then.delivered.is_some() && then.delivered < now.delivered)
     }
 
     fn moved_by_hand(&self, now: &PartitionSample) -> bool {

@@ -47,6 +47,19 @@ fn a_group_that_is_moved_by_hand_has_processed_nothing() {
 }
 
 #[test]
+fn a_group_that_reads_on_stands_not_still_where_what_it_processed_is_unknown() {
+    let of = |n: u64| PartitionSample {
+        lag: Some(Quantity::AtLeast(5)),
+        ..sample(n + 5, n, 5, 0)
+    };
+    let (model, step) = watch(&[of(1), of(2), of(3), of(4)]);
+    assert_eq!(step.processed, None);
+    assert_eq!(model.progress.moved_at, model.last.map(|last| last.at));
+    let (model, _) = watch(&[of(1), of(2), of(2), of(2)]);
+    assert!(model.progress.moved_at < model.last.map(|last| last.at));
+}
+
+#[test]
 fn a_counter_that_starts_anew_drops_one_interval_and_no_more() {
     let (model, step) = watch(&[sample(100, 100, 0, 0), sample(3, 0, 3, 0)]);
     assert_eq!(step, Step::default());
