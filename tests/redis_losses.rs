@@ -189,6 +189,36 @@ async fn what_was_processed_and_lost_is_the_truth_or_said_to_be_open_at_any_phas
 }
 
 #[tokio::test]
+async fn bursts_that_overrun_a_group_between_two_polls_are_no_work_it_did() {
+    for flavour in Flavour::ALL {
+        let server = RedisServer::start(flavour);
+        let mut scene = Scene::start(&server, "=");
+        scene.add(500);
+        scene.consume(500);
+        let mut watch = Watch::start(&server);
+        watch.poll().await;
+        let (read, lost) = (scene.read, scene.lost());
+        for _ in 0..ROUNDS {
+            scene.add(1_000);
+            scene.consume(1_000);
+            watch.poll().await;
+        }
+        let (read, lost) = (scene.read - read, scene.lost() - lost);
+        let facts = watch.model.facts();
+        let told = only(&facts);
+        assert!(told.processed_total <= read, "{flavour:?}: {told:?}");
+        assert!(told.lost_total <= lost, "{flavour:?}: {told:?}");
+        let believed = told.processing_per_second.unwrap_or(0.0);
+        assert!(believed <= 500.0 / POLL.as_secs_f64(), "{believed}/s");
+        if flavour != Flavour::Redis62 {
+            // That one does not tell how many came where all that was seen is gone.
+            let all = told.processed_total + told.lost_total + told.possibly_lost_total;
+            assert_eq!(all, read + lost, "{flavour:?}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_keeps_up_on_a_stream_that_is_trimmed_loses_nothing() {
     for flavour in Flavour::ALL {
         let server = RedisServer::start(flavour);

@@ -53,6 +53,11 @@ pub(super) fn repositioned(then: &PartitionSample, now: &PartitionSample) -> boo
     back || uncounted && now.newest_removed <= then.delivered
 }
 
+/// Whether the group's position went on: then somebody is at work, even where it cannot be told how much was processed.
+pub(super) fn went_on(then: &PartitionSample, now: &PartitionSample) -> bool {
+    then.delivered.is_some() && then.delivered < now.delivered
+}
+
 /// Messages that may have been lost where arrivals are not known either: what waited then, if nothing that was kept then still is.
 pub(super) fn turned_over(then: &PartitionSample, now: &PartitionSample) -> u64 {
     let gone = now.oldest_kept > then.delivered;
@@ -176,10 +181,12 @@ fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: Between) -> B
     }
 }
 
-/// Nothing was left for the group at either time: it would have to have fallen behind by the whole log in between.
+/// Nothing was left for the group at either time, and the log is not one that is kept at a length: such a one may have overrun
+/// whoever reads in bursts, and polls in step with them would never see it.
 fn keeps_up(then: &PartitionSample, now: &PartitionSample) -> bool {
     let nothing = Some(Quantity::Exact(0));
-    then.lag == nothing && now.lag == nothing
+    let is_kept = now.length > 0 && is_steady(then, now);
+    then.lag == nothing && now.lag == nothing && !is_kept
 }
 
 /// Where nothing tells whether consumers delete what they have done or the log is trimmed: the former leaves nothing that is done,

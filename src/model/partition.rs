@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounting::{Settled, is_likely_loss, repositioned, settle, turned_over};
+use super::accounting::{Settled, is_likely_loss, repositioned, settle, turned_over, went_on};
 use super::commits::CommitRhythm;
 use super::losses::Losses;
 use super::normal::PartitionNormal;
@@ -173,8 +173,9 @@ impl PartitionModel {
                 step
             }
             PartitionObservation::Present(sample) => {
-                let rewound = self.moved_by_hand(sample);
-                let went_on = self.went_on(sample);
+                let then = self.last.as_ref().and_then(|last| last.sample.as_ref());
+                let rewound = then.is_some_and(|then| repositioned(then, sample));
+                let went_on = then.is_some_and(|then| went_on(then, sample));
                 let step = self.advance(at, sample.log_end, Some(sample));
                 self.note_commit(at, sample, step, consumers);
                 self.note_progress(at, sample, step.processed.map_or(went_on, |n| n > 0));
@@ -388,19 +389,6 @@ impl PartitionModel {
         self.losses
             .note(at, covered, settled, is_likely_loss(then, now));
         (settled.open == 0 && arrived.is_some()).then_some(settled.processed)
-    }
-
-    /// Whether the group's position went on: then somebody is at work, even where it cannot be told how much was processed.
-    fn went_on(&self, now: &PartitionSample) -> bool {
-        let last = self.last.as_ref().and_then(|last| last.sample.as_ref());
-        last.is_some_and(|then| then.delivered.is_some() && then.delivered < now.delivered)
-    }
-
-    fn moved_by_hand(&self, now: &PartitionSample) -> bool {
-        self.last
-            .as_ref()
-            .and_then(|last| last.sample.as_ref())
-            .is_some_and(|then| repositioned(then, now))
     }
 }
 
