@@ -313,6 +313,12 @@ mod tests {
     }
 
     #[test]
+    fn replicas_of_which_the_source_sees_fewer_count_so_that_a_shared_name_is_no_fast_consumer() {
+        let early = after(20, 5, |n| (2_000, 2_000 * n, 1, (8, 8)));
+        assert_eq!(early.per_consumer(), Some(50.0));
+    }
+
+    #[test]
     fn while_others_start_those_at_work_show_what_they_do_once_they_were_as_many_for_a_while() {
         let starting = |polls| after(polls, 1, |n| (50, 400 * n, 1, (1, 8))).per_consumer();
         assert_eq!(starting(10), None);

@@ -44,10 +44,9 @@ impl Told {
     /// would make consumers look faster than they are, so the larger one counts, and without agreement it has to last.
     pub(super) fn surely_at_work(&self, seen: Option<u32>) -> Option<(u32, bool)> {
         match (self.ready_consumers, self.asked_consumers, seen) {
-            (Some(ready), _, Some(seen)) if seen < ready => None,
             (Some(ready), asked, Some(seen)) => {
                 let all_there = asked.is_none_or(|asked| asked == ready);
-                Some((seen, seen == ready && all_there))
+                Some((seen.max(ready), seen == ready && all_there))
             }
             (Some(ready), Some(asked), None) if ready != asked => None,
             (ready, _, seen) => ready.or(seen).map(|count| (count, false)),
@@ -256,7 +255,7 @@ mod tests {
         };
         check(Some(4), Some(4), Some(4), Some((4, true)));
         check(Some(1), Some(1), Some(14), Some((14, false)));
-        check(Some(4), Some(4), Some(3), None);
+        check(Some(4), Some(4), Some(3), Some((4, false)));
         check(Some(1), Some(4), Some(1), Some((1, false)));
         check(Some(1), Some(4), None, None);
         check(Some(4), Some(4), None, Some((4, false)));
