@@ -11,6 +11,8 @@ use crate::policy::replicas::{ObjectSettings, ReplicasObserved};
 use crate::policy::spec::{Mode, PolicySettings};
 use crate::policy::state::GroupState;
 
+mod unknown;
+
 const START: u64 = 1_700_000_000_000;
 
 /// A stream, its consumers, and what runs; everything per second.
@@ -310,54 +312,6 @@ fn jobs_are_counted_by_the_work_that_is_there() {
     assert_eq!(world.desired(), 1);
     world.run(1);
     assert_eq!(world.decision().limit, Limit::None);
-}
-
-#[test]
-fn an_instance_that_starts_beside_another_asks_for_no_less_than_what_runs() {
-    let mut world = World::new(PolicySettings::default());
-    world.added = 1_000;
-    world.delivered = 1_000;
-    world.acknowledged = 1_000;
-    world.run(14);
-    for _ in 0..600 {
-        world.pass(1, 400);
-        if let Some(desired) = world.decision().desired {
-            assert!(desired >= 14, "{desired} after {} s", world.second);
-        }
-        if world.second > 200 {
-            break;
-        }
-    }
-}
-
-#[test]
-fn an_instance_that_starts_beside_another_asks_for_no_more_either_where_what_runs_is_enough() {
-    let mut world = World::new(configured());
-    world.run(9);
-    // 400 ÷ 50 at 80 % would be 10; nine do it at 89 %.
-    world.pass(100, 400);
-    assert_eq!(world.desired(), 9, "{}", world.decision().text);
-}
-
-#[test]
-fn an_instance_that_starts_beside_another_does_not_rise_before_its_rates_rest_on_a_whole_window() {
-    let mut world = World::new(configured());
-    world.run(9);
-    // What came before it looked is a rate to it for a moment.
-    world.pass(1, 400);
-    for second in 0..14 {
-        world.pass(1, 600);
-        assert_eq!(world.desired(), 9, "after {second} s");
-    }
-    assert!(world.decision().text.contains("Not more than runs"));
-    world.pass(20, 600);
-    assert!(world.desired() > 9, "{}", world.decision().text);
-    // A backlog is no rate.
-    let mut world = World::new(configured());
-    world.run(9);
-    world.added = 36_000;
-    world.pass(1, 400);
-    assert_eq!(world.desired(), 24, "{}", world.decision().text);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
+use crate::policy::bootstrap::STEP_SETTLES;
 use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
 use crate::policy::cold;
 use crate::policy::decision::{Inputs, Reason, Rule};
@@ -122,7 +123,12 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inpu
         inputs.rule = Some(Rule::First);
         let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
         let start_takes = target.replicas.start_takes_at_least(seen.now);
-        return cold::replicas(facts, &target.spec, present, start_takes);
+        let replicas = cold::replicas(facts, &target.spec, present, start_takes);
+        return if is_too_few(seen, target, inputs, present) {
+            replicas.max(present.saturating_mul(2))
+        } else {
+            replicas
+        };
     }
     inputs.rule = Some(Rule::Delay);
     let present = inputs.ready.or(inputs.own_current());
@@ -131,6 +137,28 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inpu
     let bootstrap = &mut target.bootstrap;
     bootstrap.recommend(seen.now, facts, &target.spec, present, first)
 }
+
+/// Whether those that run had time to show that they do not get messages done in time, whatever one of them does.
+fn is_too_few(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, present: u32) -> bool {
+    let late = target.spec.target_delay.as_secs_f64();
+    let all_there = inputs.ready.or(inputs.own_current()) >= Some(present);
+    let stood = target.steps.last_at().map(|at| seen.now.since(at));
+    all_there
+        && stood.is_some_and(|stood| stood >= STEP_SETTLES)
+        && waits_without_end(seen.facts).is_some_and(|seconds| seconds > late)
+}
+
+/// How long the newest message will wait, in seconds, where somebody works but no backlog is worked off.
+fn waits_without_end(facts: &GroupFacts) -> Option<f64> {
+    let done = facts.processing_per_second.filter(|done| *done > 0.0)?;
+    let arrived = facts.arrival_per_second.unwrap_or(0.0);
+    // By the count: a few that nobody will ever finish may be of any age.
+    let seconds = facts.backlog?.value() as f64 / done;
+    (done <= arrived * CATCHES_UP_RATIO).then_some(seconds)
+}
+
+/// Who processes so many times the arrivals catches up.
+const CATCHES_UP_RATIO: f64 = 1.05;
 
 /// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
 fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs, raise: Raise) -> Option<u32> {

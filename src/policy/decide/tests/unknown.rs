@@ -1,0 +1,62 @@
+//! What is asked for while rates or what one consumer does are not known yet.
+
+use super::*;
+
+#[test]
+fn an_instance_that_starts_beside_another_asks_for_no_less_than_what_runs() {
+    let mut world = World::new(PolicySettings::default());
+    world.added = 1_000;
+    world.delivered = 1_000;
+    world.acknowledged = 1_000;
+    world.run(14);
+    for _ in 0..200 {
+        world.pass(1, 400);
+        let desired = world.decision().desired;
+        assert!(desired.is_none_or(|n| n >= 14), "{}", world.second);
+    }
+}
+
+#[test]
+fn an_instance_that_starts_beside_another_asks_for_no_more_either_where_what_runs_is_enough() {
+    let mut world = World::new(configured());
+    world.run(9);
+    // 400 ÷ 50 at 80 % would be 10; nine do it at 89 %.
+    world.pass(100, 400);
+    assert_eq!(world.desired(), 9, "{}", world.decision().text);
+}
+
+#[test]
+fn an_instance_that_starts_beside_another_does_not_rise_before_its_rates_rest_on_a_whole_window() {
+    let mut world = World::new(configured());
+    world.run(9);
+    // What came before it looked is a rate to it for a moment.
+    world.pass(1, 400);
+    for second in 0..14 {
+        world.pass(1, 600);
+        assert_eq!(world.desired(), 9, "after {second} s");
+    }
+    assert!(world.decision().text.contains("Not more than runs"));
+    world.pass(20, 600);
+    assert!(world.desired() > 9, "{}", world.decision().text);
+    // A backlog is no rate.
+    let mut world = World::new(configured());
+    world.run(9);
+    world.added = 36_000;
+    world.pass(1, 400);
+    assert_eq!(world.desired(), 24, "{}", world.decision().text);
+}
+
+#[test]
+fn a_fleet_that_never_catches_up_grows_even_if_nobody_can_tell_what_one_consumer_does() {
+    let mut world = World::new(PolicySettings::default());
+    world.pass(20, 0);
+    world.added = 16_000;
+    world.run(8);
+    // Eight do what arrives, so those that wait are never done; the source sees another consumer at every other poll.
+    for second in 0..180 {
+        world.consumers = 8 + second % 2;
+        world.rate = 400 / u64::from(world.consumers);
+        world.pass(1, 400);
+    }
+    assert!(world.desired() >= 16, "{}", world.decision().text);
+}
