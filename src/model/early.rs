@@ -49,7 +49,8 @@ pub struct Early {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Run {
     covered: Duration,
-    /// Time of all consumers together.
+    /// Time of all consumers together; not in the state of older versions, where a run under way is dropped anyway.
+    #[serde(default)]
     worked: Duration,
     processed: u64,
     /// The most within one interval.
@@ -323,6 +324,15 @@ mod tests {
         let starting = |polls| after(polls, 1, |n| (50, 400 * n, 1, (1, 8))).per_consumer();
         assert_eq!(starting(10), None);
         assert_eq!(starting(20), Some(50.0));
+    }
+
+    #[test]
+    fn a_state_of_the_version_before_is_read_and_its_run_is_dropped() {
+        let before = r#"{"count":null,"undelivered":5,"acknowledged":true,"latest":49.0,"proven":50.0,
+            "run":{"covered":{"secs":5,"nanos":0},"processed":250,"most":250}}"#;
+        let early: Early = serde_json::from_str(before).expect("what was written before is read");
+        assert_eq!(early.learned().run, None);
+        assert_eq!(early.learned().per_consumer(), Some(49.0));
     }
 
     #[test]
