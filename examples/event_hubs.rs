@@ -9,7 +9,6 @@ mod azurite;
 #[path = "../tests/support/event_hub.rs"]
 mod event_hub;
 
-use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -40,8 +39,8 @@ const BATCH: u64 = 100;
 #[tokio::main]
 async fn main() -> Result<()> {
     let seconds = std::env::args().nth(1).map_or(Ok(180), |s| s.parse())?;
-    // Listened for from the start, so that a signal never leaves Azurite behind.
-    let stop = tokio::spawn(stopped(seconds));
+    // Before Azurite is started: a signal does not leave it behind.
+    let stop = shutdown::requested_within(Some(seconds))?;
     if !std::path::Path::new(".tools/node/node_modules/.bin/azurite-blob").exists() {
         bail!("Azurite is not here: run scripts/install-test-tools first, in the project's folder");
     }
@@ -71,22 +70,13 @@ async fn main() -> Result<()> {
     println!(
         "http://{http}/metrics  http://{http}/api/v1/groups/clicks  http://{http}/api/v1/sources\n"
     );
-    let over = async { stop.await.map_err(io::Error::other)? };
     let mut world = World::new(&azurite, broker, &service, clock).await?;
     tokio::select! {
-        ended = service.run_until(over, Duration::ZERO) => ended?,
+        ended = service.run_until(stop, Duration::ZERO) => ended?,
         ended = world.play() => ended?,
     }
     world.sum_up();
     Ok(())
-}
-
-/// Waits for a signal, or so many seconds.
-async fn stopped(seconds: u64) -> io::Result<()> {
-    tokio::select! {
-        stopped = shutdown::requested() => stopped,
-        () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
-    }
 }
 
 /// Producers, consumers, KEDA and the HPA around the service.

@@ -57,17 +57,37 @@ impl Shutdown {
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C.
+/// SIGTERM or Ctrl-C. The handlers stand when this returns, not when the future is first polled: what is started in between is
+/// not left behind by a signal.
 ///
 /// # Errors
 /// If the signal handlers cannot be installed.
-pub async fn requested() -> std::io::Result<()> {
+pub fn requested() -> std::io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The same, or the end of so many seconds from now if they are given.
+///
+/// # Errors
+/// If the signal handlers cannot be installed.
+pub fn requested_within(seconds: Option<u64>) -> std::io::Result<impl Future<Output = ()> + Send> {
+    let signal = requested()?;
+    let end = seconds.map(|seconds| tokio::time::sleep(Duration::from_secs(seconds)));
+    Ok(async move {
+        let Some(end) = end else {
+            return signal.await;
+        };
+        tokio::select! {
+            () = signal => {}
+            () = end => {}
+        }
+    })
 }

@@ -7,13 +7,11 @@ mod story;
 mod table;
 mod workload;
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::task::JoinHandle;
 
 use crate::autoscaler::hpa::HpaSpec;
 use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
@@ -53,8 +51,8 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 /// # Errors
 /// An address cannot be bound or Redis cannot be reached.
 pub async fn run(args: DemoArgs) -> Result<ExitCode> {
-    // Listened for from the start, so that a signal never leaves keys behind.
-    let stop = tokio::spawn(stopped(args.seconds));
+    // Before anything is made on Redis: a signal leaves no keys behind.
+    let stop = shutdown::requested_within(args.seconds)?;
     let clock = Clock::start();
     let mut workload = match &args.redis {
         None => Workload::simulated(clock.now()),
@@ -68,21 +66,10 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for a signal, or so many seconds if they are given.
-async fn stopped(seconds: Option<u64>) -> io::Result<()> {
-    let Some(seconds) = seconds else {
-        return shutdown::requested().await;
-    };
-    tokio::select! {
-        stopped = shutdown::requested() => stopped,
-        () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
-    }
-}
-
 /// Starts the service on the workload and plays the world around it until `stop`.
 async fn play(
     workload: &mut Workload,
-    stop: JoinHandle<io::Result<()>>,
+    stop: impl Future<Output = ()>,
     clock: Clock,
     on_redis: bool,
 ) -> Result<()> {
@@ -110,7 +97,6 @@ async fn play(
         client,
         object: scaled_object(clock.now()),
     };
-    let stop = async { stop.await.map_err(io::Error::other)? };
     tokio::select! {
         ended = service.run_until(stop, Duration::ZERO) => ended,
         ended = world.play() => ended,

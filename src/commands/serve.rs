@@ -40,13 +40,14 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    let stop = shutdown::requested()?;
     let clock = Clock::start();
     let sources = Sources::open(&config.sources);
     let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
     tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
     let reloads = reload::follow(args.config, config, service.parts.clone(), clock);
     tokio::select! {
-        ended = service.run_until(shutdown::requested(), DRAIN) => ended?,
+        ended = service.run_until(stop, DRAIN) => ended?,
         ended = reloads => ended?,
     }
     Ok(ExitCode::SUCCESS)
@@ -146,20 +147,22 @@ impl Service {
     /// A part of the service ended by itself; the process should end, loudly.
     pub async fn run_until(
         mut self,
-        stop: impl Future<Output = std::io::Result<()>>,
+        stop: impl Future<Output = ()>,
         drain: Duration,
     ) -> Result<()> {
         tokio::select! {
-            stopped = stop => stopped?,
+            () = stop => {}
             ended = self.tasks.join_next() => return unexpected(ended),
             ended = self.servers.join_next() => return unexpected(ended),
         }
+        let again = shutdown::requested()?;
+        tokio::pin!(again);
         tracing::info!("leaving; a second signal leaves at once");
         self.readiness.set_ready(false);
         self.shutdown.enter(Phase::Draining);
         tokio::select! {
             () = tokio::time::sleep(drain) => {}
-            again = shutdown::requested() => return Ok(again?),
+            () = &mut again => return Ok(()),
         }
         self.shutdown.enter(Phase::Stopping);
         let finished = async { while self.servers.join_next().await.is_some() {} };
@@ -169,7 +172,7 @@ impl Service {
                     tracing::warn!("calls were still in flight after {} s", FINISH.as_secs());
                 }
             }
-            again = shutdown::requested() => again?,
+            () = &mut again => {}
         }
         self.parts.leave().await;
         Ok(())

@@ -32,11 +32,11 @@ pub async fn run(args: TopArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut tick = tokio::time::interval(EVERY);
-    let stop = shutdown::requested();
+    let stop = shutdown::requested()?;
     tokio::pin!(stop);
     loop {
         tokio::select! {
-            stopped = &mut stop => { stopped?; return Ok(ExitCode::SUCCESS); }
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
             _ = tick.tick() => {}
         }
         // Looked at through restarts: what went wrong is shown in the place of the groups.
