@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the dashboards beside this file: `python3 dashboards/generate.py`. `cargo test --test dashboards` finds when they differ.
+"""Writes the dashboards beside this file: `python3 dashboards/generate.py`. `cargo test --test integration dashboards::` finds when they differ.
 
 Classic JSON of Grafana 11 and later (schemaVersion 42). Every query goes through the variables datasource, job, instance and group.
 """

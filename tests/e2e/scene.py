@@ -107,6 +107,7 @@ class Scene:
         for load in self.loads:
             load.stop()
         self.timeline.end(self.folder)
+        self._keep_decisions()
         tallies = self._tallies()
         for workload in self.workloads:
             self.summary[workload.name] = of_workload(workload, self.timeline.of(workload.name), tallies)
@@ -118,6 +119,13 @@ class Scene:
 
     def _tallies(self) -> dict:
         return self.cluster.kubelet(do="tallies")
+
+    def _keep_decisions(self) -> None:
+        """Why streamgauge answered what it answered; not where the run has ended it."""
+        try:
+            (self.folder / "decisions.json").write_text(self.service.text("/api/v1/decisions?limit=1000"))
+        except OSError as error:
+            self.run.note(f"no decisions: {error}")
 
     def _remove(self) -> None:
         api = self.run.api

@@ -7,10 +7,11 @@ use streamgauge::adapters::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use super::patience;
 use super::service::Service;
 
 /// Longer than any call may take; KEDA itself sets no deadline.
-const HANG: Duration = Duration::from_millis(500);
+const HANG: Duration = Duration::from_secs(5);
 pub const HEALS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One ScaledObject's trigger.
@@ -77,7 +78,7 @@ impl Keda {
         within: Duration,
         wanted: impl Fn(f64, bool) -> bool,
     ) {
-        let started = Instant::now();
+        let (started, within) = (Instant::now(), patience(within));
         loop {
             let answer = self.ask().await;
             if answer

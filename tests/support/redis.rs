@@ -71,7 +71,7 @@ impl RedisServer {
     pub fn restart(&mut self) {
         self.kill();
         self.spawn();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + super::patience(Duration::from_secs(20));
         while self.try_ping().is_err() {
             assert!(
                 Instant::now() < deadline,

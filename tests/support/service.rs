@@ -144,7 +144,7 @@ impl Drop for Service {
 /// The addresses from the log line that says so (JSON, as no terminal is attached).
 fn serving(lines: &mpsc::Receiver<String>) -> (SocketAddr, SocketAddr) {
     let mut all = String::new();
-    while let Ok(line) = lines.recv_timeout(Duration::from_secs(20)) {
+    while let Ok(line) = lines.recv_timeout(super::patience(Duration::from_secs(20))) {
         let fields = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
         let address = |name: &str| {
             let field = fields

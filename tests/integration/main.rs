@@ -1,0 +1,63 @@
+//! The integration tests: one program, linked once, whose tests run beside each other. `cargo test --test integration page::` runs
+//! those of one file.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot start has to fail loudly; clippy knows only #[test] functions as tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agreement;
+mod architecture;
+mod certified_lag;
+mod check;
+mod checkpoints;
+mod checkpoints_in_batches;
+mod closed_loop;
+mod config_properties;
+mod dashboards;
+mod decisions_in_words;
+mod demo;
+mod detect;
+mod docs;
+mod event_hub_example;
+mod event_hub_management;
+mod event_hub_server;
+mod event_hub_source;
+mod exclusive_properties;
+mod exposition;
+mod first_answer;
+mod forecast;
+mod frozen;
+mod http_api;
+mod incidents_in_simulation;
+mod invariant;
+mod keda_client;
+mod kubernetes;
+mod manifests;
+mod metrics_page;
+mod notifications;
+mod page;
+mod policy_in_simulation;
+mod polls;
+mod ready_replicas;
+mod recording;
+mod redis_access;
+mod redis_faults;
+mod redis_losses;
+mod redis_oddities;
+mod redis_source;
+mod refused_triggers;
+mod reload;
+mod rules;
+mod scaling_in_virtual_time;
+mod serve_event_hubs;
+mod serve_under_faults;
+mod signals;
+mod simulate;
+mod state;
+mod traces;
+mod uncommitted_estimate;

@@ -1,0 +1,127 @@
+//! What `serve` records is what `simulate` reads.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamgauge::clock::Clock;
+use streamgauge::collector::{Outlets, keep_collecting};
+use streamgauge::config::types::RecordingConfig;
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::model::identity::{GroupKey, PartitionId};
+use streamgauge::model::sample::{
+    Failure, FailureKind, PartitionObservation, PartitionSample, Sample,
+};
+use streamgauge::model::stream::StreamSelector;
+use streamgauge::policy::spec::PolicySettings;
+use streamgauge::publish::{Group, GroupDefinition};
+use streamgauge::recording::Recording;
+use streamgauge::resilience::breaker::BreakerSettings;
+use streamgauge::simulation::trace::Trace;
+use streamgauge::sources::guarded::GuardedSource;
+use streamgauge::sources::{BoxFuture, GroupReader, Source};
+use tokio::time::Instant;
+
+const POLL: Duration = Duration::from_secs(5);
+
+/// Two partitions, 4 and 2 messages a second; the second takes 10 a second after 200 s. Nothing can be read from 100 s to 130 s, the
+/// second partition not from 300 s to 320 s.
+#[derive(Clone, Copy)]
+struct Played(Instant);
+
+impl Source for Played {
+    fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
+        Box::new(*self)
+    }
+
+    fn reconnect(&self) {}
+}
+
+impl GroupReader for Played {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        let seconds = self.0.elapsed().as_secs_f64();
+        let present = |log_end: f64| {
+            PartitionObservation::Present(PartitionSample {
+                log_end: Some(log_end as u64),
+                ..PartitionSample::default()
+            })
+        };
+        let failure = || Failure::new(FailureKind::Throttled, "later");
+        let second = match seconds {
+            300.0..320.0 => PartitionObservation::Failed(failure()),
+            _ => present(seconds * 2.0 + (seconds - 200.0).max(0.0) * 8.0),
+        };
+        let sample = Sample {
+            partitions: [
+                (PartitionId::new("a"), present(seconds * 4.0)),
+                (PartitionId::new("b"), second),
+            ]
+            .into(),
+            ..Sample::default()
+        };
+        let seen = match seconds {
+            100.0..130.0 => Err(failure()),
+            _ => Ok(sample),
+        };
+        Box::pin(std::future::ready(seen))
+    }
+}
+
+fn group() -> Arc<Group> {
+    let definition = GroupDefinition {
+        name: "orders".into(),
+        key: GroupKey {
+            source: "main".into(),
+            stream: "orders".into(),
+            consumer_group: "g".into(),
+        },
+        selector: StreamSelector::parse("orders").unwrap(),
+        poll_interval: POLL,
+        settings: PolicySettings::default(),
+        signals: Default::default(),
+        granularity: Default::default(),
+        configured: true,
+    };
+    Arc::new(Group::new(definition, CapacityRules::default()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_gives_back_what_arrived_and_no_false_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = RecordingConfig {
+        dir: folder.path().join("traces"),
+        keep_files: 2,
+    };
+    let (recording, ended) = Recording::start(&config).unwrap();
+    let settings = BreakerSettings::for_poll_interval(POLL);
+    let source = GuardedSource::new("main", Box::new(Played(Instant::now())), settings);
+    let outlets = Outlets {
+        recording: Some(recording.clone()),
+        ..Outlets::default()
+    };
+    let polls = keep_collecting(group(), Arc::new(source), outlets, Clock::start());
+    let played = tokio::time::timeout(Duration::from_secs(400), polls).await;
+    assert!(played.is_err(), "collecting never ends by itself");
+    assert_eq!(recording.failures(), 0);
+    drop(recording);
+    let _ = ended.await;
+
+    let mut files = std::fs::read_dir(&config.dir).unwrap();
+    let path = files.next().unwrap().unwrap().path();
+    assert!(files.next().is_none(), "one file: no gap was too long");
+    let trace = Trace::read("orders", File::open(path).unwrap()).unwrap();
+    let names: Vec<&str> = trace.partitions().iter().map(PartitionId::as_str).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(trace.ticks().len() >= 76, "{} ticks", trace.ticks().len());
+    // The first row may cover another time than five seconds, the last tick ends after the last row.
+    let whole = trace.ticks().len() - 1;
+    for (tick, row) in trace.ticks().enumerate().take(whole).skip(1) {
+        let expect = if tick < 38 { 10 } else { 50 };
+        assert!(row[0].abs_diff(20) <= 1, "tick {tick}: {row:?}");
+        let turning = (38..=41).contains(&tick);
+        assert!(
+            turning || row[1].abs_diff(expect) <= 1,
+            "tick {tick}: {row:?}"
+        );
+    }
+}

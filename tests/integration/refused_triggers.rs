@@ -1,0 +1,252 @@
+//! A trigger that cannot be served: KEDA gets the metric that it will have, and the user the text.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamgauge::adapters::grpc::Scaler;
+use streamgauge::adapters::grpc::proto::external_scaler_server::ExternalScaler;
+use streamgauge::adapters::grpc::proto::{GetMetricsRequest, MetricSpec, ScaledObjectRef};
+use streamgauge::clock::Clock;
+use streamgauge::config::types::Config;
+use streamgauge::model::capacity::CapacityRules;
+use streamgauge::registry::{MOST_TARGETS_PER_NAMESPACE, Registry};
+use streamgauge::shutdown::{Phase, Shutdown};
+use tokio_stream::StreamExt;
+use tonic::{Code, Request, Status};
+
+const CONFIG: &str = r#"
+sources:
+  - name: main
+    redis: { url: "redis://127.0.0.1:1" }
+    allow: [ { namespaces: ["shop"], streams: ["orders:*"], consumer_groups: ["*"] } ]
+groups:
+  - { name: billing, source: main, stream: "bills", consumer_group: g }
+  - { name: mails, source: main, stream: mails, consumer_group: g, policy: { mode: backlog, backlog_threshold: 100 } }
+"#;
+
+struct Service {
+    registry: Arc<Registry>,
+    scaler: Scaler,
+    clock: Clock,
+    shutdown: Shutdown,
+}
+
+fn config(text: &str) -> Config {
+    Config::parse(text, "test.yaml").unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+impl Service {
+    fn new() -> Self {
+        let clock = Clock::start();
+        let (registry, _) = Registry::new(config(CONFIG), CapacityRules::default(), clock.now());
+        let registry = Arc::new(registry);
+        let shutdown = Shutdown::default();
+        let scaler = Scaler::new(registry.clone(), clock, shutdown.clone(), Arc::default());
+        Self {
+            registry,
+            scaler,
+            clock,
+            shutdown,
+        }
+    }
+
+    async fn spec(&self, object: &ScaledObjectRef) -> MetricSpec {
+        let answer = self.scaler.get_metric_spec(Request::new(object.clone()));
+        let mut specs = answer.await.expect("always answered").into_inner();
+        assert_eq!(specs.metric_specs.len(), 1);
+        specs.metric_specs.remove(0)
+    }
+
+    /// What GetMetrics and IsActive say, which is the same.
+    async fn said(&self, object: &ScaledObjectRef) -> Status {
+        let request = GetMetricsRequest {
+            scaled_object_ref: Some(object.clone()),
+            metric_name: self.spec(object).await.metric_name,
+        };
+        let metrics = self.scaler.get_metrics(Request::new(request)).await;
+        let metrics = metrics.expect_err("refused");
+        let active = self.scaler.is_active(Request::new(object.clone())).await;
+        let active = active.expect_err("refused");
+        assert_eq!(
+            (metrics.code(), metrics.message()),
+            (active.code(), active.message())
+        );
+        metrics
+    }
+
+    /// The metric's name and target, then the code and a part of the text.
+    async fn check(
+        &self,
+        object: &ScaledObjectRef,
+        spec: (&str, i64),
+        (code, words): (Code, &str),
+    ) {
+        let found = self.spec(object).await;
+        assert_eq!((&*found.metric_name, found.target_size), spec, "{object:?}");
+        assert_eq!(found.target_size_float, found.target_size as f64);
+        let said = self.said(object).await;
+        assert_eq!(said.code(), code, "{said}");
+        assert!(said.message().contains(words), "{said}");
+        assert!(!said.message().contains("s3cret"), "{said}");
+        assert!(said.message().len() < 900, "an event holds 1,024: {said}");
+    }
+}
+
+fn object(namespace: &str, pairs: &[(&str, &str)]) -> ScaledObjectRef {
+    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    ScaledObjectRef {
+        name: "worker".into(),
+        namespace: namespace.into(),
+        scaler_metadata: pairs.iter().map(pair).collect(),
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
+    let service = Service::new();
+    let replicas = ("replicas", 1);
+    let invalid = |words| (Code::InvalidArgument, words);
+    let shop = |pairs: &[(&str, &str)]| object("shop", pairs);
+    let check = async |object, spec, said| service.check(&object, spec, said).await;
+    let typo = shop(&[("group", "billing"), ("maxReplica", "s3cret")]);
+    check(typo, replicas, invalid("did you mean maxReplicas?")).await;
+    let typo = shop(&[("group", "mails"), ("maxReplica", "5")]);
+    check(typo, ("backlog", 100), invalid("maxReplicas")).await;
+    let typo = shop(&[("group", "mails"), ("backlogThreshold", "7"), ("x", "y")]);
+    check(typo, ("backlog", 7), invalid("x: unknown key")).await;
+    let inline = [
+        ("source", "main"),
+        ("stream", "mails"),
+        ("consumerGroup", "g"),
+    ];
+    let typo = shop(&[&inline[..], &[("x", "y")]].concat());
+    check(typo, ("backlog", 100), invalid("x: unknown key")).await;
+    let unknown = shop(&[("group", "nobody")]);
+    check(
+        unknown,
+        replicas,
+        invalid("group: there is none of that name"),
+    )
+    .await;
+    let unknown = [
+        ("source", "s3cret"),
+        ("stream", "orders:1"),
+        ("consumerGroup", "g"),
+    ];
+    check(shop(&unknown), replicas, invalid("source: there is none")).await;
+    let lag = shop(&[&unknown[..], &[("lagCount", "25")]].concat());
+    check(lag, ("backlog", 25), invalid("source: there is none")).await;
+    let turned = [
+        ("group", "billing"),
+        ("minReplicas", "9"),
+        ("maxReplicas", "3"),
+    ];
+    check(
+        shop(&turned),
+        replicas,
+        invalid("maxReplicas: must not be less"),
+    )
+    .await;
+    let half = [("group", "billing"), ("mode", "backlog")];
+    check(shop(&half), replicas, invalid("needs backlogThreshold")).await;
+    check(shop(&[]), replicas, invalid("group: is missing")).await;
+    let secret = [("group", "billing"), ("passwordFromEnv", "s3cret")];
+    check(
+        shop(&secret),
+        replicas,
+        invalid("belongs in sources[].redis.password"),
+    )
+    .await;
+    let nameless = ScaledObjectRef {
+        name: String::new(),
+        ..shop(&[("group", "billing")])
+    };
+    check(nameless, replicas, invalid("name must have")).await;
+    let foreign = [
+        ("source", "main"),
+        ("stream", "orders:1"),
+        ("consumerGroup", "g"),
+    ];
+    let denied = (Code::PermissionDenied, "ask for a rule");
+    check(object("evil", &foreign), replicas, denied).await;
+    let metadata = HashMap::from([("group".to_owned(), "billing".to_owned())]);
+    for n in 0..MOST_TARGETS_PER_NAMESPACE {
+        let name = format!("worker-{n}");
+        let now = service.clock.now();
+        let registered = service.registry.resolve("full", &name, &metadata, now);
+        registered.expect("there is room");
+    }
+    let full = (Code::ResourceExhausted, "namespace full has 50 triggers");
+    check(object("full", &[("group", "billing")]), replicas, full).await;
+    let backlog = ("backlog", 100);
+    check(object("full", &[("group", "mails")]), backlog, full).await;
+    let own = [("group", "billing"), ("backlogThreshold", "7")];
+    check(object("full", &own), ("backlog", 7), full).await;
+}
+
+#[tokio::test]
+async fn the_metric_stays_when_the_fault_is_mended() {
+    let service = Service::new();
+    for (wrong, right) in [
+        (("maxReplica", "5"), ("maxReplicas", "5")),
+        (("backlogThreshold", "x"), ("targetDelay", "5")),
+    ] {
+        for group in ["billing", "mails"] {
+            let before = service
+                .spec(&object("shop", &[("group", group), wrong]))
+                .await;
+            let after = service
+                .spec(&object("shop", &[("group", group), right]))
+                .await;
+            assert_eq!(before, after, "{group}: {wrong:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once_it_is_served() {
+    let service = Service::new();
+    let refused = object("shop", &[("group", "new")]);
+    let open = async || {
+        let specs = service
+            .scaler
+            .stream_metric_spec(Request::new(refused.clone()));
+        let active = service
+            .scaler
+            .stream_is_active(Request::new(refused.clone()));
+        let (specs, active) = (
+            specs.await.expect("no error"),
+            active.await.expect("no error"),
+        );
+        (specs.into_inner(), active.into_inner())
+    };
+    let (mut specs, mut active) = open().await;
+    let first = specs
+        .next()
+        .await
+        .expect("specs at once")
+        .expect("no error");
+    assert_eq!(first.metric_specs[0].metric_name, "replicas");
+    let silent = tokio::time::timeout(Duration::from_secs(60), active.next()).await;
+    assert!(silent.is_err(), "{silent:?}");
+    let more =
+        format!("{CONFIG}  - {{ name: new, source: main, stream: new, consumer_group: g }}\n");
+    let now = service.clock.now();
+    service
+        .registry
+        .reconfigure(config(&more), &BTreeSet::new(), now);
+    let ends = async {
+        assert!(specs.next().await.is_none(), "OK and nothing more");
+        assert!(active.next().await.is_none(), "OK and nothing more");
+    };
+    tokio::time::timeout(Duration::from_secs(10), ends)
+        .await
+        .expect("within seconds");
+    // At shutdown they end cleanly, too.
+    let refused = object("shop", &[("group", "nobody")]);
+    let active = service.scaler.stream_is_active(Request::new(refused));
+    let mut active = active.await.expect("no error").into_inner();
+    service.shutdown.enter(Phase::Stopping);
+    assert!(active.next().await.is_none());
+}

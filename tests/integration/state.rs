@@ -1,0 +1,123 @@
+//! What is learned survives the process: a real service on a real Redis, ended in every way.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::service::Service;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn start(redis: &RedisServer, state: &Path) -> Service {
+    Service::start(&format!(
+        "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
+         poll_interval: 100ms\n\
+         state: {{ dir: \"{}\", interval: 1s }}\n\
+         sources: [ {{ name: main, redis: {{ url: \"redis://{}\" }} }} ]\n\
+         groups: [ {{ name: billing, source: main, stream: orders, consumer_group: billing }} ]\n",
+        state.display(),
+        redis.address(),
+    ))
+}
+
+async fn signal(service: &Service, name: &str) -> Value {
+    let body = service.get("/api/v1/groups/billing").await;
+    let group: Value = serde_json::from_str(&body).expect("JSON");
+    group["signals"][name].clone()
+}
+
+/// What is expected of the backlog, once that is known at all and as wanted.
+async fn expected(service: &Service, wanted: impl Fn(f64) -> bool) -> f64 {
+    crate::support::eventually("an expected backlog", PATIENCE, || async {
+        let expected = signal(service, "backlog").await["expected"].as_f64();
+        expected.filter(|expected| wanted(*expected))
+    })
+    .await
+}
+
+async fn saved(service: &Service) -> Option<f64> {
+    let metrics = service.get("/metrics").await;
+    let name = "streamgauge_state_last_success_timestamp_seconds";
+    let mut lines = metrics.lines();
+    lines
+        .find(|line| line.starts_with(name))?
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_process_ended() {
+    let redis = RedisServer::start(Flavour::Redis70);
+    let mut connection = redis.connect();
+    let () = run(&mut connection, "XGROUP CREATE orders billing $ MKSTREAM");
+    for _ in 0..500 {
+        let _: String = run(&mut connection, "XADD orders * a b");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+
+    let mut service = start(&redis, &state);
+    let learned = expected(&service, |n| n > 400.0).await;
+    service.terminate();
+    assert_eq!(service.ended().await, Some(0));
+
+    // Now there is much less: who learns anew would take that for normal.
+    let _: i64 = run(&mut connection, "XTRIM orders MAXLEN 5");
+    let service = start(&redis, &state);
+    let after = expected(&service, |_| true).await;
+    assert!(after > learned * 0.7, "{after}, was {learned}");
+    service.until_logged("goes on with what was learned").await;
+
+    // Killed: what was written last is there, whole.
+    let first = crate::support::eventually("a write", PATIENCE, || saved(&service)).await;
+    crate::support::eventually("another write", PATIENCE, || async {
+        saved(&service).await.filter(|at| *at > first)
+    })
+    .await;
+    drop(service);
+    let service = start(&redis, &state);
+    expected(&service, |_| true).await;
+    service.until_logged("goes on with what was learned").await;
+    drop(service);
+
+    // Damaged: said, learned anew, and kept again.
+    let file = std::fs::read_dir(&state)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::write(&file, "damaged").unwrap();
+    let service = start(&redis, &state);
+    crate::support::eventually("a write", PATIENCE, || saved(&service)).await;
+    let said = "what was learned cannot be used, it is learned anew: ";
+    service.until_logged(said).await;
+    service.until_logged("it is damaged").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_written_is_said_and_scaling_goes_on() {
+    let redis = RedisServer::start(Flavour::Redis70);
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::write(&state, "a file, no folder").unwrap();
+    let service = start(&redis, &state);
+    crate::support::eventually("a failed write", PATIENCE, || async {
+        let metrics = service.get("/metrics").await;
+        let failed = |line: &str| {
+            line.starts_with("streamgauge_state_write_failures_total") && !line.ends_with(" 0")
+        };
+        metrics.lines().any(failed).then_some(())
+    })
+    .await;
+    let said = "what is learned cannot be kept, all else goes on: ";
+    service.until_logged(said).await;
+    let body = service.get("/api/v1/groups/billing").await;
+    let group: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(group["freshness"], "fresh", "{group:#}");
+    std::fs::remove_file(&state).unwrap();
+    crate::support::eventually("a write", PATIENCE, || saved(&service)).await;
+}
