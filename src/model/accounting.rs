@@ -29,8 +29,18 @@ pub(super) fn settle(
     if repositioned(then, now) || lacks(then) || lacks(now) {
         return None;
     }
-    let left = (then.lag?.exact()?.checked_add(arrived)?).checked_sub(now.lag?.exact()?)?;
-    let handed_out = handed_out(then, now, arrived, left);
+    let exactly = |s: &PartitionSample| s.lag.and_then(Quantity::exact);
+    let (left, handed_out) = match exactly(then).zip(exactly(now)) {
+        Some((before, after)) => {
+            let left = before.checked_add(arrived)?.checked_sub(after)?;
+            (left, handed_out(then, now, arrived, left))
+        }
+        // Too many to be counted: what was handed out is known all the same where nothing left the log.
+        None => {
+            let counted = counted_where_nothing_left(then, now, arrived)?;
+            (counted, Between::exactly(counted))
+        }
+    };
     let pending = then.pending.checked_add(handed_out.least)?;
     if handed_out.least == handed_out.most && pending < now.pending {
         return None;
@@ -158,6 +168,29 @@ impl Between {
     }
 }
 
+/// What the source counted as handed out while nothing left the log.
+fn counted_where_nothing_left(
+    then: &PartitionSample,
+    now: &PartitionSample,
+    arrived: u64,
+) -> Option<u64> {
+    let nothing_left = then.length.checked_add(arrived) == Some(now.length)
+        && then.newest_removed == now.newest_removed;
+    let (before, after) = then.delivered_count.zip(now.delivered_count)?;
+    let from = match now.counting {
+        Counting::Reads => before,
+        Counting::Place => before.max(gone_before(then)),
+        Counting::Untold if gone_before(then) <= before => before,
+        Counting::Untold | Counting::Commits | Counting::Nothing => return None,
+    };
+    nothing_left.then(|| after.saturating_sub(from))
+}
+
+/// Messages that had left the log by then: they were not read since.
+fn gone_before(then: &PartitionSample) -> u64 {
+    then.log_end.unwrap_or(0).saturating_sub(then.length)
+}
+
 /// By the source's count of deliveries, as far as it is worth that.
 fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: Between) -> Between {
     let Some((before, after)) = then.delivered_count.zip(now.delivered_count) else {
@@ -167,9 +200,7 @@ fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: Between) -> B
         return bounds;
     };
     let fits = (bounds.least..=bounds.most).contains(&counted);
-    // What had left the log before was not read since.
-    let gone_before = then.log_end.unwrap_or(0).saturating_sub(then.length);
-    let by_place = bounds.up_to(after.saturating_sub(before.max(gone_before)));
+    let by_place = bounds.up_to(after.saturating_sub(before.max(gone_before(then))));
     let within = now.length > 0 && now.delivered >= now.oldest_kept;
     match now.counting {
         Counting::Reads if fits => Between::exactly(counted),

@@ -30,6 +30,41 @@ fn removed(mut sample: PartitionSample, n: u64, newest_removed: u64) -> Partitio
 }
 
 #[test]
+fn with_too_many_to_be_counted_what_was_read_is_known_where_nothing_left_the_log() {
+    let deep = |added, delivered, pending| PartitionSample {
+        lag: Some(Quantity::AtLeast(10_000)),
+        ..sample(added, delivered, 0, pending)
+    };
+    let processed = |then: &PartitionSample, now: &PartitionSample| {
+        let arrived = now.log_end.unwrap() - then.log_end.unwrap();
+        settle(then, now, arrived).map(|settled| settled.processed)
+    };
+    let then = deep(50_000, 1_000, 40);
+    assert_eq!(processed(&then, &deep(52_000, 2_500, 30)), Some(1_510));
+    // One of the two could be counted after all.
+    assert_eq!(
+        processed(&then, &sample(52_000, 49_000, 3_000, 30)),
+        Some(48_010)
+    );
+    // Something left: how much of it unread is not told.
+    let trimmed = removed(deep(52_000, 2_500, 30), 3, 2);
+    assert_eq!(processed(&then, &trimmed), None);
+    let uncounted = PartitionSample {
+        delivered_count: None,
+        ..deep(52_000, 2_500, 30)
+    };
+    assert_eq!(processed(&then, &uncounted), None);
+    // A place jumps over what was trimmed before the group came there.
+    let place = |delivered, added, kept| PartitionSample {
+        counting: Counting::Place,
+        length: kept,
+        ..deep(added, delivered, 0)
+    };
+    let (then, now) = (place(1_000, 50_000, 20_000), place(31_000, 50_000, 20_000));
+    assert_eq!(processed(&then, &now), Some(1_000));
+}
+
+#[test]
 fn what_leaves_the_backlog_is_processed_unless_it_was_removed_unread() {
     let check = |then: PartitionSample, now: PartitionSample, processed, lost| {
         let arrived = now.log_end.unwrap() - then.log_end.unwrap();

@@ -152,8 +152,10 @@ fn is_too_few(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, present: u
 fn waits_without_end(facts: &GroupFacts) -> Option<f64> {
     let done = facts.processing_per_second.filter(|done| *done > 0.0)?;
     let arrived = facts.arrival_per_second.unwrap_or(0.0);
-    // By the count: a few that nobody will ever finish may be of any age.
-    let seconds = facts.backlog?.value() as f64 / done;
+    // By the count: a few that nobody will ever finish may be of any age. Where there are too many to count, the age says more.
+    let backlog = facts.backlog?;
+    let age = facts.waiting_seconds.filter(|_| !backlog.is_exact());
+    let seconds = (backlog.value() as f64 / done).max(age.unwrap_or(0.0));
     (done <= arrived * CATCHES_UP_RATIO).then_some(seconds)
 }
 

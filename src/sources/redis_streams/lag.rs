@@ -22,6 +22,8 @@ pub struct Agreement {
     delivered: Position,
     lag: u64,
     entries_added: u64,
+    /// Entries that had left the stream by then.
+    removed: Option<u64>,
 }
 
 /// Rules 1 to 5, on one atomic reading of stream and group.
@@ -49,8 +51,8 @@ pub fn certify(stream: &StreamInfo, group: &GroupInfo, previous: Option<&Agreeme
 }
 
 /// Rule 4. The server's counters were right at the previous poll, and nothing has happened since that makes them go
-/// wrong: no entry after the group's position of then was trimmed or deleted, and the group was not moved back. All
-/// conditions compare states, not polls, so polls may be missing in between.
+/// wrong: no entry after the group's position of then was trimmed or deleted, as none was at all or the ids say so, and the
+/// group was not moved back. All conditions compare states, not polls, so polls may be missing in between.
 ///
 /// Two conditions go beyond the rule. Nothing after the old position was removed, so exactly `previous.lag` plus the
 /// arrivals since lie after it: that is the lag itself if the group has not moved, and a bound if it has. So a position or
@@ -65,7 +67,8 @@ fn carry(
     let max_deleted = stream.max_deleted?;
     let arrived = stream.entries_added?.checked_sub(previous.entries_added)?;
     let after_previous = previous.lag.checked_add(arrived)?;
-    let untouched = previous.delivered >= first && max_deleted <= previous.delivered;
+    let none_left = previous.removed.is_some() && previous.removed == removed(stream);
+    let untouched = none_left || previous.delivered >= first && max_deleted <= previous.delivered;
     let plausible = if at == previous.delivered {
         native == after_previous
     } else {
@@ -80,8 +83,14 @@ pub fn agreement(stream: &StreamInfo, group: &GroupInfo, certified: u64) -> Opti
         delivered: group.last_delivered?,
         lag: certified,
         entries_added: stream.entries_added?,
+        removed: removed(stream),
     };
     (group.native_lag == Some(certified)).then_some(agreement)
+}
+
+/// Entries that were added and are gone. It never shrinks but by `XSETID`, which no arrivals would explain.
+fn removed(stream: &StreamInfo) -> Option<u64> {
+    stream.entries_added?.checked_sub(stream.length?)
 }
 
 #[cfg(test)]
@@ -183,6 +192,31 @@ mod tests {
         check(
             &stream(1, 12, 12, 3, 0),
             &group(6, Some(6)),
+            Verdict::MustCount,
+        );
+    }
+
+    #[test]
+    fn a_group_that_leaves_the_start_of_a_stream_of_which_nothing_is_gone_keeps_the_servers_lag() {
+        let unread = agreement(&stream(1, 9, 9, 9, 0), &group(0, Some(9)), 9);
+        let check = |stream: &StreamInfo, group: &GroupInfo, expect| {
+            assert_eq!(certify(stream, group, unread.as_ref()), expect);
+        };
+        check(
+            &stream(1, 12, 12, 12, 0),
+            &group(6, Some(6)),
+            Verdict::Carried(6),
+        );
+        // One is gone: it may be one that the group was never given.
+        check(
+            &stream(2, 12, 11, 12, 0),
+            &group(6, Some(6)),
+            Verdict::MustCount,
+        );
+        // Made anew meanwhile, with as few gone: fewer were ever added.
+        check(
+            &stream(1, 8, 8, 8, 0),
+            &group(6, Some(2)),
             Verdict::MustCount,
         );
     }
