@@ -23,7 +23,7 @@ use crate::support::service::Service;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// A stream with a backlog of 300 and two consumers, and the one ScaledObject that asks for it.
+/// A stream with a backlog of 300, more than seven replicas do before others could help, two consumers, and the one ScaledObject that asks for it.
 struct World {
     cluster: Kubernetes,
     line: FaultProxy,
@@ -124,7 +124,7 @@ server: {{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }}
 poll_interval: 200ms
 sources: [ {{ name: main, redis: {{ url: "redis://{}" }} }} ]
 groups:
-  - {{ name: busy, source: main, stream: busy, consumer_group: g, policy: {{ capacity_per_replica: 1, scale_in_hold: 1s }} }}
+  - {{ name: busy, source: main, stream: busy, consumer_group: g, policy: {{ capacity_per_replica: 0.25, target_delay: 120s, scale_in_hold: 1s }} }}
 "#,
         redis.address()
     )
