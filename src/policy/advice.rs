@@ -12,7 +12,7 @@ use crate::model::identity::Assignment;
 use crate::model::peaks::Peaks;
 use crate::model::time::Timestamp;
 
-use super::bounds::TARGET_UTILIZATION_UP;
+use super::bounds::Utilization;
 use super::spec::TargetSpec;
 use trend::Trend;
 
@@ -62,7 +62,8 @@ impl Advisor {
             self.loads.add(now, load, REMEMBERED);
             self.trend.add(now, load);
         }
-        let usable = capacity? / f64::from(spec.consumers_per_replica) * TARGET_UTILIZATION_UP;
+        let usable =
+            capacity? / f64::from(spec.consumers_per_replica) * Utilization::of(spec.assignment).up;
         let needed = self.loads.largest()? * self.trend.growth() / usable;
         let least = if now.since(since) < DAY {
             partitions
@@ -250,11 +251,11 @@ mod tests {
         fn never_fewer_are_advised_than_the_hottest_partition_s_share_needs(
             rates in prop::collection::vec(0.0_f64..500.0, 1..200), capacity in 1.0_f64..2_000.0, before in prop::option::of(1_u32..10_000),
         ) {
-            let needed = load(&facts(&rates)).unwrap() / (capacity * TARGET_UTILIZATION_UP);
+            let needed = load(&facts(&rates)).unwrap() / (capacity * Utilization::of(Assignment::Exclusive).up);
             let advised = steady(rates.len() as u32, needed, before);
             prop_assert!(f64::from(advised) >= needed, "{advised} for {needed}");
             let all: f64 = rates.iter().sum();
-            prop_assert!(f64::from(advised) * capacity * TARGET_UTILIZATION_UP >= all - 1e-6);
+            prop_assert!(f64::from(advised) * capacity * Utilization::of(Assignment::Exclusive).up >= all - 1e-6);
         }
     }
 }

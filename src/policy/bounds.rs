@@ -6,10 +6,35 @@ use crate::model::identity::Assignment;
 use super::decision::Limit;
 use super::spec::TargetSpec;
 
-/// Share of its capacity that a replica is meant to use when the target rises.
-pub const TARGET_UTILIZATION_UP: f64 = 0.80;
-/// … and when it falls: lower, so that one replica more or less does not tip it back.
-pub const TARGET_UTILIZATION_DOWN: f64 = 0.75;
+/// Shares of its capacity that a replica is meant to use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Utilization {
+    /// When the target rises.
+    pub up: f64,
+    /// When it falls: lower, so that one replica more or less does not tip it back.
+    pub down: f64,
+    /// Arrivals up to this share of what the present replicas can do ask for no more of them.
+    pub kept: f64,
+}
+
+impl Utilization {
+    /// Where any consumer may take any message, the others take what one has no time for, and one more helps at once. A partition
+    /// that belongs to a consumer needs room for its own peaks.
+    pub const fn of(assignment: Assignment) -> Self {
+        match assignment {
+            Assignment::Shared => Self {
+                up: 0.90,
+                down: 0.80,
+                kept: 0.95,
+            },
+            Assignment::Exclusive => Self {
+                up: 0.80,
+                down: 0.75,
+                kept: 0.90,
+            },
+        }
+    }
+}
 
 /// Consumers that get this share of what the source gives out are held up by it.
 const READ_LIMIT_REACHED: f64 = 0.9;
@@ -159,7 +184,7 @@ mod tests {
         Work::of(
             &group(partitions),
             &TargetSpec::default(),
-            TARGET_UTILIZATION_UP,
+            Utilization::of(assignment).up,
             1.0,
         )
         .replicas(capacity, 1, assignment)
@@ -181,14 +206,14 @@ mod tests {
         };
         check(&[(0.0, 0)], 0, 0);
         check(&[(1.0, 0)], 1, 1);
-        check(&[(80.0, 0)], 1, 1);
-        check(&[(80.8, 0)], 2, 1);
+        check(&[(90.0, 0)], 1, 1);
+        check(&[(90.8, 0)], 2, 1);
         check(&[(0.0, 3_000); 2], 2, 2);
         check(&[(40.0, 0); 4], 2, 2);
         // One hot partition among four: its fellow on the same replica must fit too.
         check(&[(70.0, 0), (20.0, 0), (20.0, 0), (20.0, 0)], 2, 4);
         // Hotter than a replica: four are not better than what the rest needs.
-        check(&[(400.0, 0), (8.0, 0), (8.0, 0), (8.0, 0)], 6, 4);
+        check(&[(400.0, 0), (8.0, 0), (8.0, 0), (8.0, 0)], 5, 4);
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal};
 use super::answering::Answering;
-use super::bounds::{TARGET_UTILIZATION_UP, cap};
+use super::bounds::{Utilization, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
 use super::emit::{Band, emitted, reachable};
 use super::explain;
@@ -115,7 +115,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         unknown_partitions: facts.unknown_partitions,
         partitions_without_group: facts.partitions_without_group,
         hold_seconds: spec.scale_in_hold.as_secs_f64(),
-        target_utilization_ratio: TARGET_UTILIZATION_UP,
+        target_utilization_ratio: Utilization::of(spec.assignment).up,
         catch_up_seconds: spec.target_delay.as_secs_f64(),
         ..Inputs::default()
     }

@@ -156,9 +156,9 @@ async fn consumers_scale_from_zero_and_back_to_zero_and_no_message_is_lost() {
     world.produce(400.0);
     world
         .until(
-            "400 messages/s need 10 replicas of 50/s at 80 %",
+            "400 messages/s need 9 replicas of 50/s at 90 %",
             Duration::from_secs(40),
-            |w| w.object.replicas() >= 10,
+            |w| w.object.replicas() >= 9,
         )
         .await;
     world

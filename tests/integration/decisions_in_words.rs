@@ -112,17 +112,17 @@ fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
 
 #[test]
 fn the_sentence_names_the_utilization_that_decided() {
-    // 2.9 replicas at 80 %, 3.1 at 75 %, and 4 run: on the way down the lower one counts.
-    let down = keeping_up(&[230], Assignment::Shared);
+    // 2.8 replicas at 90 %, 3.1 at 80 %, and 4 run: on the way down the lower one counts.
+    let down = keeping_up(&[250], Assignment::Shared);
     assert_eq!(
         down.text,
-        "4 replicas: 230 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 75 % utilization and 30s to \
+        "4 replicas: 250 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 80 % utilization and 30s to \
          catch up that takes 4."
     );
-    assert_eq!(down.inputs.target_utilization_ratio, 0.75);
-    assert_eq!(down.inputs.work_per_second.map(f64::ceil), Some(307.0));
-    let enough = keeping_up(&[220], Assignment::Shared);
-    assert!(enough.text.contains("80 % utilization"), "{}", enough.text);
+    assert_eq!(down.inputs.target_utilization_ratio, 0.8);
+    assert_eq!(down.inputs.work_per_second.map(f64::ceil), Some(313.0));
+    let enough = keeping_up(&[240], Assignment::Shared);
+    assert!(enough.text.contains("90 % utilization"), "{}", enough.text);
 }
 
 #[test]

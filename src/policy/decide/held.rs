@@ -9,7 +9,7 @@ use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 use crate::policy::answering::Answering;
-use crate::policy::bounds::TARGET_UTILIZATION_DOWN;
+use crate::policy::bounds::Utilization;
 use crate::policy::cold::steady_arrivals;
 use crate::policy::decision::{Held, Inputs, Limit};
 use crate::policy::explain;
@@ -100,7 +100,7 @@ fn hold_work(
     let (now, facts) = (seen.now, seen.facts);
     // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
     let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
-    let arrivals = lasting / TARGET_UTILIZATION_DOWN;
+    let arrivals = lasting / Utilization::of(target.spec.assignment).down;
     let work = inputs.work_per_second.unwrap_or(0.0);
     let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let work = target

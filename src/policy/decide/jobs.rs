@@ -2,7 +2,7 @@
 
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
-use crate::policy::bounds::{TARGET_UTILIZATION_UP, Work};
+use crate::policy::bounds::{Utilization, Work};
 use crate::policy::cold;
 use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason, Rule};
 use crate::policy::explain;
@@ -51,7 +51,12 @@ pub(super) fn decide_jobs(
 
 fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs) -> u32 {
     let facts = seen.facts;
-    let mut work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, 1.0);
+    let mut work = Work::of(
+        facts,
+        &target.spec,
+        Utilization::of(target.spec.assignment).up,
+        1.0,
+    );
     // What arrives is taken by jobs that run as long as nothing waits for one.
     let undelivered = facts.lag.or(facts.backlog).map_or(0, Quantity::value);
     if undelivered == 0 {

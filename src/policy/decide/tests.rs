@@ -198,10 +198,10 @@ fn one_busy_consumer_is_enough_to_size_the_fleet_within_ten_seconds() {
     let inputs = &world.decision().inputs;
     assert_eq!(inputs.capacity_source, CapacitySource::Estimated);
     assert_eq!(inputs.capacity_per_second, Some(50.0));
-    let needed = 400 / 40;
+    let needed = 400 / 45;
     assert!((needed..needed + 8).contains(&world.desired()));
     world.follow(400, 400);
-    assert_eq!(world.desired(), 10 + 1, "400 ÷ 50 at 75 %");
+    assert_eq!(world.desired(), 10, "400 ÷ 50 at 80 %");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
 use crate::policy::bootstrap::STEP_SETTLES;
-use crate::policy::bounds::{TARGET_UTILIZATION_DOWN, TARGET_UTILIZATION_UP, Work};
+use crate::policy::bounds::{Utilization, Work};
 use crate::policy::cold;
 use crate::policy::decision::{Inputs, Reason, Rule};
 use crate::policy::exclusive::{self, Question};
@@ -25,9 +25,6 @@ use super::Seen;
 const ASKED_WITHIN: Duration = Duration::from_secs(20);
 /// How long it starts where none was seen, and at most: what takes longer is no reason to ask for nothing.
 const LONGEST_START: Duration = Duration::from_secs(40);
-
-/// Arrivals up to this share of what the present replicas can do ask for no more of them.
-const KEPT_UTILIZATION: f64 = 0.90;
 
 /// What the work asks for.
 pub(super) struct Recommendation {
@@ -54,7 +51,12 @@ pub(super) fn recommend(
         };
     }
     inputs.surge_ratio = Some(surge(facts)).filter(|ratio| *ratio > 1.0);
-    let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, 1.0);
+    let work = Work::of(
+        facts,
+        &target.spec,
+        Utilization::of(target.spec.assignment).up,
+        1.0,
+    );
     inputs.work_per_second = Some(work.total());
     let (replicas, foreseen) = match needed(seen, target, inputs, Raise::NONE) {
         Some(replicas) => {
@@ -264,8 +266,9 @@ fn by_work(
         rise: raise.rise * surge,
         fall: raise.fall * surge,
     };
-    let work = Work::of(facts, &target.spec, TARGET_UTILIZATION_UP, raise.rise);
-    let relaxed = Work::of(facts, &target.spec, TARGET_UTILIZATION_DOWN, raise.fall);
+    let utilization = Utilization::of(assignment);
+    let work = Work::of(facts, &target.spec, utilization.up, raise.rise);
+    let relaxed = Work::of(facts, &target.spec, utilization.down, raise.fall);
     let consumers = target.spec.consumers_per_replica;
     let up = work.replicas(capacity, consumers, assignment);
     let down = relaxed.replicas(capacity, consumers, assignment);
@@ -275,7 +278,7 @@ fn by_work(
     let decisive = if replicas == up {
         &work
     } else {
-        inputs.target_utilization_ratio = TARGET_UTILIZATION_DOWN;
+        inputs.target_utilization_ratio = utilization.down;
         &relaxed
     };
     inputs.work_per_second = Some(decisive.total());
@@ -285,10 +288,10 @@ fn by_work(
         && assignment == Assignment::Shared
         // What runs may have other streams to read as well.
         && inputs.answering == Answering::Fleet
-        && fleet.suffices(facts, raise.rise, target.spec.target_delay)
+        && fleet.suffices(facts, raise.rise, utilization.kept, target.spec.target_delay)
     {
         inputs.rule = Some(Rule::Enough);
-        inputs.target_utilization_ratio = KEPT_UTILIZATION;
+        inputs.target_utilization_ratio = utilization.kept;
         return present;
     }
     inputs.rule = Some(Rule::Work);
@@ -329,13 +332,12 @@ impl Fleet {
     }
 
     /// Whether they keep up and work off the backlog before more of them could help.
-    fn suffices(&self, facts: &GroupFacts, raise: f64, target_delay: Duration) -> bool {
+    fn suffices(&self, facts: &GroupFacts, raise: f64, kept: f64, target_delay: Duration) -> bool {
         let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
         let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise;
         let left = waiting as f64
             + (arrivals - self.now) * self.ready_in
             + (arrivals - self.then) * (self.more_in - self.ready_in);
-        arrivals <= self.then * KEPT_UTILIZATION
-            && left / self.then <= target_delay.as_secs_f64() / 2.0
+        arrivals <= self.then * kept && left / self.then <= target_delay.as_secs_f64() / 2.0
     }
 }
