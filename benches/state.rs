@@ -45,8 +45,8 @@ fn measure(partitions: u64) {
     };
     let now = Timestamp::from_millis(1);
     let (copy, remembered) = timed(|| state.remembered());
-    let (write, ()) = timed(|| files.save(&key, now, &remembered).expect("saved"));
-    let (read, loaded) = timed(|| files.load(&key).expect("read").expect("there"));
+    let (write, ()) = timed(|| files.save(&key, now.into(), &remembered).expect("saved"));
+    let (read, loaded) = timed(|| files.load(&key, now.into()).expect("read").expect("there"));
     assert!(loaded.remembered == remembered && loaded.problems.is_empty());
     let file = std::fs::read_dir(folder.path()).expect("a folder").next();
     let bytes = file.expect("a file").and_then(|file| file.metadata());

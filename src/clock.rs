@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp, WallOffset};
 
 /// The wall clock is followed once it is so far off: times that stand still on the wall are to stand still in what is shown.
 const FOLLOWED_MILLIS: u64 = 500;
@@ -32,15 +32,24 @@ impl Clock {
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        let now = self.started_at.plus(self.started.elapsed());
-        WALL.follow(now, wall());
-        now
+        // By the machine's own time: where the runtime's is virtual, as in tests, nobody set the wall clock.
+        let passed = self.started.into_std().elapsed();
+        WALL.follow(self.started_at.plus(passed), wall());
+        self.started_at.plus(self.started.elapsed())
+    }
+
+    /// The time now, and where the wall clock is.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            at: self.now(),
+            wall: WALL.offset(),
+        }
     }
 }
 
 /// What the wall clock, as it is set now, showed at a time that [`Clock::now`] gave.
 pub fn on_the_wall(at: Timestamp) -> Timestamp {
-    WALL.of(at)
+    WALL.offset().on_the_wall(at)
 }
 
 fn wall() -> Timestamp {
@@ -61,9 +70,8 @@ impl Ahead {
         }
     }
 
-    fn of(&self, at: Timestamp) -> Timestamp {
-        let ahead = self.0.load(Ordering::Relaxed);
-        Timestamp::from_millis(at.as_millis().saturating_add_signed(ahead))
+    fn offset(&self) -> WallOffset {
+        WallOffset::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -88,9 +96,9 @@ mod tests {
             (hour(-1), hour(-1)),
         ] {
             wall.follow(now, at(shown));
-            assert_eq!(wall.of(now), at(expect));
+            assert_eq!(wall.offset().on_the_wall(now), at(expect));
         }
-        assert_eq!(wall.of(at(1)), at(0), "before 1970");
+        assert_eq!(wall.offset().on_the_wall(at(1)), at(0), "before 1970");
     }
 
     #[test]

@@ -63,7 +63,9 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     while !group.is_retired() {
         let started = Instant::now();
         // The start of the poll, so that an answer is never taken for fresher than it is.
-        let at = clock.now();
+        let now = clock.moment();
+        let at = now.at;
+        group.go_by(now);
         let span = tracing::info_span!("poll", group = definition.name, source = source.name());
         let read = tracing::info_span!(parent: &span, "read", failure = Empty);
         let seen = source
@@ -83,7 +85,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
             Err(_) => definition.poll_interval,
         };
         if let (Some(recording), Ok(sample)) = (&outlets.recording, &seen) {
-            recording.note(&definition.name, at, sample);
+            recording.note(&definition.name, now, sample);
         }
         let event = Event {
             at,
@@ -94,7 +96,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         let incidents = &group.snapshot().incidents;
         told.tell(at, &definition.name, incidents, outlets.notices.as_ref());
         if let Some(keeper) = &outlets.state {
-            keeping::keep(&group, keeper, at);
+            keeping::keep(&group, keeper, now);
         }
         tokio::time::sleep_until(started + pause).await;
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::model::capacity::CapacityRules;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::policy::decision::{Decision, Metric};
 use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::freshness::Freshness;
@@ -148,6 +148,14 @@ impl Group {
     /// Whether anything was observed, by this group or the one that it succeeded.
     pub fn was_observed(&self) -> bool {
         lock(&self.state).facts().observed_at.is_some()
+    }
+
+    /// Has hours and days go by the wall clock, which may be set at any time.
+    pub fn go_by(&self, Moment { at, wall }: Moment) {
+        if self.snapshot().facts.wall != wall {
+            let what = What::WallClockSet(wall);
+            self.apply(&Event { at, what });
+        }
     }
 
     /// The newest snapshot.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::config::types::RecordingConfig;
 use crate::model::sample::{PartitionObservation, Sample};
-use crate::model::time::Timestamp;
+use crate::model::time::Moment;
 
 use files::Files;
 use rows::Observation;
@@ -50,10 +50,12 @@ impl Recording {
         Ok((Self { notes, failures }, ended))
     }
 
-    /// Hands in what a poll at `at` saw of a group. Returns at once.
-    pub fn note(&self, group: &str, at: Timestamp, sample: &Sample) {
+    /// Hands in what a poll saw of a group. Returns at once.
+    pub fn note(&self, group: &str, now: Moment, sample: &Sample) {
         // A full channel: the next observation tells all that this one would have.
-        let _ = self.notes.try_send((group.to_owned(), observe(at, sample)));
+        let _ = self
+            .notes
+            .try_send((group.to_owned(), observe(now, sample)));
     }
 
     /// Rows that could not be written since the start.
@@ -86,7 +88,7 @@ fn write_all(notes: &Receiver<Note>, files: &mut Files, failures: &AtomicU64) {
     }
 }
 
-fn observe(at: Timestamp, sample: &Sample) -> Observation {
+fn observe(now: Moment, sample: &Sample) -> Observation {
     let log_end = |seen: &PartitionObservation| match seen {
         PartitionObservation::Present(sample) => sample.log_end,
         PartitionObservation::GroupMissing { log_end, .. } => *log_end,
@@ -95,7 +97,8 @@ fn observe(at: Timestamp, sample: &Sample) -> Observation {
     };
     let partitions = sample.partitions.iter();
     Observation {
-        at,
+        at: now.at,
+        wall: now.wall,
         log_ends: partitions
             .map(|(id, seen)| (id.clone(), log_end(seen)))
             .collect(),

@@ -4,7 +4,7 @@ mod files;
 mod keeper;
 
 use crate::model::identity::GroupKey;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::policy::remembered::Remembered;
 
 pub use self::files::Files;
@@ -12,11 +12,12 @@ pub use self::keeper::{Keeper, KeeperStats};
 
 /// Where it is kept.
 pub trait StateStore: Send + Sync {
-    /// What is kept of a group, when it was saved, and what of it could not be used; `None` where nothing is kept.
+    /// What is kept of a group, when it was saved, and what of it could not be used; `None` where nothing is kept. Its times
+    /// are those of this process.
     ///
     /// # Errors
     /// Nothing of what is there can be used.
-    fn load(&self, group: &GroupKey) -> Result<Option<Loaded>, StateError>;
+    fn load(&self, group: &GroupKey, now: Moment) -> Result<Option<Loaded>, StateError>;
 
     /// Has it read no more, without losing it.
     ///
@@ -28,7 +29,7 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// It could not be written; what was kept before still is.
-    fn save(&self, group: &GroupKey, at: Timestamp, state: &Remembered) -> Result<(), StateError>;
+    fn save(&self, group: &GroupKey, now: Moment, state: &Remembered) -> Result<(), StateError>;
 }
 
 /// What is kept of a group.
@@ -36,7 +37,7 @@ pub trait StateStore: Send + Sync {
 pub struct Loaded {
     /// What could be used.
     pub remembered: Remembered,
-    /// When it was saved.
+    /// When it was saved; never later than now.
     pub saved_at: Timestamp,
     /// What could not, and why.
     pub problems: Vec<String>,

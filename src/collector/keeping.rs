@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::model::time::Timestamp;
+use crate::model::time::Moment;
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
 use crate::state::Keeper;
@@ -13,7 +13,7 @@ pub(super) async fn restore(group: &Group, keeper: Option<&Arc<Keeper>>, clock: 
     let Some(keeper) = keeper.filter(|_| !group.was_observed()) else {
         return;
     };
-    let (keeper, now) = (Arc::clone(keeper), clock.now());
+    let (keeper, now) = (Arc::clone(keeper), clock.moment());
     let (name, key) = {
         let definition = group.definition();
         (definition.name.clone(), definition.key.clone())
@@ -21,7 +21,7 @@ pub(super) async fn restore(group: &Group, keeper: Option<&Arc<Keeper>>, clock: 
     let loading = tokio::task::spawn_blocking(move || keeper.load(&name, &key, now));
     if let Ok(Some(remembered)) = loading.await {
         let what = What::Restored(Box::new(remembered));
-        group.apply(&Event { at: now, what });
+        group.apply(&Event { at: now.at, what });
     }
 }
 
@@ -36,11 +36,11 @@ pub(super) async fn set_aside(group: &Group, keeper: Option<&Arc<Keeper>>) {
 }
 
 /// Has it written if that is due.
-pub(super) fn keep(group: &Arc<Group>, keeper: &Arc<Keeper>, at: Timestamp) {
-    if keeper.is_due(&group.definition().key, at) {
+pub(super) fn keep(group: &Arc<Group>, keeper: &Arc<Keeper>, now: Moment) {
+    if keeper.is_due(&group.definition().key, now.at) {
         let (group, keeper) = (Arc::clone(group), Arc::clone(keeper));
         tokio::task::spawn_blocking(move || {
-            keeper.save(&group.definition().key, at, &group.remembered());
+            keeper.save(&group.definition().key, now, &group.remembered());
         });
     }
 }

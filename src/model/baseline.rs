@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use self::alarm::Verdict;
 use self::state::State;
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 
 /// Until so many samples were seen nothing is flagged, however long that takes.
 const LEARNING_SAMPLES: u64 = 200;
@@ -94,10 +94,11 @@ impl Baseline {
     }
 
     /// Judges the sample by all before it, then learns from it. `None`, or what is no finite number, teaches nothing.
-    pub fn observe(&mut self, at: Timestamp, value: Option<f64>) -> Reading {
+    pub fn observe(&mut self, now: impl Into<Moment>, value: Option<f64>) -> Reading {
+        let now = now.into();
         match value.filter(|value| value.abs() < LARGEST_VALUE) {
-            Some(value) => self.learn(at, value),
-            None => self.missing(at),
+            Some(value) => self.learn(now, value),
+            None => self.missing(now),
         }
     }
 
@@ -112,20 +113,21 @@ impl Baseline {
             || self.state.settling > 0
     }
 
-    fn missing(&self, at: Timestamp) -> Reading {
+    fn missing(&self, now: Moment) -> Reading {
         let state = &self.state;
-        let usual = state.seasons.usual(at);
+        let usual = state.seasons.usual(now.on_the_wall());
         Reading {
             anomaly: state.alarm.raised(),
-            learning: self.learning(at),
+            learning: self.learning(now.at),
             ..state.band(usual)
         }
     }
 
-    fn learn(&mut self, at: Timestamp, value: f64) -> Reading {
+    fn learn(&mut self, now: Moment, value: f64) -> Reading {
+        let (at, wall) = (now.at, now.on_the_wall());
         let (value, mut memory) = self.state.begin(at, value);
         let state = &mut self.state;
-        let seasonal = state.seasons.judge(at, value, &memory);
+        let seasonal = state.seasons.judge(wall, value, &memory);
         let level = value - seasonal.usual;
         state.bridge(at, level, &memory);
         let learning = self.learning(at);
@@ -136,7 +138,7 @@ impl Baseline {
         state.evidence = evidence.total;
         state.departure = if learning { 0.0 } else { smoothed };
         state.suspect(&mut memory);
-        state.remember(at, value, level, &evidence, &memory);
+        state.remember(wall, value, level, &evidence, &memory);
         let verdict = if learning {
             Verdict::default()
         } else {

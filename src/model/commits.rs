@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 
 /// Commits remembered.
 const KEPT: usize = 8;
@@ -50,8 +50,14 @@ struct Step {
 }
 
 impl CommitRhythm {
-    /// Takes in the position that a poll at `seen_at` saw committed, and when the store says that it was written.
-    pub fn observe(&mut self, position: u64, written_at: Option<Timestamp>, seen_at: Timestamp) {
+    /// Takes in the position that a poll saw committed, and when the store says that it was written.
+    pub fn observe(
+        &mut self,
+        position: u64,
+        written_at: Option<Timestamp>,
+        seen: impl Into<Moment>,
+    ) {
+        let Moment { at: seen_at, wall } = seen.into();
         let polled_at = self.polled_at.replace(seen_at).unwrap_or(seen_at);
         if let Some(last) = self.last {
             if position < last.position {
@@ -74,7 +80,10 @@ impl CommitRhythm {
             position,
             written_at,
             seen_at,
-            since: written_at.map_or(seen_at, |at| at.clamp(polled_at.min(seen_at), seen_at)),
+            since: written_at.map_or(seen_at, |at| {
+                let by_ours = wall.off_the_wall(at);
+                by_ours.clamp(polled_at.min(seen_at), seen_at)
+            }),
         });
     }
 

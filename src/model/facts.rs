@@ -12,13 +12,16 @@ use super::quantity::Quantity;
 use super::sample::{AgeMethod, Holder};
 use super::signal::{Signal, SignalReading};
 use super::status::PartitionStatus;
-use super::time::Timestamp;
+use super::time::{Timestamp, WallOffset};
 
 /// A group at the time of its last readable observation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupFacts {
     /// When that was; `None` before the first.
     pub observed_at: Option<Timestamp>,
+    /// Where the wall clock is.
+    #[serde(default)]
+    pub wall: WallOffset,
     /// Unfinished messages; a lower bound while partitions are unknown.
     pub backlog: Option<Quantity>,
     /// Undelivered messages.

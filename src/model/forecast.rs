@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::holt::Holt;
 use self::score::Score;
 use self::season::Season;
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 
 pub use self::expert::Expert;
 
@@ -90,13 +90,16 @@ struct Pending {
 #[derive(Clone, Copy, Debug)]
 struct Measured {
     end: Timestamp,
+    /// What the wall clock showed then.
+    wall: Timestamp,
     covered: Duration,
     per_second: f64,
 }
 
 impl Measured {
+    /// On the wall.
     fn middle(&self) -> Timestamp {
-        self.end.minus(self.covered / 2)
+        self.wall.minus(self.covered / 2)
     }
 }
 
@@ -123,9 +126,10 @@ impl Forecast {
         self.daily.is_whole(1) && self.weekly.is_whole(7)
     }
 
-    /// Takes in what arrived over the `covered` time that ended at `at`. Unknown arrivals teach nothing, and nothing is forecast
+    /// Takes in what arrived over the `covered` time that ended at `end`. Unknown arrivals teach nothing, and nothing is forecast
     /// until they are known again.
-    pub fn observe(&mut self, at: Timestamp, covered: Duration, arrived: Option<u64>) {
+    pub fn observe(&mut self, end: impl Into<Moment>, covered: Duration, arrived: Option<u64>) {
+        let end = end.into();
         let Some(arrived) = arrived.filter(|_| covered <= LONGEST_INTERVAL) else {
             self.open = (0, Duration::ZERO);
             self.known = false;
@@ -137,7 +141,8 @@ impl Forecast {
         if time >= STEP {
             self.open = (0, Duration::ZERO);
             self.step(Measured {
-                end: at,
+                end: end.at,
+                wall: end.on_the_wall(),
                 covered: time,
                 per_second: messages as f64 / time.as_secs_f64(),
             });

@@ -22,7 +22,7 @@ use super::partition::{PartitionModel, Step};
 use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::{Holder, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp, WallOffset};
 use super::whole::{Together, WAITS_FOR};
 
 pub use learned::Learned;
@@ -30,6 +30,9 @@ pub use learned::Learned;
 /// Everything remembered of one group, shared by all who ask for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupModel {
+    /// For what goes by hours and days.
+    #[serde(default)]
+    wall: WallOffset,
     partitions: BTreeMap<PartitionId, PartitionModel>,
     arrivals: ArrivalHistory,
     /// Of all partitions together, while it is known of every one.
@@ -58,6 +61,7 @@ impl GroupModel {
     /// A group of which nothing is known yet.
     pub fn new(rules: CapacityRules) -> Self {
         Self {
+            wall: WallOffset::default(),
             partitions: BTreeMap::new(),
             arrivals: ArrivalHistory::default(),
             arrival: RateWindow::new(ARRIVAL_WINDOW),
@@ -82,7 +86,27 @@ impl GroupModel {
 
     /// A group of which nothing is known, by the same rules.
     pub fn start_over(&self) -> Self {
-        Self::new(self.capacity.rules())
+        Self {
+            wall: self.wall,
+            ..Self::new(self.capacity.rules())
+        }
+    }
+
+    /// Takes in where the wall clock is from now on.
+    pub fn wall_clock_set(&mut self, wall: WallOffset) {
+        self.wall = wall;
+    }
+
+    /// Where the wall clock is.
+    pub const fn wall(&self) -> WallOffset {
+        self.wall
+    }
+
+    fn moment(&self, at: Timestamp) -> Moment {
+        Moment {
+            at,
+            wall: self.wall,
+        }
     }
 
     /// Takes in what users tell of its consumers; until then nothing.
@@ -93,7 +117,8 @@ impl GroupModel {
     /// Takes in a signal that comes from elsewhere than the stream.
     pub fn signal(&mut self, signal: Signal, reading: &SignalReading) {
         self.signals.insert(signal, reading.clone());
-        self.normal.observe(reading.at, signal, reading.value);
+        let now = self.moment(reading.at);
+        self.normal.observe(now, signal, reading.value);
     }
 
     /// Forgets a signal that comes from elsewhere than before, or from nowhere.
@@ -117,11 +142,12 @@ impl GroupModel {
 
     /// Takes in one poll.
     pub fn observe(&mut self, at: Timestamp, sample: &Sample) {
+        let now = self.moment(at);
         self.partitions
             .retain(|id, _| sample.partitions.contains_key(id));
         for (id, seen) in &sample.partitions {
             let partition = self.partitions.entry(id.clone()).or_default();
-            let step = partition.observe(at, seen, sample.consumers);
+            let step = partition.observe(now, seen, sample.consumers);
             if let Some(count) = step.and_then(|step| step.arrived) {
                 self.arrivals.add(at, count);
             }
@@ -134,7 +160,7 @@ impl GroupModel {
         self.holders.clone_from(&sample.holders);
         self.read_limit_per_second = sample.read_limit_per_second;
         self.learn(at, together);
-        self.note_normal(at);
+        self.note_normal(now);
         if let Some(count) = &sample.errors {
             self.note_errors(at, count);
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, BaselineRules, Reading};
 use super::signal::Signal;
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 
 /// Polls may be faster: baselines take in one sample in so much time, so that "the last samples" means about the same everywhere.
 const LEAST_APART: Duration = Duration::from_secs(4);
@@ -51,7 +51,8 @@ impl Watched {
     }
 
     /// Takes in a value, unless the one before was just now; whether the flag rose.
-    fn observe(&mut self, at: Timestamp, value: Option<f64>) -> bool {
+    fn observe(&mut self, now: Moment, value: Option<f64>) -> bool {
+        let at = now.at;
         if self
             .taken_at
             .is_some_and(|then| at.since(then) < LEAST_APART)
@@ -60,7 +61,7 @@ impl Watched {
             return false;
         }
         self.taken_at = Some(at);
-        let reading = self.baseline.observe(at, value);
+        let reading = self.baseline.observe(now, value);
         self.normal = Normal {
             value,
             reading,
@@ -78,11 +79,11 @@ pub struct GroupNormal {
 
 impl GroupNormal {
     /// Takes in what a signal is now; `None`: not known.
-    pub(super) fn observe(&mut self, at: Timestamp, signal: Signal, value: Option<f64>) {
+    pub(super) fn observe(&mut self, now: impl Into<Moment>, signal: Signal, value: Option<f64>) {
         let watched = self.signals.entry(signal);
         watched
             .or_insert_with(|| Watched::new(BaselineRules::default()))
-            .observe(at, value);
+            .observe(now.into(), value);
     }
 
     /// As it was learned, judged from now on by the rules of now.
@@ -134,9 +135,9 @@ impl PartitionNormal {
     }
 
     /// Takes in throughput, backlog and age.
-    pub(super) fn observe(&mut self, at: Timestamp, values: [Option<f64>; 3]) {
+    pub(super) fn observe(&mut self, now: Moment, values: [Option<f64>; 3]) {
         for (watched, value) in self.0.iter_mut().zip(values) {
-            watched.observe(at, value);
+            watched.observe(now, value);
         }
     }
 

@@ -14,7 +14,7 @@ use super::quantity::Quantity;
 use super::quiet::{Holder, Quiet};
 use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow, STEADY_WINDOW};
 use super::sample::{Failure, PartitionObservation, PartitionSample};
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 use super::whole::Waiting;
 
 /// A stream that vanished counts as unknown for this long, then as empty: it may be on its way back.
@@ -142,14 +142,16 @@ impl Step {
 }
 
 impl PartitionModel {
-    /// Takes in what a poll at `at` saw, and how many consumers of the group it saw at work, if that was told. Gives what
+    /// Takes in what a poll saw, and how many consumers of the group it saw at work, if that was told. Gives what
     /// happened since it was read before; `None` if it was not read.
     pub(super) fn observe(
         &mut self,
-        at: Timestamp,
+        now: impl Into<Moment>,
         seen: &PartitionObservation,
         consumers: Option<u32>,
     ) -> Option<Step> {
+        let now = now.into();
+        let at = now.at;
         self.changed_hands = None;
         let before = self.read_at();
         let step = match seen {
@@ -177,7 +179,7 @@ impl PartitionModel {
                 let rewound = then.is_some_and(|then| repositioned(then, sample));
                 let went_on = then.is_some_and(|then| went_on(then, sample));
                 let step = self.advance(at, sample.log_end, Some(sample));
-                self.note_commit(at, sample, step, consumers);
+                self.note_commit(now, sample, step, consumers);
                 self.note_progress(at, sample, step.processed.map_or(went_on, |n| n > 0));
                 self.state = PartitionState::Present {
                     sample: sample.clone(),
@@ -251,7 +253,7 @@ impl PartitionModel {
 
     fn note_commit(
         &mut self,
-        at: Timestamp,
+        now: Moment,
         sample: &PartitionSample,
         step: Step,
         consumers: Option<u32>,
@@ -266,10 +268,10 @@ impl PartitionModel {
         };
         let still = step == Step::NOTHING;
         self.quiet = Some(match self.quiet.filter(|_| still) {
-            Some(quiet) => quiet.go_on(at, holder),
-            None => Quiet::begin(at, holder),
+            Some(quiet) => quiet.go_on(now.at, holder),
+            None => Quiet::begin(now.at, holder),
         });
-        self.commits.observe(position.major, Some(written_at), at);
+        self.commits.observe(position.major, Some(written_at), now);
     }
 
     /// Nothing is committed, or nothing that says something about this log: how it was before is no guide.

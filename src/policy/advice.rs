@@ -60,7 +60,7 @@ impl Advisor {
         };
         if let Some(load) = load(facts) {
             self.loads.add(now, load, REMEMBERED);
-            self.trend.add(now, load);
+            self.trend.add(facts.wall.on_the_wall(now), load);
         }
         let usable =
             capacity? / f64::from(spec.consumers_per_replica) * Utilization::of(spec.assignment).up;

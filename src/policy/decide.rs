@@ -110,6 +110,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         ready: running.ready,
         asked: running.asked,
         not_ready_since: running.not_ready_since,
+        wall: facts.wall,
         paused: running.paused,
         partitions: u32::try_from(facts.partitions.len()).unwrap_or(u32::MAX),
         unknown_partitions: facts.unknown_partitions,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::sample::{Failure, Sample};
 use crate::model::signal::{Signal, SignalReading};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, WallOffset};
 
 use super::remembered::Remembered;
 use super::replicas::{ReplicasObserved, Unread};
@@ -56,6 +56,8 @@ pub enum What {
     Restored(Box<Remembered>),
     /// Folding an event failed for a fault of the program: all that was known is given up, but for what was answered last.
     StartedOver,
+    /// The wall clock is elsewhere than before: somebody set it.
+    WallClockSet(WallOffset),
     /// A signal comes from elsewhere than before, or from nowhere: what was learned of it is worth nothing.
     SignalForgotten(Signal),
 }

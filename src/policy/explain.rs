@@ -96,8 +96,8 @@ fn push_pause(text: &mut String, pause: Option<Pause>) {
 /// That pods hang, and since when: the moment, not the time passed, so that the sentence stands still.
 fn pods_not_ready(inputs: &Inputs) -> Option<String> {
     let (asked, ready) = inputs.asked.zip(inputs.ready)?;
-    let since = inputs.not_ready_since?.as_millis().min(LAST_MILLI);
-    let since = UNIX_EPOCH + Duration::from_millis(since);
+    let since = inputs.wall.on_the_wall(inputs.not_ready_since?);
+    let since = UNIX_EPOCH + Duration::from_millis(since.as_millis().min(LAST_MILLI));
     Some(format!(
         "{} of {} not ready since {}; more replicas would not help until they are.",
         asked.saturating_sub(ready),

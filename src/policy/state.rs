@@ -115,6 +115,11 @@ impl GroupState {
                 self.start_over(event.at);
                 Vec::new()
             }
+            What::WallClockSet(wall) => {
+                self.model.wall_clock_set(*wall);
+                self.facts.wall = *wall;
+                Vec::new()
+            }
             What::SignalForgotten(signal) => {
                 self.model.forget_signal(*signal);
                 Vec::new()
@@ -176,7 +181,10 @@ impl GroupState {
     fn start_over(&mut self, at: Timestamp) {
         *self = Self {
             model: self.model.start_over(),
-            facts: GroupFacts::default(),
+            facts: GroupFacts {
+                wall: self.facts.wall,
+                ..GroupFacts::default()
+            },
             targets: std::mem::take(&mut self.targets),
             last_failure: None,
             decided_at: None,

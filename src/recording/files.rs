@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::types::RecordingConfig;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, WallOffset};
 
 use super::rows::{LONGEST_GAP, Observation, Row, Rows, Step};
 
@@ -39,8 +39,24 @@ enum Output {
     None,
     /// The first row.
     Begun(Row),
-    /// The file, the bytes of it that are whole rows, and the time of its first row.
-    Open(File, u64, Timestamp),
+    /// The file, the bytes of it that are whole rows, and its clock.
+    Open(File, u64, Begun),
+}
+
+/// By what a file goes: times in it are the wall clock's, which may be set meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Begun {
+    day: u64,
+    wall: WallOffset,
+}
+
+impl Begun {
+    fn of(row: &Row) -> Self {
+        Self {
+            day: row.on_the_wall().as_millis() / DAY_MILLIS,
+            wall: row.wall,
+        }
+    }
 }
 
 impl Files {
@@ -83,7 +99,11 @@ impl Files {
 
 impl Group {
     fn write(&mut self, config: &RecordingConfig, name: &str, row: Row) -> io::Result<bool> {
-        if self.output.began_on_another_day(row.at) {
+        if self
+            .output
+            .begun()
+            .is_some_and(|begun| begun != Begun::of(&row))
+        {
             self.output = Output::None;
         }
         match &mut self.output {
@@ -92,7 +112,8 @@ impl Group {
                 Ok(false)
             }
             Output::Begun(first) => {
-                let (mut file, begun) = (create(config, name, first.at)?, first.at);
+                let begun = Begun::of(first);
+                let mut file = create(config, name, first.on_the_wall())?;
                 let mut text = header(&self.rows)?;
                 text.push_str(&line(first));
                 let mut whole = 0;
@@ -106,13 +127,12 @@ impl Group {
 }
 
 impl Output {
-    fn began_on_another_day(&self, at: Timestamp) -> bool {
-        let begun = match self {
-            Self::None => return false,
-            Self::Begun(row) => row.at,
-            Self::Open(_, _, begun) => *begun,
-        };
-        begun.as_millis() / DAY_MILLIS != at.as_millis() / DAY_MILLIS
+    fn begun(&self) -> Option<Begun> {
+        match self {
+            Self::None => None,
+            Self::Begun(row) => Some(Begun::of(row)),
+            Self::Open(_, _, begun) => Some(*begun),
+        }
     }
 }
 
@@ -135,7 +155,7 @@ fn header(rows: &Rows) -> io::Result<String> {
 }
 
 fn line(row: &Row) -> String {
-    let mut text = format!("{:.3}", row.at.as_seconds());
+    let mut text = format!("{:.3}", row.on_the_wall().as_seconds());
     for count in &row.arrived {
         let _ = write!(text, ",{count}");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::identity::PartitionId;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, WallOffset};
 
 /// Rows come at most so often; a poll may be a little early.
 const EVERY: Duration = Duration::from_millis(4_500);
@@ -17,6 +17,8 @@ pub(super) const LONGEST_GAP: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Observation {
     pub at: Timestamp,
+    /// Where the wall clock was.
+    pub wall: WallOffset,
     pub log_ends: BTreeMap<PartitionId, Option<u64>>,
 }
 
@@ -24,6 +26,7 @@ pub(super) struct Observation {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub at: Timestamp,
+    pub wall: WallOffset,
     pub arrived: Vec<u32>,
 }
 
@@ -36,6 +39,13 @@ pub(super) enum Step {
     Break,
     /// A row.
     Row(Row),
+}
+
+impl Row {
+    /// What the wall clock showed then.
+    pub fn on_the_wall(&self) -> Timestamp {
+        self.wall.on_the_wall(self.at)
+    }
 }
 
 /// One group's rows.
@@ -88,6 +98,7 @@ impl Rows {
                 self.before = Some((seen.at, std::mem::take(&mut self.read)));
                 Step::Row(Row {
                     at: seen.at,
+                    wall: seen.wall,
                     arrived,
                 })
             }
@@ -122,6 +133,7 @@ mod tests {
         let ends = ends.iter().map(|(id, end)| (PartitionId::new(*id), *end));
         Observation {
             at: Timestamp::from_millis(1_000_000 + second * 1_000),
+            wall: WallOffset::default(),
             log_ends: ends.collect(),
         }
     }
@@ -129,6 +141,7 @@ mod tests {
     fn row(second: u64, arrived: &[u32]) -> Step {
         Step::Row(Row {
             at: seen(second, &[]).at,
+            wall: WallOffset::default(),
             arrived: arrived.to_vec(),
         })
     }

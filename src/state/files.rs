@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::identity::GroupKey;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp, WallOffset, moved_by};
 use crate::policy::remembered::{Remembered, Sections, Written};
 
 use super::{Loaded, StateError, StateStore};
@@ -52,6 +52,9 @@ struct Header {
     stream: String,
     consumer_group: String,
     saved_at: Timestamp,
+    /// Of the process that wrote: where the wall clock was.
+    #[serde(default)]
+    wall: WallOffset,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +117,7 @@ impl Files {
 }
 
 impl StateStore for Files {
-    fn load(&self, group: &GroupKey) -> Result<Option<Loaded>, StateError> {
+    fn load(&self, group: &GroupKey, now: Moment) -> Result<Option<Loaded>, StateError> {
         // One at a time, so that of a process that dies of it only that one is under suspicion.
         let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(group);
@@ -135,7 +138,7 @@ impl StateStore for Files {
         };
         // Where nothing can be written there is no mark, and what is there is read all the same.
         let _ = File::create(&mark);
-        let read = File::open(&path).map(|file| read(file, most));
+        let read = File::open(&path).map(|file| read(file, most, now));
         let _ = fs::remove_file(&mark);
         let read = read.map_err(|error| StateError::Io(path.clone(), error))?;
         if read
@@ -157,7 +160,7 @@ impl StateStore for Files {
         }
     }
 
-    fn save(&self, group: &GroupKey, at: Timestamp, state: &Remembered) -> Result<(), StateError> {
+    fn save(&self, group: &GroupKey, now: Moment, state: &Remembered) -> Result<(), StateError> {
         let path = self.path(group);
         let failed = |error| StateError::Io(path.clone(), error);
         let content = Content {
@@ -167,7 +170,8 @@ impl StateStore for Files {
                 source: group.source.clone(),
                 stream: group.stream.clone(),
                 consumer_group: group.consumer_group.clone(),
-                saved_at: at,
+                saved_at: now.at,
+                wall: now.wall,
             },
             sections: state.sections(),
         };
@@ -176,7 +180,7 @@ impl StateStore for Files {
 }
 
 /// Reads a file, or says why not. The header first: a later format may look different beyond it.
-fn read(file: File, most: u64) -> Result<Loaded, String> {
+fn read(file: File, most: u64, now: Moment) -> Result<Loaded, String> {
     let mut text = String::new();
     let size = GzDecoder::new(io::BufReader::new(file))
         .take(most + 1)
@@ -194,12 +198,22 @@ fn read(file: File, most: u64) -> Result<Loaded, String> {
         ));
     }
     let Found { sections } = serde_json::from_str(&text).map_err(damaged)?;
-    let (remembered, problems) = Remembered::read(sections);
+    let saved_at = saved_at(&header, now);
+    let moved = saved_at.as_millis() as i64 - header.saved_at.as_millis() as i64;
+    let moved = WallOffset::from_millis(moved);
+    let (remembered, problems) = moved_by(moved, || Remembered::read(sections));
     Ok(Loaded {
         remembered,
-        saved_at: header.saved_at,
+        saved_at,
         problems,
     })
+}
+
+/// By this process' clock. What seems to be from the future was saved a moment ago: this machine's clock is behind, or that
+/// one's was ahead, and which, nobody knows.
+fn saved_at(header: &Header, now: Moment) -> Timestamp {
+    let wall = header.wall.on_the_wall(header.saved_at);
+    now.wall.off_the_wall(wall).min(now.at)
 }
 
 /// Of its text. More than 10,000 partitions take, as they begin or after months; what is larger is none of ours.

@@ -6,13 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::identity::GroupKey;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::policy::remembered::Remembered;
 
 use super::StateStore;
-
-/// State that was saved so far in the future is not believed: the clock was set back, and times are part of what is learned.
-const MOST_AHEAD: Duration = Duration::from_secs(300);
 
 /// How keeping goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,8 +52,8 @@ impl Keeper {
     }
 
     /// What is kept of a group, if it can be used; says what cannot.
-    pub fn load(&self, name: &str, group: &GroupKey, now: Timestamp) -> Option<Remembered> {
-        let loaded = match self.store.load(group) {
+    pub fn load(&self, name: &str, group: &GroupKey, now: Moment) -> Option<Remembered> {
+        let loaded = match self.store.load(group, now) {
             Ok(loaded) => loaded?,
             Err(error) => {
                 tracing::warn!(
@@ -66,20 +63,13 @@ impl Keeper {
                 return None;
             }
         };
-        if loaded.saved_at.since(now) > MOST_AHEAD {
-            tracing::warn!(
-                group = name,
-                "what was learned is from the future, it is learned anew: was the clock set back?"
-            );
-            return None;
-        }
         for problem in &loaded.problems {
             tracing::warn!(
                 group = name,
                 "a part of what was learned is learned anew: {problem}"
             );
         }
-        let age_seconds = now.since(loaded.saved_at).as_secs();
+        let age_seconds = now.at.since(loaded.saved_at).as_secs();
         tracing::info!(group = name, age_seconds, "goes on with what was learned");
         Some(loaded.remembered)
     }
@@ -109,8 +99,8 @@ impl Keeper {
     }
 
     /// Saves a group. Logs the first failure and the recovery, not every failure in between.
-    pub fn save(&self, group: &GroupKey, at: Timestamp, state: &Remembered) {
-        let saved = self.store.save(group, at, state);
+    pub fn save(&self, group: &GroupKey, now: Moment, state: &Remembered) {
+        let (at, saved) = (now.at, self.store.save(group, now, state));
         let mut inner = self.inner();
         let next = (at.plus(self.interval), false);
         inner.groups.insert(group.clone(), next);

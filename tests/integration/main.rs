@@ -59,5 +59,6 @@ mod serve_under_faults;
 mod signals;
 mod simulate;
 mod state;
+mod stepped_clock;
 mod traces;
 mod uncommitted_estimate;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapters::http::HttpState;
 use crate::adapters::natural_order;
+use crate::clock::on_the_wall;
 use crate::model::time::Timestamp;
 use crate::publish::past::{Column, GroupCell, Measure};
 
@@ -80,7 +81,11 @@ pub(super) async fn history(
     let seconds = query.seconds.unwrap_or(USUAL_SECONDS);
     let (step, mut columns) = group.columns(seconds, (state.now)());
     if let Some(after) = query.after.map(Timestamp::from_millis) {
-        columns.retain(|column| column.at > after);
+        let at = |column: &Column| on_the_wall(column.at);
+        // A column that is yet to come was seen before the wall clock was set back: none of its times is true any more.
+        if columns.last().is_some_and(|newest| at(newest) >= after) {
+            columns.retain(|column| at(column) > after);
+        }
     }
     // A third of a million values take their time: not where calls are answered.
     let written = tokio::task::spawn_blocking(move || {

@@ -17,6 +17,7 @@ use crate::collector::signals::watch_signals;
 use crate::collector::{Outlets, keep_collecting};
 use crate::config::types::{Config, StateConfig};
 use crate::model::capacity::CapacityRules;
+use crate::model::time::Moment;
 use crate::publish::Group;
 use crate::publish::notices::{Notice, Notices};
 use crate::recording::Recording;
@@ -167,7 +168,9 @@ impl Parts {
         let keeping = tokio::task::spawn_blocking(move || {
             for group in groups {
                 if let Some(at) = group.decided_at() {
-                    keeper.save(&group.definition().key, at, &group.remembered());
+                    let wall = group.snapshot().facts.wall;
+                    let saved_at = Moment { at, wall };
+                    keeper.save(&group.definition().key, saved_at, &group.remembered());
                 }
             }
         });

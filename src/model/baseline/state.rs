@@ -203,7 +203,7 @@ impl State {
     /// Learns from the sample, as far as `memory` lets it.
     pub fn remember(
         &mut self,
-        at: Timestamp,
+        wall: Timestamp,
         value: f64,
         level: f64,
         evidence: &Evidence,
@@ -214,7 +214,7 @@ impl State {
         }
         self.residuals.learn(evidence.residual, memory);
         self.patterns.learn(level, &evidence.pattern, memory);
-        self.seasons.learn(at, value, memory);
+        self.seasons.learn(wall, value, memory);
     }
 
     /// The value as far as it may move the slow means, so that a spike does not become the level.

@@ -56,7 +56,7 @@ impl Season {
 
     pub fn add(&mut self, now: Measured) {
         let middle = now.middle();
-        self.since.get_or_insert(middle);
+        self.since.get_or_insert(now.end.minus(now.covered / 2));
         let number = middle.as_millis() / BIN.as_millis() as u64;
         if self.newest.back().is_none_or(|bin| bin.number != number) {
             self.newest.push_back(Bin {

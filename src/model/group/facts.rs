@@ -30,6 +30,7 @@ impl GroupModel {
         };
         GroupFacts {
             observed_at: self.observed_at,
+            wall: self.wall,
             backlog: self.total(PartitionModel::backlog),
             lag: self.total(|p| part(p, |s| s.lag, |_| 0)),
             pending: self.total(|p| part(p, |s| known(s.pending, s.lacks_pending), |_| 0)),

@@ -19,8 +19,9 @@ impl GroupModel {
             return;
         };
         if let Some(all) = &together {
+            let until = self.moment(all.until);
             self.forecast
-                .observe(all.until, all.covered(), all.step.arrived);
+                .observe(until, all.covered(), all.step.arrived);
         }
         let busy = self.busy_owners(at);
         if self.owners.count() > 0 {

@@ -3,14 +3,14 @@
 use crate::model::partition::PartitionState;
 use crate::model::quantity::Quantity;
 use crate::model::signal::Signal;
-use crate::model::time::Timestamp;
+use crate::model::time::Moment;
 
 use super::GroupModel;
 use super::facts::age_seconds;
 
 impl GroupModel {
     /// Baselines learn from what is certain: a lower bound, or a part of the partitions, is no sample.
-    pub(super) fn note_normal(&mut self, at: Timestamp) {
+    pub(super) fn note_normal(&mut self, now: Moment) {
         let mut whole = [Some(0.0), Some(0.0), Some(0.0)];
         for partition in self.partitions.values_mut() {
             let readable = !matches!(partition.state, PartitionState::Failed(_));
@@ -21,7 +21,7 @@ impl GroupModel {
                 backlog.map(|n| n as f64),
                 age_seconds(partition),
             ];
-            partition.normal.observe(at, values);
+            partition.normal.observe(now, values);
             let [rate, waiting, oldest] = &mut whole;
             *rate = rate.zip(values[0]).map(|(a, b)| a + b);
             *waiting = waiting.zip(values[1]).map(|(a, b)| a + b);
@@ -29,7 +29,7 @@ impl GroupModel {
         }
         let signals = [Signal::Throughput, Signal::Backlog, Signal::Age];
         for (signal, value) in signals.into_iter().zip(whole) {
-            self.normal.observe(at, signal, value);
+            self.normal.observe(now, signal, value);
         }
     }
 }

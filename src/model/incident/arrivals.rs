@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
 use crate::model::rates::ARRIVAL_WINDOW;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, WallOffset};
 
 use super::finding::Finding;
 use super::{IncidentKind, Look};
@@ -81,7 +81,7 @@ impl ArrivalWatch {
         let began = self.arrived_at.replace(now);
         if let Some(began) = began {
             let silence = now.since(began).saturating_sub(look.poll).as_secs_f64();
-            let [longest, second] = &mut self.silences[hour(began)];
+            let [longest, second] = &mut self.silences[hour(began, facts.wall)];
             (*longest, *second) = (longest.max(silence), second.max(silence.min(*longest)));
         }
         let covered = now.since(began.unwrap_or(before)).as_secs_f64();
@@ -107,7 +107,7 @@ impl ArrivalWatch {
         // What waits for its turn may have arrivals that nobody saw yet.
         let read = look.facts.partitions.values().filter_map(|p| p.read_at);
         let silent = read.min().unwrap_or(look.at).since(self.arrived_at?);
-        let hour = hour(self.arrived_at?);
+        let hour = hour(self.arrived_at?, look.facts.wall);
         let longest = self.usual_silence(hour);
         let ratio = match self.knows_a_day(look.at) {
             true => SILENCE_RATIO,
@@ -144,7 +144,7 @@ impl ArrivalWatch {
             && now.since(at) >= RECENT
         {
             self.recent.pop_front();
-            self.note_largest(at, old);
+            self.note_largest(facts.wall.on_the_wall(at), old);
         }
         let record = self
             .largest
@@ -165,8 +165,8 @@ impl ArrivalWatch {
         })
     }
 
-    fn note_largest(&mut self, at: Timestamp, rate: f64) {
-        let day = at.as_millis() / DAY.as_millis() as u64;
+    fn note_largest(&mut self, wall: Timestamp, rate: f64) {
+        let day = wall.as_millis() / DAY.as_millis() as u64;
         match self.largest.back_mut() {
             Some((last, largest)) if *last == day => *largest = largest.max(rate),
             _ => self.largest.push_back((day, rate)),
@@ -193,6 +193,6 @@ impl ArrivalWatch {
     }
 }
 
-fn hour(at: Timestamp) -> usize {
-    (at.as_millis() / HOUR % 24) as usize
+fn hour(at: Timestamp, wall: WallOffset) -> usize {
+    (wall.on_the_wall(at).as_millis() / HOUR % 24) as usize
 }

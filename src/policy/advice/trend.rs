@@ -21,18 +21,15 @@ pub(super) struct Trend {
 }
 
 impl Trend {
-    pub fn add(&mut self, now: Timestamp, load: f64) {
-        let today = now.as_millis() / DAY_MILLIS;
+    /// `wall`: what the wall clock shows.
+    pub fn add(&mut self, wall: Timestamp, load: f64) {
+        let today = wall.as_millis() / DAY_MILLIS;
+        // Days to come: the clock was ahead, and was set.
+        self.days
+            .retain(|(day, _)| *day <= today && day + 2 * WEEK >= today);
         match self.days.back_mut() {
             Some((day, largest)) if *day == today => *largest = largest.max(load),
             _ => self.days.push_back((today, load)),
-        }
-        while self
-            .days
-            .front()
-            .is_some_and(|(day, _)| day + 2 * WEEK < today)
-        {
-            self.days.pop_front();
         }
     }
 
@@ -101,6 +98,16 @@ mod tests {
         assert_eq!(growth(&rising), 1.0, "today is not over");
         let rising: Vec<f64> = (1..=15).map(f64::from).collect();
         assert!(growth(&rising) > 1.0);
+    }
+
+    #[test]
+    fn days_that_a_clock_was_ahead_of_are_forgotten_once_it_is_set() {
+        let mut trend = Trend::default();
+        for day in [20_400, 20_401, 20_000, 20_001, 20_002] {
+            trend.add(Timestamp::from_millis(day * DAY_MILLIS), 1.0);
+        }
+        let days: Vec<u64> = trend.days.iter().map(|(day, _)| *day).collect();
+        assert_eq!(days, [20_000, 20_001, 20_002]);
     }
 
     #[test]

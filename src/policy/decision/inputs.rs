@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::downstream::Breaker;
 use crate::model::quantity::Quantity;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, WallOffset};
 use crate::policy::answering::Answering;
 use crate::policy::replicas::Pause;
 
@@ -66,6 +66,9 @@ pub struct Inputs {
     pub asked: Option<u32>,
     /// Since when the rest of these hangs, once that is longer than a replica takes to start.
     pub not_ready_since: Option<Timestamp>,
+    /// Where the wall clock is, for sentences with a time.
+    #[serde(default)]
+    pub wall: WallOffset,
     /// How the ScaledObject is paused.
     pub paused: Option<Pause>,
     /// Partitions of the stream.

@@ -22,6 +22,7 @@ fn seen(second: u64, ends: &[u64]) -> Observation {
         .collect();
     Observation {
         at: Timestamp::from_millis((NEW_YEAR + second) * 1_000),
+        wall: WallOffset::default(),
         log_ends,
     }
 }
@@ -58,6 +59,38 @@ fn rows_tell_what_came_and_the_day_begins_another_file() {
     assert_eq!(read(&names[0]), first);
     let second = "time_seconds,p0,p1\n1767312000.000,7,1\n1767312005.000,9,1\n";
     assert!(read(&names[1]).starts_with(second));
+}
+
+#[test]
+fn times_are_the_wall_clocks_and_one_that_is_set_begins_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Files::new(config(folder.path()));
+    let note = |files: &mut Files, n: u64, hours: i64| {
+        let seen = Observation {
+            wall: WallOffset::from_millis(hours * 3_600_000),
+            ..seen(n * 5, &[n])
+        };
+        files.note("g", &seen).unwrap();
+    };
+    // Two hours behind until NTP answers; set back later.
+    for n in 0..4 {
+        note(&mut files, n, 0);
+    }
+    for n in 4..8 {
+        note(&mut files, n, 2);
+    }
+    for n in 8..12 {
+        note(&mut files, n, -1);
+    }
+    let names = names(folder.path());
+    let expected = ["20251231T230040Z", "20260101T000005Z", "20260101T020020Z"];
+    assert_eq!(names, expected.map(|time| format!("g.{time}.csv")));
+    let read = |name: &String| fs::read_to_string(folder.path().join(name)).unwrap();
+    let first = NEW_YEAR + 2 * 3_600 + 20;
+    let rows: String = (0..4)
+        .map(|n| format!("{}.000,1\n", first + n * 5))
+        .collect();
+    assert_eq!(read(&names[2]), format!("time_seconds,p0\n{rows}"));
 }
 
 #[test]

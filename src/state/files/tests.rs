@@ -18,8 +18,10 @@ fn key() -> GroupKey {
     }
 }
 
+const START: u64 = 1_700_000_000_000;
+
 fn at(poll: u64) -> Timestamp {
-    Timestamp::from_millis(1_700_000_000_000 + poll * 5_000)
+    Timestamp::from_millis(START + poll * 5_000)
 }
 
 fn sample(poll: u64) -> Sample {
@@ -91,13 +93,23 @@ fn a_restarted_group_goes_on_as_if_it_had_only_lost_its_source_for_a_while() {
     let (_folder, files) = files();
     let before = experienced();
     let remembered = before.remembered();
-    assert!(files.load(&key()).expect("nothing wrong").is_none());
-    files.save(&key(), at(720), &remembered).expect("saved");
+    assert!(
+        files
+            .load(&key(), at(800).into())
+            .expect("nothing wrong")
+            .is_none()
+    );
     files
-        .save(&key(), at(721), &remembered)
+        .save(&key(), at(720).into(), &remembered)
+        .expect("saved");
+    files
+        .save(&key(), at(721).into(), &remembered)
         .expect("saved again");
     assert_eq!(names(&files), [".json.gz"]);
-    let loaded = files.load(&key()).expect("read").expect("there");
+    let loaded = files
+        .load(&key(), at(800).into())
+        .expect("read")
+        .expect("there");
     assert_eq!(loaded.saved_at, at(721));
     assert_eq!(loaded.problems, Vec::<String>::new());
     assert_eq!(loaded.remembered, remembered, "to the bit");
@@ -130,12 +142,17 @@ fn a_restarted_group_goes_on_as_if_it_had_only_lost_its_source_for_a_while() {
 fn a_part_of_another_version_is_learned_anew_and_the_rest_is_not() {
     let (_folder, files) = files();
     let remembered = experienced().remembered();
-    files.save(&key(), at(720), &remembered).expect("saved");
+    files
+        .save(&key(), at(720).into(), &remembered)
+        .expect("saved");
     edit(&files, |text| {
         let text = text.replace("\"capacity\":{\"version\":1", "\"capacity\":{\"version\":9");
         text.replace("\"numbered\":1", "\"numbered\":\"one\"")
     });
-    let loaded = files.load(&key()).expect("read").expect("there");
+    let loaded = files
+        .load(&key(), at(800).into())
+        .expect("read")
+        .expect("there");
     assert_eq!(loaded.problems.len(), 2, "{:?}", loaded.problems);
     let said = "capacity has format 9, this version reads 1";
     assert_eq!(loaded.problems[0], said);
@@ -156,14 +173,24 @@ fn a_file_that_cannot_be_used_is_said_kept_aside_and_written_anew() {
     let (_folder, files) = files();
     let remembered = experienced().remembered();
     let check = |expect: &str| {
-        let said = files.load(&key()).expect_err("unreadable").to_string();
+        let said = files
+            .load(&key(), at(800).into())
+            .expect_err("unreadable")
+            .to_string();
         assert!(said.contains(expect), "{said}");
         assert_eq!(names(&files), [".json.gz", ".json.gz.unread"]);
-        files.save(&key(), at(720), &remembered).expect("saved");
-        let loaded = files.load(&key()).expect("read").expect("there");
+        files
+            .save(&key(), at(720).into(), &remembered)
+            .expect("saved");
+        let loaded = files
+            .load(&key(), at(800).into())
+            .expect("read")
+            .expect("there");
         assert_eq!(loaded.remembered, remembered);
     };
-    files.save(&key(), at(720), &remembered).expect("saved");
+    files
+        .save(&key(), at(720).into(), &remembered)
+        .expect("saved");
     let whole = fs::read(files.path(&key())).expect("there");
     fs::write(files.path(&key()), &whole[..whole.len() / 2]).expect("cut");
     check("it is damaged");
@@ -177,19 +204,21 @@ fn a_file_that_cannot_be_used_is_said_kept_aside_and_written_anew() {
 fn a_write_that_fails_leaves_what_was_kept_and_unfinished_files_go_at_the_next_start() {
     let (folder, files) = files();
     let remembered = experienced().remembered();
-    files.save(&key(), at(720), &remembered).expect("saved");
+    files
+        .save(&key(), at(720).into(), &remembered)
+        .expect("saved");
     let left = files.path(&key()).with_extension("1-0.tmp");
     fs::write(&left, "half").expect("written");
     let strange = files.folder.join("notes.tmp");
     fs::write(&strange, "not ours").expect("written");
     let again = Files::new(&files.folder);
     assert!(!left.exists() && strange.exists());
-    assert!(again.load(&key()).expect("read").is_some());
+    assert!(again.load(&key(), at(800).into()).expect("read").is_some());
     let blocked = folder.path().join("blocked");
     fs::write(&blocked, "a file").expect("written");
     let nowhere = Files::new(&blocked);
     let said = nowhere
-        .save(&key(), at(1), &remembered)
+        .save(&key(), at(1).into(), &remembered)
         .expect_err("no folder");
     assert!(matches!(said, StateError::Io(..)), "{said}");
 }
@@ -199,12 +228,17 @@ fn a_number_that_cannot_be_costs_its_section_and_nothing_else() {
     let (_folder, files) = files();
     let remembered = experienced().remembered();
     for number in ["1e300", "-1e300", "18446744073709551615", "null"] {
-        files.save(&key(), at(720), &remembered).expect("saved");
+        files
+            .save(&key(), at(720).into(), &remembered)
+            .expect("saved");
         edit(&files, |text| {
             assert!(text.contains("\"longest\":0.0"));
             text.replace("\"longest\":0.0", &format!("\"longest\":{number}"))
         });
-        let loaded = files.load(&key()).expect("read").expect("there");
+        let loaded = files
+            .load(&key(), at(800).into())
+            .expect("read")
+            .expect("there");
         assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
         assert!(loaded.problems[0].starts_with("incidents cannot be read: "));
         assert_eq!(loaded.remembered.learned, remembered.learned);
@@ -215,25 +249,37 @@ fn a_number_that_cannot_be_costs_its_section_and_nothing_else() {
 fn a_file_that_was_being_read_when_the_process_died_is_set_aside() {
     let (_folder, files) = files();
     let remembered = experienced().remembered();
-    files.save(&key(), at(720), &remembered).expect("saved");
+    files
+        .save(&key(), at(720).into(), &remembered)
+        .expect("saved");
     File::create(with_ending(&files.path(&key()), READING)).expect("marked");
-    let said = files.load(&key()).expect_err("set aside").to_string();
+    let said = files
+        .load(&key(), at(800).into())
+        .expect_err("set aside")
+        .to_string();
     assert!(said.contains("ended in the middle of that"), "{said}");
     assert_eq!(names(&files), [".json.gz.unread"]);
-    assert!(files.load(&key()).expect("nothing wrong").is_none());
-    files.save(&key(), at(721), &remembered).expect("saved");
-    assert!(files.load(&key()).expect("read").is_some());
+    assert!(
+        files
+            .load(&key(), at(800).into())
+            .expect("nothing wrong")
+            .is_none()
+    );
+    files
+        .save(&key(), at(721).into(), &remembered)
+        .expect("saved");
+    assert!(files.load(&key(), at(800).into()).expect("read").is_some());
 }
 
 #[test]
 fn pipes_devices_and_text_without_end_are_refused() {
     let (_folder, files) = files();
     files
-        .save(&key(), at(720), &experienced().remembered())
+        .save(&key(), at(720).into(), &experienced().remembered())
         .expect("saved");
     let path = files.path(&key());
     let whole = File::open(&path).expect("there");
-    let said = read(whole, 1_000).expect_err("too much");
+    let said = read(whole, 1_000, at(0).into()).expect_err("too much");
     assert_eq!(said, "it holds more than 1000 bytes of text");
     let pipe = |path: &Path| {
         let made = std::process::Command::new("mkfifo").arg(path).status();
@@ -244,7 +290,47 @@ fn pipes_devices_and_text_without_end_are_refused() {
     for make in makes {
         fs::remove_file(&path).expect("removed");
         make(&path);
-        let said = files.load(&key()).expect_err("refused").to_string();
+        let said = files
+            .load(&key(), at(800).into())
+            .expect_err("refused")
+            .to_string();
         assert!(said.ends_with("it is no regular file"), "{said}");
+    }
+}
+
+#[test]
+fn times_that_another_clock_wrote_are_read_as_those_of_this_one() {
+    let hours = |hours: i64| WallOffset::from_millis(hours * 3_600_000);
+    // By how much the wall clock was ahead of who wrote, and is ahead of who reads at poll 722; at which poll it seems saved.
+    for (then, now, expect) in [
+        (0, 0, 721),
+        // Two hours behind at its start, and set meanwhile.
+        (2, 0, 722),
+        (2, 2, 721),
+        (-2, 0, 721 - 1_440),
+        // Who reads starts behind.
+        (0, 2, 721 - 1_440),
+        (0, -2, 722),
+    ] {
+        let (_folder, files) = files();
+        let moment = |poll, wall| Moment {
+            at: at(poll),
+            wall: hours(wall),
+        };
+        let remembered = experienced().remembered();
+        let saved = files.save(&key(), moment(721, then), &remembered);
+        saved.expect("saved");
+        let loaded = files.load(&key(), moment(722, now));
+        let loaded = loaded.expect("read").expect("there");
+        let case = format!("{then} h, {now} h");
+        let expected = START.saturating_add_signed(expect * 5_000);
+        assert_eq!(loaded.saved_at.as_millis(), expected, "{case}");
+        let started = |remembered: &Remembered| {
+            let incidents = remembered.incidents.as_ref().expect("kept");
+            incidents.iter().next().expect("one").started_at
+        };
+        let before = at(721).since(started(&remembered));
+        let after = loaded.saved_at.since(started(&loaded.remembered));
+        assert_eq!(after, before, "{case}: everything moved alike");
     }
 }

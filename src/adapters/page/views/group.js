@@ -195,6 +195,8 @@ function join(past, fresh, span, now) {
   if (!past || past.step_seconds !== fresh.step_seconds) return { ...fresh, times };
   // Nothing new: the partitions are not told either.
   if (times.length === 0) return past;
+  // The server's clock was set back.
+  if (times[0] <= past.times.at(-1)) return { ...fresh, times };
   const from = now - span * 1000;
   const drop = past.times.findIndex((at) => at >= from);
   const start = drop < 0 ? past.times.length : drop;
