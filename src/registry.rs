@@ -38,6 +38,8 @@ pub struct Registry {
     started: mpsc::UnboundedSender<Arc<Group>>,
     /// A target was registered.
     newcomer: Notify,
+    /// Whether the Kubernetes API tells of the objects that ask.
+    objects_are_read: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,7 @@ impl Registry {
             inner: RwLock::new(empty),
             started,
             newcomer: Notify::new(),
+            objects_are_read: AtomicBool::new(false),
         };
         registry.reconfigure(config, &BTreeSet::new(), now);
         (registry, to_start)
@@ -163,10 +166,12 @@ impl Registry {
             let what = What::TargetInherits(from, key.clone());
             group.apply(&Event { at: now, what });
         }
-        group.apply(&Event {
-            at: now,
-            what: What::TargetRegistered(key.clone(), Box::new(spec)),
-        });
+        let spec = Box::new(spec);
+        let what = match self.objects_are_read.load(Ordering::Relaxed) {
+            true => What::TargetAwaited(key.clone(), spec),
+            false => What::TargetRegistered(key.clone(), spec),
+        };
+        group.apply(&Event { at: now, what });
         inner.replaced.remove(&key);
         if let Some(old) = heritage.replaces {
             inner.replaced.insert(old.key.clone(), now);
@@ -174,6 +179,11 @@ impl Registry {
         }
         self.newcomer.notify_one();
         Ok(target)
+    }
+
+    /// Has new targets wait for what the Kubernetes API tells of their objects, or no longer.
+    pub fn read_objects(&self, are_read: bool) {
+        self.objects_are_read.store(are_read, Ordering::Relaxed);
     }
 
     /// Wakes one waiter when a target was registered.

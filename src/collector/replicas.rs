@@ -44,6 +44,7 @@ pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, cloc
             error = watches.failed() => std::panic::resume_unwind(error.into_panic()),
         }
         let interval = cluster.poll_interval();
+        registry.read_objects(interval.is_some());
         let objects = match interval {
             Some(_) => asking(&registry),
             None => BTreeMap::new(),

@@ -142,7 +142,9 @@ fn decide_replicas(
         target.last_desired = Some(0);
     }
     let certain = facts.backlog.is_some_and(Quantity::is_exact);
-    if let Some(text) = too_early(now, model, target, &inputs) {
+    let awaits = inputs.answering == Answering::Fleet && target.awaits_object(now);
+    let awaited = awaits.then(|| explain::OBJECT_AWAITED.to_owned());
+    if let Some(text) = awaited.or_else(|| too_early(now, model, target, &inputs)) {
         // No value is safe below what runs, but to have work is certain at once.
         return Decision {
             active: (signal == Signal::Active).then_some(true),

@@ -44,6 +44,8 @@ pub enum What {
     Observed(Result<Sample, Failure>),
     /// Somebody asks for a target from now on.
     TargetRegistered(TargetKey, Box<TargetSpec>),
+    /// As that, but the Kubernetes API is about to tell what the answer is used for: until then it must not depend on what runs.
+    TargetAwaited(TargetKey, Box<TargetSpec>),
     /// The second target goes on with what is known of the first: the trigger was edited.
     TargetInherits(TargetKey, TargetKey),
     /// Nobody asked for a target for long.

@@ -238,6 +238,9 @@ pub fn unsure(inputs: &Inputs) -> String {
     }
 }
 
+/// What the answer is used for is yet to be told.
+pub const OBJECT_AWAITED: &str = "just registered: the ScaledObject is being read from the Kubernetes API, since a formula or other triggers change the answer; a value follows within seconds";
+
 /// The start without memory.
 pub fn too_early(left: Duration) -> String {
     format!(

@@ -1,6 +1,7 @@
 //! The fold: a group's state changes only by `apply`, so that a journal of events is enough to compute it again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ use super::spans;
 use super::spec::TargetSpec;
 use super::steps::Steps;
 use super::told::told;
+
+/// A call to the Kubernetes API takes three seconds at most.
+const OBJECT_TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// All that is known and decided of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +64,9 @@ pub struct TargetState {
     pub most_asked: u32,
     /// What the Kubernetes API tells of it.
     pub replicas: ReplicaState,
+    /// It is about to tell for the first time.
+    #[serde(default)]
+    pub object_awaited_since: Option<Timestamp>,
     /// The last wanted count.
     pub last_desired: Option<u32>,
     /// The last certain word on activity.
@@ -93,7 +100,8 @@ impl GroupState {
                 self.last_failure = Some(failure.clone());
                 Vec::new()
             }
-            What::TargetRegistered(key, spec) => self.registered(event.at, key, spec),
+            What::TargetRegistered(key, spec) => self.registered(event.at, key, spec, false),
+            What::TargetAwaited(key, spec) => self.registered(event.at, key, spec, true),
             What::TargetInherits(from, to) => {
                 self.inherit(from, to);
                 Vec::new()
@@ -125,11 +133,15 @@ impl GroupState {
                 Vec::new()
             }
             What::ReplicasObserved(key, reading) => {
-                // Weighed at the next observation of the group, seconds from now.
-                if let Some(target) = self.targets.get_mut(key) {
-                    target.replicas.observed(event.at, reading);
-                }
-                Vec::new()
+                let Some(target) = self.targets.get_mut(key) else {
+                    return Vec::new();
+                };
+                target.replicas.observed(event.at, reading);
+                // Else it is weighed at the next observation of the group, seconds from now.
+                let was_awaited = target.object_awaited_since.take().is_some();
+                let decided_at = self.decided_at.filter(|_| was_awaited);
+                let decided = decided_at.and_then(|at| self.decide(at, key.clone()));
+                decided.into_iter().collect()
             }
         }
     }
@@ -239,12 +251,16 @@ impl GroupState {
         at: Timestamp,
         key: &TargetKey,
         spec: &TargetSpec,
+        awaits_object: bool,
     ) -> Vec<(TargetKey, Decision)> {
         match self.targets.get_mut(key) {
             Some(target) => target.spec = spec.clone(),
             None => {
-                self.targets
-                    .insert(key.clone(), TargetState::new(spec.clone(), at));
+                let target = TargetState {
+                    object_awaited_since: awaits_object.then_some(at),
+                    ..TargetState::new(spec.clone(), at)
+                };
+                self.targets.insert(key.clone(), target);
             }
         }
         // Decided from the last observation, so that the first question has an answer; its age is that observation's.
@@ -297,6 +313,7 @@ impl TargetState {
             warm_up_floor: 0,
             most_asked: 0,
             replicas: ReplicaState::default(),
+            object_awaited_since: None,
             last_desired: None,
             last_active: None,
             last_metric: None,
@@ -318,6 +335,13 @@ impl TargetState {
             changes: self.changes.clone(),
             ..Self::new(self.spec.clone(), at)
         }
+    }
+
+    /// Whether it may yet turn out to be a part of something, or to be jobs. A cluster that says nothing is not waited for any
+    /// longer.
+    pub fn awaits_object(&self, now: Timestamp) -> bool {
+        self.object_awaited_since
+            .is_some_and(|since| now.since(since) < OBJECT_TOLD_WITHIN)
     }
 
     fn remember(&mut self, decision: &Decision, changed: bool) {

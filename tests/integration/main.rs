@@ -31,6 +31,7 @@ mod exclusive_properties;
 mod exposition;
 mod first_answer;
 mod forecast;
+mod formula_in_virtual_time;
 mod frozen;
 mod http_api;
 mod incidents_in_simulation;

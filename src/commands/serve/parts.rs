@@ -70,6 +70,7 @@ impl Parts {
         let webhook = Webhook::new(config.webhook.clone(), clock);
         let keeper = config.state.as_ref().map(keeper);
         let (registry, started) = Registry::new(config, rules, clock.now());
+        registry.read_objects(cluster.poll_interval().is_some());
         let parts = Self {
             registry: Arc::new(registry),
             sources,

@@ -60,3 +60,53 @@ fn a_fleet_that_never_catches_up_grows_even_if_nobody_can_tell_what_one_consumer
     }
     assert!(world.desired() >= 16, "{}", world.decision().text);
 }
+
+#[test]
+fn no_count_is_given_before_the_cluster_has_told_what_it_is_for_or_kept_silent() {
+    // The configured group is known for long; then KEDA asks for the first time.
+    let asked = || {
+        let mut world = World::new(configured());
+        world.pods = None;
+        world.consumers = 20;
+        world.pass(50, 100);
+        world.state.apply(&Event {
+            at: Timestamp::from_millis(START + world.second * 1_000),
+            what: What::TargetExpired(key()),
+        });
+        let settings = PolicySettings {
+            max_replicas: Some(30),
+            ..configured()
+        };
+        world.state.apply(&Event {
+            at: Timestamp::from_millis(START + world.second * 1_000 + 300),
+            what: What::TargetAwaited(key(), Box::new(settings.resolve())),
+        });
+        let decision = world.decision();
+        assert_eq!((decision.metric, decision.active), (None, Some(true)));
+        assert!(
+            decision.text.contains("Kubernetes API"),
+            "{}",
+            decision.text
+        );
+        world
+    };
+    let told = |mut world: World, triggers| {
+        world.object.triggers = triggers;
+        let reading = ReplicasObserved {
+            current: Some(20),
+            object: world.object.clone(),
+            ..ReplicasObserved::default()
+        };
+        let at = Timestamp::from_millis(START + world.second * 1_000 + 400);
+        let what = What::ReplicasObserved(key(), Box::new(Ok(reading)));
+        world.state.apply(&Event { at, what });
+        world.desired()
+    };
+    assert_eq!(told(asked(), 1), 20, "at once; not below what runs");
+    assert_eq!(told(asked(), 2), 3, "at once; what runs is not looked at");
+    let mut silent = asked();
+    silent.pass(4, 100);
+    assert_eq!(silent.decision().metric, None);
+    silent.pass(2, 100);
+    assert_eq!(silent.desired(), 20, "by the consumers");
+}
