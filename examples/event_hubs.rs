@@ -8,6 +8,9 @@
 mod azurite;
 #[path = "../tests/support/event_hub.rs"]
 mod event_hub;
+#[path = "../tests/support/ports.rs"]
+#[allow(clippy::expect_used, reason = "shared with the tests")]
+mod ports;
 
 use std::time::Duration;
 

@@ -30,8 +30,10 @@ FIRST_PORT, LAST_PORT = 21_000, 30_000
 
 
 def free_ports() -> dict[str, int]:
-    """The first block of ports of which none is in use, by name."""
-    for base in range(FIRST_PORT, LAST_PORT, 20):
+    """A block of ports of which none is in use, by name. Harnesses that start together begin to look at different ones."""
+    bases = range(FIRST_PORT, LAST_PORT, 20)
+    turn = os.getpid() % len(bases)
+    for base in (*bases[turn:], *bases[:turn]):
         ports = range(base, base + len(PORT_NAMES))
         if all(_is_free(address, port) for port in ports for address in ("127.0.0.1", *SERVICE_ADDRESSES)):
             return dict(zip(PORT_NAMES, ports))

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::eventually;
 use crate::support::service::Service;
 
 /// As long as the manifest's probes wait.
@@ -12,6 +13,22 @@ async fn answers(service: &Service, path: &str) -> bool {
     let asked = reqwest::get(format!("http://{}{path}", service.http));
     let answer = tokio::time::timeout(TIMEOUT, asked).await;
     matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
+}
+
+async fn until_it_answers(service: &Service, path: &str) {
+    eventually(path, TIMEOUT, async || {
+        answers(service, path).await.then_some(())
+    })
+    .await;
+}
+
+/// The state of each of its threads, as /proc has it: a signal is there before it has stopped them all.
+fn threads(service: &Service) -> impl Iterator<Item = char> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", service.pid())).expect("its threads");
+    tasks.filter_map(|task| {
+        let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    })
 }
 
 fn signal(service: &Service, name: &str) {
@@ -29,10 +46,14 @@ async fn a_frozen_process_answers_no_probe() {
          groups: [ { name: g, source: main, stream: s, consumer_group: g } ]\n",
     );
     for path in ["/livez", "/readyz"] {
-        assert!(answers(&service, path).await, "{path}");
+        until_it_answers(&service, path).await;
         signal(&service, "-STOP");
+        eventually("every thread has stopped", TIMEOUT, async || {
+            threads(&service).all(|state| state == 'T').then_some(())
+        })
+        .await;
         assert!(!answers(&service, path).await, "{path} of a frozen process");
         signal(&service, "-CONT");
-        assert!(answers(&service, path).await, "{path} afterwards");
+        until_it_answers(&service, path).await;
     }
 }

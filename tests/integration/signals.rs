@@ -80,15 +80,19 @@ async fn while_prometheus_is_away_its_signals_are_unknown_and_scaling_goes_on() 
         let problem = signal["problem"].as_str().unwrap_or_default();
         signal["value"].is_null() && problem.contains("prometheus cannot be reached")
     };
-    let group = once(&service, "an outage of Prometheus", "error_rate", away).await;
-    assert_eq!(group["freshness"], "fresh");
-    assert_eq!(group["targets"][0]["desired"], desired);
-    let metrics = service.get("/metrics").await;
-    let has = |part: &str| metrics.lines().any(|line| line.starts_with(part));
-    assert!(
-        has("streamgauge_prometheus_up{} 0") || has("streamgauge_prometheus_up 0"),
-        "{metrics}"
-    );
+    once(&service, "an outage of Prometheus", "error_rate", away).await;
+    crate::support::eventually("the group is fresh all the same", PATIENCE, || async {
+        let group = group_of(&service).await;
+        assert_eq!(group["targets"][0]["desired"], desired);
+        (group["freshness"] == "fresh").then_some(())
+    })
+    .await;
+    let metrics = crate::support::eventually("that it is away", PATIENCE, || async {
+        let metrics = service.get("/metrics").await;
+        let is_away = |line: &str| line == "streamgauge_prometheus_up{} 0";
+        metrics.lines().any(is_away).then_some(metrics)
+    })
+    .await;
     let values = metrics
         .lines()
         .filter(|line| line.starts_with("streamgauge_signal_value{"));

@@ -1,13 +1,15 @@
 //! Azurite, Microsoft's emulator of Blob Storage, on loopback with a directory of its own, ended by pid when dropped.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::ports::free_port;
 
 /// The account that the emulator always has.
 pub const ACCOUNT: &str = "devstoreaccount1";
@@ -168,9 +170,4 @@ impl Drop for Azurite {
             let _ = child.wait();
         }
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }

@@ -12,6 +12,7 @@ pub mod event_hub;
 pub mod exported;
 pub mod keda;
 pub mod kubernetes;
+pub mod ports;
 pub mod prometheus;
 pub mod proxy;
 pub mod redis;

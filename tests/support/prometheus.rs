@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::redis::free_port;
+use super::ports::free_port;
 
 const MISSING: &str = "the package prometheus is not installed: run `make test`";
 

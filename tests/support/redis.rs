@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use redis::{Connection, FromRedisValue};
 use streamgauge::config::types::RedisConfig;
 
+pub use super::ports::free_port;
+
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
@@ -73,6 +75,12 @@ impl RedisServer {
         self.spawn();
         let deadline = Instant::now() + super::patience(Duration::from_secs(20));
         while self.try_ping().is_err() {
+            let ended = self.child.as_mut().map(Child::try_wait);
+            assert!(
+                matches!(ended, Some(Ok(None))),
+                "{:?} ended: {ended:?}",
+                self.flavour
+            );
             assert!(
                 Instant::now() < deadline,
                 "{:?} did not start",
@@ -196,10 +204,4 @@ pub fn try_run<T: FromRedisValue>(
         command.arg(word);
     }
     command.query(connection)
-}
-
-/// A port that nothing listens on.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }

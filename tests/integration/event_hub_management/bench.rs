@@ -1,7 +1,7 @@
 //! A hub with telling values, a client of either kind, and the check that an answer is the right one.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
 use streamgauge::config::types::{
@@ -14,6 +14,7 @@ use streamgauge::sources::event_hubs::management::{self, Management, PartitionPr
 use crate::support::event_hub::EventHubServer;
 use crate::support::event_hub::broker::Broker;
 use crate::support::event_hub::state::Hub;
+use crate::support::eventually;
 
 /// Both clients.
 pub const BOTH: [ManagementClient; 2] = [ManagementClient::Pipelined, ManagementClient::Sdk];
@@ -58,20 +59,30 @@ impl Bench {
         }
     }
 
-    /// Reads a partition; the SDK, which stalls now and then, may try again.
+    /// Reads a partition; the SDK, which stalls now and then, may try again for a while.
     pub async fn read_right(&self, id: &str) {
-        let tries = match self.configured.config.client {
-            ManagementClient::Pipelined => 1,
-            ManagementClient::Sdk => 5,
+        let tries_for = match self.configured.config.client {
+            ManagementClient::Pipelined => Duration::ZERO,
+            ManagementClient::Sdk => DEADLINE * 6,
         };
+        let started = Instant::now();
         let mut read = self.client.partition(id).await;
-        for _ in 1..tries {
-            if read.is_err() {
-                read = self.client.partition(id).await;
-            }
+        while read.is_err() && started.elapsed() < tries_for {
+            read = self.client.partition(id).await;
         }
-        let read = read.unwrap_or_else(|failure| panic!("{tries} tries: {failure}"));
+        let read = read.unwrap_or_else(|failure| panic!("tried for {tries_for:?}: {failure}"));
         self.must_be_right(id, &read);
+    }
+
+    /// Reads partitions `0` to `count` until all were right once: how long connections take here says nothing of a client.
+    pub async fn warm_up(&self, count: usize) {
+        for id in 0..count {
+            let id = id.to_string();
+            eventually("a first read", DEADLINE, async || {
+                self.client.partition(&id).await.ok()
+            })
+            .await;
+        }
     }
 
     /// Reads partitions `0` to `count` side by side, as [`Self::read_right`] does.
