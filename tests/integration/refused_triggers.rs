@@ -250,3 +250,31 @@ async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once
     service.shutdown.enter(Phase::Stopping);
     assert!(active.next().await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_threshold_changed_in_the_config_ends_the_stream_of_specs_and_the_next_one_has_it() {
+    let service = Service::new();
+    let mails = object("shop", &[("group", "mails")]);
+    let bills = object("shop", &[("group", "billing")]);
+    let open = async |object: &ScaledObjectRef| {
+        let opened = Request::new(object.clone());
+        let stream = service.scaler.stream_metric_spec(opened).await;
+        let mut stream = stream.expect("no error").into_inner();
+        let first = stream.next().await.expect("at once").expect("no error");
+        (first.metric_specs[0].target_size, stream)
+    };
+    let (target, mut changed) = open(&mails).await;
+    assert_eq!(target, 100);
+    let (_, mut other) = open(&bills).await;
+    let more = CONFIG.replace("backlog_threshold: 100", "backlog_threshold: 250");
+    let now = service.clock.now();
+    service
+        .registry
+        .reconfigure(config(&more), &BTreeSet::new(), now);
+    let end = tokio::time::timeout(Duration::from_secs(10), changed.next());
+    assert!(end.await.expect("soon").is_none(), "OK and nothing more");
+    assert_eq!(open(&mails).await.0, 250);
+    assert_eq!(service.spec(&mails).await.target_size, 250);
+    let goes_on = tokio::time::timeout(Duration::from_secs(10), other.next()).await;
+    assert!(goes_on.is_err(), "another trigger's stream stays");
+}
