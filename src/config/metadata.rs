@@ -18,7 +18,7 @@ use super::allow::is_simple;
 use super::groups::{self, ModeWord};
 use super::label::{is_name, label_fault};
 use super::stream::{self, NamedStream};
-use super::types::CheckpointStrategy;
+use super::types::{CheckpointStrategy, RedisConfig};
 use reader::Reader;
 
 /// What one trigger asks for.
@@ -46,6 +46,15 @@ pub enum Subject {
         /// The consumer group; an event hub has one of its own, a stream whose length alone counts needs none.
         consumer_group: Option<String>,
     },
+    /// As KEDA's redis-streams trigger names it.
+    AtServer {
+        /// The server of a configured source.
+        server: RedisConfig,
+        /// The stream.
+        stream: Option<NamedStream>,
+        /// The consumer group; without one the stream's length counts.
+        consumer_group: Option<String>,
+    },
 }
 
 /// KEDA's keys that only repeat what the source says: they must agree with it.
@@ -64,7 +73,8 @@ impl TriggerRequest {
     /// Everything that is wrong with it, by key. No value ever shows up: it may be a secret that KEDA resolved.
     pub fn parse(metadata: &HashMap<String, String>) -> Result<Self, MetadataErrors> {
         let mut reader = Reader::new(metadata);
-        reader.refuse_foreign_keys();
+        let names_server = keda::names_server(&reader);
+        reader.refuse_foreign_keys(names_server);
         let subject = read_subject(&mut reader);
         let settings = read_settings(&mut reader);
         let checkpoints = CheckpointClaims {
@@ -162,7 +172,11 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
 }
 
 fn read_inline(reader: &mut Reader<'_>) -> Option<Subject> {
-    let source = reader.required("source", "name a source of streamgauge's config");
+    let is_kedas = keda::names_server(reader);
+    let source = match is_kedas {
+        true => None,
+        false => reader.required("source", "name a source of streamgauge's config"),
+    };
     if source.is_some_and(|source| !is_name(source)) {
         reader.problem(
             "source",
@@ -177,10 +191,18 @@ fn read_inline(reader: &mut Reader<'_>) -> Option<Subject> {
     if let Some(fault) = consumer_group.and_then(label_fault) {
         reader.problem("consumerGroup", fault);
     }
+    let consumer_group = consumer_group.map(str::to_owned);
+    if is_kedas {
+        return Some(Subject::AtServer {
+            server: keda::server(reader)?,
+            stream: stream.ok()?,
+            consumer_group,
+        });
+    }
     Some(Subject::Inline {
         source: source?.to_owned(),
         stream: stream.ok()?,
-        consumer_group: consumer_group.map(str::to_owned),
+        consumer_group,
     })
 }
 

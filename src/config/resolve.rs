@@ -12,7 +12,9 @@ use super::groups::{DEFAULT_HUB_GROUP, hub_group};
 use super::metadata::keda::DEFAULT_COUNT;
 use super::metadata::{MetadataErrors, Subject, TriggerRequest};
 use super::stream::{self, NamedStream};
-use super::types::{CheckpointStrategy, Config, GroupConfig, SourceConfig};
+use super::types::{
+    CheckpointStrategy, Config, GroupConfig, RedisConfig, SourceConfig, SourceKind,
+};
 
 /// What a trigger's target rests on.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,20 +70,61 @@ impl Config {
                 consumer_group,
             } => {
                 let source = self.source(source).ok_or_else(|| unknown("source"))?;
-                let request = &with_keda_s_default(source, request, consumer_group.as_deref());
-                let (key, selector) = inline_key(
+                self.inline(
                     source,
-                    stream.as_ref(),
-                    consumer_group.as_deref(),
-                    request.measure() == Some(Measure::StreamLength),
-                )?;
-                let is_hub = source.kind.event_hub().is_some();
-                let is_it = |group: &&GroupConfig| is_same(&group.key, &key, is_hub);
-                match self.groups.iter().find(is_it) {
-                    Some(group) => self.of_group(group, request),
-                    None => of_inline(source, key, selector, request, namespace),
-                }
+                    (stream.as_ref(), consumer_group.as_deref()),
+                    request,
+                    namespace,
+                )
             }
+            Subject::AtServer {
+                server,
+                stream,
+                consumer_group,
+            } => {
+                let source = self.source_at(server)?;
+                self.inline(
+                    source,
+                    (stream.as_ref(), consumer_group.as_deref()),
+                    request,
+                    namespace,
+                )
+            }
+        }
+    }
+
+    fn inline(
+        &self,
+        source: &SourceConfig,
+        (stream, consumer_group): (Option<&NamedStream>, Option<&str>),
+        request: &TriggerRequest,
+        namespace: &str,
+    ) -> Result<ResolvedTarget, ResolveError> {
+        let request = &with_keda_s_default(source, request, consumer_group);
+        let counts_length = request.measure() == Some(Measure::StreamLength);
+        let (key, selector) = inline_key(source, stream, consumer_group, counts_length)?;
+        let is_hub = source.kind.event_hub().is_some();
+        let is_it = |group: &&GroupConfig| is_same(&group.key, &key, is_hub);
+        match self.groups.iter().find(is_it) {
+            Some(group) => self.of_group(group, request),
+            None => of_inline(source, key, selector, request, namespace),
+        }
+    }
+
+    /// The source on that server and database.
+    fn source_at(&self, server: &RedisConfig) -> Result<&SourceConfig, MetadataErrors> {
+        let is_it = |source: &&SourceConfig| match &source.kind {
+            SourceKind::Redis(redis) => {
+                redis.host.eq_ignore_ascii_case(&server.host)
+                    && (redis.port, redis.database) == (server.port, server.database)
+            }
+            SourceKind::EventHubs(_) => false,
+        };
+        let mut found = self.sources.iter().filter(is_it);
+        match (found.next(), found.next()) {
+            (Some(source), None) => Ok(source),
+            (None, _) => Err(MetadataErrors::single("address", NO_SUCH_SERVER)),
+            (Some(_), Some(_)) => Err(MetadataErrors::single("address", SEVERAL_SOURCES)),
         }
     }
 
@@ -151,7 +194,7 @@ fn is_same(one: &GroupKey, other: &GroupKey, is_hub: bool) -> bool {
         && groups[0] == groups[1]
 }
 
-/// For KEDA a Redis stream without a consumer group and without any key counts its length; ours need a group.
+/// For KEDA a Redis stream without a consumer group counts its length, whatever else it names but `streamLength`; ours need a group.
 fn with_keda_s_default(
     source: &SourceConfig,
     request: &TriggerRequest,
@@ -159,7 +202,9 @@ fn with_keda_s_default(
 ) -> TriggerRequest {
     let mut request = request.clone();
     let has_nothing = request.settings == PolicySettings::default();
-    if source.kind.event_hub().is_none() && consumer_group.is_none() && has_nothing {
+    let counts_group = matches!(request.measure(), Some(Measure::Lag | Measure::Pending));
+    let is_kedas = has_nothing || counts_group;
+    if source.kind.event_hub().is_none() && consumer_group.is_none() && is_kedas {
         request.settings.mode = Some(LENGTH_BY_DEFAULT);
     }
     request
@@ -277,6 +322,9 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
     Ok(())
 }
 
+const NO_SUCH_SERVER: &str =
+    "no source of streamgauge's config is on this server and database: add one under sources";
+const SEVERAL_SOURCES: &str = "several sources of streamgauge's config are on this server and database: name one with source, and remove the address";
 const NOT_A_HUB: &str = "belongs to event hubs, and the source is Redis: remove it";
 const NOT_THE_SOURCES: &str =
     "is not what the source in streamgauge's config says: remove it, or name another source";

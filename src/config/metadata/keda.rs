@@ -3,9 +3,10 @@
 //! `streamLength` (default 5) alone does.
 
 use crate::config::groups::ModeWord;
-use crate::config::types::CheckpointStrategy;
+use crate::config::types::{CheckpointStrategy, RedisConfig};
 use crate::policy::spec::{Measure, Mode};
 
+use super::keys::{ADDRESS, DATABASE, HOST, KNOWN, Kind, PORT};
 use super::reader::Reader;
 
 const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
@@ -32,20 +33,6 @@ pub(in crate::config) const DEFAULT_COUNT: u64 = 5;
 
 /// Events per replica where KEDA's user named none.
 const DEFAULT_UNPROCESSED: u64 = 64;
-
-/// Settings of ours: whoever writes one does not rely on KEDA's defaults.
-const OURS: [&str; 10] = [
-    "targetDelay",
-    "capacityPerReplica",
-    "minReplicas",
-    "maxReplicas",
-    "activationBacklog",
-    "activationWindow",
-    "scaleInHold",
-    "forecast",
-    "assignment",
-    "consumersPerReplica",
-];
 
 /// The mode that KEDA's keys ask for, its defaults included; `None` if there are none, or with a fault noted.
 pub(super) fn read(
@@ -105,7 +92,9 @@ fn default(reader: &Reader<'_>, word: Option<ModeWord>, threshold: Option<u64>) 
     let is_ours = matches!(word, Some(ModeWord::Replicas | ModeWord::Jobs))
         || threshold.is_some()
         || reader.has("group")
-        || OURS.iter().any(|key| reader.has(key));
+        || KNOWN
+            .iter()
+            .any(|(key, kind)| *kind == Kind::Ours && reader.has(key));
     if is_ours {
         return None;
     }
@@ -113,7 +102,8 @@ fn default(reader: &Reader<'_>, word: Option<ModeWord>, threshold: Option<u64>) 
     if OF_HUBS.iter().any(|key| reader.has(key)) {
         return Some(unprocessed_events(DEFAULT_UNPROCESSED));
     }
-    reader.has("activationLagCount").then(|| Mode::Backlog {
+    let is_kedas = reader.has("activationLagCount") || names_server(reader);
+    is_kedas.then(|| Mode::Backlog {
         threshold: DEFAULT_COUNT,
         measure: match reader.has("consumerGroup") {
             true => Measure::Pending,
@@ -152,6 +142,55 @@ pub(super) fn activation(reader: &mut Reader<'_>, mode: Option<Mode>) -> Option<
         found = Some(backlog);
     }
     found
+}
+
+/// Whether it names its server as KEDA's redis-streams trigger does, by an address, and no source of the config.
+pub(super) fn names_server(reader: &Reader<'_>) -> bool {
+    let is_ours = reader.has("source") || reader.has("group");
+    !is_ours && (text(reader, ADDRESS).is_some() || text(reader, HOST).is_some())
+}
+
+/// That server. Its database is told apart, as KEDA does.
+pub(super) fn server(reader: &mut Reader<'_>) -> Option<RedisConfig> {
+    let (key, address) = match text(reader, ADDRESS) {
+        Some(address) => (ADDRESS[0], address.to_owned()),
+        None => (HOST[0], joined(text(reader, HOST)?, text(reader, PORT))),
+    };
+    if address.contains(',') {
+        let fault = "names several servers: cluster and sentinel are not supported yet";
+        reader.problem(key, fault);
+        return None;
+    }
+    let database: u16 = match reader.has(DATABASE) {
+        true => reader.whole(DATABASE)?,
+        false => 0,
+    };
+    // Its own texts speak of a URL.
+    let server = RedisConfig::from_url(&format!("redis://{address}/{database}"));
+    if server.is_err() {
+        reader.problem(
+            key,
+            "must be the host and port of a server, such as redis:6379",
+        );
+    }
+    server.ok()
+}
+
+fn joined(host: &str, port: Option<&str>) -> String {
+    let is_bare = host.contains(':') && !host.starts_with('[');
+    let host = if is_bare {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// The text of the first of the keys that is there, each also with `FromEnv`: KEDA passes on what the variable holds.
+fn text<'m>(reader: &Reader<'m>, keys: [&str; 2]) -> Option<&'m str> {
+    let with_env = keys.iter().map(|key| format!("{key}FromEnv"));
+    let mut names = keys.iter().map(|key| (*key).to_owned()).chain(with_env);
+    names.find_map(|name| reader.text(&name)).map(str::trim)
 }
 
 /// The layout of checkpoints, by KEDA's word or by ours. KEDA takes any other word for its oldest layout; a typing error is no

@@ -2,33 +2,50 @@
 
 use crate::config::suggest::{did_you_mean, nearest};
 
+/// What a key with a meaning is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It says what is asked for.
+    Subject,
+    /// A setting of ours: whoever writes one does not rely on KEDA's defaults.
+    Ours,
+    /// One of KEDA's.
+    Keda,
+}
+
 /// Keys with a meaning.
-pub(super) const KNOWN: [&str; 24] = [
-    "group",
-    "source",
-    "stream",
-    "consumerGroup",
-    "mode",
-    "targetDelay",
-    "capacityPerReplica",
-    "minReplicas",
-    "maxReplicas",
-    "activationBacklog",
-    "activationWindow",
-    "scaleInHold",
-    "assignment",
-    "consumersPerReplica",
-    "forecast",
-    "backlogThreshold",
-    "lagCount",
-    "pendingEntriesCount",
-    "streamLength",
-    "activationLagCount",
-    "unprocessedEventThreshold",
-    "activationUnprocessedEventThreshold",
-    "blobContainer",
-    "checkpointStrategy",
+pub(super) const KNOWN: [(&str, Kind); 24] = [
+    ("group", Kind::Subject),
+    ("source", Kind::Subject),
+    ("stream", Kind::Subject),
+    ("consumerGroup", Kind::Subject),
+    ("mode", Kind::Subject),
+    ("targetDelay", Kind::Ours),
+    ("capacityPerReplica", Kind::Ours),
+    ("minReplicas", Kind::Ours),
+    ("maxReplicas", Kind::Ours),
+    ("activationBacklog", Kind::Ours),
+    ("activationWindow", Kind::Ours),
+    ("scaleInHold", Kind::Ours),
+    ("assignment", Kind::Ours),
+    ("consumersPerReplica", Kind::Ours),
+    ("forecast", Kind::Ours),
+    ("backlogThreshold", Kind::Ours),
+    ("lagCount", Kind::Keda),
+    ("pendingEntriesCount", Kind::Keda),
+    ("streamLength", Kind::Keda),
+    ("activationLagCount", Kind::Keda),
+    ("unprocessedEventThreshold", Kind::Keda),
+    ("activationUnprocessedEventThreshold", Kind::Keda),
+    ("blobContainer", Kind::Keda),
+    ("checkpointStrategy", Kind::Keda),
 ];
+
+/// Keys by which KEDA's redis-streams trigger names its server, each also with `FromEnv`, and its database.
+pub(super) const ADDRESS: [&str; 2] = ["address", "addresses"];
+pub(super) const HOST: [&str; 2] = ["host", "hosts"];
+pub(super) const PORT: [&str; 2] = ["port", "ports"];
+pub(super) const DATABASE: &str = "databaseIndex";
 
 /// For KEDA's connection to this service; it forwards them with the rest.
 const KEDAS_OWN: [&str; 3] = ["scalerAddress", "enableTLS", "unsafeSsl"];
@@ -87,12 +104,17 @@ const CREDENTIALS: [&str; 10] = [
     "apikey",
 ];
 
-/// Why a key is refused, if it is.
-pub(super) fn refusal(key: &str) -> Option<String> {
-    if KNOWN.contains(&key) || KEDAS_OWN.contains(&key) {
+/// Why a key is refused, if it is; where the server is named as KEDA names it, its address is not.
+pub(super) fn refusal(key: &str, names_server: bool) -> Option<String> {
+    let known = KNOWN.map(|(name, _)| name);
+    if known.contains(&key) || KEDAS_OWN.contains(&key) {
         return None;
     }
     let stem = key.strip_suffix("FromEnv").unwrap_or(key);
+    let is_server = [ADDRESS, HOST, PORT].concat().contains(&stem) || key == DATABASE;
+    if names_server && is_server {
+        return None;
+    }
     if let Some((_, place)) = PLACES.iter().find(|(known, _)| *known == stem) {
         return Some(format!(
             "belongs in sources[].{place} of streamgauge's config: write it there, name the source with source, and remove this \
@@ -105,7 +127,7 @@ pub(super) fn refusal(key: &str) -> Option<String> {
                 .into(),
         );
     }
-    if KNOWN.contains(&stem) {
+    if known.contains(&stem) {
         return Some(format!(
             "is replaced by KEDA with the variable's value, which may be a secret: write {stem} with the value itself"
         ));
@@ -117,9 +139,9 @@ pub(super) fn refusal(key: &str) -> Option<String> {
         );
     }
     // Short where it can be: an event holds no list of all keys per fault.
-    Some(match nearest(key, &KNOWN) {
+    Some(match nearest(key, &known) {
         Some(meant) => format!("unknown key: did you mean {meant}?"),
-        None => format!("unknown key: {}", did_you_mean(key, &KNOWN)),
+        None => format!("unknown key: {}", did_you_mean(key, &known)),
     })
 }
 

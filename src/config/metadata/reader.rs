@@ -24,10 +24,10 @@ impl<'m> Reader<'m> {
         }
     }
 
-    /// Notes every key that is unknown, not supported yet, or must not be here.
-    pub fn refuse_foreign_keys(&mut self) {
+    /// Notes every key that is unknown, not supported yet, or must not be here, as a server's address where none is named by it.
+    pub fn refuse_foreign_keys(&mut self, names_server: bool) {
         for key in self.metadata.keys() {
-            if let Some(text) = refusal(key) {
+            if let Some(text) = refusal(key, names_server) {
                 self.problems.push(MetadataProblem {
                     key: shown(key),
                     text,

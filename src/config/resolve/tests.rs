@@ -22,7 +22,9 @@ const CONFIG: &str = "
 sources:
   - name: main
     redis: { url: redis://r }
-    allow: [{ namespaces: [shop], streams: ['orders:*'], consumer_groups: [billing] }]
+    allow:
+      - { namespaces: [shop], streams: ['orders:*'], consumer_groups: [billing] }
+      - { namespaces: [shop], streams: [counted], consumer_groups: ['*'] }
   - name: telemetry
     event_hubs:
       namespace: ns.servicebus.windows.net
@@ -73,6 +75,56 @@ fn a_request_resolves_to_a_group_of_the_config_or_to_what_the_rules_allow() {
     let inline = resolve("shop", &INLINE).expect("allowed");
     assert_eq!(inline.group, "main/orders:*/billing");
     assert_eq!(inline.poll_interval, Duration::from_secs(5));
+}
+
+#[test]
+fn a_trigger_of_keda_s_is_for_the_source_on_its_server_and_for_what_keda_counts() {
+    let of_server = |pairs: &[(&'static str, &'static str)]| {
+        let stream = [("stream", "mails")];
+        resolve("anyone", &[&stream[..], pairs].concat())
+    };
+    let group = ("consumerGroup", "send");
+    let mails = of_server(&[group, ("address", "R:6379")]).expect("the group");
+    assert_eq!(mails.group, "mails");
+    let counts = |measure, threshold| Some(Mode::Backlog { threshold, measure });
+    assert_eq!(mails.settings.mode, counts(Measure::Pending, 5));
+    assert_eq!(mails.settings.max_replicas, Some(200));
+    for other in ["r:6380", "elsewhere:6379"] {
+        let error = of_server(&[group, ("address", other)]).expect_err("no source");
+        assert!(
+            error.contains("address: no source of streamgauge's config is on this server"),
+            "{error}"
+        );
+    }
+    let database = of_server(&[group, ("host", "r"), ("databaseIndex", "1")]);
+    assert!(database.is_err(), "{database:?}");
+    let inline = [
+        ("address", "r:6379"),
+        ("stream", "orders:1"),
+        ("consumerGroup", "billing"),
+    ];
+    assert_eq!(
+        resolve("shop", &inline).expect("allowed").group,
+        "main/orders:1/billing"
+    );
+    assert!(resolve("bank", &inline).is_err());
+
+    // Without a consumer group KEDA counts the length, whatever else it is told.
+    for pair in [
+        ("lagCount", "7"),
+        ("pendingEntriesCount", "7"),
+        ("activationLagCount", "7"),
+    ] {
+        for named in [("source", "main"), ("address", "r:6379")] {
+            let target = resolve("shop", &[named, ("stream", "counted"), pair]);
+            let mode = target.map(|target| target.settings.mode);
+            assert_eq!(
+                mode,
+                Ok(counts(Measure::StreamLength, 5)),
+                "{named:?} {pair:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -129,6 +129,70 @@ fn a_trigger_of_keda_s_without_a_threshold_has_keda_s_default() {
 }
 
 #[test]
+fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
+    let of_server = |pairs: &[(&'static str, &'static str)]| {
+        parse(&[&INLINE[1..], pairs].concat()).map(|request| match request.subject {
+            Subject::AtServer { server, .. } => (
+                (server.host, server.port, server.database),
+                request.settings.mode,
+            ),
+            other => panic!("{other:?}"),
+        })
+    };
+    let pending = |threshold| {
+        Some(Mode::Backlog {
+            threshold,
+            measure: Measure::Pending,
+        })
+    };
+    for (pairs, port, database) in [
+        (&[("address", "redis:6380")][..], 6380, 0),
+        (
+            &[("addressFromEnv", "redis:6380"), ("databaseIndex", "2")],
+            6380,
+            2,
+        ),
+        (&[("addresses", " redis:6379 ")], 6379, 0),
+        (&[("host", "redis"), ("port", "6380")], 6380, 0),
+        (
+            &[("hostsFromEnv", "redis"), ("portsFromEnv", "6380")],
+            6380,
+            0,
+        ),
+    ] {
+        let found = of_server(pairs).expect("valid");
+        assert_eq!(
+            found,
+            (("redis".to_owned(), port, database), pending(5)),
+            "{pairs:?}"
+        );
+    }
+    let address = ("address", "redis:6379");
+    let mode = |pair| of_server(&[address, pair]).expect("valid").1;
+    assert_eq!(mode(("pendingEntriesCount", "9")), pending(9));
+    assert_eq!(mode(("lagCount", "0")), pending(5));
+    assert_eq!(mode(("minReplicas", "2")), None);
+    assert_eq!(mode(("mode", "replicas")), Some(Mode::Replicas));
+    for (pairs, expect) in [
+        (
+            &[("address", "hunter2@x")][..],
+            "address: must be the host and port of a server, such as redis:6379",
+        ),
+        (
+            &[("addresses", "a:1,b:1")],
+            "address: names several servers: cluster and sentinel are not supported yet",
+        ),
+        (
+            &[address, ("databaseIndex", "hunter2")],
+            "databaseIndex: must be a whole number, 0 or more, within range",
+        ),
+    ] {
+        let error = of_server(pairs).expect_err("faulty").to_string();
+        assert_eq!(error, format!("trigger metadata: {expect}"));
+    }
+}
+
+#[test]
 fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_shown() {
     let credentials = "credentials do not belong here: put them into the source in streamgauge's config and remove this key";
     for key in [
@@ -186,7 +250,8 @@ fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_s
     );
     let known = keys::KNOWN
         .iter()
-        .filter(|key| !matches!(**key, "stream" | "consumerGroup"));
+        .map(|(key, _)| *key)
+        .filter(|key| !matches!(*key, "stream" | "consumerGroup"));
     for key in known {
         let error = parse(&[(key, "redis://:hunter2@host")])
             .expect_err(key)
