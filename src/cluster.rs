@@ -167,11 +167,14 @@ impl Cluster {
 }
 
 impl Watches {
-    /// Waits until a watch ends; none does by itself.
+    /// Waits until a watch ends, which none does by itself, and takes it out, so that [`Cluster::follow`] starts another.
     pub async fn failed(&mut self) -> JoinError {
         loop {
             match self.running.join_next().await {
-                Some(Err(error)) if !error.is_cancelled() => return error,
+                Some(Err(error)) if !error.is_cancelled() => {
+                    self.places.retain(|_, watch| watch.id() != error.id());
+                    return error;
+                }
                 Some(_) => {}
                 None => std::future::pending().await,
             }

@@ -1,7 +1,7 @@
-//! A collector that fails, for a fault of the program or of what it was given, costs its own group a moment and no other.
+//! What fails for a fault of the program, or of what it was given, costs its own group a moment and no other.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::model::time::Timestamp;
 use crate::publish::Group;
 use crate::sources::guarded::GuardedSource;
 
@@ -54,6 +55,32 @@ pub async fn keep_collecting(
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(failures - 1).min(60);
         tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
     }
+}
+
+/// How long what a group failed with is not tried again.
+pub(super) const RESTS_FOR: Duration = Duration::from_secs(60);
+
+/// Does a part of the work for a group, or for several at once. If that fails, these start over, which is counted and shown, and
+/// nobody else is concerned: `None`.
+pub(super) fn contained<'g, T>(
+    groups: impl IntoIterator<Item = &'g Group>,
+    at: Timestamp,
+    work: impl FnOnce() -> T,
+) -> Option<T> {
+    let panic = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => return Some(done),
+        Err(panic) => panic,
+    };
+    let text = message(panic.as_ref());
+    for group in groups {
+        let name = &group.definition().name;
+        tracing::error!(
+            group = name,
+            "what it was told failed, and it starts over: {text}"
+        );
+        group.start_over(at);
+    }
+    None
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -12,6 +12,8 @@ use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::registry::{Registry, Target};
 
+use super::keep_going::{RESTS_FOR, contained};
+
 /// How often it is looked who asks no more, and what is to be said again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -26,10 +28,8 @@ const NEVER_SEEN: Duration = Duration::from_secs(600);
 
 type Reading = Result<ReplicasObserved, Unread>;
 
-/// Follows every object that the registry knows. Never ends on its own; reads nothing while the cluster is not to be read.
-///
-/// # Panics
-/// If a watch does: the process then ends, loudly.
+/// Follows every object that the registry knows. Never ends on its own; reads nothing while the cluster is not to be read. What fails
+/// costs its own object, and the groups of its triggers, a moment.
 pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, clock: Clock) {
     let mut watches = Watches::default();
     let mut follower = Follower::default();
@@ -41,7 +41,10 @@ pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, cloc
             () = cluster.news() => tokio::time::sleep(SETTLE).await,
             // Its next answer should know what runs.
             () = registry.newcomers() => tokio::time::sleep(SETTLE / 10).await,
-            error = watches.failed() => std::panic::resume_unwind(error.into_panic()),
+            failed = watches.failed() => {
+                tracing::error!("a watch on Kubernetes failed and is started anew: {failed}");
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
         }
         let interval = cluster.poll_interval();
         registry.read_objects(interval.is_some());
@@ -59,7 +62,16 @@ pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, cloc
             let seen = cluster.seen(&name);
             let now = clock.now();
             let each = interval.unwrap_or(LOOK_EVERY);
-            follower.take_in(&cluster, &registry, (&name, &targets), seen, (now, each));
+            if follower.rests(&name, now) {
+                continue;
+            }
+            let groups = targets.iter().map(|target| target.group.as_ref());
+            let done = contained(groups, now, || {
+                follower.take_in(&cluster, &registry, (&name, &targets), seen, (now, each));
+            });
+            if done.is_none() {
+                follower.failed.insert(name, now);
+            }
         }
     }
 }
@@ -84,6 +96,8 @@ struct Follower {
     present: BTreeMap<ObjectName, Vec<u64>>,
     applied: HashMap<TargetKey, Applied>,
     said: BTreeMap<TargetKey, Vec<String>>,
+    /// Objects with which something failed, and when.
+    failed: BTreeMap<ObjectName, Timestamp>,
 }
 
 /// The last reading that a target was told.
@@ -96,8 +110,14 @@ struct Applied {
 impl Follower {
     fn keep(&mut self, names: &BTreeSet<ObjectName>, registry: &Registry) {
         self.present.retain(|name, _| names.contains(name));
+        self.failed.retain(|name, _| names.contains(name));
         self.applied.retain(|key, _| registry.has_target(key));
         self.said.retain(|key, _| registry.has_target(key));
+    }
+
+    fn rests(&self, name: &ObjectName, now: Timestamp) -> bool {
+        let failed = self.failed.get(name);
+        failed.is_some_and(|at| now.since(*at) < RESTS_FOR)
     }
 
     fn take_in(

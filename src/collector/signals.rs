@@ -15,6 +15,8 @@ use crate::publish::Group;
 use crate::registry::Registry;
 use crate::signals::Prometheus;
 
+use super::keep_going::{RESTS_FOR, contained};
+
 /// How often it is looked whether an expression is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -45,13 +47,19 @@ pub async fn watch_signals(registry: Arc<Registry>, prometheus: Arc<Prometheus>,
             .into_iter()
             .filter(|(asker, _)| is_due(asker))
             .map(|(asker, asked)| read(&prometheus, clock, asker, asked));
-        let answered: Vec<(Asker, SignalReading)> = futures_util::stream::iter(questions)
+        let answered: Vec<(Asker, Option<SignalReading>)> = futures_util::stream::iter(questions)
             .buffer_unordered(IN_FLIGHT)
             .collect()
             .await;
         for (asker, reading) in answered {
-            say_once(&mut said, &asker, reading.problem);
-            due.insert(asker, now + interval);
+            let rests_for = match reading {
+                Some(reading) => {
+                    say_once(&mut said, &asker, reading.problem);
+                    interval
+                }
+                None => interval.max(RESTS_FOR),
+            };
+            due.insert(asker, now + rests_for);
         }
     }
 }
@@ -78,18 +86,20 @@ fn asking(registry: &Registry) -> BTreeMap<Asker, Asked> {
     found
 }
 
+/// What was read, unless the group failed with it.
 async fn read(
     prometheus: &Prometheus,
     clock: Clock,
     asker: Asker,
     asked: Asked,
-) -> (Asker, SignalReading) {
+) -> (Asker, Option<SignalReading>) {
     let reading = prometheus.read(&asked.expression).await;
     let what = What::SignalObserved(asker.1, reading.clone());
     // Now, for times never go back within a group; the reading has its own.
     let at = clock.now();
-    asked.group.apply(&Event { at, what });
-    (asker, reading)
+    let group = asked.group.as_ref();
+    let told = contained([group], at, || group.apply(&Event { at, what }));
+    (asker, told.map(|_| reading))
 }
 
 /// Logs why there is no value when that is new or another reason than before, and when there is one again.

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::stream::StreamSelector;
+use crate::model::time::Timestamp;
 use crate::policy::spec::PolicySettings;
 use crate::publish::GroupDefinition;
 use crate::resilience::breaker::BreakerSettings;
@@ -111,4 +112,13 @@ async fn a_collector_that_fails_is_started_anew_and_counted() {
     let (restarts, polls) = after_ten_minutes(|_| true).await;
     assert_eq!(u64::from(polls), restarts);
     assert!((10..20).contains(&restarts), "{restarts}");
+}
+
+#[test]
+fn what_fails_for_one_group_is_counted_there_and_ends_there() {
+    let (failing, other, now) = (group(), group(), Timestamp::default());
+    let fails = keep_going::contained([failing.as_ref()], now, || panic!("a fault of the program"));
+    assert_eq!(fails, None);
+    assert_eq!(keep_going::contained([other.as_ref()], now, || 7), Some(7));
+    assert_eq!((failing.restarts(), other.restarts()), (1, 0));
 }
