@@ -98,6 +98,9 @@ fn handed_out(then: &PartitionSample, now: &PartitionSample, arrived: u64, left:
         return Between::exactly(left);
     }
     let bounds = bounds(then, now, arrived, left, trimmed);
+    if deletion == Deletion::OfDelivered && read_past_a_deleted(then, now) {
+        return bounds;
+    }
     let bounds = match deletion {
         // The one that was deleted ahead of the group was not handed out.
         Deletion::Ahead => by_count(then, now, bounds.up_to(left.saturating_sub(1))),
@@ -129,6 +132,13 @@ impl Deletion {
             () => Self::Ahead,
         }
     }
+}
+
+/// A count that grows by one for every message is given up where the group reads past a deleted one; not for what consumers delete once
+/// they have done it, which lies behind the group by then.
+fn read_past_a_deleted(then: &PartitionSample, now: &PartitionSample) -> bool {
+    let stopped = then.delivered_count.is_some() && now.delivered_count.is_none();
+    stopped && now.counting == Counting::Reads
 }
 
 /// By what is kept: a message after the old position and up to the new one that is still there was handed out. What was removed

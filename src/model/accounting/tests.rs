@@ -103,6 +103,27 @@ fn what_leaves_the_backlog_is_processed_unless_it_was_removed_unread() {
     );
 }
 
+#[test]
+fn what_was_deleted_before_the_group_passed_it_is_possibly_lost_where_the_count_tells() {
+    let check = |counting, counted, processed, open| {
+        // 5 and 6 were deleted, then 4, 7 and 8 read.
+        let mut now = removed(sample(10, 8, 2, 0), 2, 6);
+        (now.counting, now.delivered_count) = (counting, counted);
+        let mut then = sample(10, 3, 7, 0);
+        then.counting = counting;
+        let settled = settle(&then, &now, 0).map(|s| (s.processed, s.lost, s.open));
+        assert_eq!(
+            settled,
+            Some((processed, 0, open)),
+            "{counting:?} {counted:?}"
+        );
+    };
+    check(Counting::Reads, None, 3, 2);
+    // There it is given up as well when consumers delete what they have done.
+    check(Counting::Place, None, 5, 0);
+    check(Counting::Untold, None, 5, 0);
+}
+
 /// A stream whose entries are numbered from 1, and a group on it.
 struct Log {
     counting: Counting,
