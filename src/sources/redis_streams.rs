@@ -16,6 +16,7 @@ mod errors;
 mod failure;
 mod followup;
 mod id;
+mod key;
 mod lag;
 mod log_end;
 #[cfg(test)]
@@ -25,8 +26,10 @@ mod pending;
 mod range;
 mod read;
 mod reader;
+mod recount;
 mod reply;
 mod server;
+mod turns;
 
 pub use failure::ACL_HINT;
 
@@ -58,7 +61,10 @@ impl Source for RedisStreams {
             stream,
             consumer_group,
             self.stuck_after,
-            call_deadline(poll_interval),
+            reader::Pace {
+                deadline: call_deadline(poll_interval),
+                outdated_after: 2 * poll_interval,
+            },
         ))
     }
 

@@ -129,6 +129,44 @@ async fn a_user_with_exactly_the_documented_permissions_sees_everything_and_each
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_list_consumers_is_told_what_keeps_a_group_active() {
+    for flavour in [Flavour::Redis70, Flavour::Redis82, Flavour::Valkey] {
+        let server = RedisServer::start(flavour);
+        let mut redis = server.connect();
+        run::<()>(&mut redis, "XGROUP CREATE x g 0 MKSTREAM");
+        run::<String>(&mut redis, "XADD x 1-0 d a");
+        run::<redis::Value>(&mut redis, "XREADGROUP GROUP g gone COUNT 1 STREAMS x >");
+        run::<redis::Value>(&mut redis, "XCLAIM x g gone 0 1-0 IDLE 3700000");
+        let mut grant = |more: &str| {
+            let rule = PERMISSIONS.join(" ");
+            let rule = format!("ACL SETUSER gauge reset on nopass ~x {rule} {more}");
+            run::<()>(&mut redis, &rule);
+        };
+        let config = || RedisConfig {
+            username: Some("gauge".into()),
+            password: Some(Secret::Env("CARGO_MANIFEST_DIR".into())),
+            ..server.config()
+        };
+        grant("-xinfo|consumers");
+        let sample = reader_of(config(), "x", "g")
+            .poll()
+            .await
+            .expect("a sample");
+        let x = present(&sample, "x");
+        assert_eq!((x.stuck_pending, x.stuck_in_work), (1, 1));
+        let remark = x.remark.as_deref().expect("a remark");
+        assert!(remark.contains("keep the group active"), "{remark}");
+        assert!(remark.contains("XINFO CONSUMERS"), "{remark}");
+        grant("+xinfo|consumers");
+        let sample = reader_of(config(), "x", "g")
+            .poll()
+            .await
+            .expect("a sample");
+        assert_eq!(present(&sample, "x").remark, None, "{flavour:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_rotated_password_file_is_read_at_the_next_connection_and_no_secret_is_told() {
     let server = RedisServer::start_with(Flavour::Redis70, &["--requirepass", "new-s3cret"]);
     let file = tempfile::NamedTempFile::new().expect("a file");

@@ -1,5 +1,6 @@
 //! The guarded Redis source on a faulty line: no hang, no false number, right again within 5 s after it heals.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,9 @@ use streamgauge::model::sample::{Failure, FailureKind, PartitionObservation, Sam
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::resilience::breaker::{BreakerSettings, CircuitState};
-use streamgauge::sources::GroupReader;
 use streamgauge::sources::guarded::GuardedSource;
 use streamgauge::sources::redis_streams::RedisStreams;
+use streamgauge::sources::{GroupReader, Source};
 
 use crate::support::proxy::{FaultProxy, Mode};
 use crate::support::redis::{Flavour, RedisServer, config_at, run};
@@ -303,5 +304,92 @@ async fn a_slow_line_gives_a_lower_bound_and_no_endless_timeouts() {
             "{:?}",
             lag(&sample)
         );
+    }
+}
+
+/// 1,500 streams with five waiting entries each: three requests' worth of keys.
+fn many_streams(server: &RedisServer) -> StreamSelector {
+    let mut redis = server.connect();
+    let mut commands = redis::pipe();
+    for n in 0..1_500 {
+        let key = format!("many:{n}");
+        for id in 1..=8 {
+            commands
+                .cmd("XADD")
+                .arg(&key)
+                .arg(id)
+                .arg("d")
+                .arg("a")
+                .ignore();
+        }
+        commands
+            .cmd("XGROUP")
+            .arg(["CREATE", &key, "g", "3"])
+            .ignore();
+    }
+    commands.exec(&mut redis).expect("the scene");
+    StreamSelector::parse("many:{0..1499}").expect("a template")
+}
+
+/// How many partitions a poll read, each of which must be right, and the names of those that it did not read.
+fn read_and_left_out(sample: &Sample) -> (usize, BTreeSet<PartitionId>) {
+    let mut left_out = BTreeSet::new();
+    for (id, seen) in &sample.partitions {
+        match seen {
+            PartitionObservation::Present(partition) => {
+                assert_eq!(partition.lag, Some(Quantity::Exact(5)), "{id}");
+            }
+            PartitionObservation::NotAsked => _ = left_out.insert(id.clone()),
+            PartitionObservation::Failed(failure) => {
+                assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
+                left_out.insert(id.clone());
+            }
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+    (sample.partitions.len() - left_out.len(), left_out)
+}
+
+#[tokio::test]
+async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_next_poll() {
+    for flavour in [Flavour::Redis62, Flavour::Redis82] {
+        let server = RedisServer::start(flavour);
+        let selector = many_streams(&server);
+        let proxy = FaultProxy::start(server.port).await;
+        let interval = Duration::from_secs(2);
+        let source = RedisStreams::new(config_at(proxy.port), interval);
+        let mut reader = source.reader(&selector, "g", interval);
+        let whole = eventually("a whole poll", RECOVERY, async || reader.poll().await.ok()).await;
+        assert_eq!(read_and_left_out(&whole).0, 1_500);
+        proxy.set(Mode::StallAfter(700_000));
+        let mut waiting: BTreeMap<PartitionId, u32> = BTreeMap::new();
+        let all: BTreeSet<_> = whole.partitions.keys().cloned().collect();
+        let mut answered = 0;
+        for _ in 0..10 {
+            let started = Instant::now();
+            let polled = reader.poll().await;
+            assert!(started.elapsed() < interval, "{:?}", started.elapsed());
+            // On a busy machine a poll may get nothing at all from a line that hangs.
+            let left_out = match &polled {
+                Ok(sample) => read_and_left_out(sample).1,
+                Err(failure) if failure.kind == FailureKind::Timeout => all.clone(),
+                Err(failure) => panic!("{flavour:?}: {failure}"),
+            };
+            println!("{flavour:?}: left out {}", left_out.len());
+            answered += 1_500 - left_out.len();
+            waiting.retain(|id, _| left_out.contains(id));
+            for id in left_out {
+                *waiting.entry(id).or_default() += 1;
+            }
+            let longest = waiting.values().max().copied().unwrap_or(0);
+            assert!(longest <= 6, "left out of {longest} polls in a row");
+        }
+        assert!((1_500..15_000).contains(&answered), "{answered}");
+        proxy.set(Mode::Pass);
+        eventually("everything is read again", RECOVERY, async || {
+            let polled = reader.poll().await.ok()?;
+            (read_and_left_out(&polled).0 == 1_500).then_some(())
+        })
+        .await;
     }
 }

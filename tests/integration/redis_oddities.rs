@@ -176,6 +176,91 @@ async fn a_lie_about_what_was_read_heals_within_a_minute() {
 }
 
 #[tokio::test]
+async fn a_lie_about_more_than_one_poll_may_read_heals_over_several() {
+    for flavour in [Flavour::Redis70, Flavour::Redis82, Flavour::Valkey] {
+        let server = RedisServer::start(flavour);
+        let mut redis = server.connect();
+        run::<()>(&mut redis, "XGROUP CREATE x g 0 MKSTREAM");
+        let mut added = 0;
+        let mut add = |redis: &mut Connection, n: u64| {
+            let mut pipe = redis::pipe();
+            for _ in 0..n {
+                added += 1;
+                let add = pipe.cmd("XADD").arg("x").arg(format!("{added}-0"));
+                add.arg("d").arg("a");
+            }
+            pipe.exec(redis).expect("added");
+        };
+        add(&mut redis, 25_000);
+        let read = |n: u64| format!("XREADGROUP GROUP g c COUNT {n} STREAMS x >");
+        run::<redis::Value>(&mut redis, &read(1));
+        let mut reader = reader_at(server.port, "x");
+        let mut truth = 24_999;
+        assert_eq!(polled(&mut *reader).await.lag, Some(Quantity::Exact(truth)));
+        run::<()>(&mut redis, "XGROUP SETID x g 5-0 ENTRIESREAD 6005");
+        let lied = polled(&mut *reader).await.lag;
+        assert_eq!(lied, Some(Quantity::Exact(18_995)), "{flavour:?}: the lie");
+        truth -= 4;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        let mut polls = 0;
+        let healed = loop {
+            run::<redis::Value>(&mut redis, &read(10));
+            add(&mut redis, 7);
+            truth = truth - 10 + 7;
+            polls += 1;
+            let lag = polled(&mut *reader).await.lag.expect("a lag");
+            if lag != Quantity::Exact(truth - 6_000) {
+                break lag;
+            }
+            assert!(polls <= 4, "{flavour:?}: still the lie");
+        };
+        println!("{flavour:?}: healed at poll {polls}");
+        assert_eq!(healed, Quantity::Exact(truth), "{flavour:?}");
+        for _ in 0..3 {
+            let lag = polled(&mut *reader).await.lag.expect("a lag");
+            assert!(
+                matches!(lag, Quantity::AtLeast(n) if n <= truth) || lag == healed,
+                "{flavour:?}: {lag:?} again"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_no_text_are_read_and_shown_by_their_bytes() {
+    for flavour in Flavour::ALL {
+        let server = RedisServer::start(flavour);
+        let mut redis = server.connect();
+        let keys = [
+            (&b"k:caf\xe9"[..], "caf%e9"),
+            ("k:café".as_bytes(), "café"),
+            (b"k:%ff", "%ff"),
+            (b"k:\xff", "k:%ff"),
+        ];
+        for (n, (key, _)) in keys.iter().enumerate() {
+            for id in 1..=n + 3 {
+                let mut add = redis::cmd("XADD");
+                add.arg(key).arg(format!("{id}-0")).arg("d").arg("a");
+                add.exec(&mut redis).expect("added");
+            }
+            let mut create = redis::cmd("XGROUP");
+            create.arg("CREATE").arg(key).arg("g").arg("2-0");
+            create.exec(&mut redis).expect("created");
+        }
+        let mut reader = reader_at(server.port, "k:*");
+        let sample = reader.poll().await.expect("a sample");
+        assert_eq!(sample.partitions.len(), keys.len(), "{flavour:?}");
+        for (n, (_, id)) in keys.iter().enumerate() {
+            let lag = present(&sample, id).lag;
+            assert_eq!(lag, Some(Quantity::Exact(n as u64 + 1)), "{id}");
+        }
+        assert_eq!(sample.consumers, Some(0), "{flavour:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_stands_ahead_of_the_log_is_reported() {
     for flavour in Flavour::ALL {
         let server = RedisServer::start(flavour);

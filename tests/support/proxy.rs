@@ -32,6 +32,8 @@ pub enum Mode {
     Truncate(usize),
     /// Bytes pass in slices of so many.
     Slice(usize),
+    /// Every connection carries so many bytes of replies from now on, and nothing more after them.
+    StallAfter(usize),
 }
 
 /// A running proxy; ends when dropped.
@@ -151,6 +153,7 @@ async fn pump(
 ) -> Option<()> {
     let mut buffer = vec![0; 64 * 1024];
     let mut swallowed = false;
+    let mut carried = (born, 0);
     loop {
         let read = from.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
         let data = &buffer[..read];
@@ -160,7 +163,16 @@ async fn pump(
         if swallowed {
             continue;
         }
+        if carried.0 != epoch {
+            carried = (epoch, 0);
+        }
         match now {
+            Mode::StallAfter(bytes) if is_reply => {
+                let passes = read.min(bytes - carried.1);
+                to.write_all(&data[..passes]).await.ok()?;
+                carried.1 += passes;
+                swallowed = carried.1 == bytes;
+            }
             Mode::Latency(by) => {
                 tokio::time::sleep(by).await;
                 to.write_all(data).await.ok()?;

@@ -150,7 +150,8 @@ fn shown(quantity: Quantity) -> String {
 
 /// `ok`, or everything that is not as it should be.
 fn state(sample: &Sample) -> String {
-    let mut notes: Vec<String> = first_trouble(sample).into_iter().collect();
+    let trouble = first_trouble(sample).or_else(|| first_remark(sample));
+    let mut notes: Vec<String> = trouble.into_iter().collect();
     notes.extend(odd_partitions(sample));
     let stuck: u64 = sample.partitions.values().map(stuck).sum();
     if stuck > 0 {
@@ -179,6 +180,16 @@ fn first_trouble(sample: &Sample) -> Option<String> {
         })
 }
 
+/// What is odd about the first of the partitions that have something odd although they could be read.
+fn first_remark(sample: &Sample) -> Option<String> {
+    sample.partitions.iter().find_map(|(id, observed)| {
+        let PartitionObservation::Present(partition) = observed else {
+            return None;
+        };
+        Some(format!("partition {id}: {}", partition.remark.as_ref()?))
+    })
+}
+
 fn odd_partitions(sample: &Sample) -> Vec<String> {
     let (mut failed, mut no_stream, mut no_group, mut not_asked) = (0, 0, 0, 0);
     for observed in sample.partitions.values() {
@@ -198,7 +209,7 @@ fn odd_partitions(sample: &Sample) -> Vec<String> {
             no_group,
             "have no such consumer group, or no commit of it, yet",
         ),
-        (not_asked, "have to wait for the next poll's calls"),
+        (not_asked, "have to wait for the next poll"),
     ];
     let odd = counts.into_iter().filter(|(n, _)| *n > 0);
     odd.map(|(n, what)| format!("{n} of {all} {what}"))

@@ -1,12 +1,14 @@
 //! One supervised connection, shared by all groups of a source: rebuilt at once when it breaks, and after two timeouts
 //! in a row, because a half-open connection shows itself by nothing else.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
+use tokio::time::{Instant, timeout_at};
 
 use super::{diagnosis, failure, server};
 use crate::config::types::RedisConfig;
@@ -17,6 +19,46 @@ const TIMEOUTS_BEFORE_REBUILD: u32 = 2;
 
 /// The name that `CLIENT LIST` shows.
 const CLIENT_NAME: &str = "streamgauge";
+
+/// The connection within the time of one poll.
+#[derive(Clone, Copy)]
+pub struct Line<'c> {
+    connection: &'c Connection,
+    until: Instant,
+}
+
+impl<'c> Line<'c> {
+    /// A request on it is answered until then, or fails.
+    pub const fn new(connection: &'c Connection, until: Instant) -> Self {
+        Self { connection, until }
+    }
+
+    /// Until when.
+    pub const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// With no more time than until then.
+    pub fn at_most(self, until: Instant) -> Self {
+        Self {
+            until: self.until.min(until),
+            ..self
+        }
+    }
+
+    /// See [`Connection::request`].
+    pub async fn request(&self, commands: Pipeline) -> Result<Vec<Value>, Failure> {
+        self.connection.request(commands, self.until).await
+    }
+}
+
+impl Deref for Line<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
 
 /// The connection of one source. Requests of several groups may be under way at once.
 pub struct Connection {
@@ -88,17 +130,25 @@ impl Connection {
     ///
     /// # Errors
     /// If nothing, garbage, or a refusal of the whole connection came back.
-    pub async fn request(&self, mut commands: Pipeline) -> Result<Vec<Value>, Failure> {
+    async fn request(&self, mut commands: Pipeline, until: Instant) -> Result<Vec<Value>, Failure> {
         let nonce = self.nonce.fetch_add(1, Ordering::Relaxed).to_string();
         commands.cmd("PING").arg(&nonce);
-        let live = self.lease().await?;
+        let late = |_| Err(failure::late(&self.address));
+        let live = timeout_at(until, self.lease()).await.unwrap_or_else(late)?;
         let mut connection = live.connection.clone();
-        let outcome = connection
-            .req_packed_commands(&commands, 0, commands.len())
-            .await
-            .map_err(|error| failure::of_error(&self.address, &error))
-            .and_then(|replies| self.checked(replies, nonce.as_bytes()));
-        self.note(live.generation, outcome.as_ref().err());
+        let asked_at = Instant::now();
+        let asking = connection.req_packed_commands(&commands, 0, commands.len());
+        let outcome = match timeout_at(until, asking).await {
+            Ok(replies) => replies
+                .map_err(|error| failure::of_error(&self.address, &error))
+                .and_then(|replies| self.checked(replies, nonce.as_bytes())),
+            Err(_) => Err(failure::late(&self.address)),
+        };
+        // Where a poll had hardly any time left, its lateness says nothing of the connection.
+        let is_late = matches!(&outcome, Err(failure) if failure.kind == FailureKind::Timeout);
+        if !is_late || asked_at.elapsed() >= self.response_timeout / 4 {
+            self.note(live.generation, outcome.as_ref().err());
+        }
         match outcome {
             Err(failure) if !live.is_proven => Err(self.diagnosed(failure).await),
             outcome => outcome,

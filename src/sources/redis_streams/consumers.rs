@@ -6,9 +6,10 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::Line;
 use super::reply::{self, ConsumerInfo};
-use crate::model::sample::Holder;
+use super::{failure, key, read};
+use crate::model::sample::{Failure, Holder};
 
 /// Time between two readings; a little less than five seconds, so that polls of five seconds find every one due.
 const READ_EVERY: Duration = Duration::from_millis(4_500);
@@ -38,6 +39,7 @@ pub struct Census {
     seen: Option<BTreeMap<String, Seen>>,
     result: Option<u32>,
     holders: Option<BTreeMap<String, Holder>>,
+    refused: Option<Failure>,
 }
 
 /// A consumer at the last complete reading.
@@ -54,7 +56,7 @@ const MOST_HOLDERS: usize = 1_000;
 #[derive(Debug, Default)]
 struct Reading {
     consumers: BTreeMap<String, Listed>,
-    failed: bool,
+    failed: Option<Failure>,
 }
 
 /// One name over all keys that list it.
@@ -73,6 +75,11 @@ impl Census {
         self.holders.clone()
     }
 
+    /// Why nobody can tell who is at work, where the server refuses it for good.
+    pub fn refused(&self) -> Option<&Failure> {
+        self.refused.as_ref()
+    }
+
     /// Whether a consumer asked for entries or acknowledged some within the last minute, as far as seen; it may have before the
     /// first complete reading.
     pub fn is_at_work(&self, name: &str) -> bool {
@@ -87,7 +94,7 @@ impl Census {
     /// partition of the stream could be read.
     pub async fn count(
         &mut self,
-        connection: &Connection,
+        line: &Line<'_>,
         group: &str,
         present: &[String],
         lagging: &BTreeSet<String>,
@@ -105,14 +112,19 @@ impl Census {
         let batch = self.left.len().saturating_sub(PARTITIONS_PER_POLL);
         // Copied, and removed only once read: a poll that is dropped here resumes with the same keys.
         let keys = self.left[batch..].to_vec();
-        if !self.reading.read(connection, group, &keys).await {
-            self.reading.failed = true;
+        if let Err(failure) = self.reading.read(line, group, &keys).await {
+            self.reading.failed.get_or_insert(failure);
         }
         self.left.truncate(batch);
         if self.left.is_empty() {
             self.result = self.reading.verdict(lagging, &self.lagging_before);
             self.holders = self.reading.holders();
-            if !self.reading.failed {
+            let failed = self.reading.failed.clone();
+            self.refused = failed.filter(|failure| failure.kind.needs_repair());
+            if self.refused.is_some() {
+                // What was seen once says less and less: anybody may be at work.
+                self.seen = None;
+            } else if self.reading.failed.is_none() {
                 self.seen = Some(self.reading.seen(self.seen.as_ref()));
             }
             self.lagging_before.clone_from(lagging);
@@ -122,28 +134,31 @@ impl Census {
 }
 
 impl Reading {
-    /// Adds the consumers of those keys; false if that failed.
-    async fn read(&mut self, connection: &Connection, group: &str, keys: &[String]) -> bool {
+    /// Adds the consumers of those keys.
+    async fn read(&mut self, line: &Line<'_>, group: &str, keys: &[String]) -> Result<(), Failure> {
         if keys.is_empty() {
-            return true;
+            return Ok(());
         }
         let mut commands = redis::pipe();
         for key in keys {
-            commands.cmd("XINFO").arg("CONSUMERS").arg(key).arg(group);
+            let command = commands.cmd("XINFO").arg("CONSUMERS");
+            command.arg(key::sent(key)).arg(group);
         }
-        let Ok(replies) = connection.request(commands).await else {
-            return false;
-        };
-        keys.iter().zip(&replies).all(|(key, reply)| match reply {
-            // The group or the key went away since: nobody reads there.
-            Value::ServerError(error) => {
-                error.code() == "NOGROUP"
-                    || error.details().is_some_and(|d| d.contains("no such key"))
+        let replies = line.request(commands).await?;
+        for (key, reply) in keys.iter().zip(&replies) {
+            match reply {
+                // The group or the key went away since: nobody reads there.
+                Value::ServerError(error)
+                    if error.code() == "NOGROUP" || read::is_no_such_key(error) => {}
+                Value::ServerError(error) => return Err(failure::of_reply(line.address(), error)),
+                reply => {
+                    let found = reply::consumers(reply);
+                    let garbled = || failure::garbled(line.address(), "XINFO CONSUMERS");
+                    self.add(key, found.ok_or_else(garbled)?);
+                }
             }
-            reply => reply::consumers(reply)
-                .map(|found| self.add(key, found))
-                .is_some(),
-        })
+        }
+        Ok(())
     }
 
     fn add(&mut self, key: &str, found: Vec<ConsumerInfo>) {
@@ -180,7 +195,7 @@ impl Reading {
     }
 
     fn holders(&self) -> Option<BTreeMap<String, Holder>> {
-        let known = !self.failed && self.consumers.len() <= MOST_HOLDERS;
+        let known = self.failed.is_none() && self.consumers.len() <= MOST_HOLDERS;
         let holder = |(name, listed): (&String, &Listed)| {
             let silent_millis = listed.idle_millis.unwrap_or_default();
             let holder = Holder {
@@ -200,7 +215,7 @@ impl Reading {
         lagging: &BTreeSet<String>,
         lagging_before: &BTreeSet<String>,
     ) -> Option<u32> {
-        if self.failed {
+        if self.failed.is_some() {
             return None;
         }
         let active = self
@@ -256,7 +271,7 @@ mod tests {
     #[test]
     fn a_failed_reading_tells_nothing() {
         let reading = Reading {
-            failed: true,
+            failed: Some(failure::late("h:1")),
             ..Reading::default()
         };
         assert_eq!(reading.verdict(&BTreeSet::new(), &BTreeSet::new()), None);

@@ -7,7 +7,7 @@
 //! tells whether that can have happened. If not, the count is that of the first moment, or, where consumers delete what
 //! they have done, that of the last one; else it is only a lower bound.
 
-use super::connection::Connection;
+use super::connection::Line;
 use super::lag::{self, Verdict};
 use super::partition::Partition;
 use super::range::{self, Budget, Counting};
@@ -38,20 +38,12 @@ pub struct Count {
     pub first: Option<Position>,
 }
 
-/// Counts all of them.
-///
-/// # Errors
-/// If the connection failed.
-pub async fn count_all(
-    connection: &Connection,
-    group: &str,
-    counts: &mut [Count],
-    rotation: usize,
-) -> Result<(), Failure> {
+/// Counts all of them, as far as the server answers in time; of what it does not, lower bounds are known.
+pub async fn count_all(line: &Line<'_>, group: &str, counts: &mut [Count], rotation: usize) {
     if counts.is_empty() {
-        return Ok(());
+        return;
     }
-    let mut budget = Budget::start(connection);
+    let mut budget = Budget::start(line);
     let middle = rotation % counts.len();
     counts.rotate_left(middle);
     let mut more = Vec::new();
@@ -63,12 +55,17 @@ pub async fn count_all(
         }
         let fitting = fitting(rest);
         let (chunk, later) = rest.split_at_mut(fitting);
-        first_pages(connection, group, chunk, &mut budget, &mut more).await?;
+        let read = first_pages(line, group, chunk, &mut budget, &mut more).await;
+        if read.is_err() {
+            bound_below(chunk);
+            bound_below(later);
+            break;
+        }
         rest = later;
     }
     counts.rotate_right(middle);
-    range::count_on(connection, &mut more, &mut budget, rotation).await?;
-    settle(connection, group, counts, &more).await
+    range::count_on(line, &mut more, &mut budget, rotation).await;
+    settle(line, group, counts, &more).await;
 }
 
 /// How many of the partitions are asked for their first page in one request.
@@ -98,7 +95,7 @@ fn bound_below(counts: &mut [Count]) {
 }
 
 async fn first_pages(
-    connection: &Connection,
+    line: &Line<'_>,
     group: &str,
     counts: &mut [Count],
     budget: &mut Budget,
@@ -109,7 +106,7 @@ async fn first_pages(
         .map(|count| (count.key.as_str(), page_wanted(&count.reading)))
         .collect();
     let limits: Vec<_> = wanted.iter().map(|(_, page)| *page).collect();
-    let (_, frames) = read::read_frames(connection, group, &wanted).await?;
+    let (_, frames) = read::read_frames(line, group, &wanted).await?;
     for ((count, wanted), (reading, page)) in counts.iter_mut().zip(limits).zip(frames) {
         count.reading = reading;
         if let (Reading::Present(snapshot), Some(wanted)) = (&count.reading, wanted) {
@@ -172,46 +169,38 @@ fn of_first_page(
     )
 }
 
-/// Takes over what further pages counted.
-async fn settle(
-    connection: &Connection,
-    group: &str,
-    counts: &mut [Count],
-    more: &[Counting],
-) -> Result<(), Failure> {
+/// Takes over what further pages counted; without a last reading it stays a lower bound.
+async fn settle(line: &Line<'_>, group: &str, counts: &mut [Count], more: &[Counting]) {
     if more.is_empty() {
-        return Ok(());
+        return;
     }
     let wanted: Vec<_> = more
         .iter()
         .map(|counting| (counting.key.as_str(), None))
         .collect();
-    let (_, frames) = read::read_frames(connection, group, &wanted).await?;
+    let Ok((_, frames)) = read::read_frames(line, group, &wanted).await else {
+        return;
+    };
     for (counting, (reading, _)) in more.iter().zip(frames) {
         if let Some(count) = counts.iter_mut().find(|count| count.key == counting.key) {
             count.settle(reading, counting);
         }
     }
-    Ok(())
 }
 
-/// Reads only the first page of each, with stream and group: the lag of those that it holds, a lower bound of the others.
-///
-/// # Errors
-/// If the connection failed.
-pub async fn look(
-    connection: &Connection,
-    group: &str,
-    counts: &mut [Count],
-) -> Result<(), Failure> {
-    let mut budget = Budget::start(connection);
+/// Reads only the first page of each, with stream and group: the lag of those that it holds, a lower bound of the others, nothing of
+/// those that are not answered.
+pub async fn look(line: &Line<'_>, group: &str, counts: &mut [Count]) {
+    let mut budget = Budget::start(line);
     let mut rest = counts;
     while !rest.is_empty() && !budget.is_spent() {
         let (chunk, later) = rest.split_at_mut(fitting(rest));
-        first_pages(connection, group, chunk, &mut budget, &mut Vec::new()).await?;
+        let read = first_pages(line, group, chunk, &mut budget, &mut Vec::new()).await;
+        if read.is_err() {
+            return;
+        }
         rest = later;
     }
-    Ok(())
 }
 
 impl Count {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::{failure, reply};
+use super::connection::Line;
+use super::{failure, key, reply};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::stream::{MAX_PARTITIONS, StreamSelector};
@@ -59,9 +59,9 @@ impl Discovery {
         let known = match &selector {
             StreamSelector::Keys(keys) => keys
                 .iter()
-                .map(|(key, id)| {
+                .map(|(name, id)| {
                     (
-                        key.clone(),
+                        key::held(name.as_bytes()),
                         Known {
                             id: id.clone(),
                             vanished: None,
@@ -83,10 +83,22 @@ impl Discovery {
     ///
     /// # Errors
     /// If SCAN fails, finds too much, or is not through within half of a request's time at the first look-up.
-    pub async fn keys(&mut self, connection: &Connection) -> Result<Vec<String>, Failure> {
+    pub async fn keys(&mut self, line: &Line<'_>) -> Result<Vec<String>, Failure> {
         if let StreamSelector::Pattern(pattern) = &self.selector {
             let pattern = pattern.clone();
-            self.look_up(connection, &pattern).await?;
+            let looked = match self.completed_at {
+                None => self.look_up(line, &pattern).await,
+                Some(at) => {
+                    let soon = Instant::now() + line.response_timeout() / 4;
+                    let looked = self.look_up(&line.at_most(soon), &pattern).await;
+                    // The keys that are known can be read meanwhile.
+                    looked.or_else(|failure| match failure.kind {
+                        FailureKind::Timeout if at.elapsed() <= KEEP_VANISHED => Ok(()),
+                        _ => Err(failure),
+                    })
+                }
+            };
+            looked?;
         }
         Ok(self.known.keys().cloned().collect())
     }
@@ -96,7 +108,7 @@ impl Discovery {
         self.known.get(key).map(|known| &known.id)
     }
 
-    async fn look_up(&mut self, connection: &Connection, pattern: &str) -> Result<(), Failure> {
+    async fn look_up(&mut self, line: &Line<'_>, pattern: &str) -> Result<(), Failure> {
         let started = Instant::now();
         let due = self
             .completed_at
@@ -107,7 +119,7 @@ impl Discovery {
         let mut scans = 0;
         loop {
             let walk = self.walk.get_or_insert_with(Walk::default);
-            let (cursor, keys) = scan(connection, pattern, walk.cursor).await?;
+            let (cursor, keys) = scan(line, pattern, walk.cursor).await?;
             walk.found.extend(keys);
             walk.cursor = cursor;
             if walk.found.len() > MAX_PARTITIONS {
@@ -121,8 +133,8 @@ impl Discovery {
             scans += 1;
             match self.completed_at {
                 Some(_) if scans >= SCANS_PER_POLL => return Ok(()),
-                None if started.elapsed() > connection.response_timeout() / 2 => {
-                    return Err(still_walking(connection, pattern));
+                None if started.elapsed() > line.response_timeout() / 2 => {
+                    return Err(still_walking(line, pattern));
                 }
                 _ => {}
             }
@@ -165,22 +177,25 @@ impl Discovery {
             if self.known.contains_key(&key) {
                 continue;
             }
-            let mut id = self.selector.partition_of(&key);
-            if !taken.insert(id.clone()) {
-                // `orders*` gives both `orders` and `ordersorders` the name `orders`; a whole key is its own.
-                id = PartitionId::new(key.as_str());
-                taken.insert(id.clone());
-            }
+            // `orders*` gives both `orders` and `ordersorders` the name `orders`; a whole key is its own, but for one with `%ff`
+            // in it beside one with that byte.
+            let part = self.selector.partition_of(&key);
+            let names = [
+                key::shown(part.as_str()),
+                key::shown(&key),
+                key::shown_apart(&key),
+            ];
+            let more = (2..).map(|n| format!("{}%{n}", key::shown_apart(&key)));
+            let mut free = names.into_iter().chain(more).map(PartitionId::new);
+            let free = free.find(|id| !taken.contains(id));
+            let id = free.unwrap_or_else(|| PartitionId::new(key.as_str()));
+            taken.insert(id.clone());
             self.known.insert(key, Known { id, vanished: None });
         }
     }
 }
 
-async fn scan(
-    connection: &Connection,
-    pattern: &str,
-    cursor: u64,
-) -> Result<(u64, Vec<String>), Failure> {
+async fn scan(line: &Line<'_>, pattern: &str, cursor: u64) -> Result<(u64, Vec<String>), Failure> {
     let mut commands = redis::pipe();
     commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern);
     commands
@@ -188,25 +203,18 @@ async fn scan(
         .arg(SCAN_COUNT)
         .arg("TYPE")
         .arg("stream");
-    let replies = connection.request(commands).await?;
+    let replies = line.request(commands).await?;
     let page = match replies.first() {
         Some(Value::ServerError(error)) => {
-            return Err(failure::of_reply(connection.address(), error));
+            return Err(failure::of_reply(line.address(), error));
         }
         Some(value) => reply::scan_page(value),
         None => None,
     };
-    let Some((cursor, keys)) = page else {
-        connection.distrust();
-        return Err(failure::garbled(connection.address(), "SCAN"));
-    };
-    let keys = keys.into_iter().collect::<Result<_, _>>().map_err(|key| {
-        Failure::new(
-            FailureKind::Misconfigured,
-            format!("the pattern {pattern:?} matches the key {key:?}, which is not UTF-8: narrow the pattern"),
-        )
-    })?;
-    Ok((cursor, keys))
+    page.ok_or_else(|| {
+        line.distrust();
+        failure::garbled(line.address(), "SCAN")
+    })
 }
 
 fn too_many(pattern: &str) -> Failure {
@@ -218,12 +226,12 @@ fn too_many(pattern: &str) -> Failure {
     )
 }
 
-fn still_walking(connection: &Connection, pattern: &str) -> Failure {
+fn still_walking(line: &Line<'_>, pattern: &str) -> Failure {
     Failure::new(
         FailureKind::Transient,
         format!(
             "redis at {}: still looking for keys that match {pattern:?}",
-            connection.address()
+            line.address()
         ),
     )
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::connection::Connection;
+use super::connection::Line;
 use super::log_end::{Counter, Step};
 use super::reply::{self, PendingEntry, StreamInfo};
-use super::{failure, read};
+use super::{failure, key, read};
 use crate::model::sample::{Failure, FailureKind, Position};
 use crate::model::signal::{ErrorCount, ErrorSource};
 
@@ -70,7 +70,7 @@ impl ErrorCounter {
     /// time.
     pub async fn count(
         &mut self,
-        connection: &Connection,
+        line: &Line<'_>,
         group: &str,
         keys: &[String],
         holdings: &[Holding],
@@ -81,8 +81,8 @@ impl ErrorCounter {
         let limit = left / PART_OF_TIME;
         let counting = async {
             match self.of.clone() {
-                ErrorSource::Redeliveries => self.redeliveries(connection, group, holdings).await,
-                ErrorSource::DeadLetter(key) => self.dead_letters(connection, &key).await,
+                ErrorSource::Redeliveries => self.redeliveries(line, group, holdings).await,
+                ErrorSource::DeadLetter(key) => self.dead_letters(line, &key).await,
             }
         };
         let counted = tokio::time::timeout(limit, counting).await;
@@ -104,7 +104,7 @@ impl ErrorCounter {
 
     async fn redeliveries(
         &mut self,
-        connection: &Connection,
+        line: &Line<'_>,
         group: &str,
         holdings: &[Holding],
     ) -> Result<Option<u64>, Failure> {
@@ -118,12 +118,15 @@ impl ErrorCounter {
         for chunk in asked.chunks(PARTITIONS_PER_REQUEST) {
             let mut commands = redis::pipe();
             for holding in chunk {
-                let command = commands.cmd("XPENDING").arg(&holding.key).arg(group);
+                let command = commands
+                    .cmd("XPENDING")
+                    .arg(key::sent(&holding.key))
+                    .arg(group);
                 command.arg("-").arg("+").arg(page);
             }
-            let replies = connection.request(commands).await?;
+            let replies = line.request(commands).await?;
             for (holding, reply) in chunk.iter().zip(&replies) {
-                let entries = pending(connection, &holding.key, reply)?;
+                let entries = pending(line, &holding.key, reply)?;
                 self.take(holding, &entries);
             }
         }
@@ -145,15 +148,11 @@ impl ErrorCounter {
         }
     }
 
-    async fn dead_letters(
-        &mut self,
-        connection: &Connection,
-        key: &str,
-    ) -> Result<Option<u64>, Failure> {
+    async fn dead_letters(&mut self, line: &Line<'_>, key: &str) -> Result<Option<u64>, Failure> {
         let mut commands = redis::pipe();
         commands.cmd("XINFO").arg("STREAM").arg(key);
-        let replies = connection.request(commands).await?;
-        let subject = format!("{}, key {key:?}", connection.address());
+        let replies = line.request(commands).await?;
+        let subject = format!("{}, key {key:?}", line.address());
         let stream = match replies.first() {
             Some(Value::ServerError(error)) if read::is_no_such_key(error) => {
                 self.dead_letters = None;
@@ -163,8 +162,8 @@ impl ErrorCounter {
             reply => reply.and_then(reply::stream_info),
         };
         let stream = stream.ok_or_else(|| {
-            connection.distrust();
-            failure::garbled(connection.address(), &format!("XINFO of key {key:?}"))
+            line.distrust();
+            failure::garbled(line.address(), &format!("XINFO of key {key:?}"))
         })?;
         Ok(self.came(&stream))
     }
@@ -202,20 +201,19 @@ impl Deliveries {
 }
 
 /// The entries of a reply; none where the group has just gone.
-fn pending(
-    connection: &Connection,
-    key: &str,
-    reply: &Value,
-) -> Result<Vec<PendingEntry>, Failure> {
+fn pending(line: &Line<'_>, key: &str, reply: &Value) -> Result<Vec<PendingEntry>, Failure> {
     match reply {
         Value::ServerError(error) if error.code() == "NOGROUP" => Ok(Vec::new()),
         Value::ServerError(error) => {
-            let subject = format!("{}, key {key:?}", connection.address());
+            let subject = format!("{}, key {:?}", line.address(), key::shown(key));
             Err(failure::of_reply(&subject, error))
         }
         reply => reply::pending_entries(reply).ok_or_else(|| {
-            connection.distrust();
-            failure::garbled(connection.address(), &format!("XPENDING of key {key:?}"))
+            line.distrust();
+            failure::garbled(
+                line.address(),
+                &format!("XPENDING of key {:?}", key::shown(key)),
+            )
         }),
     }
 }

@@ -14,10 +14,7 @@ pub fn of_error(address: &str, error: &RedisError) -> Failure {
         return of_answer(address, code, error.detail().unwrap_or_default());
     }
     if error.is_timeout() {
-        return Failure::new(
-            FailureKind::Timeout,
-            format!("redis at {address} did not answer in time"),
-        );
+        return late(address);
     }
     match error.kind() {
         ErrorKind::Io => Failure::new(
@@ -35,6 +32,12 @@ pub fn of_error(address: &str, error: &RedisError) -> Failure {
         ),
         _ => garbled(address, "the reply does not follow the protocol"),
     }
+}
+
+/// No answer in time.
+pub fn late(address: &str) -> Failure {
+    let text = format!("redis at {address} did not answer in time");
+    Failure::new(FailureKind::Timeout, text)
 }
 
 /// A reply that cannot be understood.

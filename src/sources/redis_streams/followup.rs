@@ -6,11 +6,11 @@ use std::time::Duration;
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::Line;
 use super::pending::Stuck;
 use super::range::REQUEST_BYTES;
 use super::reply::{self, PendingEntry};
-use super::{failure, id};
+use super::{failure, id, key};
 use crate::model::sample::{Failure, Position};
 
 /// The page that the oldest pending entry that is not stuck is looked for in.
@@ -61,21 +61,14 @@ pub enum Answer {
     Stuck(Stuck, Option<Position>),
     /// The group went away since it was seen.
     GroupGone,
-    /// It cannot be read: what was asked stays unknown.
-    Garbled,
+    /// It was not answered in time, or cannot be read: what was asked stays unknown.
+    Unread,
     /// The server refused to answer.
     Refused(Failure),
 }
 
-/// Asks all questions, each about a key; the answers come in their order.
-///
-/// # Errors
-/// If the connection failed or the reply makes no sense.
-pub async fn ask(
-    connection: &Connection,
-    group: &str,
-    questions: &[(String, Question)],
-) -> Result<Vec<Answer>, Failure> {
+/// Asks all questions, each about a key; the answers come in their order. What is not answered in time stays unknown.
+pub async fn ask(line: &Line<'_>, group: &str, questions: &[(String, Question)]) -> Vec<Answer> {
     let mut answers = Vec::with_capacity(questions.len());
     let mut rest = questions;
     while !rest.is_empty() {
@@ -85,13 +78,16 @@ pub async fn ask(
         for (key, question) in now {
             write(&mut commands, key, group, question);
         }
-        let replies = connection.request(commands).await?;
+        let Ok(replies) = line.request(commands).await else {
+            answers.resize(questions.len(), Answer::Unread);
+            return answers;
+        };
         for ((key, question), reply) in now.iter().zip(&replies) {
-            answers.push(understand(connection, key, question, reply));
+            answers.push(understand(line, key, question, reply));
         }
     }
-    more_stuck(connection, group, questions, &mut answers).await?;
-    Ok(answers)
+    more_stuck(line, group, questions, &mut answers).await;
+    answers
 }
 
 /// How many of the questions go into one request.
@@ -118,14 +114,14 @@ fn write(commands: &mut Pipeline, key: &str, group: &str, question: &Question) {
         Question::FirstBetween { after, until, .. } => {
             commands
                 .cmd("XRANGE")
-                .arg(key)
+                .arg(key::sent(key))
                 .arg(format!("({}", id::text(*after)));
             commands.arg(id::text(*until)).arg("COUNT").arg(1);
         }
         Question::PendingPage => {
             commands
                 .cmd("XPENDING")
-                .arg(key)
+                .arg(key::sent(key))
                 .arg(group)
                 .arg("-")
                 .arg("+")
@@ -148,19 +144,19 @@ fn write_stuck(
     let millis = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
     commands
         .cmd("XPENDING")
-        .arg(key)
+        .arg(key::sent(key))
         .arg(group)
         .arg("IDLE")
         .arg(millis);
     commands.arg(from).arg("+").arg(STUCK_PAGE);
 }
 
-fn understand(connection: &Connection, key: &str, question: &Question, reply: &Value) -> Answer {
+fn understand(line: &Line<'_>, key: &str, question: &Question, reply: &Value) -> Answer {
     if let Value::ServerError(error) = reply {
         if error.code() == "NOGROUP" {
             return Answer::GroupGone;
         }
-        let subject = format!("{}, key {key:?}", connection.address());
+        let subject = format!("{}, key {:?}", line.address(), key::shown(key));
         return Answer::Refused(failure::of_reply(&subject, error));
     }
     let answer = match question {
@@ -179,17 +175,19 @@ fn understand(connection: &Connection, key: &str, question: &Question, reply: &V
             Answer::Stuck(stuck, last.filter(|_| full))
         }),
     };
-    answer.unwrap_or(Answer::Garbled)
+    answer.unwrap_or(Answer::Unread)
 }
 
 /// Goes on with the partitions whose stuck entries filled their page, within a part of the poll's time.
 async fn more_stuck(
-    connection: &Connection,
+    line: &Line<'_>,
     group: &str,
     questions: &[(String, Question)],
     answers: &mut [Answer],
-) -> Result<(), Failure> {
-    let until = Instant::now() + connection.response_timeout() / 4;
+) {
+    let until = line
+        .until()
+        .min(Instant::now() + line.response_timeout() / 4);
     let mut pages = 0;
     for ((key, question), answer) in questions.iter().zip(answers) {
         while let (
@@ -202,7 +200,7 @@ async fn more_stuck(
         ) = (question, &mut *answer)
         {
             if pages == STUCK_PAGES || Instant::now() >= until {
-                return Ok(());
+                return;
             }
             pages += 1;
             let next = Question::Stuck {
@@ -212,14 +210,15 @@ async fn more_stuck(
             };
             let mut commands = redis::pipe();
             write(&mut commands, key, group, &next);
-            let replies = connection.request(commands).await?;
+            let Ok(replies) = line.request(commands).await else {
+                return;
+            };
             let reply = replies.first().unwrap_or(&Value::Nil);
-            let Answer::Stuck(more, after) = understand(connection, key, &next, reply) else {
+            let Answer::Stuck(more, after) = understand(line, key, &next, reply) else {
                 break;
             };
             found.merge(&more);
             *answer = Answer::Stuck(std::mem::take(found), after);
         }
     }
-    Ok(())
 }

@@ -1,19 +1,23 @@
 //! What a poll works out about one partition, and what is remembered of it until the next. Pure: the reader asks.
 
+mod remark;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::failure;
 use super::followup::{Answer, PENDING_PAGE, Question};
-use super::id;
+use super::key;
 use super::lag::{self, Agreement, Verdict};
 use super::log_end::{Counter, Step};
 use super::pending::{self, FirstUndelivered, Stuck};
+use super::range::Counting as Range;
 use super::read::{Reading, Snapshot};
+use super::recount::Recount;
 use super::reply::{PendingEntry, StreamInfo};
 use crate::model::quantity::Quantity;
-use crate::model::sample::{Counting, PartitionObservation, PartitionSample, Position};
+use crate::model::sample::{Counting, Failure, PartitionObservation, PartitionSample, Position};
 
 /// A lag that was only carried for so long is looked at: it may rest on a count that somebody set (`XGROUP SETID … ENTRIESREAD`).
 const RECOUNT_AFTER: Duration = Duration::from_secs(60);
@@ -34,6 +38,10 @@ pub struct Memory {
     stuck: Option<(Instant, Stuck)>,
     /// The search under way: what it found, and up to where it looked.
     search: Option<(Stuck, Position)>,
+    /// The carried lag is being counted: it is more than one poll may read.
+    recount: Option<Recount>,
+    /// When it was read last, and whether something was seen to wait then.
+    told: Option<(Instant, bool)>,
 }
 
 /// One partition within a poll.
@@ -57,17 +65,26 @@ pub struct Partition {
 
 impl Partition {
     /// Begins with a reading and what is remembered; certifies the lag if that needs no counting.
-    pub fn begin(key: String, reading: Reading, memory: Memory) -> Self {
+    pub fn begin(key: String, reading: Reading, mut memory: Memory) -> Self {
         let verdict = match &reading {
             Reading::Present(now) => {
                 lag::certify(&now.stream, &now.group, memory.agreement.as_ref())
             }
             _ => Verdict::MustCount,
         };
-        let lag = match verdict {
+        let mut lag = match verdict {
             Verdict::Derived(n) | Verdict::Carried(n) => Some(Quantity::Exact(n)),
             Verdict::MustCount => None,
         };
+        let mut is_carried = matches!(verdict, Verdict::Carried(_));
+        if let Reading::Present(now) = &reading {
+            let recount = memory.recount.take().filter(|_| is_carried);
+            memory.recount = recount.and_then(|recount| recount.follow(now));
+            if let Some(counted) = memory.recount.and_then(|recount| recount.lag(now)) {
+                (lag, is_carried) = (Some(Quantity::Exact(counted)), false);
+                memory.recount = None;
+            }
+        }
         Self {
             key,
             reading,
@@ -75,7 +92,7 @@ impl Partition {
             first: None,
             arrived: None,
             page: None,
-            is_carried: matches!(verdict, Verdict::Carried(_)),
+            is_carried,
             memory,
         }
     }
@@ -88,7 +105,8 @@ impl Partition {
 
     /// Since when the lag was carried only, if that is long enough to look whether it is true.
     pub fn recount_due(&self, at: Instant) -> Option<Instant> {
-        let verified = self.memory.verified_at.filter(|_| self.is_carried)?;
+        let is_new = self.is_carried && self.memory.recount.is_none();
+        let verified = self.memory.verified_at.filter(|_| is_new)?;
         (at.duration_since(verified) >= RECOUNT_AFTER).then_some(verified)
     }
 
@@ -102,10 +120,29 @@ impl Partition {
                 self.lag = Some(Quantity::Exact(n));
                 self.is_carried = false;
             }
-            // More than one page: a lag that is larger than what was seen stands, a smaller one is counted in full.
-            (Some(lag), Some(Quantity::AtLeast(n))) if lag.value() >= n => self.is_carried = false,
+            // More than one page: a lag that is larger than what was seen is counted over several polls, a smaller one at once.
+            (Some(lag), Some(Quantity::AtLeast(n))) if lag.value() >= n => {
+                if let Reading::Present(now) = &self.reading {
+                    self.memory.recount = Recount::begin(now);
+                }
+            }
             (_, Some(Quantity::AtLeast(_))) => self.lag = None,
             (_, None) => {}
+        }
+    }
+
+    /// What a recount under way has still to count.
+    pub fn rest_of_recount(&self) -> Option<Range> {
+        let entry_bytes = self.stream()?.entry_bytes;
+        let recount = self.memory.recount.as_ref()?;
+        Some(recount.rest(&self.key, entry_bytes))
+    }
+
+    /// Takes what was counted of that.
+    pub fn counted_on(&mut self, rest: &Range) {
+        match &mut self.memory.recount {
+            Some(recount) if rest.failed.is_none() => recount.take(rest),
+            recount => *recount = None,
         }
     }
 
@@ -127,8 +164,32 @@ impl Partition {
         match &self.reading {
             Reading::Present(now) => Some(&now.stream),
             Reading::GroupMissing(stream) => Some(stream),
-            Reading::StreamMissing | Reading::Failed(_) => None,
+            Reading::StreamMissing | Reading::Failed(_) | Reading::LeftOut(_) => None,
         }
+    }
+
+    /// What to tell of a partition that this poll left out, and to remember; itself if it did not. What was last seen stands for
+    /// a while, unless it was nothing: an old zero is no zero.
+    pub fn left_out(
+        self,
+        outdated_after: Duration,
+    ) -> Result<(String, PartitionObservation, Memory), Self> {
+        let Reading::LeftOut(failure) = &self.reading else {
+            return Err(self);
+        };
+        let told = self.memory.told;
+        let stands = told.is_some_and(|(at, waits)| waits && at.elapsed() <= outdated_after);
+        let observation = match stands {
+            true => PartitionObservation::NotAsked,
+            false => PartitionObservation::Failed(Failure::new(
+                failure.kind,
+                format!(
+                    "{}: the others were read, this one comes first next time",
+                    failure.text
+                ),
+            )),
+        };
+        Ok((self.key, observation, self.memory))
     }
 
     /// What must still be asked.
@@ -183,7 +244,7 @@ impl Partition {
                     None => self.memory.stuck = Some((at, all)),
                 }
             }
-            Answer::Garbled => {}
+            Answer::Unread => {}
             Answer::GroupGone => {
                 if let Some(stream) = self.stream().cloned() {
                     self.reading = Reading::GroupMissing(stream);
@@ -223,7 +284,8 @@ impl Partition {
             }
             Reading::GroupMissing(stream) => {
                 let Some(length) = stream.length else {
-                    let failure = failure::garbled(&self.key, "the length of the stream");
+                    let failure =
+                        failure::garbled(&key::shown(&self.key), "the length of the stream");
                     return (self.key, PartitionObservation::Failed(failure), self.memory);
                 };
                 self.memory = Memory {
@@ -236,7 +298,15 @@ impl Partition {
                 self.memory = Memory::default();
                 PartitionObservation::StreamMissing
             }
-            Reading::Failed(failure) => PartitionObservation::Failed(failure.clone()),
+            Reading::Failed(failure) | Reading::LeftOut(failure) => {
+                PartitionObservation::Failed(failure.clone())
+            }
+        };
+        self.memory.told = match &observation {
+            PartitionObservation::Present(sample) => {
+                Some((at, sample.backlog().is_some_and(|n| n.value() > 0)))
+            }
+            _ => None,
         };
         (self.key, observation, self.memory)
     }
@@ -317,44 +387,8 @@ fn sample(
         counting: Counting::Nothing,
         oldest_kept: stream.first,
         newest_removed: stream.max_deleted.filter(|id| *id != Position::default()),
-        remark: remark(now, stuck, unsearched, is_ahead),
+        remark: remark::remark(now, stuck, unsearched, is_ahead),
         owner: None,
         ..PartitionSample::default()
-    }
-}
-
-/// What is odd although it could be read.
-fn remark(now: &Snapshot, stuck: u64, unsearched: bool, is_ahead: bool) -> Option<String> {
-    let (stream, group) = (&now.stream, &now.group);
-    let mut garbled = Vec::new();
-    let mut note = |is_missing: bool, what: &'static str| {
-        if is_missing {
-            garbled.push(what);
-        }
-    };
-    note(stream.length.is_none(), "length");
-    note(stream.last_generated.is_none(), "last-generated-id");
-    note(
-        stream.counts_added && stream.entries_added.is_none(),
-        "entries-added",
-    );
-    note(group.pending.is_none(), "pending");
-    note(group.last_delivered.is_none(), "last-delivered-id");
-    note(group.is_read_count_garbled, "entries-read");
-    match () {
-        () if !garbled.is_empty() => Some(format!(
-            "the server's answer cannot be read in {}: that is unknown, the rest counts",
-            garbled.join(", ")
-        )),
-        () if is_ahead => Some(format!(
-            "the group's position {} lies after the newest entry {}: it is given nothing until ids pass it; move it with XGROUP SETID",
-            group.last_delivered.map_or_else(String::new, id::text),
-            stream.last_generated.map_or_else(String::new, id::text),
-        )),
-        () if unsearched => Some(format!(
-            "{stuck} pending entries are stuck so far, and not all {} were looked at yet",
-            group.pending.unwrap_or(0)
-        )),
-        () => None,
     }
 }

@@ -3,8 +3,8 @@
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::{failure, id, reply};
+use super::connection::Line;
+use super::{failure, id, key, reply};
 use crate::model::sample::{Failure, Position};
 
 /// Entries per page.
@@ -36,11 +36,21 @@ pub struct Budget {
 
 impl Budget {
     /// The budget of a poll that begins to count now.
-    pub fn start(connection: &Connection) -> Self {
+    pub fn start(line: &Line<'_>) -> Self {
         Self {
             entries: POLL_ENTRIES,
             bytes: POLL_BYTES,
-            until: Instant::now() + connection.response_timeout() / 2,
+            until: line
+                .until()
+                .min(Instant::now() + line.response_timeout() / 2),
+        }
+    }
+
+    /// As [`Self::start`], with no more entries than that.
+    pub fn of_entries(line: &Line<'_>, entries: usize) -> Self {
+        Self {
+            entries,
+            ..Self::start(line)
         }
     }
 
@@ -122,18 +132,16 @@ impl Counting {
 }
 
 /// Goes on with all countings, round by round, until they are complete or a bound is met. Each round starts with the one
-/// after `rotation`, so that no partition is always the one that the poll's budget does not reach.
-///
-/// # Errors
-/// If the connection failed.
+/// after `rotation`, so that no partition is always the one that the poll's budget does not reach. A server that does not answer is a
+/// bound, too.
 pub async fn count_on(
-    connection: &Connection,
+    line: &Line<'_>,
     countings: &mut [Counting],
     budget: &mut Budget,
     rotation: usize,
-) -> Result<(), Failure> {
+) {
     if countings.is_empty() {
-        return Ok(());
+        return;
     }
     let middle = rotation % countings.len();
     countings.rotate_left(middle);
@@ -156,35 +164,36 @@ pub async fn count_on(
         if round.is_empty() || budget.is_spent() {
             break;
         }
-        read_round(connection, round, budget).await?;
+        if read_round(line, round, budget).await.is_err() {
+            break;
+        }
     }
     countings.rotate_right(middle);
-    Ok(())
 }
 
 async fn read_round(
-    connection: &Connection,
+    line: &Line<'_>,
     round: Vec<(&mut Counting, usize)>,
     budget: &mut Budget,
 ) -> Result<(), Failure> {
     let mut commands = redis::pipe();
     for (counting, limit) in &round {
-        commands.cmd("XRANGE").arg(&counting.key);
+        commands.cmd("XRANGE").arg(key::sent(&counting.key));
         commands
             .arg(format!("({}", id::text(counting.after)))
             .arg(id::text(counting.until));
         commands.arg("COUNT").arg(*limit);
     }
-    let replies = connection.request(commands).await?;
+    let replies = line.request(commands).await?;
     for ((counting, limit), reply) in round.into_iter().zip(&replies) {
         if let Value::ServerError(error) = reply {
-            let subject = format!("{}, key {:?}", connection.address(), counting.key);
+            let subject = format!("{}, key {:?}", line.address(), key::shown(&counting.key));
             counting.failed = Some(failure::of_reply(&subject, error));
             continue;
         }
         let Some((ids, bytes)) = reply::range_page(reply) else {
-            connection.distrust();
-            return Err(failure::garbled(connection.address(), "XRANGE"));
+            line.distrust();
+            return Err(failure::garbled(line.address(), "XRANGE"));
         };
         counting.take(&ids, bytes, limit, counting.after);
         budget.spend(ids.len(), bytes);

@@ -1,15 +1,15 @@
 //! One atomic reading per partition, all partitions pipelined.
 
 use redis::{Pipeline, ServerError, Value};
+use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::Line;
 use super::failure;
 use super::id;
+use super::key;
 use super::reply::{self, GroupInfo, PendingEntry, StreamInfo};
+use super::turns::{self, Turns};
 use crate::model::sample::{Failure, FailureKind, Position};
-
-/// Partitions per pipeline: bounds the memory that the replies take, which hold two message bodies each.
-const PARTITIONS_PER_REQUEST: usize = 500;
 
 /// Commands per partition: MULTI, two or three questions, EXEC.
 const FRAME: usize = 2;
@@ -34,6 +34,8 @@ pub enum Reading {
     StreamMissing,
     /// This partition could not be read.
     Failed(Failure),
+    /// It was not read at this poll, while others were; with what kept the poll from it.
+    LeftOut(Failure),
 }
 
 /// Stream and group at one moment.
@@ -49,53 +51,109 @@ pub struct Snapshot {
     pub now_millis: Option<u64>,
 }
 
-/// The readings of all keys, in their order, and the server's clock at the first.
+/// The readings of all keys, and the server's clock at the first.
 pub struct Readings {
     /// Milliseconds since the epoch by the server's clock.
     pub now_millis: Option<u64>,
     /// One per key.
-    pub readings: Vec<Reading>,
+    pub readings: Vec<(String, Reading)>,
 }
 
-/// Reads every key. An empty group asks for the streams only.
+/// Requests in a row that may stay unanswered before the rest waits for the next poll: the last of them goes over a new connection.
+const SILENT_REQUESTS: u32 = 3;
+
+/// Reads every key, those first whose turn it is. An empty group asks for the streams only. What does not answer before
+/// `until` is left out, as long as anything answers at all.
 ///
 /// # Errors
-/// If the connection failed, or the server answers every key with the same trouble of its own.
+/// If nothing could be read, or the server answers every key with the same trouble of its own.
 pub async fn read_all(
-    connection: &Connection,
+    line: &Line<'_>,
     keys: &[String],
     group: &str,
+    turns: &mut Turns,
+    until: Instant,
 ) -> Result<Readings, Failure> {
-    let mut readings = Vec::with_capacity(keys.len());
-    let mut started = None;
-    let mut chunks = keys.chunks(PARTITIONS_PER_REQUEST);
-    // With no keys at all the server's clock is still asked for: it tells whether the server is there.
-    let mut chunk = chunks.next().unwrap_or_default();
-    loop {
-        let now_millis = read_chunk(connection, chunk, group, &mut readings).await?;
-        started.get_or_insert(now_millis);
-        match chunks.next() {
-            Some(next) => chunk = next,
-            None => break,
+    let mut requests = turns.requests(keys);
+    if requests.is_empty() {
+        // With no keys at all the server's clock is still asked for: it tells whether the server is there.
+        requests.push(Vec::new());
+    }
+    let mut all = Readings {
+        now_millis: None,
+        readings: Vec::with_capacity(keys.len()),
+    };
+    let (mut left_out, mut why, mut silent) = (Vec::new(), None, 0);
+    for (n, keys) in requests.iter().enumerate() {
+        let started = Instant::now();
+        if silent == SILENT_REQUESTS || (!all.readings.is_empty() && started >= until) {
+            why.get_or_insert_with(|| failure::late(line.address()));
+            turns.not_reached(keys);
+            left_out.extend_from_slice(keys);
+            continue;
+        }
+        // A poll that has read nothing yet has nothing to lose.
+        let last = if all.readings.is_empty() {
+            line.until()
+        } else {
+            until
+        };
+        let until = turns::share(started, last, requests.len() - n - 1);
+        match read_request(&line.at_most(until), keys, group).await {
+            Ok((now_millis, readings)) => {
+                silent = 0;
+                all.now_millis = all.now_millis.or(now_millis);
+                let took = part(started, until);
+                note(turns, keys, &readings, took);
+                all.readings.extend(keys.iter().cloned().zip(readings));
+            }
+            Err(failure) => {
+                silent += 1;
+                why.get_or_insert(failure);
+                turns.in_vain(keys);
+                left_out.extend_from_slice(keys);
+            }
         }
     }
-    common_outage(&readings)?;
-    Ok(Readings {
-        now_millis: started.flatten(),
-        readings,
-    })
+    common_outage(&all.readings)?;
+    if let Some(why) = why {
+        if all.readings.is_empty() {
+            return Err(why);
+        }
+        let left_out = left_out.into_iter();
+        let unread = left_out.map(|key| (key, Reading::LeftOut(why.clone())));
+        all.readings.extend(unread);
+    }
+    Ok(all)
 }
 
-async fn read_chunk(
-    connection: &Connection,
+/// The part of its time that a request took.
+fn part(started: Instant, until: Instant) -> f64 {
+    let had = until.saturating_duration_since(started).as_secs_f64();
+    started.elapsed().as_secs_f64() / had.max(f64::MIN_POSITIVE)
+}
+
+fn note(turns: &mut Turns, keys: &[String], readings: &[Reading], took: f64) {
+    let at = Instant::now();
+    for (key, reading) in keys.iter().zip(readings) {
+        let entry_bytes = match reading {
+            Reading::Present(now) => now.stream.entry_bytes,
+            Reading::GroupMissing(stream) => stream.entry_bytes,
+            Reading::StreamMissing | Reading::Failed(_) | Reading::LeftOut(_) => 0,
+        };
+        turns.read(key, at, entry_bytes, took);
+    }
+}
+
+async fn read_request(
+    line: &Line<'_>,
     keys: &[String],
     group: &str,
-    readings: &mut Vec<Reading>,
-) -> Result<Option<u64>, Failure> {
+) -> Result<(Option<u64>, Vec<Reading>), Failure> {
     let wanted: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
-    let (now_millis, frames) = read_frames(connection, group, &wanted).await?;
-    readings.extend(frames.into_iter().map(|(reading, _)| reading));
-    Ok(now_millis)
+    let (now_millis, frames) = read_frames(line, group, &wanted).await?;
+    let readings = frames.into_iter().map(|(reading, _)| reading).collect();
+    Ok((now_millis, readings))
 }
 
 /// Reads some keys in one request, each atomically, with a page of its entries where one is wanted.
@@ -103,7 +161,7 @@ async fn read_chunk(
 /// # Errors
 /// If the connection failed or the reply makes no sense.
 pub async fn read_frames(
-    connection: &Connection,
+    line: &Line<'_>,
     group: &str,
     wanted: &[(&str, Option<PageWanted>)],
 ) -> Result<(Option<u64>, Vec<(Reading, Page)>), Failure> {
@@ -112,14 +170,14 @@ pub async fn read_frames(
     for (key, page) in wanted {
         ask(&mut commands, key, group, *page);
     }
-    let replies = connection.request(commands).await?;
+    let replies = line.request(commands).await?;
     let garbled = |what: &str| {
-        connection.distrust();
-        failure::garbled(connection.address(), what)
+        line.distrust();
+        failure::garbled(line.address(), what)
     };
     let (time, mut rest) = replies.split_first().ok_or_else(|| garbled("no reply"))?;
     if let Value::ServerError(error) = time {
-        return Err(failure::of_reply(connection.address(), error));
+        return Err(failure::of_reply(line.address(), error));
     }
     let now_millis = reply::time_millis(time);
     let mut frames = Vec::with_capacity(wanted.len());
@@ -129,7 +187,7 @@ pub async fn read_frames(
             .split_at_checked(length)
             .ok_or_else(|| garbled("too few replies"))?;
         rest = others;
-        let subject = format!("{}, key {key:?}", connection.address());
+        let subject = format!("{}, key {:?}", line.address(), key::shown(key));
         frames.push(understood(frame, group, now_millis, &subject, key));
     }
     Ok((now_millis, frames))
@@ -143,13 +201,14 @@ const fn questions(group: &str) -> usize {
 }
 
 fn ask(commands: &mut Pipeline, key: &str, group: &str, page: Option<PageWanted>) {
+    let key = key::sent(key);
     commands.cmd("MULTI");
-    commands.cmd("XINFO").arg("STREAM").arg(key);
+    commands.cmd("XINFO").arg("STREAM").arg(&key);
     if !group.is_empty() {
-        commands.cmd("XINFO").arg("GROUPS").arg(key);
+        commands.cmd("XINFO").arg("GROUPS").arg(&key);
         commands
             .cmd("XPENDING")
-            .arg(key)
+            .arg(&key)
             .arg(group)
             .arg("-")
             .arg("+")
@@ -158,7 +217,7 @@ fn ask(commands: &mut Pipeline, key: &str, group: &str, page: Option<PageWanted>
     if let Some(page) = page {
         commands
             .cmd("XRANGE")
-            .arg(key)
+            .arg(&key)
             .arg(format!("({}", id::text(page.after)))
             .arg("+");
         commands.arg("COUNT").arg(page.limit);
@@ -176,7 +235,7 @@ pub fn understood(
     key: &str,
 ) -> (Reading, Page) {
     understand(frame, group, now_millis, subject).unwrap_or_else(|| {
-        let failure = failure::garbled(subject, &format!("XINFO of key {key:?}"));
+        let failure = failure::garbled(subject, &format!("XINFO of key {:?}", key::shown(key)));
         (Reading::Failed(failure), None)
     })
 }
@@ -255,12 +314,12 @@ fn server_error(value: &Value) -> Option<&ServerError> {
 }
 
 /// If every partition fails with the same trouble of the server, the poll fails, not its partitions.
-fn common_outage(readings: &[Reading]) -> Result<(), Failure> {
+fn common_outage(readings: &[(String, Reading)]) -> Result<(), Failure> {
     let kind_of = |reading: &Reading| match reading {
         Reading::Failed(failure) => Some(failure.kind),
         _ => None,
     };
-    let Some(Reading::Failed(first)) = readings.first() else {
+    let Some((_, Reading::Failed(first))) = readings.first() else {
         return Ok(());
     };
     // A refusal for want of a permission or for the wrong kind of server concerns the source, too, if it meets all keys.
@@ -269,7 +328,7 @@ fn common_outage(readings: &[Reading]) -> Result<(), Failure> {
     if concerns_source
         && readings
             .iter()
-            .all(|reading| kind_of(reading) == Some(first.kind))
+            .all(|(_, reading)| kind_of(reading) == Some(first.kind))
     {
         return Err(first.clone());
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Connection, Line};
 use super::consumers::Census;
 use super::count::{self, Count};
 use super::discovery::Discovery;
@@ -17,6 +17,7 @@ use super::partition::{Memory, Partition};
 use super::pending::FirstUndelivered;
 use super::range::{self, Budget, Counting};
 use super::read::{self, Reading};
+use super::turns::Turns;
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::signal::{ErrorCount, ErrorSource};
@@ -27,6 +28,24 @@ use crate::sources::{BoxFuture, GroupReader};
 /// Carried lags that are looked at per poll: a page each. With more partitions it takes that many polls more.
 const RECOUNTS_PER_POLL: usize = 16;
 
+/// The part of a poll's time after which it asks nothing more, so that what it read is told in time.
+const ASKS_FOR: f64 = 15.0 / 16.0;
+
+/// The part of it in which the keys are read, where there is more than one request's worth of them.
+const READS_FOR: f64 = 3.0 / 4.0;
+
+/// How a group is polled.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// What a poll may take: after that it is dropped.
+    pub deadline: Duration,
+    /// What was seen of a partition stands for so long.
+    pub outdated_after: Duration,
+}
+
+/// Entries that are recounted per poll beyond those pages, over all partitions.
+const RECOUNTED_PER_POLL: usize = 10_000;
+
 /// The reader of one group on one server.
 pub struct Reader {
     connection: Arc<Connection>,
@@ -36,8 +55,8 @@ pub struct Reader {
     memories: BTreeMap<String, Memory>,
     census: Census,
     errors: Option<ErrorCounter>,
-    /// What a poll may take.
-    deadline: Duration,
+    turns: Turns,
+    pace: Pace,
     polls: usize,
 }
 
@@ -52,13 +71,13 @@ impl GroupReader for Reader {
 }
 
 impl Reader {
-    /// A reader that has seen nothing yet. Its polls are dropped after `deadline`.
+    /// A reader that has seen nothing yet.
     pub fn new(
         connection: Arc<Connection>,
         stream: &StreamSelector,
         group: &str,
         stuck_after: Duration,
-        deadline: Duration,
+        pace: Pace,
     ) -> Self {
         Self {
             connection,
@@ -68,7 +87,8 @@ impl Reader {
             memories: BTreeMap::new(),
             census: Census::default(),
             errors: None,
-            deadline,
+            turns: Turns::default(),
+            pace,
             polls: 0,
         }
     }
@@ -76,22 +96,22 @@ impl Reader {
     async fn read(&mut self) -> Result<Sample, Failure> {
         let started = Instant::now();
         self.polls = self.polls.wrapping_add(1);
-        let keys = self.discovery.keys(&self.connection).await?;
-        let read = read::read_all(&self.connection, &keys, &self.group).await?;
-        let mut partitions: Vec<_> = keys
-            .into_iter()
-            .zip(read.readings)
-            .map(|(key, reading)| {
-                let memory = self.memories.get(&key).cloned().unwrap_or_default();
-                Partition::begin(key, reading, memory)
-            })
-            .collect();
-        self.recount(&mut partitions).await?;
-        self.count_undelivered(&mut partitions).await?;
-        self.count_arrivals(&mut partitions).await?;
-        self.ask_further(&mut partitions).await?;
-        let consumers = self.count_consumers(&partitions).await;
-        let errors = self.errors_of(&partitions, started).await;
+        let connection = Arc::clone(&self.connection);
+        let part = |part: f64| started + self.pace.deadline.mul_f64(part);
+        let (line, reads_until) = (Line::new(&connection, part(ASKS_FOR)), part(READS_FOR));
+        let keys = self.discovery.keys(&line).await?;
+        let read = read::read_all(&line, &keys, &self.group, &mut self.turns, reads_until).await?;
+        let begin = |(key, reading): (String, Reading)| {
+            let memory = self.memories.get(&key).cloned().unwrap_or_default();
+            Partition::begin(key, reading, memory)
+        };
+        let mut partitions: Vec<_> = read.readings.into_iter().map(begin).collect();
+        self.recount(&line, &mut partitions).await;
+        self.count_undelivered(&line, &mut partitions).await;
+        self.count_arrivals(&line, &mut partitions).await;
+        self.ask_further(&line, &mut partitions).await;
+        let consumers = self.count_consumers(&line, &partitions).await;
+        let errors = self.errors_of(&line, &partitions, started).await;
         Ok(Sample {
             partitions: self.finish(partitions),
             consumers,
@@ -103,7 +123,7 @@ impl Reader {
     }
 
     /// Looks whether lags that were only carried for long are true: the longest unseen first, a few per poll.
-    async fn recount(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+    async fn recount(&self, line: &Line<'_>, partitions: &mut [Partition]) {
         let now = Instant::now();
         let due = |(index, p): (usize, &Partition)| Some((p.recount_due(now)?, index));
         let mut due: Vec<_> = partitions.iter().enumerate().filter_map(due).collect();
@@ -111,30 +131,43 @@ impl Reader {
         due.truncate(RECOUNTS_PER_POLL);
         let count = |(_, index): &(Instant, usize)| Count::of(&partitions[*index]);
         let mut counts: Vec<_> = due.iter().map(count).collect();
-        count::look(&self.connection, &self.group, &mut counts).await?;
+        count::look(line, &self.group, &mut counts).await;
         for ((_, index), count) in due.into_iter().zip(counts) {
             partitions[index].recounted(count.reading, count.lag);
         }
-        Ok(())
+        self.recount_on(line, partitions).await;
     }
 
-    async fn count_undelivered(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+    /// Goes on with recounts of more than one page.
+    async fn recount_on(&self, line: &Line<'_>, partitions: &mut [Partition]) {
+        let recounting = partitions.iter_mut().filter_map(|p| {
+            let rest = p.rest_of_recount()?;
+            Some((rest, p))
+        });
+        let (mut rests, recounting): (Vec<_>, Vec<_>) = recounting.unzip();
+        let mut budget = Budget::of_entries(line, RECOUNTED_PER_POLL);
+        range::count_on(line, &mut rests, &mut budget, self.polls).await;
+        for (partition, rest) in recounting.into_iter().zip(&rests) {
+            partition.counted_on(rest);
+        }
+    }
+
+    async fn count_undelivered(&self, line: &Line<'_>, partitions: &mut [Partition]) {
         let mut uncertain: Vec<_> = partitions.iter_mut().filter(|p| p.must_count()).collect();
         let mut counts: Vec<_> = uncertain
             .iter()
             .map(|partition| Count::of(partition))
             .collect();
-        count::count_all(&self.connection, &self.group, &mut counts, self.polls).await?;
+        count::count_all(line, &self.group, &mut counts, self.polls).await;
         for (partition, count) in uncertain.iter_mut().zip(counts) {
             partition.reading = count.reading;
             partition.lag = count.lag;
             partition.first = count.first.map(FirstUndelivered::At);
         }
-        Ok(())
     }
 
     /// Redis 6.2 does not tell how many entries were added.
-    async fn count_arrivals(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+    async fn count_arrivals(&self, line: &Line<'_>, partitions: &mut [Partition]) {
         let mut uncertain = Vec::new();
         let mut countings = Vec::new();
         for partition in partitions {
@@ -143,15 +176,14 @@ impl Reader {
                 uncertain.push(partition);
             }
         }
-        let mut budget = Budget::start(&self.connection);
-        range::count_on(&self.connection, &mut countings, &mut budget, self.polls).await?;
+        let mut budget = Budget::start(line);
+        range::count_on(line, &mut countings, &mut budget, self.polls).await;
         for (partition, counting) in uncertain.into_iter().zip(countings) {
             partition.arrived = counting.complete.then_some(counting.counted);
         }
-        Ok(())
     }
 
-    async fn ask_further(&self, partitions: &mut [Partition]) -> Result<(), Failure> {
+    async fn ask_further(&self, line: &Line<'_>, partitions: &mut [Partition]) {
         let at = Instant::now();
         let mut questions = Vec::new();
         let mut askers = Vec::new();
@@ -161,17 +193,18 @@ impl Reader {
                 askers.push(index);
             }
         }
-        let answers = followup::ask(&self.connection, &self.group, &questions).await?;
+        let answers = followup::ask(line, &self.group, &questions).await;
         for (index, answer) in askers.into_iter().zip(answers) {
             if let Some(partition) = partitions.get_mut(index) {
                 partition.take(answer, at);
             }
         }
-        Ok(())
     }
 
-    async fn count_consumers(&mut self, partitions: &[Partition]) -> Option<u32> {
-        if self.group.is_empty() {
+    async fn count_consumers(&mut self, line: &Line<'_>, partitions: &[Partition]) -> Option<u32> {
+        let is_left_out = |p: &Partition| matches!(p.reading, Reading::LeftOut(_));
+        // Whoever is at work on a partition that was left out would be missing.
+        if self.group.is_empty() || partitions.iter().any(is_left_out) {
             return None;
         }
         let is_present = |partition: &&Partition| matches!(partition.reading, Reading::Present(_));
@@ -189,20 +222,21 @@ impl Reader {
             .iter()
             .any(|p| matches!(p.reading, Reading::Failed(_)));
         self.census
-            .count(&self.connection, &self.group, &present, &lagging, complete)
+            .count(line, &self.group, &present, &lagging, complete)
             .await
     }
 
     async fn errors_of(
         &mut self,
+        line: &Line<'_>,
         partitions: &[Partition],
         started: Instant,
     ) -> Option<ErrorCount> {
-        let left = self.deadline.saturating_sub(started.elapsed());
+        let left = self.pace.deadline.saturating_sub(started.elapsed());
         let counter = self.errors.as_mut()?;
         let keys: Vec<_> = partitions.iter().map(|p| p.key.clone()).collect();
         let holdings: Vec<_> = partitions.iter().filter_map(holding).collect();
-        let counted = counter.count(&self.connection, &self.group, &keys, &holdings, left);
+        let counted = counter.count(line, &self.group, &keys, &holdings, left);
         Some(counted.await)
     }
 
@@ -216,8 +250,18 @@ impl Reader {
         let mut observations = BTreeMap::new();
         for partition in partitions {
             let is_at_work = |name: &str| self.census.is_at_work(name);
-            let (key, observation, memory) =
-                partition.finish(at, self.stuck_after, counting, is_at_work);
+            let (key, mut observation, memory) = match partition.left_out(self.pace.outdated_after)
+            {
+                Ok(left_out) => left_out,
+                Err(read) => read.finish(at, self.stuck_after, counting, is_at_work),
+            };
+            if let (PartitionObservation::Present(sample), Some(refused)) =
+                (&mut observation, self.census.refused())
+                && sample.stuck_in_work > 0
+                && sample.remark.is_none()
+            {
+                sample.remark = Some(unwatched(sample.stuck_in_work, refused));
+            }
             if let Some(id) = self.discovery.id(&key) {
                 observations.insert(id.clone(), observation);
                 memories.insert(key, memory);
@@ -226,6 +270,14 @@ impl Reader {
         self.memories = memories;
         observations
     }
+}
+
+/// Says what keeps a group active for good.
+fn unwatched(stuck: u64, refused: &Failure) -> String {
+    format!(
+        "{stuck} pending entries are stuck, and whether their consumers are still at work cannot be told, so they keep the group active: {refused}; allow \
+         XINFO CONSUMERS, or acknowledge or delete these entries"
+    )
 }
 
 fn holding(partition: &Partition) -> Option<Holding> {

@@ -3,7 +3,7 @@
 
 use redis::Value;
 
-use super::id;
+use super::{id, key};
 use crate::model::sample::Position;
 
 /// No count of messages, deliveries or milliseconds is larger: sums of counts from all partitions cannot overflow.
@@ -174,19 +174,13 @@ pub fn time_millis(reply: &Value) -> Option<u64> {
 }
 
 /// Reads the reply of `SCAN`: the next cursor and the keys; a key that is no UTF-8 is an `Err` of its lossy text.
-pub fn scan_page(reply: &Value) -> Option<(u64, Vec<Result<String, String>>)> {
+pub fn scan_page(reply: &Value) -> Option<(u64, Vec<String>)> {
     let [cursor, keys] = items(reply)? else {
         return None;
     };
     let keys = items(keys)?
         .iter()
-        .map(|key| {
-            let key = bytes(key)?;
-            Some(match std::str::from_utf8(key) {
-                Ok(key) => Ok(key.to_owned()),
-                Err(_) => Err(String::from_utf8_lossy(key).into_owned()),
-            })
-        })
+        .map(|key| bytes(key).map(key::held))
         .collect::<Option<_>>()?;
     let cursor = std::str::from_utf8(bytes(cursor)?).ok()?.parse().ok()?;
     Some((cursor, keys))
