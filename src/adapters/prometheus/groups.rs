@@ -101,7 +101,7 @@ const BREAKER: About = About(
 
 const RESTARTS: About = About(
     "group_restarts",
-    "Times that the polling of the group failed for a fault of the program and was started anew.",
+    "Times that the group failed for a fault of the program and started over.",
 );
 
 /// Everything about every group as a whole.
