@@ -104,7 +104,8 @@ impl<'m> Reader<'m> {
 
     /// Whether a key says 0.
     pub fn is_0(&self, key: &str) -> bool {
-        self.text(key).is_some_and(|text| text.trim() == "0")
+        self.text(key)
+            .is_some_and(|text| text.trim().parse() == Ok(0_u64))
     }
 
     /// Messages per replica: at least 1.
