@@ -276,3 +276,34 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::resource::Resource;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_that_fails_is_taken_out_so_that_another_is_started() {
+        let mut watches = Watches::default();
+        let start = |watches: &mut Watches, namespace: &str, has_fault: bool| {
+            let place = Place {
+                namespace: namespace.to_owned(),
+                resource: Resource::new("apps", "v1", "Deployment", "deployments"),
+            };
+            let running = watches.running.spawn(async move {
+                assert!(!has_fault, "a fault of the program");
+                std::future::pending().await
+            });
+            watches.places.insert(place, running);
+        };
+        start(&mut watches, "shop", true);
+        start(&mut watches, "bank", false);
+        assert!(watches.failed().await.is_panic());
+        let left: Vec<_> = watches
+            .places
+            .keys()
+            .map(|place| &*place.namespace)
+            .collect();
+        assert_eq!(left, ["bank"]);
+    }
+}

@@ -307,11 +307,11 @@ async fn a_slow_line_gives_a_lower_bound_and_no_endless_timeouts() {
     }
 }
 
-/// 1,500 streams with five waiting entries each: three requests' worth of keys.
+/// 1,500 streams, three requests' worth of keys, with five waiting entries in each that has an odd number, and none in the others.
 fn many_streams(server: &RedisServer) -> StreamSelector {
     let mut redis = server.connect();
     let mut commands = redis::pipe();
-    for n in 0..1_500 {
+    for n in 0..1_500_u32 {
         let key = format!("many:{n}");
         for id in 1..=8 {
             commands
@@ -324,22 +324,39 @@ fn many_streams(server: &RedisServer) -> StreamSelector {
         }
         commands
             .cmd("XGROUP")
-            .arg(["CREATE", &key, "g", "3"])
+            .arg("CREATE")
+            .arg(&key)
+            .arg("g")
+            .arg(if is_idle(n) { "8" } else { "3" })
             .ignore();
     }
     commands.exec(&mut redis).expect("the scene");
     StreamSelector::parse("many:{0..1499}").expect("a template")
 }
 
+const fn is_idle(n: u32) -> bool {
+    n.is_multiple_of(2)
+}
+
 /// How many partitions a poll read, each of which must be right, and the names of those that it did not read.
 fn read_and_left_out(sample: &Sample) -> (usize, BTreeSet<PartitionId>) {
     let mut left_out = BTreeSet::new();
     for (id, seen) in &sample.partitions {
+        let is_idle = is_idle(id.as_str().parse().expect("a number"));
         match seen {
             PartitionObservation::Present(partition) => {
-                assert_eq!(partition.lag, Some(Quantity::Exact(5)), "{id}");
+                let lag = partition.lag.expect("a lag");
+                let is_right = match lag {
+                    Quantity::Exact(n) => n == if is_idle { 0 } else { 5 },
+                    // Read, but not counted in time, and what was seen before is outdated.
+                    Quantity::AtLeast(n) => !is_idle && n <= 5,
+                };
+                assert!(is_right, "{id}: {lag:?}");
             }
-            PartitionObservation::NotAsked => _ = left_out.insert(id.clone()),
+            PartitionObservation::NotAsked => {
+                assert!(!is_idle, "{id}: an old zero stands");
+                left_out.insert(id.clone());
+            }
             PartitionObservation::Failed(failure) => {
                 assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
                 left_out.insert(id.clone());
@@ -368,7 +385,11 @@ async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_
         for _ in 0..10 {
             let started = Instant::now();
             let polled = reader.poll().await;
-            assert!(started.elapsed() < interval, "{:?}", started.elapsed());
+            assert!(
+                started.elapsed() < patience(interval),
+                "{:?}",
+                started.elapsed()
+            );
             // On a busy machine a poll may get nothing at all from a line that hangs.
             let left_out = match &polled {
                 Ok(sample) => read_and_left_out(sample).1,

@@ -36,9 +36,11 @@ pub struct Count {
     pub lag: Option<Quantity>,
     /// The first undelivered entry.
     pub first: Option<Position>,
+    /// Why it was not answered.
+    pub unread: Option<Failure>,
 }
 
-/// Counts all of them, as far as the server answers in time; of what it does not, lower bounds are known.
+/// Counts all of them, as far as the server answers in time; with lower bounds where only a part could be counted.
 pub async fn count_all(line: &Line<'_>, group: &str, counts: &mut [Count], rotation: usize) {
     if counts.is_empty() {
         return;
@@ -56,9 +58,10 @@ pub async fn count_all(line: &Line<'_>, group: &str, counts: &mut [Count], rotat
         let fitting = fitting(rest);
         let (chunk, later) = rest.split_at_mut(fitting);
         let read = first_pages(line, group, chunk, &mut budget, &mut more).await;
-        if read.is_err() {
-            bound_below(chunk);
-            bound_below(later);
+        if let Err(failure) = read {
+            for count in chunk.iter_mut().chain(later) {
+                count.unread = Some(failure.clone());
+            }
             break;
         }
         rest = later;
@@ -211,6 +214,7 @@ impl Count {
             reading: partition.reading.clone(),
             lag: None,
             first: None,
+            unread: None,
         }
     }
 

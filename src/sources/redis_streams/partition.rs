@@ -1,5 +1,6 @@
 //! What a poll works out about one partition, and what is remembered of it until the next. Pure: the reader asks.
 
+mod left_out;
 mod remark;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::read::{Reading, Snapshot};
 use super::recount::Recount;
 use super::reply::{PendingEntry, StreamInfo};
 use crate::model::quantity::Quantity;
-use crate::model::sample::{Counting, Failure, PartitionObservation, PartitionSample, Position};
+use crate::model::sample::{Counting, PartitionObservation, PartitionSample, Position};
 
 /// A lag that was only carried for so long is looked at: it may rest on a count that somebody set (`XGROUP SETID … ENTRIESREAD`).
 const RECOUNT_AFTER: Duration = Duration::from_secs(60);
@@ -166,30 +167,6 @@ impl Partition {
             Reading::GroupMissing(stream) => Some(stream),
             Reading::StreamMissing | Reading::Failed(_) | Reading::LeftOut(_) => None,
         }
-    }
-
-    /// What to tell of a partition that this poll left out, and to remember; itself if it did not. What was last seen stands for
-    /// a while, unless it was nothing: an old zero is no zero.
-    pub fn left_out(
-        self,
-        outdated_after: Duration,
-    ) -> Result<(String, PartitionObservation, Memory), Self> {
-        let Reading::LeftOut(failure) = &self.reading else {
-            return Err(self);
-        };
-        let told = self.memory.told;
-        let stands = told.is_some_and(|(at, waits)| waits && at.elapsed() <= outdated_after);
-        let observation = match stands {
-            true => PartitionObservation::NotAsked,
-            false => PartitionObservation::Failed(Failure::new(
-                failure.kind,
-                format!(
-                    "{}: the others were read, this one comes first next time",
-                    failure.text
-                ),
-            )),
-        };
-        Ok((self.key, observation, self.memory))
     }
 
     /// What must still be asked.

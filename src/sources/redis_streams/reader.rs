@@ -29,7 +29,7 @@ use crate::sources::{BoxFuture, GroupReader};
 const RECOUNTS_PER_POLL: usize = 16;
 
 /// The part of a poll's time after which it asks nothing more, so that what it read is told in time.
-const ASKS_FOR: f64 = 15.0 / 16.0;
+const ASKS_FOR: f64 = 7.0 / 8.0;
 
 /// The part of it in which the keys are read, where there is more than one request's worth of them.
 const READS_FOR: f64 = 3.0 / 4.0;
@@ -108,6 +108,7 @@ impl Reader {
         let mut partitions: Vec<_> = read.readings.into_iter().map(begin).collect();
         self.recount(&line, &mut partitions).await;
         self.count_undelivered(&line, &mut partitions).await;
+        is_any_left(&partitions)?;
         self.count_arrivals(&line, &mut partitions).await;
         self.ask_further(&line, &mut partitions).await;
         let consumers = self.count_consumers(&line, &partitions).await;
@@ -163,6 +164,9 @@ impl Reader {
             partition.reading = count.reading;
             partition.lag = count.lag;
             partition.first = count.first.map(FirstUndelivered::At);
+            if let Some(failure) = count.unread {
+                partition.uncounted(failure, self.pace.outdated_after);
+            }
         }
     }
 
@@ -252,8 +256,8 @@ impl Reader {
             let is_at_work = |name: &str| self.census.is_at_work(name);
             let (key, mut observation, memory) = match partition.left_out(self.pace.outdated_after)
             {
-                Ok(left_out) => left_out,
-                Err(read) => read.finish(at, self.stuck_after, counting, is_at_work),
+                Some(left_out) => partition.put_off(left_out),
+                None => partition.finish(at, self.stuck_after, counting, is_at_work),
             };
             if let (PartitionObservation::Present(sample), Some(refused)) =
                 (&mut observation, self.census.refused())
@@ -269,6 +273,18 @@ impl Reader {
         }
         self.memories = memories;
         observations
+    }
+}
+
+/// A poll that has nothing to tell fails.
+fn is_any_left(partitions: &[Partition]) -> Result<(), Failure> {
+    let why = |partition: &Partition| match &partition.reading {
+        Reading::LeftOut(failure) => Some(failure.clone()),
+        _ => None,
+    };
+    match partitions.iter().map(why).collect::<Option<Vec<_>>>() {
+        Some(all) => all.into_iter().next().map_or(Ok(()), Err),
+        None => Ok(()),
     }
 }
 

@@ -1,0 +1,48 @@
+//! Partitions that a poll left out while others were read.
+
+use std::time::Duration;
+
+use super::super::read::Reading;
+use super::{Memory, Partition};
+use crate::model::quantity::Quantity;
+use crate::model::sample::{Failure, PartitionObservation};
+
+impl Partition {
+    /// What to tell of a partition that this poll left out; `None` if it did not. What was last seen stands for a while, unless it was
+    /// nothing: an old zero is no zero.
+    pub fn left_out(&self, outdated_after: Duration) -> Option<PartitionObservation> {
+        let Reading::LeftOut(failure) = &self.reading else {
+            return None;
+        };
+        if self.last_seen_stands(outdated_after) {
+            return Some(PartitionObservation::NotAsked);
+        }
+        let text = &failure.text;
+        let text = format!("{text}: the others were read, this one comes first next time");
+        Some(PartitionObservation::Failed(Failure::new(
+            failure.kind,
+            text,
+        )))
+    }
+
+    /// With that, and what was remembered of it before.
+    pub fn put_off(
+        self,
+        observation: PartitionObservation,
+    ) -> (String, PartitionObservation, Memory) {
+        (self.key, observation, self.memory)
+    }
+
+    /// Its undelivered entries were not counted in time. What was last seen says more than that there are some, as long as it stands.
+    pub fn uncounted(&mut self, failure: Failure, outdated_after: Duration) {
+        match self.last_seen_stands(outdated_after) {
+            true => self.reading = Reading::LeftOut(failure),
+            false => self.lag = Some(Quantity::AtLeast(1)),
+        }
+    }
+
+    fn last_seen_stands(&self, outdated_after: Duration) -> bool {
+        let told = self.memory.told;
+        told.is_some_and(|(at, waits)| waits && at.elapsed() <= outdated_after)
+    }
+}
