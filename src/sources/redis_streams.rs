@@ -62,7 +62,10 @@ impl Source for RedisStreams {
             consumer_group,
             self.stuck_after,
             reader::Pace {
-                deadline: call_deadline(poll_interval),
+                // No longer than the poll is waited for; but where requests may take longer, neither is it cut short.
+                deadline: call_deadline(poll_interval)
+                    .max(self.connection.response_timeout())
+                    .min(poll_interval),
                 outdated_after: 2 * poll_interval,
             },
         ))

@@ -373,14 +373,13 @@ async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_
         let server = RedisServer::start(flavour);
         let selector = many_streams(&server);
         let proxy = FaultProxy::start(server.port).await;
-        let interval = Duration::from_secs(2);
+        let interval = Duration::from_secs(3);
         let source = RedisStreams::new(config_at(proxy.port), interval);
         let mut reader = source.reader(&selector, "g", interval);
         let whole = eventually("a whole poll", RECOVERY, async || reader.poll().await.ok()).await;
         assert_eq!(read_and_left_out(&whole).0, 1_500);
         proxy.set(Mode::StallAfter(700_000));
         let mut waiting: BTreeMap<PartitionId, u32> = BTreeMap::new();
-        let all: BTreeSet<_> = whole.partitions.keys().cloned().collect();
         let mut answered = 0;
         for _ in 0..10 {
             let started = Instant::now();
@@ -390,11 +389,13 @@ async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_
                 "{:?}",
                 started.elapsed()
             );
-            // On a busy machine a poll may get nothing at all from a line that hangs.
             let left_out = match &polled {
                 Ok(sample) => read_and_left_out(sample).1,
-                Err(failure) if failure.kind == FailureKind::Timeout => all.clone(),
-                Err(failure) => panic!("{flavour:?}: {failure}"),
+                // On a busy machine a poll may get nothing at all from a line that hangs: then no key is worse off than others.
+                Err(failure) => {
+                    assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
+                    continue;
+                }
             };
             println!("{flavour:?}: left out {}", left_out.len());
             answered += 1_500 - left_out.len();

@@ -146,7 +146,7 @@ impl Connection {
         };
         // Where a poll had hardly any time left, its lateness says nothing of the connection.
         let is_late = matches!(&outcome, Err(failure) if failure.kind == FailureKind::Timeout);
-        if !is_late || asked_at.elapsed() >= self.response_timeout / 4 {
+        if !is_late || asked_at.elapsed() >= self.response_timeout / 8 {
             self.note(live.generation, outcome.as_ref().err());
         }
         match outcome {

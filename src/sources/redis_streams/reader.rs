@@ -29,7 +29,7 @@ use crate::sources::{BoxFuture, GroupReader};
 const RECOUNTS_PER_POLL: usize = 16;
 
 /// The part of a poll's time after which it asks nothing more, so that what it read is told in time.
-const ASKS_FOR: f64 = 7.0 / 8.0;
+const ASKS_FOR: f64 = 15.0 / 16.0;
 
 /// The part of it in which the keys are read, where there is more than one request's worth of them.
 const READS_FOR: f64 = 3.0 / 4.0;
@@ -98,9 +98,10 @@ impl Reader {
         self.polls = self.polls.wrapping_add(1);
         let connection = Arc::clone(&self.connection);
         let part = |part: f64| started + self.pace.deadline.mul_f64(part);
-        let (line, reads_until) = (Line::new(&connection, part(ASKS_FOR)), part(READS_FOR));
+        let (line, until) = (Line::new(&connection, part(1.0)), part(READS_FOR));
         let keys = self.discovery.keys(&line).await?;
-        let read = read::read_all(&line, &keys, &self.group, &mut self.turns, reads_until).await?;
+        let read = read::read_all(&line, &keys, &self.group, &mut self.turns, until).await?;
+        let line = line.at_most(part(ASKS_FOR));
         let begin = |(key, reading): (String, Reading)| {
             let memory = self.memories.get(&key).cloned().unwrap_or_default();
             Partition::begin(key, reading, memory)
