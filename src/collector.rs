@@ -77,12 +77,14 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         }
         drop(read);
         failing = report(&definition.name, failing, &seen);
-        let pause = match &seen {
-            Ok(_) => definition
-                .poll_interval
-                .mul_f64(std::mem::replace(&mut share, 1.0)),
-            Err(failure) if is_out(failure.kind) => definition.poll_interval.min(RETRY),
-            Err(_) => definition.poll_interval,
+        let interval = definition.poll_interval;
+        let next = match &seen {
+            Err(failure) if is_out(failure.kind) => started + interval.min(RETRY),
+            seen => match source.in_step_with() {
+                Some(beat) => in_step(started, interval, beat + step(source.name())),
+                None if seen.is_err() => started + interval,
+                None => started + interval.mul_f64(std::mem::replace(&mut share, 1.0)),
+            },
         };
         if let (Some(recording), Ok(sample)) = (&outlets.recording, &seen) {
             recording.note(&definition.name, now, sample);
@@ -98,7 +100,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         if let Some(keeper) = &outlets.state {
             keeping::keep(&group, keeper, now);
         }
-        tokio::time::sleep_until(started + pause).await;
+        tokio::time::sleep_until(next).await;
     }
     if let Some(keeper) = &outlets.state {
         keeper.retire(&definition.key);
@@ -115,6 +117,24 @@ fn spread(name: &str) -> f64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     f64::from((hasher.finish() >> 40) as u32) / f64::from(1_u32 << 24)
+}
+
+/// Within what time the sources take their turns whose groups are polled in step.
+const STEPS_WITHIN: Duration = Duration::from_secs(15);
+
+/// How much later than another a source's groups are polled, so that not all are at once.
+fn step(source: &str) -> Duration {
+    STEPS_WITHIN.mul_f64(spread(source))
+}
+
+/// The first beat of `interval` that is half an interval away at least.
+fn in_step(polled: Instant, interval: Duration, beat: Instant) -> Instant {
+    let earliest = polled + interval / 2;
+    let every = interval.as_nanos().max(1);
+    let to_beat = beat.saturating_duration_since(earliest).as_nanos() % every;
+    let since_beat = earliest.saturating_duration_since(beat).as_nanos() % every;
+    let wait = (to_beat + every - since_beat) % every;
+    earliest + Duration::from_nanos(u64::try_from(wait).unwrap_or_default())
 }
 
 /// Logs the first failure of a kind, and the recovery; not every poll in between.

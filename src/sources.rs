@@ -10,6 +10,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use self::event_hubs::EventHubs;
 use self::guarded::GuardedSource;
 use self::redis_streams::RedisStreams;
@@ -64,6 +66,12 @@ pub trait Source: Send + Sync {
     /// The time that a poll of a group may take: that of a call, where it is one.
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {
         call_deadline(poll_interval)
+    }
+
+    /// A moment from which on groups of the same poll interval are polled in step, because they share readings. `None`: each
+    /// group in its own time, so that the load is even.
+    fn in_step_with(&self) -> Option<Instant> {
+        None
     }
 
     /// Requests made so far, for sources where they are limited or billed.

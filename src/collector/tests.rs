@@ -1,5 +1,6 @@
 //! How often a failing source is asked.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
@@ -121,4 +122,59 @@ fn what_fails_for_one_group_is_counted_there_and_ends_there() {
     assert_eq!(fails, None);
     assert_eq!(keep_going::contained([other.as_ref()], now, || 7), Some(7));
     assert_eq!((failing.restarts(), other.restarts()), (1, 0));
+}
+
+/// Notes when it is polled.
+struct Stepping(Instant, Arc<Mutex<Vec<Instant>>>);
+
+impl Source for Stepping {
+    fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
+        Box::new(Self(self.0, Arc::clone(&self.1)))
+    }
+
+    fn in_step_with(&self) -> Option<Instant> {
+        Some(self.0)
+    }
+}
+
+impl GroupReader for Stepping {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        self.1.lock().expect("no panic").push(Instant::now());
+        Box::pin(async { Ok(Sample::default()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_share_readings_are_polled_in_step_whenever_they_came() {
+    let polls = Arc::<Mutex<Vec<Instant>>>::default();
+    let source = guarded(Box::new(Stepping(Instant::now(), Arc::clone(&polls))));
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let collecting = collect(group(), source.clone(), Outlets::default(), Clock::start());
+        running.spawn(collecting);
+        tokio::time::sleep(Duration::from_millis(3_700)).await;
+    }
+    tokio::time::sleep(3 * POLL).await;
+    polls.lock().expect("no panic").clear();
+    tokio::time::sleep(2 * POLL).await;
+    let polls = polls.lock().expect("no panic").clone();
+    assert_eq!(polls.len(), 6, "three groups, two intervals");
+    for together in polls.chunks(3) {
+        let apart = *together.last().expect("three") - together[0];
+        assert!(apart < Duration::from_millis(10), "{apart:?} apart");
+    }
+    assert_eq!((polls[3] - polls[0]).as_secs(), POLL.as_secs());
+}
+
+#[test]
+fn the_next_beat_is_between_half_an_interval_and_one_and_a_half_away() {
+    let beat = Instant::now() + Duration::from_secs(100);
+    for passed in 0..200_000 {
+        let polled = beat - Duration::from_secs(100) + Duration::from_millis(passed);
+        let next = in_step(polled, POLL, beat);
+        let wait = next - polled;
+        assert!(wait >= POLL / 2 && wait < POLL * 3 / 2, "{wait:?}");
+        let from_beat = (next.max(beat) - next.min(beat)).as_nanos();
+        assert_eq!(from_beat % POLL.as_nanos(), 0);
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
+use tokio::time::Instant;
 
 use crate::config::types::{EventHubsConfig, HubAuth};
 use crate::model::stream::StreamSelector;
@@ -21,6 +22,8 @@ mod partition;
 mod reader;
 mod redact;
 pub mod sas;
+mod shared;
+mod sweep;
 
 use checkpoints::{BlobCheckpoints, CheckpointStore};
 use hub::Hub;
@@ -29,6 +32,10 @@ use reader::{Pace, Reader};
 
 /// The longest that a poll may take, however many partitions wait for their turn.
 const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The share of its poll interval that a log end may be old which another group asked for. Groups of one poll interval are polled
+/// in step, so as a rule it is of the same moment.
+const SHARED_FOR: f64 = 0.25;
 
 /// One event hub with its checkpoint store.
 pub struct EventHubs {
@@ -87,6 +94,7 @@ impl EventHubs {
         Pace {
             asks_for: rest.max(call_deadline(poll_interval)),
             outdated_after: (2 * poll_interval).max(deadline),
+            shares: poll_interval.mul_f64(SHARED_FOR),
         }
     }
 }
@@ -115,6 +123,10 @@ impl Source for EventHubs {
         poll_deadline(poll_interval)
     }
 
+    fn in_step_with(&self) -> Option<Instant> {
+        Some(self.hub.opened_at())
+    }
+
     fn requests(&self) -> Requests {
         Requests {
             management: self.hub.management().calls(),
@@ -122,3 +134,6 @@ impl Source for EventHubs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

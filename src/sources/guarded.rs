@@ -114,6 +114,11 @@ impl GuardedSource {
         self.source.poll_deadline(poll_interval)
     }
 
+    /// A moment from which on its groups are polled in step, where they are.
+    pub fn in_step_with(&self) -> Option<Instant> {
+        self.source.in_step_with()
+    }
+
     /// Requests made so far, for sources where they are limited or billed.
     pub fn requests(&self) -> Requests {
         self.source.requests()

@@ -29,7 +29,7 @@ def status(url, context, bearer):
     headers = {"x-ms-version": "2021-12-02", **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
     try:
         request = urllib.request.Request(f"{url}?comp=list", headers=headers)
-        return urllib.request.urlopen(request, context=context, timeout=10).status
+        return urllib.request.urlopen(request, context=context, timeout=60).status
     except urllib.error.HTTPError as error:
         return error.code
 

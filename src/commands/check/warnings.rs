@@ -1,6 +1,7 @@
 //! What is valid but may surprise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::config::incidents::WebhookUrl;
 use crate::config::types::{Config, SourceConfig, SourceKind};
@@ -139,8 +140,9 @@ pub(super) fn of_namespaces(config: &Config) -> Vec<String> {
     .collect()
 }
 
-/// Sources of which more is asked than their budget of management calls allows: one call per partition, group and poll, and
-/// one a minute for the event hub itself.
+/// Sources of which more is asked than their budget of management calls allows: one call per partition and poll, and one a
+/// minute for the event hub itself. Groups of one poll interval are polled in step and share their calls, and so do those of an
+/// interval that is a multiple of another's.
 pub(super) fn over_budget(config: &Config, reports: &[GroupReport]) -> Vec<String> {
     let mut found = Vec::new();
     for source in &config.sources {
@@ -154,12 +156,19 @@ pub(super) fn over_budget(config: &Config, reports: &[GroupReport]) -> Vec<Strin
                 let partitions = report.result.as_ref().ok()?.partitions.len();
                 Some((partitions, report.subject.poll_interval))
             });
-        let (mut groups, mut most, mut calls) = (0, 0, 1.0 / 60.0);
+        let (mut groups, mut most, mut intervals) = (0, 0, BTreeSet::new());
         for (partitions, every) in read {
             groups += 1;
             most = partitions.max(most);
-            calls += partitions as f64 / every.as_secs_f64();
+            intervals.insert(every);
         }
+        let is_multiple = |every: &&Duration| {
+            let mut smaller = intervals.range(..*every);
+            smaller.any(|other| every.as_nanos().is_multiple_of(other.as_nanos()))
+        };
+        let own = intervals.iter().filter(|every| !is_multiple(every));
+        let polls: f64 = own.map(|every| 1.0 / every.as_secs_f64()).sum();
+        let calls = 1.0 / 60.0 + most as f64 * polls;
         let allowed = hub.management_calls_per_second;
         if calls > f64::from(allowed) {
             found.push(format!(

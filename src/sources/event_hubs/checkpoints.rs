@@ -66,6 +66,8 @@ pub struct Committed {
     pub remarks: BTreeMap<String, String>,
     /// Which layouts were found, in words; empty where the store has one only.
     pub layouts: String,
+    /// The store's own clock when it was read, if it tells.
+    pub now: Option<Timestamp>,
 }
 
 /// What is remembered of a consumer group between readings.

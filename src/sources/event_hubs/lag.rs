@@ -1,11 +1,12 @@
 //! Events behind a checkpoint, by sequence numbers. Numbers that contradict each other make it unknown, never 0.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
-use super::checkpoints::Checkpoint;
+use super::checkpoints::{Checkpoint, CheckpointState};
 use super::management::PartitionProperties;
 
 /// A checkpoint this little ahead of the log end may come from a broker that answers with an old figure.
@@ -16,6 +17,9 @@ const WRAPS_WITHIN: i64 = 1_000_000;
 
 /// Stores tell whole seconds, and their clock is not the broker's. Nobody deletes and creates an event hub within this time.
 pub const CLOCKS_APART: Duration = Duration::from_secs(5);
+
+/// Stores tell whole seconds: of two times of theirs, the difference is known to so much.
+const WHOLE_SECONDS: Duration = Duration::from_secs(1);
 
 /// Events that a consumer group has yet to process in one partition, as far as sequence numbers tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +71,35 @@ pub fn kept(partition: &PartitionProperties) -> u64 {
     (last - first.max(0)).unsigned_abs().saturating_add(1)
 }
 
-/// Counts the events after `checkpoint`, which was read before `partition`. `created_at` is the event hub's.
+/// Whether a checkpoint that was read at most `passed` after the log end beside it may be of a later event, or has reached it only
+/// since: then the log end is too old to tell what waits. `now` is the store's clock at the reading.
+pub fn is_overtaken(
+    partition: &PartitionProperties,
+    checkpoint: &CheckpointState,
+    now: Option<Timestamp>,
+    passed: Duration,
+) -> bool {
+    let (written_at, ahead) = match checkpoint {
+        CheckpointState::Missing | CheckpointState::Unreadable(_) => return false,
+        CheckpointState::Present(checkpoint) => {
+            let last = partition.last_enqueued_sequence_number;
+            (checkpoint.written_at, checkpoint.sequence_number.cmp(&last))
+        }
+        // Of two offsets nobody can tell which is further on.
+        CheckpointState::AtOffset { written_at, .. } => (*written_at, Ordering::Equal),
+    };
+    // What was there all the while was reached before.
+    let is_older = now
+        .zip(written_at)
+        .is_some_and(|(now, written)| now.since(written) > passed + WHOLE_SECONDS);
+    match ahead {
+        Ordering::Less => false,
+        Ordering::Equal => !is_older,
+        Ordering::Greater => true,
+    }
+}
+
+/// Counts the events after `checkpoint`. `created_at` is the event hub's.
 pub fn unprocessed(
     partition: &PartitionProperties,
     checkpoint: Option<&Checkpoint>,
@@ -232,8 +264,8 @@ fn of_another_log(partition: &PartitionProperties) -> Unprocessed {
     }
 }
 
-/// The log was read after the checkpoint, so the checkpoint can only be ahead of an old figure or of a log that is another one
-/// by now. An event enqueued after the checkpoint was written has a larger number in the same log.
+/// Where a checkpoint is ahead, the log end was read after it: it is an old figure, or the log is another one by now. An event
+/// enqueued after the checkpoint was written has a larger number in the same log.
 fn beyond_the_end(partition: &PartitionProperties, checkpoint: &Checkpoint) -> Unprocessed {
     let committed = checkpoint.sequence_number;
     let last = partition.last_enqueued_sequence_number;

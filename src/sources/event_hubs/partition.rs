@@ -57,7 +57,7 @@ impl Commits {
 /// What is kept of a partition between polls.
 #[derive(Default)]
 pub struct Remembered {
-    /// When it was last asked for.
+    /// When the log end was asked for that was seen last.
     pub read_at: Option<Instant>,
     times: EnqueuedTimes,
     checkpoint: Option<Known>,

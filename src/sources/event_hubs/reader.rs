@@ -1,4 +1,5 @@
-//! One consumer group of an event hub, poll by poll: committed positions first, then the log ends, so that no lag is negative.
+//! One consumer group of an event hub, poll by poll: committed positions and log ends side by side. Where a checkpoint may be newer
+//! than the log end beside it, that log end is read again, so that no lag is negative and no zero is false.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use tokio::time::Instant;
 
 use super::checkpoints::{Committed, GroupMemory};
 use super::event_size::EventSizes;
-use super::hub::{Hub, Read};
+use super::hub::{Hub, earlier};
+use super::lag;
 use super::management::HubProperties;
 use super::partition::{Commits, Found, Remembered};
+use super::sweep::{LogEnd, Read, Sweep};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
@@ -23,6 +26,8 @@ pub struct Pace {
     pub asks_for: Duration,
     /// A partition that waited longer than this for its turn is unknown.
     pub outdated_after: Duration,
+    /// How old a log end may be that another group asked for.
+    pub shares: Duration,
 }
 
 /// Reads one consumer group.
@@ -34,6 +39,8 @@ pub struct Reader {
     partitions: BTreeMap<String, Remembered>,
     sizes: EventSizes,
     layouts: String,
+    /// Whether the checkpoints could not be read the last time: then nothing else is asked for before they are there.
+    lacks_checkpoints: bool,
 }
 
 impl Reader {
@@ -47,23 +54,22 @@ impl Reader {
             partitions: BTreeMap::new(),
             sizes: EventSizes::default(),
             layouts: String::new(),
+            lacks_checkpoints: false,
         }
     }
 
     async fn read(&mut self) -> Result<Sample, Failure> {
-        let until = Instant::now() + self.pace.asks_for;
+        let started = Instant::now();
         let hub = Arc::clone(&self.hub);
         let mut properties = hub.properties().await?;
-        let committed = hub
-            .checkpoints()
-            .read(
-                &self.consumer_group,
-                &properties.partition_ids,
-                &mut self.found_before,
-            )
-            .await?;
+        let (committed, read) = self.read_both(&hub, &properties, started).await?;
         self.layouts.clone_from(&committed.layouts);
-        let read = hub.read(self.in_turn(&properties), until).await?;
+        let failure = read.values().find_map(|result| result.as_ref().err());
+        if let Some(failure) = failure
+            && read.values().all(Result::is_err)
+        {
+            return Err(failure.clone());
+        }
         if self.forget_other_logs(&read) {
             hub.forget_properties();
             properties = hub.properties().await?;
@@ -71,20 +77,74 @@ impl Reader {
         Ok(self.sample(&properties, &committed, read))
     }
 
-    /// The partitions, those first that have waited longest.
-    fn in_turn(&mut self, hub: &HubProperties) -> Vec<String> {
+    /// Checkpoints and log ends, side by side.
+    async fn read_both(
+        &mut self,
+        hub: &Hub,
+        properties: &HubProperties,
+        started: Instant,
+    ) -> Result<(Committed, Read), Failure> {
+        let since = earlier(started, self.pace.shares);
+        let until = started + self.pace.asks_for;
+        let mut sweep = Sweep::new(hub, self.in_turn(properties, since), until);
+        let waits = std::mem::replace(&mut self.lacks_checkpoints, true);
+        let reading = hub.checkpoints().read(
+            &self.consumer_group,
+            &properties.partition_ids,
+            &mut self.found_before,
+        );
+        tokio::pin!(reading);
+        let committed = loop {
+            tokio::select! {
+                biased;
+                committed = &mut reading => break committed?,
+                Some(_) = sweep.next(), if !waits => {}
+            }
+        };
+        let there_at = Instant::now();
+        self.lacks_checkpoints = false;
+        let is_overtaken = |id: &String, log_end: &LogEnd| {
+            let passed = there_at.saturating_duration_since(log_end.asked_at);
+            let checkpoint = committed.partitions.get(id);
+            let checkpoint = checkpoint.filter(|_| !passed.is_zero());
+            checkpoint
+                .is_some_and(|it| lag::is_overtaken(&log_end.properties, it, committed.now, passed))
+        };
+        let overtaken: Vec<String> = sweep
+            .read()
+            .iter()
+            .filter(|(id, read)| read.as_ref().is_ok_and(|end| is_overtaken(id, end)))
+            .map(|(id, _)| id.clone())
+            .collect();
+        sweep.read_again(overtaken, there_at);
+        while let Some(id) = sweep.next().await {
+            if sweep.log_end(&id).is_some_and(|end| is_overtaken(&id, end)) {
+                sweep.read_again([id], there_at);
+            }
+        }
+        Ok((committed, sweep.into_read()))
+    }
+
+    /// The partitions, those first that have waited longest, and as of which moment each will do: `since`, if that is news.
+    fn in_turn(&mut self, hub: &HubProperties, since: Instant) -> Vec<(String, Instant)> {
         self.partitions
             .retain(|id, _| hub.partition_ids.contains(id));
+        let read_at = |id: &String| self.partitions.get(id).and_then(|p| p.read_at);
         let mut ids = hub.partition_ids.clone();
-        ids.sort_by_key(|id| self.partitions.get(id).and_then(|p| p.read_at));
-        ids
+        ids.sort_by_key(read_at);
+        let news = |id: String| {
+            let after = read_at(&id).map(|at| at + Duration::from_nanos(1));
+            (id, since.max(after.unwrap_or(since)))
+        };
+        ids.into_iter().map(news).collect()
     }
 
     /// Forgets what is known of logs that have become others, and says whether there are any: then the event hub may be another
     /// one, too.
     fn forget_other_logs(&mut self, read: &Read) -> bool {
         let mut found = false;
-        for partition in read.values().flatten() {
+        for log_end in read.values().flatten() {
+            let partition = &log_end.properties;
             if let Some(known) = self.partitions.get_mut(&partition.partition_id) {
                 found |= known.forget_another_log(partition);
             }
@@ -101,9 +161,12 @@ impl Reader {
             let seen = match read.remove(id) {
                 None => self.not_asked(id),
                 Some(Err(failure)) => PartitionObservation::Failed(failure),
-                Some(Ok(properties)) => {
+                Some(Ok(LogEnd {
+                    asked_at,
+                    properties,
+                })) => {
                     let known = self.partitions.entry(id.clone()).or_default();
-                    known.read_at = Some(Instant::now());
+                    known.read_at = Some(asked_at);
                     self.sizes.add(&properties);
                     let found = Found {
                         properties: &properties,

@@ -1,7 +1,9 @@
 //! A storage account filled by Microsoft's clients, and our reader of it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -103,6 +105,25 @@ impl Reader {
     pub fn requests(&self) -> u64 {
         self.store.requests()
     }
+}
+
+/// Has Microsoft's checkpoint store for JavaScript write, as `tests/event_hubs/checkpoints.js` takes it.
+pub fn write_by_javascript(connection_string: &str, writes: &Value) {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut child = Command::new("node")
+        .env("NODE_PATH", root.join(".tools/node/node_modules"))
+        .arg(root.join("tests/event_hubs/checkpoints.js"))
+        .args([connection_string, CONTAINER, NAMESPACE, HUB, GROUP])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("node");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin
+        .write_all(writes.to_string().as_bytes())
+        .expect("written");
+    drop(stdin);
+    let ended = child.wait().expect("its end");
+    assert!(ended.success(), "run `make test` once, it installs it");
 }
 
 /// A reader with the hub's names as the user would write them.

@@ -102,6 +102,8 @@ fn hub_properties(hub: &Hub) -> Value {
         ("type", text(HUB)),
         ("name", text(&hub.name)),
         ("created_at", time(hub.created_at_ms)),
+        // Microsoft's Go client refuses an answer without it.
+        ("georeplication_factor", Value::Int(1)),
         ("partition_count", Value::Int(count)),
         ("partition_ids", Value::Array(Array(ids.collect()))),
     ])

@@ -61,7 +61,10 @@ impl Reading<'_> {
                 memory.moves.note(site, partition, found, now);
             }
         }
-        let committed = self.choose(&sites, memory, now);
+        let committed = Committed {
+            now: view.gathered.now,
+            ..self.choose(&sites, memory, now)
+        };
         if memory.logged != committed.layouts {
             memory.logged.clone_from(&committed.layouts);
             let names = self.looker.names;
