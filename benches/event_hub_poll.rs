@@ -1,9 +1,10 @@
-//! One poll of an event hub with 32, 256 and 1,024 partitions beside KEDA's pattern (the event hub, then for each partition its
-//! properties and its checkpoint, one call after the other: 2N + 1) on the same servers in the same run.
+//! One poll of an event hub with 32, 256 and 1,024 partitions beside KEDA's own azure-eventhub scaler with its own Go clients, by
+//! turns in one run, on the same servers: our AMQP test server and Microsoft's Azurite, each in a process of its own.
 //!
-//! `make bench`; `cargo bench --bench event_hub_poll -- budget` for the last part alone, within the default budget. KEDA's pattern is
-//! played with clients of ours that keep their connections, so it is the pattern that is compared and not somebody's client. Once on loopback, where a round trip costs next to nothing, and once through proxies that add 1 ms per
-//! direction, about what a region of Azure does.
+//! `cargo bench --bench event_hub_poll` (needs Go; the first build of KEDA's scaler takes minutes); `… -- budget` for the last
+//! part alone, within the default budget; `… -- 32 256` for some sizes. Three ways: on loopback, where a round trip costs next to
+//! nothing; with 2 ms in the hub, which every reply takes, side by side with others; and with 1 ms more per direction to the hub
+//! and to the store, about what a region of Azure does.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,15 +12,20 @@
     reason = "a benchmark that cannot start has to say so loudly"
 )]
 
+#[path = "event_hub_poll/keda.rs"]
+mod keda;
+#[path = "event_hub_poll/server.rs"]
+mod server;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
-use object_store::path::Path;
+use object_store::path::Path as BlobPath;
 use object_store::{Attribute, Attributes, ObjectStore, PutOptions, PutPayload};
 use serde_json::json;
 use streamgauge::config::types::{
@@ -28,107 +34,153 @@ use streamgauge::config::types::{
 };
 use streamgauge::model::sample::{PartitionObservation, Sample};
 use streamgauge::model::stream::StreamSelector;
-use streamgauge::sources::event_hubs::{EventHubs, management};
+use streamgauge::sources::event_hubs::EventHubs;
+use streamgauge::sources::event_hubs::checkpoints::{
+    BlobCheckpoints, CheckpointStore, GroupMemory,
+};
 use streamgauge::sources::{GroupReader, Source};
 
+use keda::Scaler;
+use server::Server;
 use support::azurite::{ACCOUNT, ACCOUNT_KEY, Azurite};
-use support::event_hub::EventHubServer;
-use support::event_hub::state::Hub;
 use support::proxy::{FaultProxy, Mode};
 
 const INTERVAL: Duration = Duration::from_secs(15);
+
+/// Between two polls that are compared. Log ends of the one before are too old for the next by then.
+const PAUSE: Duration = Duration::from_millis(600);
+
+/// How often the compared group is said to be polled: it is no longer than it has to be for that.
+const COMPARED_INTERVAL: Duration = Duration::from_secs(2);
 const SIZES: [usize; 3] = [32, 256, 1024];
-const DELAY: Duration = Duration::from_millis(1);
 const CONTAINER: &str = "marks";
-const GROUP: &str = "localhost/clicks/$default";
+const CONSUMER_GROUP: &str = "$Default";
 
 /// Against servers on this machine no quota holds.
 const NO_LIMIT: u32 = 10_000;
 
+/// How far away the servers are.
+#[derive(Clone, Copy)]
+struct Distance {
+    name: &'static str,
+    /// What every reply of the hub takes.
+    in_the_hub: Duration,
+    /// More per direction.
+    on_the_way: Duration,
+}
+
+const DISTANCES: [Distance; 3] = [
+    Distance {
+        name: "on loopback",
+        in_the_hub: Duration::ZERO,
+        on_the_way: Duration::ZERO,
+    },
+    Distance {
+        name: "with 2 ms in the hub",
+        in_the_hub: Duration::from_millis(2),
+        on_the_way: Duration::ZERO,
+    },
+    Distance {
+        name: "with 1 ms more per direction to hub and store",
+        in_the_hub: Duration::ZERO,
+        on_the_way: Duration::from_millis(1),
+    },
+];
+
 #[tokio::main]
 async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
     // `cargo test --benches` only wants to know that it builds.
-    if std::env::args().any(|argument| argument == "--test") {
+    if has("--test") {
         return;
     }
-    let only_budget = std::env::args().any(|argument| argument == "budget");
-    for delay in [None, Some(DELAY)].into_iter().filter(|_| !only_budget) {
-        match delay {
-            None => println!("\non loopback"),
-            Some(delay) => println!("\nwith {delay:?} more per direction"),
-        }
-        println!(
-            "{:>10}  {:<28} {:>9} {:>9} {:>11} {:>11} {:>13} {:>10}",
-            "partitions",
-            "who",
-            "median ms",
-            "first ms",
-            "connections",
-            "mgmt calls",
-            "blob requests",
-            "lost reads"
-        );
-        for partitions in SIZES {
-            compare(partitions, delay).await;
+    if has(server::SERVE) {
+        return server::serve(&arguments[1..]).await;
+    }
+    let is_wanted =
+        |size: &&usize| SIZES.iter().all(|it| !has(&it.to_string())) || has(&size.to_string());
+    let sizes: Vec<usize> = SIZES.iter().filter(is_wanted).copied().collect();
+    if !has("budget") {
+        let program = keda::build();
+        for distance in DISTANCES {
+            println!("\n{}", distance.name);
+            println!(
+                "{:>10}  {:>8} {:>8} {:>8}  {:>17}  {:>15}  {:>15}  {:>14}",
+                "partitions",
+                "KEDA ms",
+                "ours ms",
+                "factor",
+                "10th to 90th pct.",
+                "listing alone",
+                "management calls",
+                "blob requests",
+            );
+            for partitions in &sizes {
+                compare(&program, *partitions, distance).await;
+            }
         }
     }
     println!("\nwithin the default budget of 45 management calls per second, polled every 15 s");
-    for partitions in SIZES {
+    for partitions in sizes {
         within_budget(partitions).await;
     }
 }
 
-/// The servers with their lines.
+/// The servers, and the lines to them where these are slow.
 struct Bench {
-    server: EventHubServer,
+    _server: Server,
     _azurite: Azurite,
-    hub_line: FaultProxy,
-    blob_line: FaultProxy,
+    _lines: Vec<FaultProxy>,
     directory: tempfile::TempDir,
+    hub_port: u16,
     account: String,
+    store: String,
 }
 
 impl Bench {
-    async fn start(partitions: usize, delay: Option<Duration>) -> Self {
+    async fn start(partitions: usize, distance: Distance) -> Self {
         let azurite = Azurite::start();
         azurite.prepare(&json!([["create", CONTAINER]]));
-        let server = EventHubServer::start(Hub::new("clicks", partitions)).await;
-        for partition in 0..partitions {
-            server.append(&partition.to_string(), 10, 100);
+        let server = Server::start(partitions, distance.in_the_hub);
+        let (mut lines, mut hub_port, mut store_port) = (Vec::new(), server.port, azurite.port);
+        if !distance.on_the_way.is_zero() {
+            for port in [&mut hub_port, &mut store_port] {
+                let line = FaultProxy::start(*port).await;
+                line.set(Mode::Latency(distance.on_the_way));
+                *port = line.port;
+                lines.push(line);
+            }
         }
-        let hub_line = FaultProxy::start(server.port).await;
-        let blob_line = FaultProxy::start(azurite.port).await;
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(
-            directory.path().join("hub"),
-            server.emulator_connection_string(),
-        )
-        .unwrap();
-        let account = azurite
-            .account_url()
-            .replace(&azurite.port.to_string(), &blob_line.port.to_string());
-        let store = azurite.connection_string().replace(
-            &format!(":{}/", azurite.port),
-            &format!(":{}/", blob_line.port),
-        );
-        std::fs::write(directory.path().join("store"), store).unwrap();
+        let by_line =
+            |text: String| text.replace(&format!(":{}/", azurite.port), &format!(":{store_port}/"));
         let bench = Self {
-            server,
+            directory: tempfile::tempdir().unwrap(),
+            hub_port,
+            account: azurite.account_url(),
+            store: by_line(azurite.connection_string()),
+            _server: server,
             _azurite: azurite,
-            hub_line,
-            blob_line,
-            directory,
-            account,
+            _lines: lines,
         };
-        bench.checkpoint(partitions).await;
-        if let Some(delay) = delay {
-            bench.hub_line.set(Mode::Latency(delay));
-            bench.blob_line.set(Mode::Latency(delay));
+        let secrets = [("hub", bench.hub()), ("store", bench.store.clone())];
+        for (name, secret) in secrets {
+            std::fs::write(bench.directory.path().join(name), secret).unwrap();
         }
+        bench.checkpoint(partitions).await;
         bench
     }
 
-    fn config(&self, client: ManagementClient, calls_per_second: u32) -> EventHubsConfig {
+    /// Event Hubs' connection string, as KEDA takes it for an emulator.
+    fn hub(&self) -> String {
+        format!(
+            "Endpoint=sb://localhost:{}/;SharedAccessKeyName=listen;SharedAccessKey=c2VjcmV0;EntityPath=clicks;\
+             UseDevelopmentEmulator=true",
+            self.hub_port
+        )
+    }
+
+    fn config(&self, calls_per_second: u32) -> EventHubsConfig {
         let secret = |name: &str| Secret::File(self.directory.path().join(name));
         EventHubsConfig {
             namespace: "localhost".to_owned(),
@@ -136,18 +188,18 @@ impl Bench {
             endpoint: Some(Endpoint {
                 tls: false,
                 host: "127.0.0.1".to_owned(),
-                port: self.hub_line.port,
+                port: self.hub_port,
             }),
             auth: HubAuth::ConnectionString(secret("hub")),
             ca_file: None,
-            client,
+            client: ManagementClient::Pipelined,
             management_calls_per_second: calls_per_second,
             throughput_units: None,
             retention: None,
             checkpoints: CheckpointsConfig {
                 account_url: None,
                 container: Some(CONTAINER.to_owned()),
-                strategy: CheckpointStrategy::BlobMetadata,
+                strategy: CheckpointStrategy::Auto,
                 auth: BlobAuth::ConnectionString(secret("store")),
                 ca_file: None,
                 ownership_expiry: Duration::from_secs(120),
@@ -166,19 +218,21 @@ impl Bench {
             .unwrap()
     }
 
+    /// Where KEDA looks for them; five events behind each.
     async fn checkpoint(&self, partitions: usize) {
         let blobs = Arc::new(self.blobs());
         let ids: Vec<usize> = (0..partitions).collect();
         for some in ids.chunks(32) {
             join_all(some.iter().map(|id| {
                 let blobs = Arc::clone(&blobs);
+                let group = format!("localhost:{}/clicks/$default", self.hub_port);
                 async move {
                     let mut attributes = Attributes::new();
                     attributes.insert(Attribute::Metadata("sequencenumber".into()), "4".into());
                     attributes.insert(Attribute::Metadata("offset".into()), "400".into());
-                    let options = PutOptions::from(attributes);
+                    let path = BlobPath::from(format!("{group}/checkpoint/{id}"));
                     blobs
-                        .put_opts(&checkpoint_of(*id), PutPayload::new(), options)
+                        .put_opts(&path, PutPayload::new(), PutOptions::from(attributes))
                         .await
                         .unwrap();
                 }
@@ -188,130 +242,69 @@ impl Bench {
     }
 }
 
-fn checkpoint_of(partition: usize) -> Path {
-    Path::from(format!("{GROUP}/checkpoint/{partition}"))
-}
-
-/// What a run of polls took and asked for.
-struct Row {
-    first: Duration,
-    median: Duration,
-    connections: u64,
-    calls: usize,
-    requests: u64,
-    /// Reads that brought nothing within 2 s, in all polls.
-    lost: usize,
-}
-
-async fn compare(partitions: usize, delay: Option<Duration>) {
-    let bench = Bench::start(partitions, delay).await;
-    let keda = keda(&bench, partitions).await;
-    let sdk = ours(&bench, ManagementClient::Sdk).await;
-    let ours = ours(&bench, ManagementClient::Pipelined).await;
-    let factor = keda.median.as_secs_f64() / ours.median.as_secs_f64();
-    for (who, row) in [
-        ("KEDA's pattern", keda),
-        ("ours, client: sdk (8)", sdk),
-        ("ours, client: pipelined", ours),
-    ] {
-        println!(
-            "{partitions:>10}  {who:<28} {:>9.1} {:>9.1} {:>11} {:>11} {:>13} {:>10}",
-            row.median.as_secs_f64() * 1e3,
-            row.first.as_secs_f64() * 1e3,
-            row.connections,
-            row.calls,
-            row.requests,
-            row.lost,
-        );
-    }
-    println!("{partitions:>10}  {factor:.1} × faster than KEDA's pattern");
-}
-
-fn connections(bench: &Bench) -> u64 {
-    bench.hub_line.opened() + bench.blob_line.opened()
-}
-
-fn calls(bench: &Bench) -> usize {
-    bench.server.counts().hub_reads + bench.server.counts().partition_reads
-}
-
-async fn ours(bench: &Bench, client: ManagementClient) -> Row {
-    let source = EventHubs::open(&bench.config(client, NO_LIMIT), INTERVAL);
-    let mut reader = source.reader(&StreamSelector::Whole, "$Default", INTERVAL);
-    let before = connections(bench);
-    let first = timed(reader.as_mut()).await.0;
-    let (calls_before, requests_before) = (calls(bench), source.requests().blob);
-    let (mut took, mut lost) = (Vec::new(), 0);
-    for _ in 0..7 {
-        let (time, sample) = timed(reader.as_mut()).await;
-        for seen in sample.partitions.values() {
-            match seen {
-                PartitionObservation::Failed(_) => lost += 1,
-                seen => assert!(is_five_behind(seen), "{seen:?}"),
-            }
+async fn compare(program: &Path, partitions: usize, distance: Distance) {
+    let bench = Bench::start(partitions, distance).await;
+    let hub = bench.hub();
+    let mut keda = Scaler::start(program, &hub, &bench.store, CONTAINER, CONSUMER_GROUP);
+    let config = bench.config(NO_LIMIT);
+    let source = EventHubs::open(&config, INTERVAL);
+    let mut reader = source.reader(&StreamSelector::Whole, CONSUMER_GROUP, COMPARED_INTERVAL);
+    let store = BlobCheckpoints::new(&config.checkpoints, "localhost", "clicks", INTERVAL);
+    let mut memory = GroupMemory::default();
+    let ids: Vec<String> = (0..partitions).map(|id| id.to_string()).collect();
+    let (mut theirs, mut ours, mut listings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut asked = None;
+    let rounds = 2 + 8_192 / partitions.clamp(256, 1024);
+    for round in 0..rounds {
+        tokio::time::sleep(PAUSE).await;
+        let (took, backlog) = keda.poll();
+        assert_eq!(backlog, 5 * partitions as i64, "KEDA's backlog");
+        let (our_time, sample) = timed(reader.as_mut()).await;
+        assert!(sample.partitions.values().all(is_five_behind));
+        let started = Instant::now();
+        store.read(CONSUMER_GROUP, &ids, &mut memory).await.unwrap();
+        let listing = started.elapsed();
+        // The first two connect, and have what is interpreted compiled.
+        if round >= 2 {
+            theirs.push(took);
+            ours.push(our_time);
+            listings.push(listing);
         }
-        took.push(time);
+        if round == 2 {
+            asked = Some(source.requests());
+        }
     }
-    Row {
-        first,
-        median: median(took),
-        connections: connections(bench) - before,
-        calls: (calls(bench) - calls_before) / 7,
-        requests: (source.requests().blob - requests_before) / 7,
-        lost,
-    }
+    let (before, after, counted) = (asked.unwrap(), source.requests(), rounds as u64 - 3);
+    let mut factors: Vec<f64> = theirs
+        .iter()
+        .zip(&ours)
+        .map(|(theirs, ours)| theirs.as_secs_f64() / ours.as_secs_f64())
+        .collect();
+    factors.sort_by(f64::total_cmp);
+    let share = |of: f64| factors[((factors.len() - 1) as f64 * of).round() as usize];
+    println!(
+        "{partitions:>10}  {:>8.1} {:>8.1} {:>6.1} ×  {:>7.1} to {:>4.1} ×  {:>12.1} ms  {:>8}, {:>6}  {:>8}, {:>5}",
+        millis(median(theirs)),
+        millis(median(ours)),
+        share(0.5),
+        share(0.1),
+        share(0.9),
+        millis(median(listings)),
+        partitions + 1,
+        (after.management - before.management) / counted,
+        partitions,
+        (after.blob - before.blob) / counted,
+    );
 }
 
 fn is_five_behind(seen: &PartitionObservation) -> bool {
     matches!(seen, PartitionObservation::Present(p) if p.lag.is_some_and(|lag| lag.exact() == Some(5)))
 }
 
-/// 2N + 1 calls, one after the other. Its first poll is like the others here: the connections stand already.
-async fn keda(bench: &Bench, partitions: usize) -> Row {
-    let before = connections(bench);
-    let config = bench.config(ManagementClient::Pipelined, NO_LIMIT);
-    let management = management::open(&config, None, "", Duration::from_secs(2));
-    let blobs = bench.blobs();
-    let runs = if partitions > 500 { 2 } else { 5 };
-    let mut took = Vec::new();
-    let mut asked = 0;
-    for run in 0..=runs {
-        let calls_before = calls(bench);
-        let started = Instant::now();
-        management.hub().await.unwrap();
-        let mut behind = 0;
-        for partition in 0..partitions {
-            let properties = management.partition(&partition.to_string()).await.unwrap();
-            let options = object_store::GetOptions::new().with_head(true);
-            let blob = blobs
-                .get_opts(&checkpoint_of(partition), options)
-                .await
-                .unwrap();
-            let key = Attribute::Metadata("sequencenumber".into());
-            let number: i64 = blob.attributes.get(&key).unwrap().parse().unwrap();
-            behind += properties.last_enqueued_sequence_number - number;
-        }
-        assert_eq!(behind, 5 * partitions as i64);
-        asked = calls(bench) - calls_before;
-        if run > 0 {
-            took.push(started.elapsed());
-        }
-    }
-    Row {
-        first: took[0],
-        median: median(took),
-        connections: connections(bench) - before,
-        calls: asked,
-        requests: partitions as u64,
-        lost: 0,
-    }
-}
-
 async fn within_budget(partitions: usize) {
-    let bench = Bench::start(partitions, None).await;
-    let config = bench.config(ManagementClient::Pipelined, 45);
-    let source = EventHubs::open(&config, INTERVAL);
-    let mut reader = source.reader(&StreamSelector::Whole, "$Default", INTERVAL);
+    let bench = Bench::start(partitions, DISTANCES[0]).await;
+    let source = EventHubs::open(&bench.config(45), INTERVAL);
+    let mut reader = source.reader(&StreamSelector::Whole, CONSUMER_GROUP, INTERVAL);
     let started = Instant::now();
     let mut next = started;
     let mut known = std::collections::BTreeSet::new();
@@ -347,4 +340,8 @@ async fn timed(reader: &mut dyn GroupReader) -> (Duration, Sample) {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
