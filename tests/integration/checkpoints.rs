@@ -203,7 +203,10 @@ async fn every_layout_is_read_in_both_spellings_of_its_path() {
             let expected = [("0", 5), ("1", 105), ("2", 205)].into();
             assert_eq!(positions(&committed), expected, "{strategy:?} {spelling}");
             let (again, requests) = read_counted(&store, 4).await;
-            assert_eq!(again, committed, "{strategy:?} {spelling}");
+            assert_eq!(
+                again.partitions, committed.partitions,
+                "{strategy:?} {spelling}"
+            );
             assert_eq!(
                 requests, 1,
                 "path and contents are remembered: {strategy:?} {spelling}"
