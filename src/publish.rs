@@ -1,5 +1,6 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
+pub mod contained;
 pub mod notices;
 pub mod past;
 mod snapshot;
@@ -20,6 +21,7 @@ use crate::policy::remembered::Remembered;
 use crate::policy::state::GroupState;
 use crate::trace::Origin;
 
+use self::contained::contained;
 use self::past::{Column, GroupCell, Past};
 pub use self::snapshot::{DecisionRecord, GroupDefinition, GroupSnapshot, TargetSnapshot};
 
@@ -129,6 +131,11 @@ impl Group {
         }
         drop(state);
         self.remember(changed);
+    }
+
+    /// As [`Self::apply`], for who also serves other groups: a fault of the program costs this one what it knew.
+    pub fn apply_contained(&self, event: &Event) {
+        contained([self], event.at, || self.apply(event));
     }
 
     /// Gives up all that is known, after its collector failed, and counts that.
@@ -354,7 +361,7 @@ fn snapshot(state: &GroupState, now: Timestamp) -> GroupSnapshot {
     }
 }
 
-/// A poisoned lock is taken all the same: the panic behind it ended a task, and whoever keeps that going has the group start over.
+/// A poisoned lock is taken all the same: whoever caught the panic behind it has the group start over.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -164,14 +164,14 @@ impl Registry {
         inner.targets.insert(key.clone(), target.clone());
         if let Some(from) = heritage.inherits {
             let what = What::TargetInherits(from, key.clone());
-            group.apply(&Event { at: now, what });
+            group.apply_contained(&Event { at: now, what });
         }
         let spec = Box::new(spec);
         let what = match self.objects_are_read.load(Ordering::Relaxed) {
             true => What::TargetAwaited(key.clone(), spec),
             false => What::TargetRegistered(key.clone(), spec),
         };
-        group.apply(&Event { at: now, what });
+        group.apply_contained(&Event { at: now, what });
         inner.replaced.remove(&key);
         if let Some(old) = heritage.replaces {
             inner.replaced.insert(old.key.clone(), now);

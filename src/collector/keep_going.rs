@@ -1,7 +1,6 @@
 //! What fails for a fault of the program, or of what it was given, costs its own group a moment and no other.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::model::time::Timestamp;
 use crate::publish::Group;
+use crate::publish::contained::panic_text;
 use crate::sources::guarded::GuardedSource;
 
 use super::{Outlets, collect, keeping};
@@ -43,7 +42,7 @@ pub async fn keep_collecting(
         let got_on = group.decided_at() != decided_at;
         failures += 1;
         let name = &group.definition().name;
-        let text = message(panic.as_ref());
+        let text = panic_text(panic.as_ref());
         tracing::error!(
             group = name,
             "its collector failed and is started anew: {text}"
@@ -59,32 +58,3 @@ pub async fn keep_collecting(
 
 /// How long what a group failed with is not tried again.
 pub(super) const RESTS_FOR: Duration = Duration::from_secs(60);
-
-/// Does a part of the work for a group, or for several at once. If that fails, these start over, which is counted and shown, and
-/// nobody else is concerned: `None`.
-pub(super) fn contained<'g, T>(
-    groups: impl IntoIterator<Item = &'g Group>,
-    at: Timestamp,
-    work: impl FnOnce() -> T,
-) -> Option<T> {
-    let panic = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => return Some(done),
-        Err(panic) => panic,
-    };
-    let text = message(panic.as_ref());
-    for group in groups {
-        let name = &group.definition().name;
-        tracing::error!(
-            group = name,
-            "what it was told failed, and it starts over: {text}"
-        );
-        group.start_over(at);
-    }
-    None
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it did not say why")
-}

@@ -10,9 +10,10 @@ use crate::model::time::Timestamp;
 use crate::policy::agreement::contradictions;
 use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::replicas::{ReplicasObserved, Unread};
+use crate::publish::contained::contained;
 use crate::registry::{Registry, Target};
 
-use super::keep_going::{RESTS_FOR, contained};
+use super::keep_going::RESTS_FOR;
 
 /// How often it is looked who asks no more, and what is to be said again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -12,10 +12,11 @@ use crate::config::signals::SignalSource;
 use crate::model::signal::{Signal, SignalReading};
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
+use crate::publish::contained::contained;
 use crate::registry::Registry;
 use crate::signals::Prometheus;
 
-use super::keep_going::{RESTS_FOR, contained};
+use super::keep_going::RESTS_FOR;
 
 /// How often it is looked whether an expression is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -10,6 +10,7 @@ use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::policy::spec::PolicySettings;
 use crate::publish::GroupDefinition;
+use crate::publish::contained::contained;
 use crate::resilience::breaker::BreakerSettings;
 use crate::sources::{BoxFuture, GroupReader, Source};
 
@@ -118,9 +119,9 @@ async fn a_collector_that_fails_is_started_anew_and_counted() {
 #[test]
 fn what_fails_for_one_group_is_counted_there_and_ends_there() {
     let (failing, other, now) = (group(), group(), Timestamp::default());
-    let fails = keep_going::contained([failing.as_ref()], now, || panic!("a fault of the program"));
+    let fails = contained([failing.as_ref()], now, || panic!("a fault of the program"));
     assert_eq!(fails, None);
-    assert_eq!(keep_going::contained([other.as_ref()], now, || 7), Some(7));
+    assert_eq!(contained([other.as_ref()], now, || 7), Some(7));
     assert_eq!((failing.restarts(), other.restarts()), (1, 0));
 }
 

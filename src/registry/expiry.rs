@@ -54,7 +54,7 @@ impl Registry {
 pub(super) fn remove(inner: &mut Inner, target: &Arc<Target>, now: Timestamp) {
     inner.targets.remove(&target.key);
     target.gone.store(true, Ordering::Release);
-    target.group.apply(&Event {
+    target.group.apply_contained(&Event {
         at: now,
         what: What::TargetExpired(target.key.clone()),
     });

@@ -27,7 +27,7 @@ impl Registry {
             let group = self.adopt(&mut inner, &before, replaced, definition, now);
             let spec = Box::new(group.definition().settings.resolve());
             let what = What::TargetRegistered(TargetKey::default(), spec);
-            group.apply(&Event { at: now, what });
+            group.apply_contained(&Event { at: now, what });
         }
         self.resolve_again(&mut inner, &before, replaced, now);
         for (key, group) in before {
@@ -83,7 +83,7 @@ impl Registry {
             let spec = resolved.settings.resolve();
             let group = self.adopt(inner, before, replaced, inline(resolved), now);
             let what = What::TargetRegistered(key.clone(), Box::new(spec.clone()));
-            group.apply(&Event { at: now, what });
+            group.apply_contained(&Event { at: now, what });
             let target = Target {
                 key: key.clone(),
                 spec,
@@ -114,7 +114,7 @@ fn forget_the_refused(inner: &Inner, now: Timestamp) {
                 .is_some_and(|target| Arc::ptr_eq(&target.group, group)),
         };
         for key in held.into_iter().filter(|key| !wanted(key)) {
-            group.apply(&Event {
+            group.apply_contained(&Event {
                 at: now,
                 what: What::TargetExpired(key),
             });
@@ -127,7 +127,7 @@ fn forget_other_signals(before: &Group, group: &Group, now: Timestamp) {
     for (signal, source) in &before.definition().signals {
         if group.definition().signals.get(signal) != Some(source) {
             let what = What::SignalForgotten(*signal);
-            group.apply(&Event { at: now, what });
+            group.apply_contained(&Event { at: now, what });
         }
     }
 }

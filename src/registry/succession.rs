@@ -105,7 +105,7 @@ impl Registry {
             });
             if let Some(new) = successor {
                 let what = What::TargetInherits(old.key.clone(), new.key.clone());
-                new.group.apply(&Event { at: now, what });
+                new.group.apply_contained(&Event { at: now, what });
             }
             if successor.is_some() || old.is_quiet(now) {
                 expiry::remove(&mut inner, &old, now);
