@@ -14,6 +14,10 @@ const LEAST: Duration = Duration::from_secs(4);
 const LEAST_MESSAGES: u64 = 20;
 /// What a run of this length showed is proof: the estimate does not fall far below it again.
 const PROVES: Duration = Duration::from_secs(10);
+/// Shorter runs prove as much once they are so long together: each may be wrong by a batch at its ends.
+const PROVE_TOGETHER: Duration = Duration::from_secs(15);
+/// … unless one of them is so long ago, or differs by more than [`JUMP_RATIO`].
+const TOGETHER_WITHIN: Duration = Duration::from_secs(600);
 /// A run starts over after so long, so that it follows a change.
 const LONGEST: Duration = Duration::from_secs(60);
 /// The estimate never falls below this share of what was proven.
@@ -36,6 +40,9 @@ pub struct Early {
     acknowledged: bool,
     run: Option<Run>,
     latest: Option<f64>,
+    /// Runs that were too short to prove anything, and when the last of them ended.
+    #[serde(default)]
+    short_runs: Option<(Run, Timestamp)>,
     proven: f64,
     /// Intervals in a row with the same consumers, busy or not.
     #[serde(default)]
@@ -102,7 +109,7 @@ impl Early {
         let consumers = self.consumers(interval, told);
         let may_begin = std::mem::replace(&mut self.acknowledged, interval.processed > Some(0));
         let (Some(processed), Some(consumers)) = (interval.processed, consumers) else {
-            self.run = None;
+            self.end_run(interval.end, distrusted);
             self.steady = None;
             return;
         };
@@ -111,7 +118,7 @@ impl Early {
         let second = interval.arrived as f64 / interval.covered.as_secs_f64().max(0.001);
         let never_idle = now.min(before) as f64 >= second.max(f64::from(consumers));
         if !never_idle || self.run.is_none() && !may_begin {
-            self.run = None;
+            self.end_run(interval.end, distrusted);
             return;
         }
         self.add(interval.covered, processed, consumers, distrusted);
@@ -161,6 +168,26 @@ impl Early {
         (count > 0 && settled && stood >= interval.covered).then_some(count)
     }
 
+    /// What the run showed is not lost if it was too short.
+    fn end_run(&mut self, now: Timestamp, distrusted: f64) {
+        let Some(run) = self.run.take() else {
+            return;
+        };
+        if run.covered >= PROVES || !run.says_something() || run.per_consumer() <= distrusted {
+            return;
+        }
+        let before = self
+            .short_runs
+            .take()
+            .filter(|(before, ended)| now.since(*ended) < TOGETHER_WITHIN && before.is_like(&run));
+        let all = before.map_or(run, |(before, _)| before.and(run));
+        if all.covered >= PROVE_TOGETHER {
+            self.proven = self.proven.max(all.per_consumer());
+        } else {
+            self.short_runs = Some((all, now));
+        }
+    }
+
     fn see(&mut self, covered: Duration, processed: u64, consumers: u32) {
         let steady = self.steady.get_or_insert_default();
         if steady.jumps(processed) {
@@ -183,9 +210,7 @@ impl Early {
         }
         run.add(covered, processed, consumers);
         // Between acknowledgements the rate only sinks.
-        let says_something =
-            run.covered >= PROVES || run.covered >= LEAST && run.processed >= LEAST_MESSAGES;
-        if processed == 0 || !says_something {
+        if processed == 0 || !run.says_something() {
             return;
         }
         let rate = run.per_consumer();
@@ -211,6 +236,24 @@ impl Run {
         self.most = self.most.max(processed);
     }
 
+    fn and(self, other: Self) -> Self {
+        Self {
+            covered: self.covered + other.covered,
+            worked: self.worked + other.worked,
+            processed: self.processed + other.processed,
+            most: self.most.max(other.most),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let (one, two) = (self.per_consumer(), other.per_consumer());
+        one.max(two) <= one.min(two) * JUMP_RATIO
+    }
+
+    fn says_something(&self) -> bool {
+        self.covered >= PROVES || self.covered >= LEAST && self.processed >= LEAST_MESSAGES
+    }
+
     /// Messages per second and consumer.
     fn per_consumer(&self) -> f64 {
         self.processed as f64 / self.worked.as_secs_f64()
@@ -223,130 +266,4 @@ impl Run {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Messages processed, messages undelivered, consumers that the source sees, and those that are ready and asked for.
-    type Poll = (u64, u64, u32, (u32, u32));
-
-    /// What is known after `polls` intervals of `seconds`.
-    fn after(polls: u64, seconds: u64, at: impl Fn(u64) -> Poll) -> Early {
-        let mut early = Early::default();
-        for n in 1..=polls {
-            let (processed, undelivered, seen, (ready, asked)) = at(n);
-            let interval = Interval {
-                end: Timestamp::from_millis(n * seconds * 1_000),
-                covered: Duration::from_secs(seconds),
-                processed: Some(processed),
-                arrived: 400 * seconds,
-                undelivered: Some(Quantity::Exact(undelivered)),
-                seen: Some(seen),
-                consumers: Some(seen.min(ready)),
-            };
-            let told = Told {
-                is_shared: true,
-                ready_consumers: Some(ready),
-                asked_consumers: Some(asked),
-                ..Told::default()
-            };
-            early.observe(&interval, told, 0.0);
-        }
-        early
-    }
-
-    /// As that, where source and replicas agree.
-    fn agreed(polls: u64, seconds: u64, at: impl Fn(u64) -> (u64, u64, u32)) -> Option<f64> {
-        let early = after(polls, seconds, |n| {
-            let (processed, undelivered, consumers) = at(n);
-            (processed, undelivered, consumers, (consumers, consumers))
-        });
-        early.per_consumer()
-    }
-
-    #[test]
-    fn a_busy_consumer_shows_what_it_does_within_ten_seconds() {
-        assert_eq!(agreed(3, 1, |n| (50, 400 * n, 1)), None);
-        assert_eq!(agreed(6, 1, |n| (50, 400 * n, 1)), Some(50.0));
-        assert_eq!(agreed(3, 5, |n| (250, 2_000 * n, 1)), Some(50.0));
-        assert_eq!(agreed(3, 5, |n| (1_000, 2_000 * n, 4)), Some(50.0));
-    }
-
-    #[test]
-    fn who_keeps_up_shows_only_that_it_can_do_so_much() {
-        let early = after(60, 5, |_| (2_000, 30, 10, (10, 10)));
-        assert_eq!(early.per_consumer(), None);
-        assert_eq!(early.seen_per_consumer(), Some(40.0));
-    }
-
-    #[test]
-    fn a_configured_capacity_is_believed_once_most_of_it_was_seen() {
-        let believed = |processed| {
-            let told = Told {
-                capacity_per_consumer: Some(50.0),
-                ..Told::default()
-            };
-            after(20, 5, |_| (processed, 30, 10, (10, 10))).believed(told)
-        };
-        assert_eq!(believed(1_950), None);
-        assert_eq!(believed(2_000), Some(50.0));
-    }
-
-    #[test]
-    fn acknowledgements_in_large_batches_even_out() {
-        // 5 a second, a batch of 100 every 20 s.
-        let rate = agreed(100, 5, |n| (if n % 4 == 0 { 100 } else { 0 }, 2_000 * n, 1));
-        assert_eq!(rate, Some(5.0));
-    }
-
-    #[test]
-    fn consumers_that_join_unseen_do_not_count_for_those_that_were_there() {
-        let early = after(14, 1, |n| {
-            (if n < 13 { 50 } else { 700 }, 400 * n, 1, (1, 1))
-        });
-        assert_eq!(early.per_consumer(), Some(50.0));
-        assert_eq!(early.seen_per_consumer(), Some(50.0));
-    }
-
-    #[test]
-    fn a_fleet_that_kubernetes_does_not_tell_of_yet_is_not_taken_for_one_consumer() {
-        let early = after(60, 1, |_| (700, 50_000, 14, (1, 1)));
-        assert_eq!(early.per_consumer(), Some(50.0));
-    }
-
-    #[test]
-    fn replicas_of_which_the_source_sees_fewer_count_so_that_a_shared_name_is_no_fast_consumer() {
-        let early = after(20, 5, |n| (2_000, 2_000 * n, 1, (8, 8)));
-        assert_eq!(early.per_consumer(), Some(50.0));
-    }
-
-    #[test]
-    fn while_others_start_those_at_work_show_what_they_do_once_they_were_as_many_for_a_while() {
-        let starting = |polls| after(polls, 1, |n| (50, 400 * n, 1, (1, 8))).per_consumer();
-        assert_eq!(starting(10), None);
-        assert_eq!(starting(20), Some(50.0));
-    }
-
-    #[test]
-    fn a_state_of_the_version_before_is_read_and_its_run_is_dropped() {
-        let before = r#"{"count":null,"undelivered":5,"acknowledged":true,"latest":49.0,"proven":50.0,
-            "run":{"covered":{"secs":5,"nanos":0},"processed":250,"most":250}}"#;
-        let early: Early = serde_json::from_str(before).expect("what was written before is read");
-        assert_eq!(early.learned().run, None);
-        assert_eq!(early.learned().per_consumer(), Some(49.0));
-    }
-
-    #[test]
-    fn owners_of_partitions_show_what_they_did_together_for_as_long_as_all_are_behind() {
-        let mut early = Early::default();
-        let mut observe = |processed, owners, all_behind| {
-            let poll = Duration::from_secs(5);
-            early.observe_owned(poll, Some(processed), owners, all_behind);
-            early.per_consumer()
-        };
-        assert_eq!(observe(0, 1, true), None);
-        assert_eq!(observe(500, 1, true), Some(50.0));
-        // More of them do more, and no spell begins with that.
-        assert_eq!(observe(1_500, 6, true), Some(50.0));
-        assert_eq!(observe(1_500, 6, false), None);
-    }
-}
+mod tests;

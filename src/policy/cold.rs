@@ -1,6 +1,6 @@
-//! The count while nothing is known of what a replica does, where any consumer may take any message: a first step by what waits
-//! and what arrives while a replica starts. Once consumers are busy their capacity shows within seconds, so this needs to be
-//! right about the order of magnitude only; nothing of it is held.
+//! The count while nothing is known of what a replica does, where any consumer may take any message: a first step by what arrives,
+//! what waits and what comes to it while a replica starts. Once consumers are busy their capacity shows within seconds, so this needs
+//! to be right about the order of magnitude only; nothing of it is held.
 
 use std::time::Duration;
 
@@ -13,8 +13,10 @@ use super::spec::TargetSpec;
 const SUPPOSED_PER_SECOND: f64 = 50.0;
 /// How long a start takes where none was seen.
 const SUPPOSED_START: Duration = Duration::from_secs(10);
-/// No first step is larger: taken back it costs little.
-const LARGEST_FIRST_STEP: u32 = 8;
+/// No first step is larger: one of 16 made a little less late over the cold grid, but cost more where consumers are fast.
+const LARGEST_FIRST_STEP: u32 = 12;
+/// Where partitions belong to replicas a second step moves them once more, so the first may be larger.
+const LARGEST_FIRST_STEP_EXCLUSIVE: u32 = 16;
 /// As long as consumers keep up, so much more than was seen of one is tried …
 const EXPLORED_RATIO: f64 = 1.2;
 /// … and they do while less waits than arrives in this time, and a handful.
@@ -31,7 +33,7 @@ pub fn replicas(
     let arrivals = facts.arrival_per_second.unwrap_or(0.0);
     let keeps_up = keeps_up(facts, arrivals);
     if present == 0 || !keeps_up {
-        return first(facts, spec, start_takes).max(present);
+        return first(facts, spec, start_takes, arrivals).max(present);
     }
     match facts.seen_per_consumer {
         Some(seen) => {
@@ -43,25 +45,32 @@ pub fn replicas(
     }
 }
 
-/// What waits by the time the first could work, in what replicas are supposed to do within the target delay.
-pub fn first(facts: &GroupFacts, spec: &TargetSpec, start_takes: Option<Duration>) -> u32 {
-    within(facts, spec.target_delay, start_takes).clamp(1, LARGEST_FIRST_STEP)
+/// What arrives, and what waits by the time the first could work, in what replicas are supposed to do within the target delay.
+pub fn first(
+    facts: &GroupFacts,
+    spec: &TargetSpec,
+    start_takes: Option<Duration>,
+    arrivals: f64,
+) -> u32 {
+    within(facts, spec.target_delay, start_takes, arrivals).clamp(1, LARGEST_FIRST_STEP)
 }
 
-/// As that, where partitions belong to replicas: a second step moves them once more, so the first one is larger.
+/// As that, where partitions belong to replicas: in half the time.
 pub fn first_exclusive(
     facts: &GroupFacts,
     spec: &TargetSpec,
     start_takes: Option<Duration>,
 ) -> u32 {
-    within(facts, spec.target_delay / 2, start_takes).clamp(1, LARGEST_FIRST_STEP * 2)
+    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+    let replicas = within(facts, spec.target_delay / 2, start_takes, arrivals);
+    replicas.clamp(1, LARGEST_FIRST_STEP_EXCLUSIVE)
 }
 
-fn within(facts: &GroupFacts, time: Duration, start_takes: Option<Duration>) -> u32 {
-    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+fn within(facts: &GroupFacts, time: Duration, start_takes: Option<Duration>, arrivals: f64) -> u32 {
     let waiting = facts.backlog.map_or(0, Quantity::value) as f64;
     let meanwhile = arrivals * start_takes.unwrap_or(SUPPOSED_START).as_secs_f64();
-    ((waiting + meanwhile) / (SUPPOSED_PER_SECOND * time.as_secs_f64())).ceil() as u32
+    let work = arrivals + (waiting + meanwhile) / time.as_secs_f64();
+    (work / SUPPOSED_PER_SECOND).ceil() as u32
 }
 
 fn keeps_up(facts: &GroupFacts, arrivals: f64) -> bool {
@@ -105,11 +114,11 @@ mod tests {
             assert_eq!(got, expect, "{arrivals}/s, {lag} wait, {starts:?}");
         };
         check(20.0, 40, Some(3), 0, 1);
-        check(400.0, 800, Some(3), 0, 2);
-        check(400.0, 800, None, 0, 4);
-        check(400.0, 800, Some(20), 0, 6);
-        check(2_000.0, 4_000, Some(60), 0, 8);
-        check(0.0, 20_000, Some(3), 0, 8);
+        check(200.0, 400, Some(3), 0, 5);
+        check(200.0, 400, None, 0, 6);
+        check(200.0, 400, Some(20), 0, 7);
+        check(2_000.0, 4_000, Some(60), 0, 12);
+        check(0.0, 20_000, Some(3), 0, 12);
         // What runs is never taken away before it is known.
         check(400.0, 3_000, Some(3), 30, 30);
         check(400.0, 20, Some(3), 30, 30);
