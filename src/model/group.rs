@@ -208,6 +208,12 @@ impl GroupModel {
         self.arrivals.within(window, now)
     }
 
+    /// The longest pause between arrivals within the hour before the last, of those shorter than `most`; `None` where too few were
+    /// seen, or messages come in bursts.
+    pub fn longest_pause(&self, most: Duration) -> Option<Duration> {
+        self.arrivals.longest_pause(most)
+    }
+
     /// Whether every arrival of the last `window` would have been seen.
     pub fn watched_for(&self, window: Duration, now: Timestamp) -> bool {
         let known_until = self.known_until.unwrap_or(now);

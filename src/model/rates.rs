@@ -117,6 +117,13 @@ pub const LONGEST_ARRIVAL_WINDOW: Duration = Duration::from_secs(3_600);
 
 const HISTORY_STEP: Duration = Duration::from_secs(5);
 
+/// Fewer pauses between arrivals say nothing of the longest.
+const PAUSES_TELL: usize = 10;
+/// Pauses of up to so many times the longest that counts are those between bursts …
+const BURSTS_WITHIN: u32 = 4;
+/// … if there was more than one within an hour: it may have been the end of something.
+const ENDS: usize = 1;
+
 impl ArrivalHistory {
     /// Adds messages that arrived in the interval that ended at `end`.
     pub fn add(&mut self, end: Timestamp, count: u64) {
@@ -131,11 +138,12 @@ impl ArrivalHistory {
                 }
                 _ => self.entries.push_back((end, count)),
             }
-        }
-        while let Some((first, _)) = self.entries.front()
-            && end.since(*first) > LONGEST_ARRIVAL_WINDOW
-        {
-            self.entries.pop_front();
+            // Only now: what was usual when the last message came stays so until the next.
+            while let Some((first, _)) = self.entries.front()
+                && end.since(*first) > LONGEST_ARRIVAL_WINDOW
+            {
+                self.entries.pop_front();
+            }
         }
     }
 
@@ -147,6 +155,24 @@ impl ArrivalHistory {
             .take_while(|(end, _)| now.since(*end) < window)
             .map(|(_, count)| count)
             .sum()
+    }
+
+    /// The longest pause between arrivals, of those shorter than `most`; as coarse as the entries, and never shorter than the time
+    /// between polls. `None` while fewer than [`PAUSES_TELL`] were seen, and where messages come in bursts: then pauses of `most`
+    /// and somewhat more come again and again.
+    pub fn longest_pause(&self, most: Duration) -> Option<Duration> {
+        let (mut count, mut longest, mut between_bursts) = (0, Duration::ZERO, 0);
+        let ends = self.entries.iter().map(|(end, _)| *end);
+        for (one, next) in ends.clone().zip(ends.skip(1)) {
+            let pause = next.since(one);
+            if pause < most {
+                count += 1;
+                longest = longest.max(pause);
+            } else if pause < most * BURSTS_WITHIN {
+                between_bursts += 1;
+            }
+        }
+        (count >= PAUSES_TELL && between_bursts <= ENDS).then_some(longest)
     }
 }
 
@@ -224,5 +250,45 @@ mod tests {
         history.add(at(2), 0);
         assert_eq!(history.within(Duration::from_secs(60), at(60)), 7);
         assert_eq!(history.within(Duration::from_secs(60), at(61)), 0);
+    }
+
+    /// The longest pause of arrivals that came so many seconds after another, polled every second.
+    fn longest(pauses: &[u64]) -> Option<u64> {
+        let mut history = ArrivalHistory::default();
+        let mut now = 10;
+        history.add(at(now), 1);
+        for pause in pauses {
+            for second in 1..*pause {
+                history.add(at(now + second), 0);
+            }
+            now += pause;
+            history.add(at(now), 1);
+        }
+        let longest = history.longest_pause(Duration::from_secs(45));
+        longest.map(|pause| pause.as_secs())
+    }
+
+    #[test]
+    fn pauses_tell_how_regularly_messages_come() {
+        let times = |n: usize, pauses: &[u64]| longest(&pauses.repeat(n));
+        assert_eq!(times(9, &[10]), None, "too few");
+        assert_eq!(times(10, &[10]), Some(10));
+        assert_eq!(times(100, &[1]), Some(5), "as coarse as the entries");
+        assert_eq!(times(10, &[10, 40]), Some(40));
+        // It ended, and began again: once a quarter of an hour, or once at all.
+        assert_eq!(
+            longest(&[&[10; 10][..], &[900], &[10; 10], &[900]].concat()),
+            Some(10)
+        );
+        assert_eq!(
+            longest(&[&[10; 10][..], &[60], &[10; 10]].concat()),
+            Some(10)
+        );
+        // Bursts.
+        assert_eq!(times(10, &[10, 10, 60]), None);
+        assert_eq!(times(20, &[45]), None);
+        // Long ago.
+        assert_eq!(longest(&[&[40; 10][..], &[10; 400]].concat()), Some(10));
+        assert_eq!(longest(&[&[10; 10][..], &[3_595], &[900]].concat()), None);
     }
 }

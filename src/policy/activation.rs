@@ -1,12 +1,37 @@
 //! Whether there is anything to run for. KEDA takes an inactive object to zero past the HPA, so a fleet that keeps up must
 //! not look inactive, and nothing looks inactive without certain knowledge.
 
+use std::time::Duration;
+
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
+use super::decision::Inputs;
 use super::spec::TargetSpec;
+
+/// Arrivals within this time activate, where the pauses between them do not say that less will do …
+const LONGEST_WINDOW: Duration = Duration::from_secs(45);
+/// … never less than this: a producer that restarts is soon back …
+const SHORTEST_WINDOW: Duration = Duration::from_secs(15);
+/// … and so many times the longest pause. A poll that is late is no end, and no pause is shorter than the time between polls.
+const PAUSES: u32 = 2;
+
+/// Time within which arrivals activate: as configured, else by how regularly messages came. KEDA's cooldown begins when it is over.
+/// A configured `activationBacklog` is so many messages within the longest.
+pub fn window(model: &GroupModel, spec: &TargetSpec) -> Duration {
+    let by_pauses = || {
+        let pause = (spec.activation_backlog == 0)
+            .then(|| model.longest_pause(LONGEST_WINDOW))
+            .flatten();
+        pause.map_or(LONGEST_WINDOW, |pause| {
+            let seconds = (pause * PAUSES).as_secs_f64().ceil();
+            Duration::from_secs_f64(seconds).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
+        })
+    };
+    spec.activation_window.unwrap_or_else(by_pauses)
+}
 
 /// What the observation says about activity, before holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +46,14 @@ pub enum Signal {
 
 /// Active while backlog (without settled rests of batches) > `activationBacklog`, or more than that arrived within `activationWindow`, or the consumer group does
 /// not exist yet on an existing stream, or a consumer at work holds what was delivered to it long ago: its pod is not to be ended.
-pub fn signal(model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec, now: Timestamp) -> Signal {
-    let arrived = model.arrived_within(spec.activation_window, now);
+pub fn signal(
+    model: &GroupModel,
+    facts: &GroupFacts,
+    spec: &TargetSpec,
+    now: Timestamp,
+    inputs: &Inputs,
+) -> Signal {
+    let arrived = inputs.arrived_in_window.unwrap_or(0);
     let backlog = facts.backlog.map_or(0, Quantity::value);
     let waiting = backlog.saturating_sub(facts.settled);
     if waiting > spec.activation_backlog
@@ -34,7 +65,7 @@ pub fn signal(model: &GroupModel, facts: &GroupFacts, spec: &TargetSpec, now: Ti
     }
     let counted = facts.backlog.is_some_and(Quantity::is_exact);
     // Nobody at work and nothing waiting: what arrived before we watched has been dealt with.
-    let watched = facts.consumers == Some(0) || model.watched_for(spec.activation_window, now);
+    let watched = facts.consumers == Some(0) || model.watched_for(inputs.activation_window, now);
     if counted && watched {
         Signal::Idle
     } else {

@@ -13,7 +13,7 @@ use crate::model::quantity::Quantity;
 use crate::model::rates::ARRIVAL_WINDOW;
 use crate::model::time::Timestamp;
 
-use super::activation::{Signal, signal};
+use super::activation::{Signal, signal, window};
 use super::answering::Answering;
 use super::bounds::{Utilization, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
@@ -77,6 +77,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         // Whoever did that much can.
         .map(|rate| of_replica(rate.max(facts.seen_per_consumer.unwrap_or(0.0))));
     let forecast = facts.forecast.as_ref();
+    let activation_window = window(model, spec);
     Inputs {
         backlog: facts.backlog,
         uncommitted: facts
@@ -91,7 +92,8 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         forecast_per_second: forecast.map(|f| f.per_second),
         forecast_upper_per_second: forecast.map(|f| f.upper_per_second),
         forecast_largest_per_second: forecast.map(|f| f.largest_per_second),
-        arrived_in_window: Some(model.arrived_within(spec.activation_window, now)),
+        arrived_in_window: Some(model.arrived_within(activation_window, now)),
+        activation_window,
         oldest_age_seconds: facts.oldest_age_seconds,
         waiting_seconds: facts.waiting_seconds,
         capacity_per_second: spec.capacity_per_replica.or(learned).or(estimated),
@@ -132,7 +134,7 @@ fn decide_replicas(
     if facts.backlog.is_none() {
         return unavailable(now, inputs, Limit::None, explain::unknown(facts));
     }
-    let signal = signal(model, facts, &target.spec, now);
+    let signal = signal(model, facts, &target.spec, now, &inputs);
     if inputs.answering == Answering::Jobs {
         return decide_jobs(seen, target, inputs, signal);
     }

@@ -29,7 +29,7 @@ pub fn replicas(
     let mut text = format!(
         "{}: {}.",
         count(desired, "replica"),
-        driver(recommended, reason, inputs, spec)
+        driver(recommended, reason, inputs)
     );
     if let Some(bound) = bound(limit, desired, recommended, inputs, spec) {
         text.push(' ');
@@ -202,7 +202,7 @@ pub fn jobs(jobs: u32, wanted: u32, inputs: &Inputs, spec: &TargetSpec) -> Strin
         _ => format!(
             "{}: {}.",
             count(jobs, "job"),
-            driver(wanted, reason, inputs, spec)
+            driver(wanted, reason, inputs)
         ),
     };
     if jobs < wanted {
@@ -234,7 +234,10 @@ pub fn unsure(inputs: &Inputs) -> String {
             count(inputs.partitions, "partition"),
         )
     } else {
-        "arrivals have not been watched for one activationWindow yet, so the target cannot be called inactive".to_owned()
+        format!(
+            "arrivals have not been watched for {} yet, so the target cannot be called inactive",
+            duration(inputs.activation_window)
+        )
     }
 }
 

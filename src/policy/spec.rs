@@ -8,9 +8,6 @@ use crate::model::identity::Assignment;
 
 use super::forecast::Forecasting;
 
-/// How long after the last arrival a target stays active by default. With KEDA's polls and the source's in it, an idle fleet is
-/// at zero within `cooldownPeriod` + 60 s.
-const ACTIVATION_WINDOW: Duration = Duration::from_secs(45);
 /// Consumers that one replica may run.
 const MOST_CONSUMERS: u32 = 1_000;
 
@@ -89,8 +86,8 @@ pub struct TargetSpec {
     pub max_replicas: u32,
     /// A backlog up to this does not activate.
     pub activation_backlog: u64,
-    /// Arrivals within this time activate.
-    pub activation_window: Duration,
+    /// Arrivals within this time activate; `None`: by the pauses between them.
+    pub activation_window: Option<Duration>,
     /// How long the largest recommendation is held against scale-in.
     pub scale_in_hold: Duration,
     /// Shared or exclusive.
@@ -134,7 +131,7 @@ impl PolicySettings {
             min_replicas: self.min_replicas.unwrap_or(0),
             max_replicas: self.max_replicas.unwrap_or(100),
             activation_backlog: self.activation_backlog.unwrap_or(0),
-            activation_window: self.activation_window.unwrap_or(ACTIVATION_WINDOW),
+            activation_window: self.activation_window,
             scale_in_hold: self.scale_in_hold.unwrap_or(Duration::from_secs(300)),
             assignment: self.assignment.unwrap_or_default(),
             consumers_per_replica: self.consumers_per_replica.unwrap_or(1),

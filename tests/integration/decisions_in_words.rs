@@ -39,6 +39,7 @@ fn keeping_up_until(rates: &[u64], assignment: Assignment, end: u32) -> Decision
         assignment: Some(assignment),
         capacity_per_replica: Some(100.0),
         scale_in_hold: Some(POLL),
+        activation_window: Some(Duration::from_secs(45)),
         ..PolicySettings::default()
     };
     let mut state = GroupState::new(CapacityRules::default());

@@ -193,7 +193,7 @@ fn policy(spec: &TargetSpec) -> Value {
         .set("min_replicas", spec.min_replicas)
         .set("max_replicas", spec.max_replicas)
         .set("activation_backlog", spec.activation_backlog)
-        .set("activation_window", duration(spec.activation_window))
+        .set("activation_window", spec.activation_window.map(duration))
         .set("scale_in_hold", duration(spec.scale_in_hold))
         .set("forecast", spec.forecast)
         .done()

@@ -17,7 +17,8 @@ pub(super) struct PolicyShape {
     min_replicas: u32,
     max_replicas: u32,
     activation_backlog: u64,
-    activation_window_seconds: f64,
+    /// Null: by the pauses between arrivals.
+    activation_window_seconds: Option<f64>,
     scale_in_hold_seconds: f64,
     assignment: &'static str,
     consumers_per_replica: u32,
@@ -38,7 +39,7 @@ impl PolicyShape {
             min_replicas: spec.min_replicas,
             max_replicas: spec.max_replicas,
             activation_backlog: spec.activation_backlog,
-            activation_window_seconds: spec.activation_window.as_secs_f64(),
+            activation_window_seconds: spec.activation_window.map(|window| window.as_secs_f64()),
             scale_in_hold_seconds: spec.scale_in_hold.as_secs_f64(),
             assignment: spec.assignment.as_str(),
             consumers_per_replica: spec.consumers_per_replica,

@@ -36,7 +36,7 @@ pub(super) fn decide_backlog(
     let arrived = measure == Measure::Backlog
         && inputs.arrived_in_window.unwrap_or(0) > spec.activation_backlog;
     let watched = measure != Measure::Backlog
-        || model.watched_for(spec.activation_window, now)
+        || model.watched_for(inputs.activation_window, now)
         || inputs.current == Some(0);
     let active = match counted {
         _ if arrived || counted.value() > spec.activation_backlog => Some(true),

@@ -1,5 +1,7 @@
 //! The figures behind a decision.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::downstream::Breaker;
@@ -34,8 +36,11 @@ pub struct Inputs {
     pub forecast_upper_per_second: Option<f64>,
     /// … and the most of the next ten minutes.
     pub forecast_largest_per_second: Option<f64>,
-    /// Messages that arrived within the activation window.
+    /// Messages that arrived within the activation window …
     pub arrived_in_window: Option<u64>,
+    /// … and how long that is.
+    #[serde(default)]
+    pub activation_window: Duration,
     /// Seconds that the oldest unfinished message has waited.
     pub oldest_age_seconds: Option<f64>,
     /// As that, of messages that are not just processed and yet to be committed: what holds replicas.

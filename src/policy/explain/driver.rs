@@ -3,29 +3,23 @@
 use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 use crate::policy::decision::{CapacitySource, Inputs, Reason, Rule};
 use crate::policy::forecast::expectation;
-use crate::policy::spec::TargetSpec;
 use std::time::Duration;
 
 use super::{duration, quantity, rate, seconds};
 
 /// Why the work asks for what it asks for.
-pub(super) fn driver(
-    recommended: u32,
-    reason: Reason,
-    inputs: &Inputs,
-    spec: &TargetSpec,
-) -> String {
+pub(super) fn driver(recommended: u32, reason: Reason, inputs: &Inputs) -> String {
     if recommended == 0 && inputs.uncommitted > 0 {
         return format!(
             "nothing arrived for {}, and the {} behind the checkpoints are the rest of a batch that consumers have not checkpointed",
-            duration(spec.activation_window),
+            duration(inputs.activation_window),
             inputs.uncommitted,
         );
     }
     if recommended == 0 {
         return format!(
             "nothing waits and nothing arrived for {}",
-            duration(spec.activation_window)
+            duration(inputs.activation_window)
         );
     }
     let only_group_missing = inputs.partitions_without_group > 0
@@ -35,7 +29,7 @@ pub(super) fn driver(
             .to_owned();
     }
     if inputs.work_per_second == Some(0.0)
-        && let Some(text) = without_work(reason, inputs, spec)
+        && let Some(text) = without_work(reason, inputs)
     {
         return text;
     }
@@ -139,7 +133,7 @@ fn measured(recommended: u32, inputs: &Inputs) -> String {
 }
 
 /// Why somebody is needed though there is nothing to work on, where that is not for a group yet to be made.
-fn without_work(reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> Option<String> {
+fn without_work(reason: Reason, inputs: &Inputs) -> Option<String> {
     let nothing_else = inputs.arrived_in_window == Some(0)
         && inputs.backlog.is_none_or(|backlog| backlog.value() == 0);
     if nothing_else && inputs.stuck_in_work > 0 {
@@ -160,7 +154,7 @@ fn without_work(reason: Reason, inputs: &Inputs, spec: &TargetSpec) -> Option<St
         Reason::Arrival => Some(format!(
             "nothing waits, but {} arrived within the last {}",
             inputs.arrived_in_window.filter(|n| *n > 0)?,
-            duration(spec.activation_window),
+            duration(inputs.activation_window),
         )),
         _ => None,
     }
