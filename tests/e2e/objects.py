@@ -25,6 +25,7 @@ class Workload:
     example: bool = True  # behavior and fallback of manifests/; False: the HPA's defaults
     changes: dict = field(default_factory=dict)  # of the ScaledObject's spec
     namespace: str = NAMESPACE
+    hpa: str = ""  # the name of its HPA, set by the scene
     keep: bool = False  # the stream outlives the run
     job_idle_seconds: int = 0  # a ScaledJob, whose pods end when they found nothing for so long
 
@@ -75,6 +76,9 @@ def scaled_object(workload: Workload) -> dict:
         model = example()
         spec |= {key: model[key] for key in ("fallback", "advanced") if key in model}
     spec |= workload.changes
+    advanced = spec.get("advanced") or {}
+    config = advanced.get("horizontalPodAutoscalerConfig") or {}
+    spec["advanced"] = advanced | {"horizontalPodAutoscalerConfig": config | {"name": workload.hpa}}
     meta = {"name": workload.name, "namespace": workload.namespace}
     return {
         "apiVersion": "keda.sh/v1alpha1",

@@ -88,6 +88,8 @@ class Scene:
     def __enter__(self) -> "Scene":
         self.folder.mkdir(parents=True, exist_ok=True)
         for workload in self.workloads:
+            # The controller remembers for five minutes what an HPA of that name asked for, be it deleted meanwhile.
+            workload.hpa = f"keda-hpa-{workload.name}-{time.time_ns() // 1_000_000}"
             for stream in workload.streams:
                 (self.cluster.broker.empty if workload.keep else self.cluster.broker.make)(stream)
         self.cluster.kubelet(do="reset")
@@ -199,5 +201,6 @@ class Scene:
 
     def events(self, workload: str) -> list[str]:
         """What was said of a workload in events so far."""
-        ends = (f"/{workload} ", f"/keda-hpa-{workload} ")
+        hpa = next((w.hpa for w in self.workloads if w.name == workload), "")
+        ends = (f"/{workload} ", f"/{hpa} ")
         return [text for text in list(self.timeline.events.values()) if any(end in text for end in ends)]

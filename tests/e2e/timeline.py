@@ -91,7 +91,7 @@ class Timeline:
             row = dict.fromkeys(COLUMNS, "") | {"seconds": round(self.seconds, 1), "workload": workload.name, "marks": marks}
             row |= _answer(targets, workload)
             row |= self._jobs(workload) if workload.job_idle_seconds else _replicas(objects["Deployment"].get(workload.name))
-            row |= _hpa(objects["HorizontalPodAutoscaler"].get(f"keda-hpa-{workload.name}"))
+            row |= _hpa(objects["HorizontalPodAutoscaler"].get(workload.hpa))
             row |= _conditions(objects["ScaledObject"].get(workload.name))
             row["backlog"], row["oldest_seconds"] = self._waiting(workload)
             row["done"] = sum(tallies.get(stream, {}).get("done", 0) for stream in workload.streams)

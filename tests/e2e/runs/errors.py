@@ -46,7 +46,7 @@ def _text(run: Run, workload: Workload) -> str | None:
 
 def _said(run: Run, scene: Scene, workload: Workload) -> str:
     """All that KEDA and the HPA say in events and conditions."""
-    names = (workload.name, f"keda-hpa-{workload.name}")
+    names = (workload.name, workload.hpa)
     events = run.api.get("Event", workload.namespace)
     texts = [event.get("message", "") for event in events if event["involvedObject"]["name"] in names]
     return "\n".join([*texts, scene.conditions(workload.name, namespace=workload.namespace)])
