@@ -158,7 +158,7 @@ impl ArrivalHistory {
     }
 
     /// The longest pause between arrivals, of those shorter than `most`; as coarse as the entries, and never shorter than the time
-    /// between polls. `None` while fewer than [`PAUSES_TELL`] were seen, and where messages come in bursts: then pauses of `most`
+    /// between polls. `None` while fewer than ten were seen, and where messages come in bursts: then pauses of `most`
     /// and somewhat more come again and again.
     pub fn longest_pause(&self, most: Duration) -> Option<Duration> {
         let (mut count, mut longest, mut between_bursts) = (0, Duration::ZERO, 0);
