@@ -83,7 +83,7 @@ impl Hub {
         if let Some(asked) = self.properties.find(&(), since) {
             match asked.answer().await {
                 Ok(properties) => return Ok(properties),
-                // That somebody else's call failed is no failure of this poll yet.
+                // Another group's failed call does not fail this poll.
                 Err(_) => since = Instant::now(),
             }
         }
