@@ -1,5 +1,7 @@
 //! The registry's rules, on a config as users write it.
 
+mod faults;
+
 use super::*;
 use crate::config::metadata::fingerprint;
 use crate::model::sample::Sample;
