@@ -241,6 +241,102 @@ async fn a_group_that_keeps_up_on_a_stream_that_is_trimmed_loses_nothing() {
     }
 }
 
+/// What happens to messages between two polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletion {
+    /// Ahead of a group that stands still.
+    Standing,
+    /// Ahead of a group that reads, and that has not come there by the next poll.
+    Ahead,
+    /// Ahead of a group that has read past them by the next poll.
+    Passed,
+    /// By consumers that delete what they have done.
+    Done,
+    /// The same, by two that take turns in another order than they read.
+    DoneOutOfOrder,
+}
+
+impl Scene {
+    fn delete(&mut self, ids: std::ops::Range<u64>) {
+        let ids: Vec<String> = ids.map(|id| format!("{id}-0")).collect();
+        run::<u64>(&mut self.redis, &format!("XDEL x {}", ids.join(" ")));
+    }
+
+    /// Of 100 messages 50 were read before.
+    fn play(&mut self, deletion: Deletion) {
+        match deletion {
+            Deletion::Standing => self.delete(61..71),
+            Deletion::Ahead => {
+                self.consume(20);
+                self.delete(81..91);
+            }
+            Deletion::Passed => {
+                self.delete(56..66);
+                self.consume(20);
+            }
+            Deletion::Done => {
+                for from in [51, 61, 71] {
+                    self.consume(10);
+                    self.delete(from..from + 10);
+                }
+            }
+            Deletion::DoneOutOfOrder => {
+                self.consume(20);
+                self.delete(61..71);
+                self.consume(10);
+                self.delete(71..81);
+                self.delete(51..61);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_ahead_of_a_group_is_a_loss_where_it_can_be_told_from_consumers_that_delete_what_is_done()
+ {
+    println!("| server | deleted | processed: truth / told | lost: truth / told / possibly |");
+    println!("|---|---|---|---|");
+    for flavour in Flavour::ALL {
+        let server = RedisServer::start(flavour);
+        for deletion in [
+            Deletion::Standing,
+            Deletion::Ahead,
+            Deletion::Passed,
+            Deletion::Done,
+            Deletion::DoneOutOfOrder,
+        ] {
+            let mut scene = Scene::start(&server, "=");
+            scene.add(99);
+            scene.consume(49);
+            let mut watch = Watch::start(&server);
+            watch.poll().await;
+            let read = scene.read;
+            scene.play(deletion);
+            let facts = watch.poll().await;
+            let told = only(&facts);
+            let (read, lost) = (scene.read - read, scene.lost());
+            let (least, open) = (told.lost_total, told.possibly_lost_total);
+            println!(
+                "| {flavour:?} | {deletion:?} | {read} / {} | {lost} / {least} / {open} |",
+                told.processed_total
+            );
+            // As docs/policy.md tells it.
+            let is_hidden = match deletion {
+                Deletion::Passed => flavour != Flavour::Redis70,
+                Deletion::Ahead => flavour == Flavour::Redis62,
+                Deletion::Standing | Deletion::Done | Deletion::DoneOutOfOrder => false,
+            };
+            let what = format!("{flavour:?} {deletion:?}: {told:?}");
+            if is_hidden {
+                assert_eq!((least, open), (0, 0), "{what}");
+            } else {
+                assert!(least <= lost && lost <= least + open, "{what}");
+                assert!(lost > 0 || open == 0, "no false alarm: {what}");
+            }
+        }
+    }
+}
+
 /// 400 messages/s arrive on a stream of 500, a consumer does 50/s: played a second per poll, with as many consumers as are asked for.
 #[tokio::test]
 async fn a_group_that_loses_messages_is_scaled_out_until_none_is_lost() {

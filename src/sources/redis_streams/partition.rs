@@ -59,8 +59,8 @@ pub struct Partition {
     /// Entries that arrived since the last poll, where they had to be counted.
     pub arrived: Option<u64>,
     page: Option<Vec<PendingEntry>>,
-    /// Whether the lag is the server's own, vouched for by the polls before.
-    is_carried: bool,
+    /// The server's own lag, where the polls before vouch for it.
+    carried: Option<u64>,
     memory: Memory,
 }
 
@@ -73,17 +73,15 @@ impl Partition {
             }
             _ => Verdict::MustCount,
         };
-        let mut lag = match verdict {
-            Verdict::Derived(n) | Verdict::Carried(n) => Some(Quantity::Exact(n)),
-            Verdict::MustCount => None,
+        let (mut lag, mut carried) = match verdict {
+            Verdict::Derived(n) => (Some(Quantity::Exact(n)), None),
+            Verdict::Carried(n) => (Some(Quantity::Exact(n)), Some(n)),
+            Verdict::MustCount => (None, None),
         };
-        let mut is_carried = matches!(verdict, Verdict::Carried(_));
         if let Reading::Present(now) = &reading {
-            let recount = memory.recount.take().filter(|_| is_carried);
-            memory.recount = recount.and_then(|recount| recount.follow(now));
-            if let Some(counted) = memory.recount.and_then(|recount| recount.lag(now)) {
-                (lag, is_carried) = (Some(Quantity::Exact(counted)), false);
-                memory.recount = None;
+            let before = memory.recount.take();
+            if let (Some(before), Some(native)) = (before, carried) {
+                (lag, carried, memory.recount) = before.weigh(now, native);
             }
         }
         Self {
@@ -93,7 +91,7 @@ impl Partition {
             first: None,
             arrived: None,
             page: None,
-            is_carried,
+            carried,
             memory,
         }
     }
@@ -106,7 +104,7 @@ impl Partition {
 
     /// Since when the lag was carried only, if that is long enough to look whether it is true.
     pub fn recount_due(&self, at: Instant) -> Option<Instant> {
-        let is_new = self.is_carried && self.memory.recount.is_none();
+        let is_new = self.carried.is_some() && self.memory.recount.is_none();
         let verified = self.memory.verified_at.filter(|_| is_new)?;
         (at.duration_since(verified) >= RECOUNT_AFTER).then_some(verified)
     }
@@ -119,7 +117,7 @@ impl Partition {
         match (self.lag, page) {
             (_, Some(Quantity::Exact(n))) => {
                 self.lag = Some(Quantity::Exact(n));
-                self.is_carried = false;
+                self.carried = None;
             }
             // More than one page: a lag that is larger than what was seen is counted over several polls, a smaller one at once.
             (Some(lag), Some(Quantity::AtLeast(n))) if lag.value() >= n => {
@@ -127,7 +125,7 @@ impl Partition {
                     self.memory.recount = Recount::begin(now);
                 }
             }
-            (_, Some(Quantity::AtLeast(_))) => self.lag = None,
+            (_, Some(Quantity::AtLeast(_))) => (self.lag, self.carried) = (None, None),
             (_, None) => {}
         }
     }
@@ -139,11 +137,16 @@ impl Partition {
         Some(recount.rest(&self.key, entry_bytes))
     }
 
-    /// Takes what was counted of that.
+    /// Takes what was counted of that. A lag that contradicts it is told no more; what is true, the next reading shows.
     pub fn counted_on(&mut self, rest: &Range) {
-        match &mut self.memory.recount {
-            Some(recount) if rest.failed.is_none() => recount.take(rest),
-            recount => *recount = None,
+        let Some(recount) = &mut self.memory.recount else {
+            return;
+        };
+        if rest.failed.is_none() {
+            recount.take(rest);
+        }
+        if let (Reading::Present(now), Some(native)) = (&self.reading, self.carried) {
+            self.lag = recount.contradicts(native, now).or(self.lag);
         }
     }
 
@@ -246,11 +249,10 @@ impl Partition {
                 if now.stream.counts_added && !now.group.is_read_count_garbled {
                     sample.counting = counting;
                 }
-                self.memory.agreement = self
-                    .lag
-                    .and_then(Quantity::exact)
-                    .and_then(|lag| lag::agreement(&now.stream, &now.group, lag));
-                if !self.is_carried {
+                let vouched = self.carried.or(self.lag.and_then(Quantity::exact));
+                self.memory.agreement =
+                    vouched.and_then(|lag| lag::agreement(&now.stream, &now.group, lag));
+                if self.carried.is_none() {
                     self.memory.verified_at = Some(at);
                 }
                 self.memory.first = match self.first {

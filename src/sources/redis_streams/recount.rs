@@ -6,6 +6,7 @@
 
 use super::range::Counting;
 use super::read::Snapshot;
+use crate::model::quantity::Quantity;
 use crate::model::sample::Position;
 
 /// A recount under way.
@@ -23,6 +24,8 @@ pub struct Recount {
     until: Position,
     /// Entries ever added, up to that one.
     entries_added: u64,
+    /// What is counted already contradicts what the server says.
+    is_in_doubt: bool,
 }
 
 impl Recount {
@@ -36,11 +39,33 @@ impl Recount {
             counted: 0,
             until: now.stream.last?,
             entries_added: now.stream.entries_added?,
+            is_in_doubt: false,
         })
     }
 
+    /// Weighs a server's lag that is carried at a later reading against what was counted: what is told, what is still carried, and
+    /// what goes on. What was in doubt and cannot be followed is not believed.
+    pub fn weigh(
+        self,
+        now: &Snapshot,
+        native: u64,
+    ) -> (Option<Quantity>, Option<u64>, Option<Self>) {
+        let Some(mut followed) = self.follow(now) else {
+            let believed = Some(native).filter(|_| !self.is_in_doubt);
+            return (believed.map(Quantity::Exact), believed, None);
+        };
+        match followed.lag(now) {
+            Some(counted @ Quantity::Exact(_)) => (Some(counted), None, None),
+            _ => {
+                let bound = followed.contradicts(native, now);
+                let told = bound.unwrap_or(Quantity::Exact(native));
+                (Some(told), Some(native), Some(followed))
+            }
+        }
+    }
+
     /// Goes on at a later reading; `None` where what was counted says nothing any more.
-    pub fn follow(mut self, now: &Snapshot) -> Option<Self> {
+    fn follow(mut self, now: &Snapshot) -> Option<Self> {
         let delivered = now.group.last_delivered?;
         let entries_read = now.group.entries_read?;
         let read = entries_read.checked_sub(self.entries_read)?;
@@ -70,10 +95,23 @@ impl Recount {
         };
     }
 
-    /// The lag at a reading that was followed, once everything is counted.
-    pub fn lag(&self, now: &Snapshot) -> Option<u64> {
+    /// The lag at a reading that was followed, as far as it is counted.
+    fn lag(&self, now: &Snapshot) -> Option<Quantity> {
         let arrived = now.stream.entries_added?.checked_sub(self.entries_added)?;
-        (self.after >= self.until).then(|| self.counted + arrived)
+        let all = self.counted + arrived;
+        Some(match self.after >= self.until {
+            true => Quantity::Exact(all),
+            // The newest entry waits, or nothing would have to be counted.
+            false => Quantity::AtLeast(all.max(1)),
+        })
+    }
+
+    /// A lower bound instead of the lag of the server, once that is in doubt.
+    pub fn contradicts(&mut self, lag: u64, now: &Snapshot) -> Option<Quantity> {
+        let counted = self.lag(now)?;
+        self.is_in_doubt |= counted.value() > lag || counted.is_exact() && counted.value() != lag;
+        self.is_in_doubt
+            .then_some(Quantity::AtLeast(counted.value()))
     }
 }
 
@@ -132,11 +170,42 @@ mod tests {
                 (delivered, last) = (delivered + read, last + arrived);
                 let now = snapshot(delivered, last, lie, delivered);
                 recount = recount.and_then(|recount| recount.follow(&now));
-                if let Some(lag) = recount.and_then(|recount| recount.lag(&now)) {
-                    prop_assert_eq!(lag, last - delivered);
+                match recount.and_then(|recount| recount.lag(&now)) {
+                    Some(Quantity::Exact(lag)) => prop_assert_eq!(lag, last - delivered),
+                    Some(Quantity::AtLeast(lag)) => prop_assert!(lag <= last - delivered),
+                    None => {}
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_a_lower_bound_until_all_is_counted_and_not_believed_after() {
+        let now = snapshot(10, 1_010, 800, 0);
+        let mut recount = Recount::begin(&now).expect("all is told");
+        count_on(&mut recount, 200);
+        assert_eq!(recount.contradicts(200, &now), None);
+        let (told, carried, on) = recount.weigh(&now, 200);
+        assert_eq!((told, carried), (Some(Quantity::Exact(200)), Some(200)));
+        recount = on.expect("not all is counted");
+        count_on(&mut recount, 200);
+        let bound = Some(Quantity::AtLeast(400));
+        assert_eq!(recount.contradicts(200, &now), bound);
+        assert_eq!(recount.weigh(&now, 200).0, bound);
+        // It is read on, to where less than the server says was counted: still in doubt.
+        let later = snapshot(400, 1_010, 800, 0);
+        let (told, carried, _) = recount.weigh(&later, 100);
+        assert_eq!((told, carried), (Some(Quantity::AtLeast(10)), Some(100)));
+        // Deleted ahead of the group.
+        let gone = snapshot(400, 1_010, 800, 500);
+        assert_eq!(recount.weigh(&gone, 100), (None, None, None));
+        count_on(&mut recount, 600);
+        assert_eq!(
+            recount.contradicts(1_200, &now),
+            Some(Quantity::AtLeast(1_000))
+        );
+        let told = (Some(Quantity::Exact(1_000)), None, None);
+        assert_eq!(recount.weigh(&now, 1_200), told);
     }
 
     #[test]
