@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::signals::counted_errors;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
+use crate::policy::pace::{BETWEEN_WAKES, Pace};
 use crate::publish::Group;
 use crate::publish::notices::Notices;
 use crate::recording::Recording;
@@ -60,6 +61,8 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     let mut told = Told::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
+    let mut pace = Pace::new(definition.poll_interval);
+    let mut woken_at = None;
     while !group.is_retired() {
         let started = Instant::now();
         // The start of the poll, so that an answer is never taken for fresher than it is.
@@ -100,7 +103,23 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         if let Some(keeper) = &outlets.state {
             keeping::keep(&group, keeper, now);
         }
-        tokio::time::sleep_until(next).await;
+        let is_inactive = group.is_inactive();
+        let next = match source.in_step_with() {
+            None => next.min(started + pace.after(is_inactive)),
+            Some(_) => next,
+        };
+        let earliest = woken_at.map_or(started, |at| at + BETWEEN_WAKES);
+        let woken = async {
+            match is_inactive {
+                true => tokio::time::sleep_until(earliest).await,
+                false => std::future::pending().await,
+            }
+            reader.until_news().await;
+        };
+        woken_at = tokio::select! {
+            () = tokio::time::sleep_until(next) => None,
+            () = woken => Some(Instant::now()),
+        };
     }
     if let Some(keeper) = &outlets.state {
         keeper.retire(&definition.key);

@@ -19,6 +19,7 @@ pub mod freshness;
 pub mod hold;
 pub mod incurable;
 pub mod losing;
+pub mod pace;
 pub mod placement;
 pub mod remembered;
 pub mod replicas;

@@ -157,6 +157,11 @@ impl Group {
         lock(&self.state).facts().observed_at.is_some()
     }
 
+    /// Whether every target certainly has nothing to run for.
+    pub fn is_inactive(&self) -> bool {
+        lock(&self.state).is_inactive()
+    }
+
     /// Has hours and days go by the wall clock, which may be set at any time.
     pub fn go_by(&self, Moment { at, wall }: Moment) {
         if self.snapshot().facts.wall != wall {

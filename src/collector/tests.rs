@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::model::capacity::CapacityRules;
-use crate::model::identity::GroupKey;
+use crate::model::identity::{GroupKey, PartitionId};
+use crate::model::quantity::Quantity;
+use crate::model::sample::{PartitionObservation, PartitionSample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
-use crate::policy::spec::PolicySettings;
+use crate::policy::event::TargetKey;
+use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::publish::GroupDefinition;
 use crate::publish::contained::contained;
 use crate::resilience::breaker::BreakerSettings;
@@ -165,6 +168,77 @@ async fn groups_that_share_readings_are_polled_in_step_whenever_they_came() {
         assert!(apart < Duration::from_millis(10), "{apart:?} apart");
     }
     assert_eq!((polls[3] - polls[0]).as_secs(), POLL.as_secs());
+}
+
+/// A stream that is empty until a message comes, of which its reader tells.
+struct Telling(Arc<AtomicU32>, Arc<Mutex<Vec<Instant>>>, Instant);
+
+const COMES_AFTER: Duration = Duration::from_secs(40);
+
+impl Source for Telling {
+    fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
+        Box::new(Self(Arc::clone(&self.0), Arc::clone(&self.1), self.2))
+    }
+}
+
+impl GroupReader for Telling {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
+        let now = Instant::now();
+        self.1.lock().expect("no panic").push(now);
+        let waits =
+            u64::from(now >= self.2 + COMES_AFTER) * u64::from(self.0.load(Ordering::Relaxed));
+        let partition = PartitionSample {
+            log_end: Some(waits),
+            lag: Some(Quantity::Exact(waits)),
+            ..PartitionSample::default()
+        };
+        let partition = PartitionObservation::Present(partition);
+        let sample = Sample {
+            partitions: [(PartitionId::new("0"), partition)].into(),
+            consumers: Some(0),
+            ..Sample::default()
+        };
+        Box::pin(async { Ok(sample) })
+    }
+
+    fn until_news(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep_until(self.2 + COMES_AFTER))
+    }
+}
+
+/// Seconds of the polls after a message came: so many wait from then on.
+async fn polls_after(messages: u32, spec: TargetSpec) -> Vec<u64> {
+    let (started, polls) = (Instant::now(), Arc::<Mutex<Vec<Instant>>>::default());
+    let source = Telling(Arc::new(messages.into()), Arc::clone(&polls), started);
+    let group = group();
+    group.apply(&Event {
+        at: Clock::start().now(),
+        what: What::TargetRegistered(TargetKey::default(), Box::new(spec)),
+    });
+    let source = guarded(Box::new(source));
+    let collecting = collect(group, source, Outlets::default(), Clock::start());
+    let minutes = Duration::from_secs(100);
+    assert!(tokio::time::timeout(minutes, collecting).await.is_err());
+    let comes = started + COMES_AFTER;
+    let polls = polls.lock().expect("no panic").clone();
+    let after = polls.into_iter().filter(|at| *at >= comes);
+    after.map(|at| (at - comes).as_secs()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_brings_the_poll_of_an_inactive_group_about_and_more_soon_after() {
+    let polls = polls_after(1, TargetSpec::default()).await;
+    assert_eq!(polls, [0, 1, 3, 7, 15, 30, 45, 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_below_the_threshold_of_activity_do_not_busy_the_source() {
+    let spec = TargetSpec {
+        activation_backlog: 100,
+        ..TargetSpec::default()
+    };
+    let polls = polls_after(1, spec).await;
+    assert_eq!(polls, (0..=60).collect::<Vec<_>>(), "once a second at most");
 }
 
 #[test]

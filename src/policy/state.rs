@@ -92,6 +92,15 @@ impl GroupState {
         }
     }
 
+    /// Whether every target certainly has nothing to run for.
+    pub fn is_inactive(&self) -> bool {
+        let is_inactive = |target: &TargetState| {
+            let decision = target.decision.as_ref();
+            decision.and_then(|decision| decision.active) == Some(false)
+        };
+        !self.targets.is_empty() && self.targets.values().all(is_inactive)
+    }
+
     /// Takes in one event; returns the targets whose answer is another than before, with their new decisions.
     pub fn apply(&mut self, event: &Event) -> Vec<(TargetKey, Decision)> {
         match &event.what {

@@ -30,21 +30,26 @@ mod recount;
 mod reply;
 mod server;
 mod turns;
+mod wake;
 
 pub use failure::ACL_HINT;
 
 /// A standalone Redis or Valkey server. A cluster or a sentinel set would stand behind another `Connection`.
 pub struct RedisStreams {
     connection: Arc<connection::Connection>,
+    wake: Arc<wake::Wake>,
     stuck_after: Duration,
 }
 
 impl RedisStreams {
     /// A source that connects at its first poll. `response_timeout` bounds connecting and each request.
     pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
+        let stuck_after = config.stuck_after;
+        let connection = Arc::new(connection::Connection::new(config, response_timeout));
         Self {
-            stuck_after: config.stuck_after,
-            connection: Arc::new(connection::Connection::new(config, response_timeout)),
+            wake: Arc::new(wake::Wake::new(Arc::clone(&connection))),
+            connection,
+            stuck_after,
         }
     }
 }
@@ -58,6 +63,7 @@ impl Source for RedisStreams {
     ) -> Box<dyn GroupReader> {
         Box::new(reader::Reader::new(
             Arc::clone(&self.connection),
+            Arc::clone(&self.wake),
             stream,
             consumer_group,
             self.stuck_after,

@@ -18,10 +18,11 @@ use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run};
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a user of ours needs, besides its key patterns.
-const PERMISSIONS: [&str; 11] = [
+const PERMISSIONS: [&str; 12] = [
     "+xinfo",
     "+xpending",
     "+xrange",
+    "+xread",
     "+scan",
     "+time",
     "+multi",
@@ -33,7 +34,7 @@ const PERMISSIONS: [&str; 11] = [
 ];
 
 /// What it can do without.
-const OPTIONAL: [&str; 2] = ["+client|setname", "+hello"];
+const OPTIONAL: [&str; 3] = ["+client|setname", "+hello", "+xread"];
 
 fn reader_of(config: RedisConfig, stream: &str, group: &str) -> Box<dyn GroupReader> {
     let selector = StreamSelector::parse(stream).expect("a stream");

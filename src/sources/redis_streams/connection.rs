@@ -198,7 +198,7 @@ impl Connection {
                 return Err(failure.clone());
             }
         }
-        let built = match self.connect().await {
+        let built = match self.connect(self.response_timeout).await {
             Err(failure) => Err(self.diagnosed(failure).await),
             built => built,
         };
@@ -219,11 +219,20 @@ impl Connection {
         Ok(live)
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
+    /// A connection apart from the supervised one, for reads that block for so long at most.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or the server refuses it.
+    pub async fn apart(&self, block: Duration) -> Result<MultiplexedConnection, Failure> {
+        self.connect(block + self.response_timeout).await
+    }
+
+    /// A connection whose requests take so long at most.
+    async fn connect(&self, response_timeout: Duration) -> Result<MultiplexedConnection, Failure> {
         // The credential is sent by our own handshake: the library turns every failure there, be it a full server, into a
         // wrong password, and this way no structure of the library ever holds the secret.
         let handshake = async {
-            let mut connection = self.open().await?;
+            let mut connection = self.open(response_timeout).await?;
             self.introduce(&mut connection).await?;
             Ok(connection)
         };
@@ -238,7 +247,7 @@ impl Connection {
             })
     }
 
-    async fn open(&self) -> Result<MultiplexedConnection, Failure> {
+    async fn open(&self, response_timeout: Duration) -> Result<MultiplexedConnection, Failure> {
         let fail = |error| failure::of_error(&self.address, &error);
         let target = redis::ConnectionAddr::Tcp(self.config.host.clone(), self.config.port);
         let info = redis::IntoConnectionInfo::into_connection_info(target).map_err(fail)?;
@@ -247,7 +256,7 @@ impl Connection {
             .set_tcp_settings(redis::io::tcp::TcpSettings::default().set_nodelay(true));
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.response_timeout))
-            .set_response_timeout(Some(self.response_timeout));
+            .set_response_timeout(Some(response_timeout));
         Client::open(info)
             .map_err(fail)?
             .get_multiplexed_async_connection_with_config(&settings)

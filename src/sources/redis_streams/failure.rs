@@ -6,7 +6,7 @@ use crate::model::sample::{Failure, FailureKind};
 
 /// The ACL rule that a user of ours needs, besides its key patterns.
 pub const ACL_HINT: &str =
-    "+xinfo +xpending +xrange +scan +time +multi +exec +ping +select +client|setname +hello";
+    "+xinfo +xpending +xrange +xread +scan +time +multi +exec +ping +select +client|setname +hello";
 
 /// What a command failed with, told as a failure of the connection to `address`.
 pub fn of_error(address: &str, error: &RedisError) -> Failure {
@@ -108,9 +108,9 @@ pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
 }
 
 /// The commands that are sent, for texts that must not quote what a server repeats of them.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "AUTH", "SELECT", "CLIENT", "HELLO", "PING", "TIME", "MULTI", "EXEC", "XINFO", "XPENDING",
-    "XRANGE", "SCAN", "DISCARD",
+    "XRANGE", "XREAD", "SCAN", "DISCARD",
 ];
 
 /// What the server said. Where that may repeat what was sent while authenticating: only which command it is about.

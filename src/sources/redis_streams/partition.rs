@@ -17,6 +17,7 @@ use super::range::Counting as Range;
 use super::read::{Reading, Snapshot};
 use super::recount::Recount;
 use super::reply::{PendingEntry, StreamInfo};
+use super::wake::End;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, PartitionObservation, PartitionSample, Position};
 
@@ -43,6 +44,20 @@ pub struct Memory {
     recount: Option<Recount>,
     /// When it was read last, and whether something was seen to wait then.
     told: Option<(Instant, bool)>,
+    /// The highest id given out, and what an entry takes.
+    end: Option<(Position, usize)>,
+}
+
+impl Memory {
+    /// Where the stream ended when it was last read, if that is known.
+    pub fn end(&self, key: &str) -> Option<End> {
+        let (last, entry_bytes) = self.end?;
+        Some(End {
+            key: key.to_owned(),
+            last,
+            entry_bytes,
+        })
+    }
 }
 
 /// One partition within a poll.
@@ -280,6 +295,12 @@ impl Partition {
             Reading::Failed(failure) | Reading::LeftOut(failure) => {
                 PartitionObservation::Failed(failure.clone())
             }
+        };
+        self.memory.end = match &self.reading {
+            Reading::StreamMissing => Some((Position::default(), 0)),
+            _ => self
+                .stream()
+                .and_then(|stream| Some((stream.last_generated?, stream.entry_bytes))),
         };
         self.memory.told = match &observation {
             PartitionObservation::Present(sample) => {

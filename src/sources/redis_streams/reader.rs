@@ -18,6 +18,7 @@ use super::pending::FirstUndelivered;
 use super::range::{self, Budget, Counting};
 use super::read::{self, Reading};
 use super::turns::Turns;
+use super::wake::Wake;
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::signal::{ErrorCount, ErrorSource};
@@ -49,6 +50,7 @@ const RECOUNTED_PER_POLL: usize = 10_000;
 /// The reader of one group on one server.
 pub struct Reader {
     connection: Arc<Connection>,
+    wake: Arc<Wake>,
     group: String,
     stuck_after: Duration,
     discovery: Discovery,
@@ -68,12 +70,19 @@ impl GroupReader for Reader {
     fn count_errors(&mut self, of: &ErrorSource) {
         self.errors = Some(ErrorCounter::new(of.clone()));
     }
+
+    fn until_news(&mut self) -> BoxFuture<'_, ()> {
+        let ends = self.memories.iter();
+        let ends = ends.filter_map(|(key, memory)| memory.end(key)).collect();
+        Box::pin(self.wake.until_news(ends))
+    }
 }
 
 impl Reader {
     /// A reader that has seen nothing yet.
     pub fn new(
         connection: Arc<Connection>,
+        wake: Arc<Wake>,
         stream: &StreamSelector,
         group: &str,
         stuck_after: Duration,
@@ -81,6 +90,7 @@ impl Reader {
     ) -> Self {
         Self {
             connection,
+            wake,
             group: group.to_owned(),
             stuck_after,
             discovery: Discovery::new(stream.clone()),

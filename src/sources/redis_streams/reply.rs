@@ -186,6 +186,17 @@ pub fn scan_page(reply: &Value) -> Option<(u64, Vec<String>)> {
     Some((cursor, keys))
 }
 
+/// Reads the reply of `XREAD`: the first entry of each stream that has any.
+pub fn added(reply: &Value) -> Option<Vec<(String, Position)>> {
+    let of_stream = |stream: &Value| {
+        let [key, entries] = items(stream)? else {
+            return None;
+        };
+        Some((key::held(bytes(key)?), entry_id(items(entries)?.first()?)?))
+    };
+    items(reply)?.iter().map(of_stream).collect()
+}
+
 /// The elements of an array.
 pub fn items(value: &Value) -> Option<&[Value]> {
     match value {
