@@ -8,6 +8,7 @@ use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 
 use super::spec::TargetSpec;
+use super::surge::surge;
 
 /// A replica is taken to do so many messages per second until it is seen: of the field's consumers few are slower.
 const SUPPOSED_PER_SECOND: f64 = 50.0;
@@ -30,10 +31,8 @@ pub fn replicas(
     present: u32,
     start_takes: Option<Duration>,
 ) -> u32 {
-    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
-    let keeps_up = keeps_up(facts, arrivals);
-    if present == 0 || !keeps_up {
-        return first(facts, spec, start_takes, arrivals).max(present);
+    if present == 0 || !keeps_up(facts) {
+        return first(facts, spec, start_takes, arriving(facts)).max(present);
     }
     match facts.seen_per_consumer {
         Some(seen) => {
@@ -61,9 +60,14 @@ pub fn first_exclusive(
     spec: &TargetSpec,
     start_takes: Option<Duration>,
 ) -> u32 {
-    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
+    let arrivals = arriving(facts);
     let replicas = within(facts, spec.target_delay / 2, start_takes, arrivals);
     replicas.clamp(1, LARGEST_FIRST_STEP_EXCLUSIVE)
+}
+
+/// Arrivals per second, by the newest interval alone where that shows a surge: after a quiet time the mean still tells of that.
+pub fn arriving(facts: &GroupFacts) -> f64 {
+    facts.arrival_per_second.unwrap_or(0.0) * surge(facts)
 }
 
 fn within(facts: &GroupFacts, time: Duration, start_takes: Option<Duration>, arrivals: f64) -> u32 {
@@ -73,7 +77,8 @@ fn within(facts: &GroupFacts, time: Duration, start_takes: Option<Duration>, arr
     (work / SUPPOSED_PER_SECOND).ceil() as u32
 }
 
-fn keeps_up(facts: &GroupFacts, arrivals: f64) -> bool {
+fn keeps_up(facts: &GroupFacts) -> bool {
+    let arrivals = facts.arrival_per_second.unwrap_or(0.0);
     let undelivered = facts.lag.map_or(0, Quantity::value);
     undelivered as f64 <= arrivals * KEEPS_UP_WITHIN.as_secs_f64() + HANDFUL as f64
 }
@@ -92,6 +97,7 @@ mod tests {
 
     fn facts(arrivals: f64, lag: u64, seen: Option<f64>) -> GroupFacts {
         let partition = PartitionFacts {
+            arrival_per_second: Some(arrivals),
             steady_arrival_per_second: Some(arrivals),
             ..PartitionFacts::default()
         };
@@ -122,6 +128,19 @@ mod tests {
         // What runs is never taken away before it is known.
         check(400.0, 3_000, Some(3), 30, 30);
         check(400.0, 20, Some(3), 30, 30);
+    }
+
+    #[test]
+    fn after_a_quiet_time_the_first_step_goes_by_what_arrives_now() {
+        let quiet = facts(40.0, 800, None);
+        let surging = GroupFacts {
+            newest_arrival_per_second: Some(400.0),
+            ..facts(40.0, 800, None)
+        };
+        let first = |facts| replicas(facts, &TargetSpec::default(), 1, None);
+        assert_eq!((first(&quiet), first(&surging)), (2, 12));
+        let exclusive = |facts| first_exclusive(facts, &TargetSpec::default(), None);
+        assert_eq!((exclusive(&quiet), exclusive(&surging)), (3, 15));
     }
 
     #[test]

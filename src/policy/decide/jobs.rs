@@ -59,7 +59,6 @@ fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs) -> u32 {
     );
     // What arrives is taken by jobs that run as long as nothing waits for one.
     let undelivered = facts.lag.or(facts.backlog).map_or(0, Quantity::value);
-    let arrivals = facts.arrival_per_second.filter(|_| undelivered > 0);
     if undelivered == 0 {
         work.from_arrivals = 0.0;
     }
@@ -72,7 +71,12 @@ fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs) -> u32 {
         None if work.total() > 0.0 => {
             inputs.rule = Some(Rule::First);
             let start_takes = target.replicas.start_takes();
-            cold::first(facts, &target.spec, start_takes, arrivals.unwrap_or(0.0))
+            let arrivals = if undelivered > 0 {
+                cold::arriving(facts)
+            } else {
+                0.0
+            };
+            cold::first(facts, &target.spec, start_takes, arrivals)
         }
         None => 0,
     }
