@@ -122,6 +122,7 @@ impl World {
                 scale_up_period: Duration::from_secs(2),
                 ..HpaSpec::default()
             },
+            ..ScaledObjectSpec::default()
         };
         Ok(Self {
             clock,

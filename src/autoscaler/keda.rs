@@ -19,6 +19,8 @@ pub struct ScaledObjectSpec {
     pub hpa_sync: Duration,
     /// The HPA that KEDA makes; its minimum is derived.
     pub hpa: HpaSpec,
+    /// Whether the trigger is of type `external-push`: what becomes active says so without being asked.
+    pub is_pushed: bool,
 }
 
 impl Default for ScaledObjectSpec {
@@ -29,6 +31,7 @@ impl Default for ScaledObjectSpec {
             cooldown: Duration::from_secs(300),
             hpa_sync: Duration::from_secs(15),
             hpa: HpaSpec::default(),
+            is_pushed: false,
         }
     }
 }
@@ -130,6 +133,13 @@ impl ScaledObject {
                 let reading = answer.map(|answer| answer.reading);
                 self.replicas = self.hpa.sync(now, self.replicas, &[reading]);
             }
+        }
+    }
+
+    /// What a pushing scaler says of its own accord: that it is active starts the first replica, that it is not has no effect.
+    pub fn pushed(&mut self, now: Timestamp, active: bool) {
+        if self.spec.is_pushed && active && self.replicas == 0 {
+            self.polled(now, true);
         }
     }
 

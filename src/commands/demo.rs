@@ -161,6 +161,7 @@ fn scaled_object(now: Timestamp) -> ScaledObject {
             scale_up_period: Duration::from_secs(2),
             ..HpaSpec::default()
         },
+        ..ScaledObjectSpec::default()
     };
     ScaledObject::new(spec, 0, now)
 }

@@ -70,6 +70,7 @@ groups:
                 scale_up_period: Duration::from_millis(300),
                 ..HpaSpec::default()
             },
+            ..ScaledObjectSpec::default()
         };
         Self {
             started: Instant::now(),

@@ -10,7 +10,9 @@ use crate::model::capacity::CapacityRules;
 use crate::model::identity::{Assignment, PartitionId};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, PartitionObservation, PartitionSample, Position, Sample};
+use crate::model::time::Timestamp;
 use crate::policy::event::{Event, TargetKey, What};
+use crate::policy::pace::{BETWEEN_WAKES, Pace};
 use crate::policy::replicas::{HpaObserved, ObjectSettings, ReplicasObserved};
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::GroupState;
@@ -58,6 +60,7 @@ impl OursSpec {
     pub fn as_in_the_manifests(mut self) -> Self {
         self.object.hpa.has_behavior = true;
         self.object.hpa.scale_up_pods = 50;
+        self.object.is_pushed = true;
         self
     }
 }
@@ -71,6 +74,18 @@ pub struct Ours {
     running: Option<ScaledObject>,
     names: Vec<PartitionId>,
     census: Census,
+    polls: Polls,
+}
+
+/// When the source is polled, as `collector` does it.
+#[derive(Clone, Debug)]
+struct Polls {
+    pace: Pace,
+    /// `None` before the first poll.
+    next: Option<Timestamp>,
+    /// When messages last brought a poll about, and how many had been produced at the last poll.
+    woken_at: Option<Timestamp>,
+    produced: u64,
 }
 
 impl Ours {
@@ -79,6 +94,12 @@ impl Ours {
         let key = TargetKey {
             name: "workload".to_owned(),
             ..TargetKey::default()
+        };
+        let polls = Polls {
+            pace: Pace::new(spec.poll_interval),
+            next: None,
+            woken_at: None,
+            produced: 0,
         };
         let mut state = GroupState::new(CapacityRules::default());
         state.apply(&Event {
@@ -92,6 +113,7 @@ impl Ours {
             running: None,
             names: names.to_vec(),
             census: Census::default(),
+            polls,
         }
     }
 
@@ -159,13 +181,36 @@ impl Ours {
         });
     }
 
-    fn polls_now(&self, plant: &Plant) -> bool {
+    /// Polls if that is due: in time, or because a message came to a stream that was inactive.
+    fn poll(&mut self, plant: &Plant) {
+        let now = plant.now();
         let every = plant.ticks(self.spec.poll_interval).max(1);
-        let phase = match plant.spec().cluster {
-            Some(_) => plant.ticks(plant.phase(SOURCE_POLL, self.spec.poll_interval)),
-            None => 0,
+        let first = || match plant.spec().cluster {
+            Some(_) => every - plant.ticks(plant.phase(SOURCE_POLL, self.spec.poll_interval)),
+            None => every,
         };
-        (plant.tick() + phase).is_multiple_of(every)
+        let next = *self.polls.next.get_or_insert_with(|| {
+            let before = plant.tick() - 1;
+            plant.spec().step.at(before + first())
+        });
+        let produced: u64 = plant.partitions().iter().map(|p| p.produced).sum();
+        let may_wake = |at: Timestamp| now.since(at) >= BETWEEN_WAKES;
+        let is_woken = self.is_watched(plant)
+            && produced > self.polls.produced
+            && self.polls.woken_at.is_none_or(may_wake);
+        if now < next && !is_woken {
+            return;
+        }
+        self.observe(plant);
+        self.polls.produced = produced;
+        self.polls.woken_at = is_woken.then_some(now);
+        let is_watched = self.is_watched(plant);
+        self.polls.next = Some(now.plus(self.polls.pace.after(is_watched)));
+    }
+
+    /// Whether messages bring a poll about: of Redis Streams, while nothing is to be done.
+    fn is_watched(&self, plant: &Plant) -> bool {
+        plant.spec().assignment == Assignment::Shared && self.state.is_inactive()
     }
 }
 
@@ -225,9 +270,7 @@ fn held(partition: &PlantPartition, owner: Option<u32>, plant: &Plant) -> Partit
 impl Policy for Ours {
     fn replicas(&mut self, plant: &Plant) -> Option<u32> {
         self.observe_replicas(plant);
-        if self.polls_now(plant) {
-            self.observe(plant);
-        }
+        self.poll(plant);
         let decision = self
             .state
             .targets()
@@ -241,6 +284,9 @@ impl Policy for Ours {
                 active: decision.active?,
             })
         });
+        if let (Some(object), Some(answer)) = (&mut self.running, answer) {
+            object.pushed(plant.now(), answer.active);
+        }
         Some(follow(&mut self.running, &self.spec.object, plant, |_| {
             answer
         }))
