@@ -101,6 +101,12 @@ pub trait GroupReader: Send {
     /// refuses that.
     fn count_errors(&mut self, _of: &ErrorSource) {}
 
+    /// Returns as soon as a message was added that the last poll did not see. Never, where the source does not tell: the next poll
+    /// finds it.
+    fn until_news(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// What the last poll found out about how the source is laid out, in words; `None` where there is nothing to find out.
     fn findings(&self) -> Option<String> {
         None

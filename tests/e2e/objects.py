@@ -34,12 +34,13 @@ class Workload:
         return self.streams[0]
 
 
-def streamgauge(ports: dict, stream: str, kind: str = "external", name: str = "", **metadata) -> dict:
-    """A trigger with the example's metadata for `stream`; None as a value takes a key away."""
-    told = {**example()["triggers"][0]["metadata"], "scalerAddress": f"{SERVICE_NAME}:{ports['grpc']}"}
+def streamgauge(ports: dict, stream: str, kind: str = "", name: str = "", **metadata) -> dict:
+    """A trigger with the example's type and metadata for `stream`; None as a value takes a key away."""
+    trigger = example()["triggers"][0]
+    told = {**trigger["metadata"], "scalerAddress": f"{SERVICE_NAME}:{ports['grpc']}"}
     told |= {"source": "main", "stream": stream, "consumerGroup": GROUP, "maxReplicas": "30", **metadata}
     told = {key: str(value) for key, value in told.items() if value is not None}
-    return {"type": kind, "metadata": told, **({"name": name} if name else {})}
+    return {"type": kind or trigger["type"], "metadata": told, **({"name": name} if name else {})}
 
 
 def keda(ports: dict, stream: str, lag_count: int) -> dict:

@@ -47,7 +47,7 @@ def modifiers(run: Run) -> None:
 def jobs(run: Run) -> None:
     """ScaledJob: work is done by jobs, and hardly any of them finds nothing to do."""
     stream = run.new_name("jobs")
-    workload = Workload("jobs", [streamgauge(run.ports, stream, capacityPerReplica=50)], [stream], maximum=20, job_idle_seconds=4)
+    workload = Workload("jobs", [streamgauge(run.ports, stream, "external", capacityPerReplica=50)], [stream], maximum=20, job_idle_seconds=4)
     with run.scene([workload]) as scene:
         scene.start_load("200:45")
         scene.wait(58)
