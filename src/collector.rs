@@ -22,6 +22,7 @@ use crate::policy::pace::{BETWEEN_WAKES, Pace};
 use crate::publish::Group;
 use crate::publish::notices::Notices;
 use crate::recording::Recording;
+use crate::sources::GroupReader;
 use crate::sources::guarded::GuardedSource;
 use crate::state::Keeper;
 
@@ -79,6 +80,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
             read.record("failure", failure.kind.as_str());
         }
         drop(read);
+        let took = started.elapsed();
         failing = report(&definition.name, failing, &seen);
         let interval = definition.poll_interval;
         let next = match &seen {
@@ -108,21 +110,29 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
             None => next.min(started + pace.after(is_inactive)),
             Some(_) => next,
         };
-        let earliest = woken_at.map_or(started, |at| at + BETWEEN_WAKES);
-        let woken = async {
-            match is_inactive {
-                true => tokio::time::sleep_until(earliest).await,
-                false => std::future::pending().await,
-            }
-            reader.until_news().await;
-        };
-        woken_at = tokio::select! {
-            () = tokio::time::sleep_until(next) => None,
-            () = woken => Some(Instant::now()),
-        };
+        // Of a group whose poll takes long, messages bring about fewer.
+        let rest = BETWEEN_WAKES.max(took * 10);
+        let watched_from = is_inactive.then(|| woken_at.map_or(started, |at| at + rest));
+        let woken = wait(reader.as_mut(), next, watched_from).await;
+        woken_at = woken.then(Instant::now);
     }
     if let Some(keeper) = &outlets.state {
         keeper.retire(&definition.key);
+    }
+}
+
+/// Waits until the next poll is due, or until a message comes, from when on that is watched; whether one did.
+async fn wait(reader: &mut dyn GroupReader, next: Instant, watched_from: Option<Instant>) -> bool {
+    let news = async {
+        match watched_from {
+            Some(from) => tokio::time::sleep_until(from).await,
+            None => std::future::pending().await,
+        }
+        reader.until_news().await;
+    };
+    tokio::select! {
+        () = tokio::time::sleep_until(next) => false,
+        () = news => true,
     }
 }
 
