@@ -18,17 +18,21 @@ const SUPPOSED_START: Duration = Duration::from_secs(10);
 const LARGEST_FIRST_STEP: u32 = 12;
 /// Where partitions belong to replicas a second step moves them once more, so the first may be larger.
 const LARGEST_FIRST_STEP_EXCLUSIVE: u32 = 16;
-/// As long as consumers keep up, so much more than was seen of one is tried …
+/// As long as consumers keep up, so much more than was seen of one is tried: of a fleet that others sized …
 const EXPLORED_RATIO: f64 = 1.2;
+/// … and of one that rests on the supposition above: consumers that do ten times as much would keep ten times too many for minutes …
+const EXPLORED_RATIO_OWN: f64 = 2.0;
 /// … and they do while less waits than arrives in this time, and a handful.
 const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
 const HANDFUL: u64 = 20;
 
-/// Replicas to ask for, `present` being those that run or were asked for last; at least 1, as there is something to run for.
+/// Replicas to ask for, `present` being those that run or were asked for last, `sized_here` whether by nobody else; at least 1, as there
+/// is something to run for.
 pub fn replicas(
     facts: &GroupFacts,
     spec: &TargetSpec,
     present: u32,
+    sized_here: bool,
     start_takes: Option<Duration>,
 ) -> u32 {
     if present == 0 || !keeps_up(facts) {
@@ -36,7 +40,12 @@ pub fn replicas(
     }
     match facts.seen_per_consumer {
         Some(seen) => {
-            let per_replica = seen * EXPLORED_RATIO * f64::from(spec.consumers_per_replica);
+            let explored = if sized_here {
+                EXPLORED_RATIO_OWN
+            } else {
+                EXPLORED_RATIO
+            };
+            let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
             let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
             enough.clamp(1, present)
         }
@@ -116,7 +125,7 @@ mod tests {
         let check = |arrivals, lag, starts: Option<u64>, present, expect| {
             let starts = starts.map(Duration::from_secs);
             let spec = TargetSpec::default();
-            let got = replicas(&facts(arrivals, lag, None), &spec, present, starts);
+            let got = replicas(&facts(arrivals, lag, None), &spec, present, true, starts);
             assert_eq!(got, expect, "{arrivals}/s, {lag} wait, {starts:?}");
         };
         check(20.0, 40, Some(3), 0, 1);
@@ -137,26 +146,23 @@ mod tests {
             newest_arrival_per_second: Some(400.0),
             ..facts(40.0, 800, None)
         };
-        let first = |facts| replicas(facts, &TargetSpec::default(), 1, None);
+        let first = |facts| replicas(facts, &TargetSpec::default(), 1, true, None);
         assert_eq!((first(&quiet), first(&surging)), (2, 12));
         let exclusive = |facts| first_exclusive(facts, &TargetSpec::default(), None);
         assert_eq!((exclusive(&quiet), exclusive(&surging)), (3, 15));
     }
 
     #[test]
-    fn who_keeps_up_is_tried_with_a_fifth_more_than_was_seen_of_one() {
-        let check = |arrivals, seen, present, expect| {
-            let got = replicas(
-                &facts(arrivals, 10, seen),
-                &TargetSpec::default(),
-                present,
-                None,
-            );
-            assert_eq!(got, expect);
+    fn who_keeps_up_is_tried_with_more_than_was_seen_of_one_and_with_most_where_the_count_was_a_guess()
+     {
+        let check = |arrivals, seen, present, of_others, sized_here| {
+            let (facts, spec) = (facts(arrivals, 10, seen), TargetSpec::default());
+            let got = |here| replicas(&facts, &spec, present, here, None);
+            assert_eq!((got(false), got(true)), (of_others, sized_here));
         };
-        check(400.0, Some(40.0), 10, 9);
-        check(40.0, Some(40.0), 10, 1);
-        check(400.0, Some(10.0), 10, 10);
-        check(0.0, Some(40.0), 10, 1);
+        check(400.0, Some(40.0), 10, 9, 5);
+        check(40.0, Some(40.0), 10, 1, 1);
+        check(400.0, Some(10.0), 10, 10, 10);
+        check(0.0, Some(40.0), 10, 1, 1);
     }
 }
