@@ -21,6 +21,8 @@ use support::redis::{Flavour, RedisServer, run};
 use support::service::Service;
 
 const GROUPS: usize = 500;
+/// The server takes so many at least.
+const STREAMS_PER_CONNECTION: usize = 50;
 /// Not in step with the polls.
 const BETWEEN: Duration = Duration::from_millis(37);
 
@@ -46,10 +48,16 @@ async fn main() {
         groups.join(", ")
     ));
     let address = format!("http://{}", service.grpc);
-    let keda = ExternalScalerClient::connect(address).await.unwrap();
     let mut streams = Vec::new();
+    let mut keda = ExternalScalerClient::connect(address.clone())
+        .await
+        .unwrap();
     for n in 0..GROUPS {
-        let mut keda = keda.clone();
+        if n % STREAMS_PER_CONNECTION == 0 {
+            keda = ExternalScalerClient::connect(address.clone())
+                .await
+                .unwrap();
+        }
         let mut stream = keda.stream_is_active(object(n)).await.unwrap().into_inner();
         assert!(!said(&mut stream).await, "group {n} is quiet");
         streams.push(stream);

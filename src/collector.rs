@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::signals::counted_errors;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::event::{Event, What};
-use crate::policy::pace::{BETWEEN_WAKES, Pace};
+use crate::policy::pace::{Pace, between_wakes};
 use crate::publish::Group;
 use crate::publish::notices::Notices;
 use crate::recording::Recording;
@@ -62,8 +62,8 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     let mut told = Told::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
-    let mut pace = Pace::new(definition.poll_interval);
-    let mut woken_at = None;
+    let mut pace = Pace::new(definition.poll_interval, share);
+    let mut woken_at: Option<Instant> = None;
     while !group.is_retired() {
         let started = Instant::now();
         // The start of the poll, so that an answer is never taken for fresher than it is.
@@ -94,6 +94,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         if let (Some(recording), Ok(sample)) = (&outlets.recording, &seen) {
             recording.note(&definition.name, now, sample);
         }
+        let is_read = seen.is_ok();
         let event = Event {
             at,
             what: What::Observed(seen),
@@ -105,16 +106,16 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         if let Some(keeper) = &outlets.state {
             keeping::keep(&group, keeper, now);
         }
-        let is_inactive = group.is_inactive();
+        let is_inactive = is_read && group.is_inactive();
         let next = match source.in_step_with() {
             None => next.min(started + pace.after(is_inactive)),
             Some(_) => next,
         };
-        // Of a group whose poll takes long, messages bring about fewer.
-        let rest = BETWEEN_WAKES.max(took * 10);
+        let rest = between_wakes(interval, took);
         let watched_from = is_inactive.then(|| woken_at.map_or(started, |at| at + rest));
-        let woken = wait(reader.as_mut(), next, watched_from).await;
-        woken_at = woken.then(Instant::now);
+        if wait(reader.as_mut(), next, watched_from).await {
+            woken_at = Some(Instant::now());
+        }
     }
     if let Some(keeper) = &outlets.state {
         keeper.retire(&definition.key);

@@ -26,13 +26,13 @@ const EXPLORED_RATIO_OWN: f64 = 2.0;
 const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
 const HANDFUL: u64 = 20;
 
-/// Replicas to ask for, `present` being those that run or were asked for last, `sized_here` whether by nobody else; at least 1, as there
+/// Replicas to ask for, `present` being those that run or were asked for last, `began_here` whether nothing ran when it was asked for first; at least 1, as there
 /// is something to run for.
 pub fn replicas(
     facts: &GroupFacts,
     spec: &TargetSpec,
     present: u32,
-    sized_here: bool,
+    began_here: bool,
     start_takes: Option<Duration>,
 ) -> u32 {
     if present == 0 || !keeps_up(facts) {
@@ -40,7 +40,7 @@ pub fn replicas(
     }
     match facts.seen_per_consumer {
         Some(seen) => {
-            let explored = if sized_here {
+            let explored = if began_here {
                 EXPLORED_RATIO_OWN
             } else {
                 EXPLORED_RATIO
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn who_keeps_up_is_tried_with_more_than_was_seen_of_one_and_with_most_where_the_count_was_a_guess()
      {
-        let check = |arrivals, seen, present, of_others, sized_here| {
+        let check = |arrivals, seen, present, of_others, began_here| {
             let (facts, spec) = (facts(arrivals, 10, seen), TargetSpec::default());
             let got = |here| replicas(&facts, &spec, present, here, None);
-            assert_eq!((got(false), got(true)), (of_others, sized_here));
+            assert_eq!((got(false), got(true)), (of_others, began_here));
         };
         check(400.0, Some(40.0), 10, 9, 5);
         check(40.0, Some(40.0), 10, 1, 1);

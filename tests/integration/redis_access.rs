@@ -18,7 +18,7 @@ use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run};
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a user of ours needs, besides its key patterns.
-const PERMISSIONS: [&str; 12] = [
+pub const PERMISSIONS: [&str; 12] = [
     "+xinfo",
     "+xpending",
     "+xrange",

@@ -138,7 +138,8 @@ async fn a_lie_about_what_was_read_is_gone_when_the_docs_say_and_what_is_in_doub
                 last = scene.poll_later().await;
                 match last {
                     Quantity::Exact(n) if n == scene.waiting() => exact += 1,
-                    Quantity::Exact(_) => {
+                    Quantity::Exact(n) => {
+                        assert!(n > 0, "{flavour:?} {lie:?}: the newest entry waits");
                         wrong += 1;
                         gone_after = poll * POLL.as_secs();
                     }

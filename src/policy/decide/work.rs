@@ -125,8 +125,8 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inpu
         inputs.rule = Some(Rule::First);
         let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
         let start_takes = target.replicas.start_takes_at_least(seen.now);
-        let sized_here = inputs.own_current().is_some() && target.warm_up_floor == 0;
-        let replicas = cold::replicas(facts, &target.spec, present, sized_here, start_takes);
+        let began_here = inputs.own_current().is_some() && target.warm_up_floor == 0;
+        let replicas = cold::replicas(facts, &target.spec, present, began_here, start_takes);
         return if is_too_few(seen, target, inputs, present) {
             replicas.max(present.saturating_mul(2))
         } else {

@@ -12,7 +12,7 @@ use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, PartitionObservation, PartitionSample, Position, Sample};
 use crate::model::time::Timestamp;
 use crate::policy::event::{Event, TargetKey, What};
-use crate::policy::pace::{BETWEEN_WAKES, Pace};
+use crate::policy::pace::{Pace, between_wakes};
 use crate::policy::replicas::{HpaObserved, ObjectSettings, ReplicasObserved};
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::GroupState;
@@ -96,7 +96,7 @@ impl Ours {
             ..TargetKey::default()
         };
         let polls = Polls {
-            pace: Pace::new(spec.poll_interval),
+            pace: Pace::new(spec.poll_interval, 0.0),
             next: None,
             woken_at: None,
             produced: 0,
@@ -194,7 +194,8 @@ impl Ours {
             plant.spec().step.at(before + first())
         });
         let produced: u64 = plant.partitions().iter().map(|p| p.produced).sum();
-        let may_wake = |at: Timestamp| now.since(at) >= BETWEEN_WAKES;
+        let rest = between_wakes(self.spec.poll_interval, Duration::ZERO);
+        let may_wake = |at: Timestamp| now.since(at) >= rest;
         let is_woken = self.is_watched(plant)
             && produced > self.polls.produced
             && self.polls.woken_at.is_none_or(may_wake);
@@ -203,9 +204,12 @@ impl Ours {
         }
         self.observe(plant);
         self.polls.produced = produced;
-        self.polls.woken_at = is_woken.then_some(now);
-        let is_watched = self.is_watched(plant);
-        self.polls.next = Some(now.plus(self.polls.pace.after(is_watched)));
+        if is_woken {
+            self.polls.woken_at = Some(now);
+        }
+        // Of hubs no message brings a poll about, and none comes sooner.
+        let is_inactive = self.is_watched(plant);
+        self.polls.next = Some(now.plus(self.polls.pace.after(is_inactive)));
     }
 
     /// Whether messages bring a poll about: of Redis Streams, while nothing is to be done.

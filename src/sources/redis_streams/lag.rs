@@ -74,6 +74,8 @@ fn carry(
     } else {
         at > previous.delivered && native < after_previous
     };
+    // The newest entry lies behind the group's position.
+    let plausible = plausible && native > 0;
     (untouched && plausible).then_some(native)
 }
 

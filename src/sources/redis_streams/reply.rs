@@ -1,6 +1,8 @@
 //! Turns raw replies into numbers. Typed replies of the library lack half of the fields, so the maps are read here. A field that
 //! cannot be read is unknown; the others of the same reply still count.
 
+use std::collections::BTreeMap;
+
 use redis::Value;
 
 use super::{id, key};
@@ -186,15 +188,20 @@ pub fn scan_page(reply: &Value) -> Option<(u64, Vec<String>)> {
     Some((cursor, keys))
 }
 
-/// Reads the reply of `XREAD`: the first entry of each stream that has any.
-pub fn added(reply: &Value) -> Option<Vec<(String, Position)>> {
+/// Reads the reply of `XREAD`: the first entry of each stream that has any. One that was removed at once leaves none.
+pub fn added(reply: &Value) -> Option<BTreeMap<String, Position>> {
     let of_stream = |stream: &Value| {
         let [key, entries] = items(stream)? else {
             return None;
         };
-        Some((key::held(bytes(key)?), entry_id(items(entries)?.first()?)?))
+        let key = key::held(bytes(key)?);
+        Some(match items(entries)?.first() {
+            Some(first) => Some((key, entry_id(first)?)),
+            None => None,
+        })
     };
-    items(reply)?.iter().map(of_stream).collect()
+    let read: Option<Vec<_>> = items(reply)?.iter().map(of_stream).collect();
+    Some(read?.into_iter().flatten().collect())
 }
 
 /// The elements of an array.

@@ -2,13 +2,15 @@
 //! outside of any consumer group, so it changes nothing there. The polls go on beside it, and are all that there is where it is refused.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use redis::Value;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::{failure, id, key, reply};
@@ -25,6 +27,10 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(10);
 const MOST_STREAMS: usize = 10_000;
 /// A read returns an entry of every stream that has a new one: bytes that this may come to.
 const MOST_BYTES: usize = 8 << 20;
+
+/// After news the next read waits for so long, and so long per stream, so that many messages bring about few large reads.
+const REST: Duration = Duration::from_millis(10);
+const REST_PER_STREAM: Duration = Duration::from_micros(100);
 
 /// Without anything to watch the connection is kept for so long.
 const LINGER: Duration = Duration::from_secs(60);
@@ -55,6 +61,9 @@ pub struct Wake {
 #[derive(Default)]
 struct Inner {
     is_running: bool,
+    /// What was logged: that the last read failed, that groups were left out.
+    fails: bool,
+    is_full: bool,
     next_ticket: u64,
     waiting: BTreeMap<u64, Waiting>,
 }
@@ -62,6 +71,10 @@ struct Inner {
 struct Waiting {
     ends: Vec<End>,
     news: Arc<Notify>,
+}
+
+fn block_for(streams: usize) -> Duration {
+    (BLOCK_PER_STREAM * streams as u32).clamp(SHORTEST_BLOCK, LONGEST_BLOCK)
 }
 
 /// Gives the place up when nobody waits any more.
@@ -101,18 +114,27 @@ impl Wake {
         };
         let _place = Place { wake: self, ticket };
         if starts {
-            tokio::spawn(Arc::clone(self).run());
+            let wake = Arc::clone(self);
+            tokio::spawn(async move {
+                let run = AssertUnwindSafe(Arc::clone(&wake).run());
+                if run.catch_unwind().await.is_err() {
+                    tracing::error!(
+                        "the watch of quiet streams failed; the next wait starts it again"
+                    );
+                    wake.inner().is_running = false;
+                }
+            });
         } else {
             self.wanted.notify_one();
         }
         news.notified().await;
     }
 
+    /// Watches until nobody has waited for long.
     async fn run(self: Arc<Self>) {
         let mut line = None;
-        let mut is_refused = false;
         loop {
-            let ends = self.inner().ends();
+            let (ends, left_out) = self.inner().ends();
             if ends.is_empty() {
                 let wanted = timeout(LINGER, self.wanted.notified()).await.is_ok();
                 if !wanted && self.inner().has_ended() {
@@ -120,34 +142,37 @@ impl Wake {
                 }
                 continue;
             }
-            match self.read(&mut line, &ends).await {
+            let started = Instant::now();
+            let block = block_for(ends.len());
+            let read = self.read(&mut line, &ends, block).await;
+            self.inner().say(read.as_ref().err(), left_out);
+            let rests_until = match read {
+                // A server that does not block is not asked more often for it.
+                Ok(added) if added.is_empty() => started + block,
                 Ok(added) => {
-                    is_refused = false;
                     self.inner().tell(&added);
+                    started + REST.max(REST_PER_STREAM * ends.len() as u32)
                 }
                 Err(failure) => {
                     line = None;
                     // A stream of another kind is found, and left out, by the next poll.
-                    let refused =
-                        matches!(failure.kind, FailureKind::Auth | FailureKind::Misconfigured);
-                    if refused && !std::mem::replace(&mut is_refused, true) {
-                        tracing::warn!(
-                            "new messages of inactive groups are noticed at the next poll only, since XREAD does not work: {failure}"
-                        );
+                    match failure.kind {
+                        FailureKind::Auth | FailureKind::Misconfigured => started + REFUSED_FOR,
+                        _ => started + AGAIN_AFTER,
                     }
-                    tokio::time::sleep(if refused { REFUSED_FOR } else { AGAIN_AFTER }).await;
                 }
-            }
+            };
+            tokio::time::sleep_until(rests_until).await;
         }
     }
 
-    /// Waits for a while for entries beyond these ends; the first of each stream that has some.
+    /// Waits for entries beyond these ends; the first of each stream that has some, none if the time is over.
     async fn read(
         &self,
         line: &mut Option<MultiplexedConnection>,
         ends: &BTreeMap<String, Position>,
-    ) -> Result<Vec<(String, Position)>, Failure> {
-        let block = (BLOCK_PER_STREAM * ends.len() as u32).clamp(SHORTEST_BLOCK, LONGEST_BLOCK);
+        block: Duration,
+    ) -> Result<BTreeMap<String, Position>, Failure> {
         let connection = match line {
             Some(connection) => connection,
             None => line.insert(self.connection.apart(LONGEST_BLOCK).await?),
@@ -165,7 +190,7 @@ impl Wake {
         let address = self.connection.address();
         let read = connection.req_packed_command(&command).await;
         match read.map_err(|error| failure::of_error(address, &error))? {
-            Value::Nil => Ok(Vec::new()),
+            Value::Nil => Ok(BTreeMap::new()),
             Value::ServerError(error) => Err(failure::of_reply(address, &error)),
             read => reply::added(&read).ok_or_else(|| failure::garbled(address, "XREAD")),
         }
@@ -177,31 +202,33 @@ impl Wake {
 }
 
 impl Inner {
-    /// What to watch: per stream the earliest end that anybody saw, as many groups whole as the limits allow.
-    fn ends(&self) -> BTreeMap<String, Position> {
+    /// What to watch: per stream the earliest end that anybody saw, as many groups whole as the limits allow; and how many are left out.
+    fn ends(&self) -> (BTreeMap<String, Position>, usize) {
         let mut ends = BTreeMap::<String, Position>::new();
-        let mut bytes = 0;
+        let (mut bytes, mut left_out) = (0, 0);
         for waiting in self.waiting.values() {
-            let more: usize = waiting.ends.iter().map(|end| end.entry_bytes).sum();
-            if ends.len() + waiting.ends.len() > MOST_STREAMS || bytes + more > MOST_BYTES {
+            let is_new = |end: &&End| !ends.contains_key(&end.key);
+            let (more, more_bytes) = waiting
+                .ends
+                .iter()
+                .filter(is_new)
+                .fold((0, 0), |(n, bytes), end| (n + 1, bytes + end.entry_bytes));
+            if ends.len() + more > MOST_STREAMS || bytes + more_bytes > MOST_BYTES {
+                left_out += 1;
                 continue;
             }
-            bytes += more;
+            bytes += more_bytes;
             for end in &waiting.ends {
                 let last = ends.entry(end.key.clone()).or_insert(end.last);
                 *last = end.last.min(*last);
             }
         }
-        ends
+        (ends, left_out)
     }
 
     /// Wakes whoever waits for one of these entries.
-    fn tell(&mut self, added: &[(String, Position)]) {
-        let is_news = |end: &End| {
-            added
-                .iter()
-                .any(|(key, id)| *key == end.key && *id > end.last)
-        };
+    fn tell(&mut self, added: &BTreeMap<String, Position>) {
+        let is_news = |end: &End| added.get(&end.key).is_some_and(|id| *id > end.last);
         self.waiting.retain(|_, waiting| {
             let told = waiting.ends.iter().any(is_news);
             if told {
@@ -209,6 +236,23 @@ impl Inner {
             }
             !told
         });
+    }
+
+    /// Logs what changes: that the watch fails, works again, leaves groups out.
+    fn say(&mut self, failure: Option<&Failure>, left_out: usize) {
+        let failed = std::mem::replace(&mut self.fails, failure.is_some());
+        match failure {
+            Some(failure) if !failed => tracing::warn!(
+                "cannot watch quiet streams, so the next poll finds their first message: {failure}"
+            ),
+            None if failed => tracing::info!("watching quiet streams works again"),
+            _ => {}
+        }
+        if left_out > 0 && !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(
+                "more than {MOST_STREAMS} quiet streams, or {MOST_BYTES} bytes for an entry of each: of {left_out} groups the next poll finds the first message"
+            );
+        }
     }
 
     /// Whether nobody waits any more; then the next one starts the watch anew.
@@ -253,20 +297,22 @@ mod tests {
             vec![end("first", 1, 100)],
             vec![end("fat", 1, MOST_BYTES)],
             many.collect(),
-            vec![end("last", 1, 100)],
+            // Streams that others watch cost nothing more.
+            vec![end("first", 1, MOST_BYTES), end("last", 1, 100)],
         ]);
-        let watched: Vec<_> = inner.ends().into_keys().collect();
-        assert_eq!(watched, ["first", "last"]);
+        let (watched, left_out) = inner.ends();
+        assert_eq!(watched.into_keys().collect::<Vec<_>>(), ["first", "last"]);
+        assert_eq!(left_out, 2);
     }
 
     #[test]
     fn of_groups_that_saw_a_stream_at_different_times_each_hears_of_what_is_new_to_it() {
         let mut inner = inner(vec![vec![end("s", 5, 1)], vec![end("s", 7, 1)]]);
-        assert_eq!(inner.ends(), [("s".to_owned(), at(5))].into());
-        inner.tell(&[("s".to_owned(), at(7))]);
+        assert_eq!(inner.ends().0, [("s".to_owned(), at(5))].into());
+        inner.tell(&[("s".to_owned(), at(7))].into());
         assert_eq!(inner.waiting.keys().collect::<Vec<_>>(), [&1]);
-        assert_eq!(inner.ends(), [("s".to_owned(), at(7))].into());
-        inner.tell(&[("other".to_owned(), at(9)), ("s".to_owned(), at(8))]);
+        assert_eq!(inner.ends().0, [("s".to_owned(), at(7))].into());
+        inner.tell(&[("other".to_owned(), at(9)), ("s".to_owned(), at(8))].into());
         assert!(inner.waiting.is_empty());
     }
 }
