@@ -210,8 +210,8 @@ impl GroupModel {
 
     /// The longest pause between arrivals within the hour before the last, of those shorter than `most`; `None` where too few were
     /// seen, or messages come in bursts.
-    pub fn longest_pause(&self, most: Duration) -> Option<Duration> {
-        self.arrivals.longest_pause(most)
+    pub fn longest_pause(&self, most: Duration, bridged: Duration) -> Option<Duration> {
+        self.arrivals.longest_pause(most, bridged)
     }
 
     /// Whether every arrival of the last `window` would have been seen.

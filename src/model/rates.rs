@@ -119,9 +119,7 @@ const HISTORY_STEP: Duration = Duration::from_secs(5);
 
 /// Fewer pauses between arrivals say nothing of the longest.
 const PAUSES_TELL: usize = 10;
-/// Pauses of up to so many times the longest that counts are those between bursts …
-const BURSTS_WITHIN: u32 = 4;
-/// … if there was more than one within an hour: it may have been the end of something.
+/// Messages come in bursts if more than so many pauses within an hour are those between bursts: one may have been the end of something.
 const ENDS: usize = 1;
 
 impl ArrivalHistory {
@@ -159,8 +157,8 @@ impl ArrivalHistory {
 
     /// The longest pause between arrivals, of those shorter than `most`; as coarse as the entries, and never shorter than the time
     /// between polls. `None` while fewer than ten were seen, and where messages come in bursts: then pauses of `most`
-    /// and somewhat more come again and again.
-    pub fn longest_pause(&self, most: Duration) -> Option<Duration> {
+    /// and up to `bridged` more come again and again.
+    pub fn longest_pause(&self, most: Duration, bridged: Duration) -> Option<Duration> {
         let (mut count, mut longest, mut between_bursts) = (0, Duration::ZERO, 0);
         let ends = self.entries.iter().map(|(end, _)| *end);
         for (one, next) in ends.clone().zip(ends.skip(1)) {
@@ -168,7 +166,7 @@ impl ArrivalHistory {
             if pause < most {
                 count += 1;
                 longest = longest.max(pause);
-            } else if pause < most * BURSTS_WITHIN {
+            } else if pause < most + bridged {
                 between_bursts += 1;
             }
         }
@@ -264,7 +262,7 @@ mod tests {
             now += pause;
             history.add(at(now), 1);
         }
-        let longest = history.longest_pause(Duration::from_secs(45));
+        let longest = history.longest_pause(Duration::from_secs(45), Duration::from_secs(60));
         longest.map(|pause| pause.as_secs())
     }
 
@@ -287,6 +285,12 @@ mod tests {
         // Bursts.
         assert_eq!(times(10, &[10, 10, 60]), None);
         assert_eq!(times(20, &[45]), None);
+        assert_eq!(times(10, &[10, 10, 104]), None);
+        assert_eq!(
+            times(10, &[10, 10, 105]),
+            Some(10),
+            "too far apart to wait for"
+        );
         // Long ago.
         assert_eq!(longest(&[&[40; 10][..], &[10; 400]].concat()), Some(10));
         assert_eq!(longest(&[&[10; 10][..], &[3_595], &[900]].concat()), None);

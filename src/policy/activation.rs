@@ -17,13 +17,16 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(45);
 const SHORTEST_WINDOW: Duration = Duration::from_secs(15);
 /// … and so many times the longest pause. A poll that is late is no end, and no pause is shorter than the time between polls.
 const PAUSES: u32 = 2;
+/// `cooldownPeriod` where it is not known: that of the example. KEDA's own default is five minutes.
+const SUPPOSED_COOLDOWN: Duration = Duration::from_secs(60);
 
-/// Time within which arrivals activate: as configured, else by how regularly messages came. KEDA's cooldown begins when it is over.
-/// A configured `activationBacklog` is so many messages within the longest.
-pub fn window(model: &GroupModel, spec: &TargetSpec) -> Duration {
+/// Time within which arrivals activate: as configured, else by how regularly messages came. KEDA's `cooldown` begins when it is over:
+/// pauses between bursts count up to what both together bridge. A configured `activationBacklog` is so many messages within the
+/// longest.
+pub fn window(model: &GroupModel, spec: &TargetSpec, cooldown: Option<Duration>) -> Duration {
     let by_pauses = || {
         let pause = (spec.activation_backlog == 0)
-            .then(|| model.longest_pause(LONGEST_WINDOW))
+            .then(|| model.longest_pause(LONGEST_WINDOW, cooldown.unwrap_or(SUPPOSED_COOLDOWN)))
             .flatten();
         pause.map_or(LONGEST_WINDOW, |pause| {
             let seconds = (pause * PAUSES).as_secs_f64().ceil();

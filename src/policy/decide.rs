@@ -77,7 +77,12 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         // Whoever did that much can.
         .map(|rate| of_replica(rate.max(facts.seen_per_consumer.unwrap_or(0.0))));
     let forecast = facts.forecast.as_ref();
-    let activation_window = window(model, spec);
+    let cooldown = target
+        .replicas
+        .seen_at(now)
+        .and_then(|seen| seen.object.cooldown_seconds);
+    let cooldown = cooldown.map(|seconds| Duration::from_secs(seconds.into()));
+    let activation_window = window(model, spec, cooldown);
     Inputs {
         backlog: facts.backlog,
         uncommitted: facts
