@@ -26,7 +26,8 @@ impl History {
             .get_or_insert_with(|| VecDeque::from([(now, current)]));
     }
 
-    /// What the windows make of `wanted`, which is remembered for the windows to come.
+    /// What the windows make of `wanted`, which is remembered for the windows to come. Without a `behavior` the largest recommendation
+    /// of the window for falls counts for rises, too, as in `stabilizeRecommendation` of Kubernetes' HPA controller.
     pub(super) fn stabilize(
         &mut self,
         spec: &HpaSpec,
@@ -45,7 +46,10 @@ impl History {
         let least = within(spec.stabilization_up).fold(wanted, u32::min);
         let most = within(spec.stabilization_down).fold(wanted, u32::max);
         past.push_back((now, wanted));
-        current.max(least).min(most)
+        match spec.has_behavior {
+            true => current.max(least).min(most),
+            false => most,
+        }
     }
 
     /// The most replicas a rise may reach now, never less than `current`: it limits rises and causes no fall.
@@ -75,6 +79,21 @@ impl History {
 mod tests {
     use super::super::{Hpa, Reading};
     use super::*;
+
+    #[test]
+    fn without_a_behavior_a_rise_goes_on_to_what_was_wanted_before() {
+        // As measured: 27 were wanted when the limit allowed 16, and 17 at the next sync.
+        let after_two_syncs = |has_behavior| {
+            let mut hpa = Hpa::new(HpaSpec {
+                has_behavior,
+                ..HpaSpec::default()
+            });
+            let wants = |n: f64| [Some(Reading::of_wire(0, n, 0, 1.0).expect("a reading"))];
+            let first = hpa.sync(at(0), 8, &wants(27.0));
+            hpa.sync(at(15), first, &wants(17.0))
+        };
+        assert_eq!((after_two_syncs(true), after_two_syncs(false)), (16, 27));
+    }
 
     fn at(second: u64) -> Timestamp {
         Timestamp::from_millis(1_000_000).plus(Duration::from_secs(second))
