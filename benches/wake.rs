@@ -21,7 +21,7 @@ use support::redis::{Flavour, RedisServer, run};
 use support::service::Service;
 
 const GROUPS: usize = 500;
-/// The server takes so many at least.
+/// The server takes so many at least, and so many ScaledObjects of a namespace.
 const STREAMS_PER_CONNECTION: usize = 50;
 /// Not in step with the polls.
 const BETWEEN: Duration = Duration::from_millis(37);
@@ -89,7 +89,7 @@ async fn main() {
 fn object(n: usize) -> ScaledObjectRef {
     ScaledObjectRef {
         name: format!("worker-{n}"),
-        namespace: "shop".into(),
+        namespace: format!("team-{}", n / STREAMS_PER_CONNECTION),
         scaler_metadata: [("group".to_owned(), format!("g{n}"))].into(),
     }
 }
