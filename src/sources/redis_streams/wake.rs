@@ -28,7 +28,8 @@ const MOST_STREAMS: usize = 10_000;
 /// A read returns an entry of every stream that has a new one: bytes that this may come to.
 const MOST_BYTES: usize = 8 << 20;
 
-/// After news the next read waits for so long, and so long per stream, so that many messages bring about few large reads.
+/// After news the next read begins no sooner than this after the last one began, or this per stream if that is longer: many messages cause few
+/// large reads.
 const REST: Duration = Duration::from_millis(10);
 const REST_PER_STREAM: Duration = Duration::from_micros(100);
 
@@ -77,7 +78,7 @@ fn block_for(streams: usize) -> Duration {
     (BLOCK_PER_STREAM * streams as u32).clamp(SHORTEST_BLOCK, LONGEST_BLOCK)
 }
 
-/// Gives the place up when nobody waits any more.
+/// A group's place among those that wait; given up when it stops waiting.
 struct Place<'w> {
     wake: &'w Wake,
     ticket: u64,
@@ -255,7 +256,7 @@ impl Inner {
         }
     }
 
-    /// Whether nobody waits any more; then the next one starts the watch anew.
+    /// Whether no group waits any more; the next one that does restarts the watch.
     fn has_ended(&mut self) -> bool {
         self.is_running = !self.waiting.is_empty();
         !self.is_running
