@@ -23,6 +23,8 @@ pub mod pace;
 pub mod placement;
 pub mod remembered;
 pub mod replicas;
+pub mod rule;
+pub mod scale_history;
 mod spans;
 pub mod spec;
 pub mod state;

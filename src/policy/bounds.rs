@@ -3,7 +3,7 @@
 use crate::model::facts::GroupFacts;
 use crate::model::identity::Assignment;
 
-use super::decision::Limit;
+use super::rule::{Bound, Rule, Work};
 use super::spec::TargetSpec;
 
 /// Shares of its capacity that a replica is meant to use.
@@ -41,16 +41,22 @@ const READ_LIMIT_REACHED: f64 = 0.9;
 
 /// The work per second of every partition, and what share of it is backlog.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Work {
+pub struct Workload {
     /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second, hottest first; b' is without what is only yet to be committed.
     per_partition: Vec<f64>,
     /// The part of the sum that comes from backlog.
     pub from_backlog: f64,
     /// The part of the sum that comes from arrivals.
     pub from_arrivals: f64,
+    /// Σ λ_p.
+    counted_per_second: f64,
+    /// Σ b'_p.
+    waiting: u64,
+    utilization_ratio: f64,
+    catch_up_seconds: f64,
 }
 
-impl Work {
+impl Workload {
     /// The work that meets `raise` times the arrivals at `utilization` and clears the backlog within the catch-up time (= target
     /// delay).
     pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64, raise: f64) -> Self {
@@ -59,16 +65,45 @@ impl Work {
             per_partition: Vec::new(),
             from_backlog: 0.0,
             from_arrivals: 0.0,
+            counted_per_second: 0.0,
+            waiting: 0,
+            utilization_ratio: utilization,
+            catch_up_seconds: catch_up,
         };
         for partition in facts.partitions.values().filter(|p| !p.lacks_group) {
-            let arrivals = partition.arrival_per_second.unwrap_or(0.0) * raise / utilization;
+            let counted = partition.arrival_per_second.unwrap_or(0.0) * raise;
+            let arrivals = counted / utilization;
             let backlog = partition.waiting() as f64 / catch_up;
+            work.counted_per_second += counted;
+            work.waiting += partition.waiting();
             work.from_arrivals += arrivals;
             work.from_backlog += backlog;
             work.per_partition.push(arrivals + backlog);
         }
         work.per_partition.sort_by(|a, b| b.total_cmp(a));
         work
+    }
+
+    /// Without arrivals: whoever takes the backlog takes them, too.
+    pub fn without_arrivals(self) -> Self {
+        Self {
+            from_arrivals: 0.0,
+            counted_per_second: 0.0,
+            ..self
+        }
+    }
+
+    /// As the figures of a rule, done by replicas of `capacity` messages per second.
+    pub fn figures(&self, capacity: f64) -> Work {
+        Work {
+            counted_per_second: self.counted_per_second,
+            waiting: self.waiting,
+            utilization_ratio: self.utilization_ratio,
+            catch_up_seconds: self.catch_up_seconds,
+            work_per_second: self.total(),
+            capacity_per_second: capacity,
+            replicas_if_shared: ceil_replicas(self.total() / capacity),
+        }
     }
 
     /// All of it, messages per second.
@@ -122,25 +157,53 @@ fn ceil_replicas(exact: f64) -> u32 {
     }
 }
 
+/// A count that is not exceeded, and the rule that says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cap {
+    /// Replicas.
+    pub most: u32,
+    /// Why.
+    pub rule: Rule,
+}
+
+impl Cap {
+    /// A cap by a rule that has no other figure.
+    pub fn of(most: u32, rule: fn(Bound) -> Rule) -> Self {
+        let bound = u64::from(most);
+        Self {
+            most,
+            rule: rule(Bound { bound }),
+        }
+    }
+
+    /// The smaller of the two.
+    pub fn or_less(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.most < self.most => other,
+            _ => self,
+        }
+    }
+}
+
 /// The target's cap: `maxReplicas`; under exclusive assignment at most the partition count; where the source limits reading, at
-/// most what can read that much.
+/// most what can read that much. Never less than `minReplicas`.
 pub fn cap(
     facts: &GroupFacts,
     spec: &TargetSpec,
     capacity: Option<f64>,
     running: Option<u32>,
-) -> (u32, Limit) {
+) -> Cap {
     let partitions = u32::try_from(facts.partitions.len())
         .unwrap_or(u32::MAX)
         .max(1);
-    let mut cap = (spec.max_replicas, Limit::MaxReplicas);
-    if spec.assignment == Assignment::Exclusive && partitions < cap.0 {
-        cap = (partitions, Limit::PartitionCount);
-    }
-    match read_limit(facts, capacity, running) {
-        Some(most) if most < cap.0 => (most, Limit::ThroughputUnits),
-        _ => cap,
-    }
+    let least = |most: u32| most.max(spec.min_replicas);
+    let by_partitions = (spec.assignment == Assignment::Exclusive)
+        .then(|| Cap::of(least(partitions), Rule::PartitionCount));
+    let by_reading = read_limit(facts, capacity, running)
+        .map(|most| Cap::of(least(most), Rule::ThroughputUnits));
+    Cap::of(least(spec.max_replicas), Rule::MaxReplicas)
+        .or_less(by_partitions)
+        .or_less(by_reading)
 }
 
 /// Replicas that read all that the source gives out. Where capacity is unknown: no more than run, once they get nearly that much.
@@ -181,7 +244,7 @@ mod tests {
     }
 
     fn replicas(partitions: &[(f64, u64)], capacity: f64, assignment: Assignment) -> u32 {
-        Work::of(
+        Workload::of(
             &group(partitions),
             &TargetSpec::default(),
             Utilization::of(assignment).up,

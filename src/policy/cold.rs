@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 
+use super::rule::{Explored, FirstStep, Rule};
 use super::spec::TargetSpec;
+use super::steps::{Change, Steps};
 use super::surge::surge;
 
 /// A replica is taken to do so many messages per second until it is seen: of the field's consumers few are slower.
@@ -26,31 +28,35 @@ const EXPLORED_RATIO_OWN: f64 = 2.0;
 const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
 const HANDFUL: u64 = 20;
 
-/// Replicas to ask for, `present` being those that run or were asked for last, `began_here` whether nothing ran when it was asked for first; at least 1, as there
-/// is something to run for.
-pub fn replicas(
+/// Replicas to ask for, `present` being those that run or were asked for last, `began_here` whether nothing ran when it was asked
+/// for first; at least 1, as there is something to run for.
+pub fn recommend(
     facts: &GroupFacts,
     spec: &TargetSpec,
     present: u32,
     began_here: bool,
     start_takes: Option<Duration>,
-) -> u32 {
+) -> Steps {
     if present == 0 || !keeps_up(facts) {
-        return first(facts, spec, start_takes, arriving(facts)).max(present);
+        let mut steps = Steps::begin(first(facts, spec, start_takes, arriving(facts)));
+        steps.apply((present > steps.replicas()).then_some(Change::to(present, Rule::Kept)));
+        return steps;
     }
-    match facts.seen_per_consumer {
-        Some(seen) => {
-            let explored = if began_here {
-                EXPLORED_RATIO_OWN
-            } else {
-                EXPLORED_RATIO
-            };
-            let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
-            let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
-            enough.clamp(1, present)
-        }
-        None => present,
-    }
+    let Some(seen) = facts.seen_per_consumer else {
+        return Steps::begin(Change::to(present, Rule::Kept));
+    };
+    let explored = if began_here {
+        EXPLORED_RATIO_OWN
+    } else {
+        EXPLORED_RATIO
+    };
+    let seen_per_second = seen * f64::from(spec.consumers_per_replica);
+    let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
+    let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
+    Steps::begin(Change::to(
+        enough.clamp(1, present),
+        Rule::Explored(Explored { seen_per_second }),
+    ))
 }
 
 /// What arrives, and what waits by the time the first could work, in what replicas are supposed to do within the target delay.
@@ -59,8 +65,13 @@ pub fn first(
     spec: &TargetSpec,
     start_takes: Option<Duration>,
     arrivals: f64,
-) -> u32 {
-    within(facts, spec.target_delay, start_takes, arrivals).clamp(1, LARGEST_FIRST_STEP)
+) -> Change {
+    step_of(FirstStep {
+        counted_per_second: arrivals,
+        catch_up_seconds: spec.target_delay.as_secs_f64(),
+        largest: LARGEST_FIRST_STEP,
+        ..supposed(facts, start_takes)
+    })
 }
 
 /// As that, where partitions belong to replicas: in half the time.
@@ -69,21 +80,36 @@ pub fn first_exclusive(
     spec: &TargetSpec,
     start_takes: Option<Duration>,
 ) -> u32 {
-    let arrivals = arriving(facts);
-    let replicas = within(facts, spec.target_delay / 2, start_takes, arrivals);
-    replicas.clamp(1, LARGEST_FIRST_STEP_EXCLUSIVE)
+    let step = step_of(FirstStep {
+        counted_per_second: arriving(facts),
+        catch_up_seconds: (spec.target_delay / 2).as_secs_f64(),
+        largest: LARGEST_FIRST_STEP_EXCLUSIVE,
+        ..supposed(facts, start_takes)
+    });
+    step.after
+}
+
+fn supposed(facts: &GroupFacts, start_takes: Option<Duration>) -> FirstStep {
+    FirstStep {
+        counted_per_second: 0.0,
+        waiting: facts.backlog.map_or(0, Quantity::value),
+        start_seconds: start_takes.unwrap_or(SUPPOSED_START).as_secs_f64(),
+        catch_up_seconds: 0.0,
+        supposed_per_second: SUPPOSED_PER_SECOND,
+        largest: 0,
+    }
+}
+
+fn step_of(step: FirstStep) -> Change {
+    let meanwhile = step.counted_per_second * step.start_seconds;
+    let backlog = (step.waiting as f64 + meanwhile) / step.catch_up_seconds;
+    let replicas = ((step.counted_per_second + backlog) / step.supposed_per_second).ceil() as u32;
+    Change::to(replicas.clamp(1, step.largest), Rule::FirstStep(step))
 }
 
 /// Arrivals per second, by the newest interval alone where that shows a surge: after a quiet time the mean still tells of that.
 pub fn arriving(facts: &GroupFacts) -> f64 {
     facts.arrival_per_second.unwrap_or(0.0) * surge(facts)
-}
-
-fn within(facts: &GroupFacts, time: Duration, start_takes: Option<Duration>, arrivals: f64) -> u32 {
-    let waiting = facts.backlog.map_or(0, Quantity::value) as f64;
-    let meanwhile = arrivals * start_takes.unwrap_or(SUPPOSED_START).as_secs_f64();
-    let work = arrivals + (waiting + meanwhile) / time.as_secs_f64();
-    (work / SUPPOSED_PER_SECOND).ceil() as u32
 }
 
 fn keeps_up(facts: &GroupFacts) -> bool {
@@ -125,7 +151,8 @@ mod tests {
         let check = |arrivals, lag, starts: Option<u64>, present, expect| {
             let starts = starts.map(Duration::from_secs);
             let spec = TargetSpec::default();
-            let got = replicas(&facts(arrivals, lag, None), &spec, present, true, starts);
+            let got =
+                recommend(&facts(arrivals, lag, None), &spec, present, true, starts).replicas();
             assert_eq!(got, expect, "{arrivals}/s, {lag} wait, {starts:?}");
         };
         check(20.0, 40, Some(3), 0, 1);
@@ -146,7 +173,7 @@ mod tests {
             newest_arrival_per_second: Some(400.0),
             ..facts(40.0, 800, None)
         };
-        let first = |facts| replicas(facts, &TargetSpec::default(), 1, true, None);
+        let first = |facts| recommend(facts, &TargetSpec::default(), 1, true, None).replicas();
         assert_eq!((first(&quiet), first(&surging)), (2, 12));
         let exclusive = |facts| first_exclusive(facts, &TargetSpec::default(), None);
         assert_eq!((exclusive(&quiet), exclusive(&surging)), (3, 15));
@@ -157,7 +184,7 @@ mod tests {
      {
         let check = |arrivals, seen, present, of_others, began_here| {
             let (facts, spec) = (facts(arrivals, 10, seen), TargetSpec::default());
-            let got = |here| replicas(&facts, &spec, present, here, None);
+            let got = |here| recommend(&facts, &spec, present, here, None).replicas();
             assert_eq!((got(false), got(true)), (of_others, began_here));
         };
         check(400.0, Some(40.0), 10, 9, 5);

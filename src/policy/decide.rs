@@ -15,18 +15,21 @@ use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal, window};
 use super::answering::Answering;
-use super::bounds::{Utilization, cap};
+use super::bounds::{Cap, Utilization, Workload, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
 use super::emit::{Band, emitted, reachable};
 use super::explain;
 use super::hold::Hold;
 use super::incurable::{Diagnosis, Incurable, Known};
+use super::rule::{Bound, Counted, HpaTolerance, Rule};
 use super::spec::Mode;
 use super::state::TargetState;
+use super::steps::{Change, Steps};
+use super::surge::surge;
 use backlog::decide_backlog;
-use held::{hold_back, too_early, warm_up};
+use held::{downstream, hold, keep, moves, too_early, warm_up};
 use jobs::decide_jobs;
-use work::{known, recommend};
+use work::{Demand, demand, known, rest_settles};
 
 /// Decides for `target` from what is known at `now`. Changes only the memory that decisions need (holds, steps).
 pub fn decide(
@@ -50,7 +53,8 @@ pub fn decide(
     match target.spec.mode {
         Mode::Replicas | Mode::Jobs => decide_replicas(model, &seen, target, inputs),
         Mode::Backlog { threshold, measure } => {
-            decide_backlog(now, model, facts, target, inputs, (threshold, measure))
+            let counted = Counted { measure, threshold };
+            decide_backlog(now, model, facts, target, inputs, counted)
         }
     }
 }
@@ -83,6 +87,9 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         .and_then(|seen| seen.object.cooldown_seconds);
     let cooldown = cooldown.map(|seconds| Duration::from_secs(seconds.into()));
     let activation_window = window(model, spec, cooldown);
+    let answering = Answering::of(spec, target.replicas.seen_at(now).map(|seen| &seen.object));
+    let counts_surges = spec.mode == Mode::Replicas && answering != Answering::Jobs;
+    let work = Workload::of(facts, spec, Utilization::of(spec.assignment).up, 1.0);
     Inputs {
         backlog: facts.backlog,
         uncommitted: facts
@@ -91,9 +98,11 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
             .filter_map(|p| p.uncommitted)
             .sum(),
         read_limit_per_second: facts.read_limit_per_second,
+        settled: facts.settled,
         stuck_in_work: facts.stuck_in_work,
         lost_per_second: facts.lost_per_second,
         arrival_per_second: facts.arrival_per_second,
+        surge_ratio: Some(surge(facts)).filter(|ratio| *ratio > 1.0 && counts_surges),
         forecast_per_second: forecast.map(|f| f.per_second),
         forecast_upper_per_second: forecast.map(|f| f.upper_per_second),
         forecast_largest_per_second: forecast.map(|f| f.largest_per_second),
@@ -111,7 +120,8 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         },
         capacity_samples: facts.capacity_samples,
         breaker: facts.breaker,
-        answering: Answering::of(spec, target.replicas.seen_at(now).map(|seen| &seen.object)),
+        answering,
+        desired_before: target.last_desired,
         current: running.current,
         current_source: running.source,
         ready: running.ready,
@@ -122,9 +132,8 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         partitions: u32::try_from(facts.partitions.len()).unwrap_or(u32::MAX),
         unknown_partitions: facts.unknown_partitions,
         partitions_without_group: facts.partitions_without_group,
-        hold_seconds: spec.scale_in_hold.as_secs_f64(),
-        target_utilization_ratio: Utilization::of(spec.assignment).up,
-        catch_up_seconds: spec.target_delay.as_secs_f64(),
+        work_from_arrivals_per_second: work.from_arrivals,
+        work_from_backlog_per_second: work.from_backlog,
         ..Inputs::default()
     }
 }
@@ -137,7 +146,8 @@ fn decide_replicas(
 ) -> Decision {
     let (now, facts) = (seen.now, seen.facts);
     if facts.backlog.is_none() {
-        return unavailable(now, inputs, Limit::None, explain::unknown(facts));
+        let text = explain::unknown(facts);
+        return Decision::unavailable(now, inputs, Limit::None, text);
     }
     let signal = signal(model, facts, &target.spec, now, &inputs);
     if inputs.answering == Answering::Jobs {
@@ -146,47 +156,49 @@ fn decide_replicas(
     if signal == Signal::Idle && inputs.own_current() == Some(0) {
         // It went to zero: what comes next is another story.
         target.hold = Hold::default();
-        target.last_desired = Some(0);
+        inputs.desired_before = Some(0);
     }
-    let certain = facts.backlog.is_some_and(Quantity::is_exact);
+    let certain = facts.backlog.is_some_and(Quantity::is_exact) && signal != Signal::Unsure;
     let awaits = inputs.answering == Answering::Fleet && target.awaits_object(now);
     let awaited = awaits.then(|| explain::OBJECT_AWAITED.to_owned());
     if let Some(text) = awaited.or_else(|| too_early(now, model, target, &inputs)) {
         // No value is safe below what runs, but to have work is certain at once.
         return Decision {
             active: (signal == Signal::Active).then_some(true),
-            ..unavailable(now, inputs, Limit::WarmUp, text)
+            ..Decision::unavailable(now, inputs, Limit::WarmUp, text)
         };
     }
-    let recommended = recommend(seen, target, &mut inputs, signal);
+    // The rules, in the order in which they apply.
     let current = inputs.own_current();
     let band = Band::of(target.replicas.seen_at(now).map(|seen| &seen.object));
-    let wanted = reachable(recommended.replicas, current, target.last_desired, band);
-    let (most, most_limit) = cap_of(model, seen, target, &inputs);
-    let mut limit = if recommended.replicas > most {
-        most_limit
-    } else if recommended.replicas < target.spec.min_replicas {
-        Limit::MinReplicas
+    let Demand {
+        mut steps,
+        work_per_second,
+    } = demand(seen, target, &inputs, signal);
+    let Cap { most, rule } = most_of(model, seen, target, &inputs);
+    steps.apply(Some(Change::to(steps.replicas().min(most), rule)));
+    steps.apply(past_the_band(steps.replicas(), most, &inputs, band));
+    steps.apply(at_least(steps.replicas(), target.spec.min_replicas));
+
+    let last = inputs.desired_before.unwrap_or(0);
+    let kept = last.min(most);
+    steps.apply(downstream(facts.breaker, target, steps.replicas(), kept));
+    let before_keeping = steps.replicas();
+    steps.apply(keep(seen, target, steps.replicas(), kept, certain));
+    // What only uncertainty keeps is not held for a window more: one unread partition now and then would keep it for ever.
+    let recommended = if certain {
+        steps.replicas()
     } else {
-        Limit::None
+        before_keeping
     };
-    let bounded = wanted.min(most).max(target.spec.min_replicas);
-    let last = target.last_desired.unwrap_or(0);
-    let desired = hold_back(
-        seen,
-        target,
-        &mut inputs,
-        (bounded, most),
-        certain && signal != Signal::Unsure,
-        &mut limit,
-    );
-    let desired = warm_up(now, target, &inputs, desired, &mut limit);
-    note_step(seen, target, &mut inputs, (last, desired));
-    if limit == Limit::None && inputs.hot_partitions > 0 {
-        limit = Limit::Skew;
-    } else if limit == Limit::None && inputs.stuck_partitions > 0 {
-        limit = Limit::Stuck;
-    }
+    let held = hold(seen, target, &inputs, recommended, work_per_second);
+    let after = steps.replicas().max(held.after.min(kept));
+    steps.apply(Some(Change { after, ..held }));
+    steps.apply(moves(seen, target, steps.replicas(), kept));
+    steps.apply(warm_up(now, target, &inputs, steps.replicas()));
+
+    let desired = steps.replicas();
+    let is_ineffective = note_change(seen, target, &inputs, desired);
     // What is held is held for a fleet that may be needed again, not against KEDA's cooldown: that begins when nothing is left.
     let active = match signal {
         Signal::Active => Some(true),
@@ -195,82 +207,112 @@ fn decide_replicas(
     };
     if active.is_none() {
         let text = explain::unsure(&inputs);
-        return unavailable(now, inputs, Limit::None, text);
+        return Decision::unavailable(now, inputs, Limit::None, text);
     }
-    let reason = if desired == wanted {
-        recommended.reason
-    } else {
-        Reason::Limit
-    };
+    note_remarks(&mut steps, &inputs, is_ineffective);
     Decision {
         at: now,
         metric: Some(emitted(desired, current, most, band)),
         active,
         desired: Some(desired),
-        limit,
-        reason,
-        text: explain::replicas(
-            desired,
-            recommended.replicas,
-            limit,
-            recommended.reason,
-            &inputs,
-            &target.spec,
-        ),
+        limit: steps.limit(),
+        reason: reason(&steps, &inputs),
+        text: explain::replicas(&steps, &inputs),
+        steps,
         inputs,
     }
 }
 
-/// Remembers the step from what was wanted before to what is wanted now, and says whether the last rise brought anything.
-fn note_step(
-    seen: &Seen<'_>,
-    target: &mut TargetState,
-    inputs: &mut Inputs,
-    (last, desired): (u32, u32),
-) {
-    target.steps.note(seen.now, last, desired);
+/// The smallest count that the HPA acts on, where it would ignore the rise.
+fn past_the_band(count: u32, most: u32, inputs: &Inputs, band: Band) -> Option<Change> {
+    let current = inputs.own_current()?;
+    let reached = reachable(count, Some(current), inputs.desired_before, band);
+    let figures = HpaTolerance {
+        current,
+        tolerance_ratio: band.up_milli as f64 / 1_000.0,
+    };
+    Some(Change::to(
+        reached.min(most).max(count),
+        Rule::HpaTolerance(figures),
+    ))
+}
+
+fn at_least(count: u32, min_replicas: u32) -> Option<Change> {
+    let bound = u64::from(min_replicas);
+    let after = count.max(min_replicas);
+    Some(Change::to(after, Rule::MinReplicas(Bound { bound })))
+}
+
+/// Remembers the step from what was wanted before to what is wanted now, and says whether the last rise brought nothing.
+fn note_change(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs, desired: u32) -> bool {
+    let last = inputs.desired_before.unwrap_or(0);
+    target.scaled.note(seen.now, last, desired);
     target.effect.note(seen.now, last, desired, seen.facts);
-    inputs.is_ineffective = target.effect.judge(
+    target.effect.judge(
         seen.now,
         seen.facts,
         inputs.capacity_per_second,
         seen.diagnosis.waiting_seconds(seen.facts),
         target.spec.target_delay,
-    );
+    )
 }
 
-fn unavailable(now: Timestamp, inputs: Inputs, limit: Limit, text: String) -> Decision {
-    Decision {
-        at: now,
-        metric: None,
-        active: None,
-        desired: None,
-        limit,
-        reason: Reason::Limit,
-        text,
-        inputs,
+/// What a person should know, whatever decided.
+fn note_remarks(steps: &mut Steps, inputs: &Inputs, is_ineffective: bool) {
+    let remarks = [
+        (inputs.answering == Answering::Part, Rule::Part),
+        (inputs.lost_per_second > 0.0, Rule::Losses),
+        (inputs.hot_partitions > 0, Rule::Skew),
+        (inputs.stuck_partitions > 0, Rule::Stuck),
+        (is_ineffective, Rule::Ineffective),
+        (inputs.unknown_partitions > 0, Rule::Unread),
+        (inputs.paused.is_some(), Rule::Paused),
+    ];
+    for (_, remark) in remarks.into_iter().filter(|(applies, _)| *applies) {
+        steps.note(remark);
     }
 }
 
-fn cap_of(
-    model: &GroupModel,
-    seen: &Seen<'_>,
-    target: &TargetState,
-    inputs: &Inputs,
-) -> (u32, Limit) {
-    let running = inputs.own_current().or(target.last_desired);
-    let capacity = inputs.capacity_per_second;
-    let (most, limit) = cap(seen.facts, &target.spec, capacity, running);
+/// What drove the count.
+fn reason(steps: &Steps, inputs: &Inputs) -> Reason {
+    let changed = |rule: fn(&Rule) -> bool| {
+        let mut changes = steps.iter().filter(|step| step.changes());
+        changes.any(|step| rule(&step.rule))
+    };
+    let from_zero = inputs.present() == 0;
+    if steps.is_limited() {
+        Reason::Limit
+    } else if steps.demand() == 0 {
+        Reason::Idle
+    } else if from_zero || inputs.lacks_only_the_group() {
+        Reason::Activation
+    } else if changed(|rule| matches!(rule, Rule::Losing)) {
+        Reason::Backlog
+    } else if changed(|rule| matches!(rule, Rule::Forecast(_))) {
+        Reason::Forecast
+    } else if inputs.work_from_backlog_per_second > inputs.work_from_arrivals_per_second
+        || rest_settles(inputs)
+    {
+        Reason::Backlog
+    } else {
+        Reason::Arrival
+    }
+}
+
+/// The count that is not exceeded.
+fn most_of(model: &GroupModel, seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Cap {
+    let running = inputs.own_current().or(inputs.desired_before);
     let least = target.spec.min_replicas;
-    // Whoever asks for more than can have work gets it.
-    let cap = (most.max(least), limit);
-    let present = inputs.present_while_pods_hang(target.last_desired, least);
-    let hang = present.map(|present| (present, Limit::PodsNotReady));
+    let hang = inputs.present_while_pods_hang();
     let new = most_of_a_new_instance(model, seen.now, target, inputs);
-    let new = new.map(|most| (most.max(least), Limit::WarmUp));
-    hang.into_iter()
-        .chain(new)
-        .fold(cap, |cap, other| if other.0 < cap.0 { other } else { cap })
+    cap(
+        seen.facts,
+        &target.spec,
+        inputs.capacity_per_second,
+        running,
+    )
+    .or_less(hang.map(|most| Cap::of(most.max(least), Rule::PodsNotReady)))
+    .or_less(new.map(|most| Cap::of(most.max(least), Rule::NotMeasured)))
 }
 
 /// Rates of less are no reason to change what others sized.
@@ -288,7 +330,7 @@ fn most_of_a_new_instance(
     let is_new = now.since(first) < MEASURED_FOR && inputs.answering == Answering::Fleet;
     let backlog = inputs.backlog.map_or(0, Quantity::value) as f64;
     let in_time = inputs.capacity_per_second? * target.spec.target_delay.as_secs_f64();
-    let present = running.max(target.last_desired.unwrap_or(0));
+    let present = running.max(inputs.desired_before.unwrap_or(0));
     is_new.then(|| present.max((backlog / in_time).ceil() as u32))
 }
 

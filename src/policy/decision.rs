@@ -1,4 +1,4 @@
-//! A decision with its inputs, the limit that bound it, and a sentence a person understands.
+//! A decision: the answer, and the steps that led to it.
 
 mod inputs;
 
@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
 
-pub use inputs::{CapacitySource, Held, Inputs, ReplicaSource, Rule};
+use super::steps::Steps;
+
+pub use inputs::{CapacitySource, Inputs, ReplicaSource};
 
 /// What is answered for one target until the next observation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,14 +21,33 @@ pub struct Decision {
     pub active: Option<bool>,
     /// Replicas wanted, within all bounds (`replicas` mode).
     pub desired: Option<u32>,
-    /// What kept the answer from being another.
+    /// How the count came about, rule by rule; none while there is no answer.
+    pub steps: Steps,
+    /// What kept the answer from being another, by the steps.
     pub limit: Limit,
-    /// What drove it.
+    /// What drove it, by the steps.
     pub reason: Reason,
-    /// One or two sentences for a person.
+    /// The steps in sentences for a person.
     pub text: String,
-    /// What it was computed from.
+    /// What the rules looked at.
     pub inputs: Inputs,
+}
+
+impl Decision {
+    /// No answer, and why.
+    pub fn unavailable(at: Timestamp, inputs: Inputs, limit: Limit, text: String) -> Self {
+        Self {
+            at,
+            metric: None,
+            active: None,
+            desired: None,
+            steps: Steps::default(),
+            limit,
+            reason: Reason::Limit,
+            text,
+            inputs,
+        }
+    }
 }
 
 /// A value for GetMetrics.

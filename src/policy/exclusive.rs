@@ -6,9 +6,9 @@ mod view;
 use crate::model::facts::GroupFacts;
 use crate::model::time::Timestamp;
 
-use super::decision::Rule;
 use super::forecast::Raise;
 use super::incurable::{Diagnosis, Known};
+use super::rule::{Explored, Holders, Rule};
 use super::spec::TargetSpec;
 use view::View;
 
@@ -45,25 +45,67 @@ pub struct Answer {
     /// Replicas that the work asks for, at most one consumer per partition.
     pub replicas: u32,
     /// What asks for so many.
-    pub rule: Rule,
+    pub because: Because,
     /// Work per second that was counted.
     pub work_per_second: f64,
     /// Arrivals per second at the consumer that gets most.
     pub busiest_per_second: f64,
 }
 
+/// What asks for a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// The busiest holder gets more than it can do.
+    Busiest,
+    /// A holder is slower than the others.
+    Relief,
+    /// What each holder would get if there were fewer of them.
+    Spread,
+    /// Peaks of the last hours that may come back.
+    Reserve,
+    /// All arrivals together, whoever holds what.
+    Arrivals,
+    /// Capacity is only known to be at least so much.
+    Explored,
+}
+
+impl Because {
+    /// Share of its capacity that a consumer is meant to use.
+    pub const fn utilization(self) -> f64 {
+        match self {
+            Self::Spread => UTILIZATION_DOWN,
+            Self::Arrivals => 1.0,
+            _ => UTILIZATION_UP,
+        }
+    }
+
+    /// The rule with its figures.
+    pub const fn rule(self, figures: Holders) -> Rule {
+        match self {
+            Self::Busiest => Rule::Busiest(figures),
+            Self::Relief => Rule::Relief(figures),
+            Self::Spread => Rule::Spread(figures),
+            Self::Reserve => Rule::Reserve(figures),
+            Self::Arrivals => Rule::Arrivals(figures),
+            Self::Explored => Rule::Explored(Explored {
+                seen_per_second: figures.capacity_per_second,
+            }),
+        }
+    }
+}
+
 /// The count for the work that is there.
 pub fn recommend(question: &Question<'_>) -> Answer {
     let view = View::of(question);
     let asked = question.asked.clamp(1, view.most);
-    let (replicas, rule) = if view.overloaded(asked) {
-        (raised(question, &view), Rule::Busiest)
+    let (replicas, because) = if view.overloaded(asked) {
+        (raised(question, &view), Because::Busiest)
     } else {
         relaxed(question, &view, asked)
     };
     Answer {
         replicas,
-        rule,
+        because,
         work_per_second: view.work(UTILIZATION_UP, |p| p.arrival).iter().sum(),
         busiest_per_second: view.busiest(),
     }
@@ -82,25 +124,25 @@ fn raised(question: &Question<'_>, view: &View<'_>) -> u32 {
 }
 
 /// Where it does, and fewer may.
-fn relaxed(question: &Question<'_>, view: &View<'_>, asked: u32) -> (u32, Rule) {
+fn relaxed(question: &Question<'_>, view: &View<'_>, asked: u32) -> (u32, Because) {
     match question.known {
         Known::Capacity(_) => match view.relief() {
-            Some(relief) => (view.rise(relief), Rule::Relief),
+            Some(relief) => (view.rise(relief), Because::Relief),
             None => {
-                let (fewer, rule) = view.fall(asked);
+                let (fewer, because) = view.fall(asked);
                 let least = view.least();
                 if least > fewer {
-                    (least, Rule::Arrivals)
+                    (least, Because::Arrivals)
                 } else {
-                    (fewer, rule)
+                    (fewer, because)
                 }
             }
         },
-        Known::AtLeast(_) if view.parts.iter().any(|p| p.behind) => (asked, Rule::Explored),
+        Known::AtLeast(_) if view.parts.iter().any(|p| p.behind) => (asked, Because::Explored),
         Known::AtLeast(_) => {
             let loads = view.loads(|p| p.steady);
             let fewer = view.smallest(1, asked, &loads, EXPLORED_RATIO, view::LIKELY_PEAK);
-            (fewer, Rule::Explored)
+            (fewer, Because::Explored)
         }
     }
 }

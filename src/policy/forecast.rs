@@ -3,9 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
-use crate::model::forecast::{HORIZON, LOOK_AHEAD};
-
-use super::decision::Inputs;
 
 /// Whether the forecast takes part in decisions. It is made, judged and exported either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,21 +46,6 @@ impl Raise {
             fall: raised(forecast.largest_per_second),
         })
     }
-}
-
-/// What is expected, in words that follow the present rate; empty without a forecast.
-pub(super) fn expectation(inputs: &Inputs) -> String {
-    let (Some(upper), Some(largest)) = (
-        inputs.forecast_upper_per_second,
-        inputs.forecast_largest_per_second,
-    ) else {
-        return String::new();
-    };
-    format!(
-        ", by the forecast up to {upper:.0} in {} s and {largest:.0} in {} minutes,",
-        HORIZON.as_secs(),
-        LOOK_AHEAD.as_secs() / 60,
-    )
 }
 
 #[cfg(test)]

@@ -20,16 +20,12 @@ pub(super) fn decide(key: &TargetKey) -> Span {
         limit = Empty,
         reason = Empty,
         text = Empty,
+        steps = Empty,
         backlog = Empty,
         arrival_per_second = Empty,
         capacity_per_second = Empty,
         capacity_source = Empty,
         oldest_age_seconds = Empty,
-        work_per_second = Empty,
-        work_replicas = Empty,
-        held_replicas = Empty,
-        rule = Empty,
-        held_by = Empty,
         current = Empty,
         current_source = Empty,
         ready = Empty,
@@ -51,16 +47,12 @@ pub(super) fn record(span: &Span, decision: &Decision) {
     span.record("limit", decision.limit.as_str());
     span.record("reason", decision.reason.as_str());
     span.record("text", &decision.text);
+    span.record("steps", serde_json::to_string(&decision.steps).ok());
     span.record("backlog", inputs.backlog.map(Quantity::value));
     span.record("arrival_per_second", inputs.arrival_per_second);
     span.record("capacity_per_second", inputs.capacity_per_second);
     span.record("capacity_source", word(&inputs.capacity_source));
     span.record("oldest_age_seconds", inputs.oldest_age_seconds);
-    span.record("work_per_second", inputs.work_per_second);
-    span.record("work_replicas", inputs.work_replicas);
-    span.record("held_replicas", inputs.held_replicas);
-    span.record("rule", inputs.rule.as_ref().and_then(word));
-    span.record("held_by", inputs.held_by.as_ref().and_then(word));
     span.record("current", inputs.current);
     span.record("current_source", word(&inputs.current_source));
     span.record("ready", inputs.ready);

@@ -57,6 +57,7 @@ pub enum Mode {
 
 /// What `backlog` mode counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Undelivered plus pending (`backlogThreshold`).
     #[default]

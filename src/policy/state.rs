@@ -21,9 +21,9 @@ use super::event::{Event, TargetKey, What};
 use super::hold::Hold;
 use super::remembered::Remembered;
 use super::replicas::ReplicaState;
+use super::scale_history::ScaleHistory;
 use super::spans;
 use super::spec::TargetSpec;
-use super::steps::Steps;
 use super::told::told;
 
 /// A call to the Kubernetes API takes three seconds at most.
@@ -50,7 +50,7 @@ pub struct TargetState {
     /// What is held against scale-in.
     pub hold: Hold,
     /// When it rose and fell, and what that says of the hold.
-    pub steps: Steps,
+    pub scaled: ScaleHistory,
     /// What the last rise brought.
     pub effect: Effect,
     /// Steps taken while capacity is unknown.
@@ -315,7 +315,7 @@ impl TargetState {
             spec,
             registered_at,
             hold: Hold::default(),
-            steps: Steps::default(),
+            scaled: ScaleHistory::default(),
             effect: Effect::default(),
             bootstrap: Bootstrap::default(),
             advisor: Advisor::default(),

@@ -1,155 +1,125 @@
-//! When a target rose and fell: who falls too early learns to wait longer.
-
-use std::time::Duration;
+//! The steps of a decision: each rule that applied, with the count before and after it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::time::Timestamp;
+use super::decision::Limit;
+use super::rule::Rule;
 
-/// A rise so soon after a fall shows that the fall came too early.
-const TOO_EARLY_WITHIN: Duration = Duration::from_secs(15 * 60);
-/// Each time the hold grows by this, …
-const GROWS_BY: f64 = 1.5;
-/// … up to this …
-const LONGEST_HOLD: Duration = Duration::from_secs(30 * 60);
-/// … and is back a step after a day without.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Where partitions move, no fall within so many holds of a rise …
-const AFTER_RISE: f64 = 3.3;
-/// … and of another fall.
-const AFTER_FALL: f64 = 2.0;
-/// Both grow by this with every fall that came too early, …
-const WAIT_GROWS_BY: f64 = 1.6;
-/// … up to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(3 * 3600);
-const MOST_LESSONS: u32 = 10;
-
-/// The last rise and fall of one target.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Steps {
-    rose_at: Option<Timestamp>,
-    fell_at: Option<Timestamp>,
-    /// How often it fell too early.
-    lessons: u32,
-    learned_at: Option<Timestamp>,
+/// One rule, applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The count that it found: replicas, in `backlog` mode messages. 0 at the first step.
+    pub before: u64,
+    /// The count that it left.
+    pub after: u64,
+    /// Which, and by what figures.
+    #[serde(flatten)]
+    pub rule: Rule,
 }
+
+impl Step {
+    /// Whether it left another count than it found.
+    pub const fn changes(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// A count by a rule that is about to apply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The count.
+    pub after: u32,
+    /// Why.
+    pub rule: Rule,
+}
+
+impl Change {
+    /// A change to `after`.
+    pub const fn to(after: u32, rule: Rule) -> Self {
+        Self { after, rule }
+    }
+}
+
+/// The way from nothing to the count: each step begins where the one before ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Steps(Vec<Step>);
 
 impl Steps {
-    /// The hold at `now`, with what was learned; never shorter than `base`.
-    pub fn hold(&mut self, now: Timestamp, base: Duration) -> Duration {
-        let forgiven = self
-            .learned_at
-            .is_some_and(|at| now.since(at) >= FORGIVEN_AFTER);
-        if forgiven {
-            self.lessons = self.lessons.saturating_sub(1);
-            self.learned_at = Some(now);
+    /// Begins with what the work needs.
+    pub fn begin(first: Change) -> Self {
+        Self::counted(first.after.into(), first.rule)
+    }
+
+    /// As [`Steps::begin`], in messages.
+    pub fn counted(after: u64, rule: Rule) -> Self {
+        Self(vec![Step {
+            before: 0,
+            after,
+            rule,
+        }])
+    }
+
+    /// The count so far.
+    pub fn total(&self) -> u64 {
+        self.0.last().map_or(0, |step| step.after)
+    }
+
+    /// The count so far, in replicas.
+    pub fn replicas(&self) -> u32 {
+        u32::try_from(self.total()).unwrap_or(u32::MAX)
+    }
+
+    /// Applies a rule. One that changes nothing is no step.
+    pub fn apply(&mut self, change: Option<Change>) {
+        if let Some(Change { after, rule }) = change {
+            self.change(after.into(), rule);
         }
-        let grown = base.mul_f64(self.grown(GROWS_BY));
-        grown.min(LONGEST_HOLD.max(base))
     }
 
-    /// Takes in the count before and after a decision.
-    pub fn note(&mut self, now: Timestamp, before: u32, after: u32) {
-        if after < before {
-            self.fell_at = Some(now);
-        } else if after > before {
-            self.rose_at = Some(now);
-            let too_early = self
-                .fell_at
-                .is_some_and(|at| now.since(at) < TOO_EARLY_WITHIN);
-            if too_early && before > 0 {
-                self.lessons = (self.lessons + 1).min(MOST_LESSONS);
-                self.learned_at = Some(now);
-            }
+    /// As [`Steps::apply`], in messages.
+    pub fn change(&mut self, after: u64, rule: Rule) {
+        let before = self.total();
+        if after != before {
+            self.0.push(Step {
+                before,
+                after,
+                rule,
+            });
         }
     }
 
-    /// The last of them.
-    pub fn last_at(&self) -> Option<Timestamp> {
-        self.rose_at.max(self.fell_at)
+    /// Adds what a person should know; the count stays.
+    pub fn note(&mut self, rule: Rule) {
+        let count = self.total();
+        self.0.push(Step {
+            before: count,
+            after: count,
+            rule,
+        });
     }
 
-    /// When it rose last.
-    pub fn rose_at(&self) -> Option<Timestamp> {
-        self.rose_at
+    /// All of them, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.0.iter()
     }
 
-    /// `by` to the power of the lessons; multiplied, as that gives the same bits everywhere.
-    fn grown(&self, by: f64) -> f64 {
-        (0..self.lessons).fold(1.0, |grown, _| grown * by)
+    /// What the work needs, before bounds and holds.
+    pub fn demand(&self) -> u64 {
+        let demand = self.iter().rev().find(|step| step.rule.is_demand());
+        demand.map_or(0, |step| step.after)
     }
 
-    /// Whether enough time passed since the last step, where a step moves partitions.
-    pub fn may_fall(&self, now: Timestamp, base: Duration) -> bool {
-        let times = self.grown(WAIT_GROWS_BY);
-        let since = |at: Option<Timestamp>, holds: f64| {
-            let wait = base
-                .mul_f64(holds * times)
-                .min(LONGEST_WAIT.max(base.mul_f64(holds)));
-            at.is_none_or(|at| now.since(at) >= wait)
-        };
-        since(self.rose_at, AFTER_RISE) && since(self.fell_at, AFTER_FALL)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: Duration = Duration::from_secs(300);
-
-    fn at(minutes: f64) -> Timestamp {
-        Timestamp::from_millis((minutes * 60_000.0) as u64)
+    /// The limit of the last step that changed something; where none did, what replicas cannot cure.
+    pub fn limit(&self) -> Limit {
+        let limits = self.iter().filter(|step| step.rule.limit() != Limit::None);
+        let (changed, noted): (Vec<&Step>, Vec<&Step>) = limits.partition(|step| step.changes());
+        let decisive = changed.last().or(noted.first());
+        decisive.map_or(Limit::None, |step| step.rule.limit())
     }
 
-    /// Plays (minute, count before, count after).
-    fn after(steps: &[(f64, u32, u32)]) -> Steps {
-        let mut state = Steps::default();
-        for (minute, before, after) in steps {
-            state.note(at(*minute), *before, *after);
-        }
-        state
-    }
-
-    #[test]
-    fn a_fall_waits_for_more_than_three_holds_after_a_rise_and_two_after_a_fall() {
-        let check = |steps: &[(f64, u32, u32)], minute: f64, may: bool| {
-            assert_eq!(
-                after(steps).may_fall(at(minute), BASE),
-                may,
-                "{steps:?} {minute}"
-            );
-        };
-        check(&[], 0.0, true);
-        check(&[(0.0, 2, 4)], 16.4, false);
-        check(&[(0.0, 2, 4)], 16.5, true);
-        check(&[(0.0, 4, 2)], 9.9, false);
-        check(&[(0.0, 4, 2)], 10.0, true);
-        check(&[(0.0, 4, 4)], 0.1, true);
-    }
-
-    #[test]
-    fn who_falls_too_early_waits_longer_and_is_forgiven_after_a_day() {
-        let mut taught = after(&[(0.0, 4, 2), (14.0, 2, 4)]);
-        assert_eq!(taught.hold(at(14.0), BASE), BASE.mul_f64(1.5));
-        assert!(!taught.may_fall(at(14.0 + 26.3), BASE));
-        assert!(taught.may_fall(at(14.0 + 26.5), BASE));
-        assert_eq!(taught.hold(at(14.0 + 1_440.0), BASE), BASE);
-        let mut late = after(&[(0.0, 4, 2), (15.0, 2, 4)]);
-        assert_eq!(late.hold(at(15.0), BASE), BASE, "that fall was right");
-        let mut woken = after(&[(0.0, 4, 0), (5.0, 0, 4)]);
-        assert_eq!(woken.hold(at(5.0), BASE), BASE, "work came, that is all");
-    }
-
-    #[test]
-    fn waits_are_bounded_however_often_it_fell_too_early() {
-        let often: Vec<_> = (0..60)
-            .map(|n| (f64::from(n) * 5.0, 4 - n % 2 * 2))
-            .map(|(minute, n)| (minute, n as u32, 6 - n as u32))
-            .collect();
-        let mut state = after(&often);
-        let last = at(59.0 * 5.0);
-        assert_eq!(state.hold(last, BASE), Duration::from_secs(1_800));
-        assert!(state.may_fall(last.plus(Duration::from_secs(3 * 3_600)), BASE));
+    /// Whether a rule that limits changed something.
+    pub fn is_limited(&self) -> bool {
+        let limits = |step: &Step| step.changes() && step.rule.limit() != Limit::None;
+        self.iter().any(limits)
     }
 }

@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use crate::adapters::view::{Labels, label_of};
 use crate::policy::answering::Answering;
-use crate::policy::decision::{CapacitySource, Held, Inputs, Limit, Reason, ReplicaSource, Rule};
+use crate::policy::decision::{CapacitySource, Decision, Inputs, Limit, Reason, ReplicaSource};
+use crate::policy::explain;
 use crate::policy::replicas::Pause;
+use crate::policy::steps::Step;
 use crate::publish::DecisionRecord;
 
 use super::values::{QuantityShape, Thousandths, number, rfc3339};
@@ -23,6 +25,7 @@ pub(super) struct DecisionShape {
     limit: Limit,
     reason: Reason,
     text: String,
+    steps: Vec<StepShape>,
     inputs: InputsShape,
 }
 
@@ -40,8 +43,54 @@ impl DecisionShape {
             limit: decision.limit,
             reason: decision.reason,
             text: decision.text.clone(),
+            steps: StepShape::all(decision),
             inputs: InputsShape::of(&decision.inputs),
         }
+    }
+}
+
+/// A rule that applied, and what it made of the count.
+#[derive(Serialize)]
+pub(super) struct StepShape {
+    /// The rule's name.
+    rule: serde_json::Value,
+    before: u64,
+    after: u64,
+    /// The step as a sentence; empty where another says it.
+    text: String,
+    /// What the rule computed with.
+    figures: serde_json::Value,
+}
+
+impl StepShape {
+    /// All of a decision, in order.
+    pub(super) fn all(decision: &Decision) -> Vec<Self> {
+        let of = |step: &Step| {
+            let mut rule = serde_json::to_value(step).unwrap_or_default();
+            let mut take = |key| rule.get_mut(key).map(serde_json::Value::take);
+            Self {
+                rule: take("rule").unwrap_or_default(),
+                before: step.before,
+                after: step.after,
+                text: explain::sentence(step, &decision.inputs),
+                figures: rounded(take("figures").unwrap_or_else(|| serde_json::json!({}))),
+            }
+        };
+        decision.steps.iter().map(of).collect()
+    }
+}
+
+/// Every number with three decimals at most.
+fn rounded(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| (key, rounded(value)));
+            serde_json::Value::Object(fields.collect())
+        }
+        serde_json::Value::Number(number) if number.is_f64() => {
+            serde_json::to_value(number.as_f64().map(Thousandths)).unwrap_or_default()
+        }
+        other => other,
     }
 }
 
@@ -65,13 +114,13 @@ pub(super) struct InputsShape {
     capacity_source: CapacitySource,
     capacity_samples_taken: u32,
     capacity_samples_needed: u32,
-    capacity_at_least_per_second: Option<Thousandths>,
     /// `closed`, `open`, `half_open`.
     breaker: &'static str,
     hot_partitions: u32,
     stuck_partitions: u32,
     /// `fleet`, `part`, `jobs`.
     answering: Answering,
+    desired_before: Option<u32>,
     current: Option<u32>,
     /// `kubernetes`, `consumers`, `unknown`.
     current_source: ReplicaSource,
@@ -83,19 +132,8 @@ pub(super) struct InputsShape {
     recommended_partitions: Option<u32>,
     unknown_partitions: u32,
     partitions_without_group: u32,
-    work_per_second: Option<Thousandths>,
-    busiest_per_second: Option<Thousandths>,
-    work_replicas: Option<u32>,
-    work_replicas_if_shared: Option<u32>,
-    /// What it asks for, or would ask for, with the forecast.
-    work_replicas_with_forecast: Option<u32>,
-    held_replicas: Option<u32>,
-    hold_seconds: Thousandths,
-    rule: Option<Rule>,
-    held_by: Option<Held>,
-    is_ineffective: bool,
-    target_utilization_ratio: Thousandths,
-    catch_up_seconds: Thousandths,
+    work_from_arrivals_per_second: Thousandths,
+    work_from_backlog_per_second: Thousandths,
 }
 
 impl InputsShape {
@@ -118,11 +156,11 @@ impl InputsShape {
             capacity_source: inputs.capacity_source,
             capacity_samples_taken,
             capacity_samples_needed,
-            capacity_at_least_per_second: inputs.capacity_at_least_per_second.map(Thousandths),
             breaker: inputs.breaker.as_str(),
             hot_partitions: inputs.hot_partitions,
             stuck_partitions: inputs.stuck_partitions,
             answering: inputs.answering,
+            desired_before: inputs.desired_before,
             current: inputs.current,
             current_source: inputs.current_source,
             ready: inputs.ready,
@@ -133,18 +171,8 @@ impl InputsShape {
             recommended_partitions: inputs.recommended_partitions,
             unknown_partitions: inputs.unknown_partitions,
             partitions_without_group: inputs.partitions_without_group,
-            work_per_second: inputs.work_per_second.map(Thousandths),
-            busiest_per_second: inputs.busiest_per_second.map(Thousandths),
-            work_replicas: inputs.work_replicas,
-            work_replicas_if_shared: inputs.work_replicas_if_shared,
-            work_replicas_with_forecast: inputs.work_replicas_with_forecast,
-            held_replicas: inputs.held_replicas,
-            hold_seconds: Thousandths(inputs.hold_seconds),
-            rule: inputs.rule,
-            held_by: inputs.held_by,
-            is_ineffective: inputs.is_ineffective,
-            target_utilization_ratio: Thousandths(inputs.target_utilization_ratio),
-            catch_up_seconds: Thousandths(inputs.catch_up_seconds),
+            work_from_arrivals_per_second: Thousandths(inputs.work_from_arrivals_per_second),
+            work_from_backlog_per_second: Thousandths(inputs.work_from_backlog_per_second),
         }
     }
 }

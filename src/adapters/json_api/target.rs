@@ -11,7 +11,7 @@ use crate::policy::event::TargetKey;
 use crate::policy::replicas::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
 use crate::registry::Registry;
 
-use super::decision::InputsShape;
+use super::decision::{InputsShape, StepShape};
 use super::policy::{PolicyShape, mode};
 use super::values::{number, rfc3339};
 
@@ -62,6 +62,8 @@ pub(super) struct TargetShape {
     policy: PolicyShape,
     /// What the decision rests on.
     inputs: Option<InputsShape>,
+    /// How the decision came about.
+    steps: Vec<StepShape>,
 }
 
 impl TargetShape {
@@ -82,6 +84,7 @@ impl TargetShape {
             warnings: target.warnings(),
             policy: PolicyShape::of(&target.target.spec),
             inputs: decision.map(|d| InputsShape::of(&d.inputs)),
+            steps: decision.map_or_else(Vec::new, StepShape::all),
         }
     }
 }

@@ -6,10 +6,10 @@ use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
 use crate::policy::explain;
+use crate::policy::rule::{Bound, Counted, Rule};
 use crate::policy::spec::Measure;
 use crate::policy::state::TargetState;
-
-use super::unavailable;
+use crate::policy::steps::Steps;
 
 pub(super) fn decide_backlog(
     now: Timestamp,
@@ -17,8 +17,9 @@ pub(super) fn decide_backlog(
     facts: &GroupFacts,
     target: &TargetState,
     inputs: Inputs,
-    (threshold, measure): (u64, Measure),
+    mode: Counted,
 ) -> Decision {
+    let Counted { measure, threshold } = mode;
     let counted = match measure {
         Measure::Backlog | Measure::UnprocessedEvents => facts.backlog_or_length,
         Measure::StreamLength => facts.length,
@@ -27,32 +28,27 @@ pub(super) fn decide_backlog(
         Measure::Pending => facts.pending,
     };
     let Some(counted) = counted else {
-        return unavailable(now, inputs, Limit::None, explain::unknown(facts));
+        let text = explain::unknown(facts);
+        return Decision::unavailable(now, inputs, Limit::None, text);
     };
-    let spec = &target.spec;
-    // As KEDA: consumers beyond one per partition have nothing to do. Activity knows no such cap.
-    let most = (measure == Measure::UnprocessedEvents)
-        .then(|| threshold.saturating_mul(u64::from(inputs.partitions)));
-    let arrived = measure == Measure::Backlog
-        && inputs.arrived_in_window.unwrap_or(0) > spec.activation_backlog;
-    let watched = measure != Measure::Backlog
-        || model.watched_for(inputs.activation_window, now)
-        || inputs.current == Some(0);
-    let active = match counted {
-        _ if arrived || counted.value() > spec.activation_backlog => Some(true),
-        Quantity::Exact(_) if watched => Some(false),
-        _ => target.last_active.filter(|active| *active),
-    };
-    let Some(active) = active else {
+    let Some(active) = is_active(now, model, target, &inputs, measure, counted) else {
         let text = explain::unsure(&inputs);
-        return unavailable(now, inputs, Limit::None, text);
+        return Decision::unavailable(now, inputs, Limit::None, text);
     };
-    let capped = most.filter(|most| counted.value() > *most);
-    let mut metric = Metric::whole(capped.unwrap_or(counted.value()));
+    let mut steps = Steps::counted(counted.value(), Rule::Counted(mode));
+    if measure == Measure::UnprocessedEvents {
+        // As KEDA: consumers beyond one per partition have nothing to do. Activity knows no such cap.
+        let bound = threshold.saturating_mul(u64::from(inputs.partitions));
+        let rule = Rule::PartitionCount(Bound { bound });
+        steps.change(steps.total().min(bound), rule);
+    }
+    let limit = steps.limit();
     if !counted.is_exact() {
-        metric.milli = metric
-            .milli
-            .max(target.last_metric.map_or(0, |last| last.milli));
+        let last = target.last_metric.map_or(0, |last| last.milli / 1_000);
+        steps.change(steps.total().max(last), Rule::Uncertain);
+    }
+    if inputs.paused.is_some() {
+        steps.note(Rule::Paused);
     }
     let reason = match (active, target.last_active) {
         (true, Some(false) | None) => Reason::Activation,
@@ -61,12 +57,34 @@ pub(super) fn decide_backlog(
     };
     Decision {
         at: now,
-        metric: Some(metric),
+        metric: Some(Metric::whole(steps.total())),
         active: Some(active),
         desired: None,
-        limit: capped.map_or(Limit::None, |_| Limit::PartitionCount),
+        limit,
         reason,
-        text: explain::backlog(counted, measure, threshold, active, capped, inputs.paused),
+        text: explain::backlog(&steps, counted, active, &inputs),
+        steps,
         inputs,
+    }
+}
+
+/// Whether there is anything to run for; `None` where neither is certain.
+fn is_active(
+    now: Timestamp,
+    model: &GroupModel,
+    target: &TargetState,
+    inputs: &Inputs,
+    measure: Measure,
+    counted: Quantity,
+) -> Option<bool> {
+    let least = target.spec.activation_backlog;
+    let arrived = measure == Measure::Backlog && inputs.arrived_in_window.unwrap_or(0) > least;
+    let watched = measure != Measure::Backlog
+        || model.watched_for(inputs.activation_window, now)
+        || inputs.current == Some(0);
+    match counted {
+        _ if arrived || counted.value() > least => Some(true),
+        Quantity::Exact(_) if watched => Some(false),
+        _ => target.last_active.filter(|active| *active),
     }
 }

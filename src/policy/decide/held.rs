@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::model::downstream::Breaker;
-use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
@@ -11,9 +10,11 @@ use crate::model::time::Timestamp;
 use crate::policy::answering::Answering;
 use crate::policy::bounds::Utilization;
 use crate::policy::cold::steady_arrivals;
-use crate::policy::decision::{Held, Inputs, Limit};
+use crate::policy::decision::Inputs;
 use crate::policy::explain;
+use crate::policy::rule::{Hold, Rule};
 use crate::policy::state::TargetState;
+use crate::policy::steps::Change;
 
 use super::Seen;
 
@@ -26,64 +27,66 @@ const MOVE_LANDS_AFTER: Duration = Duration::from_secs(30);
 /// Where partitions move, a scale-in has to take away at least this share of the replicas.
 const WORTH_MOVING_RATIO: f64 = 0.2;
 
-/// Scale-in waits: for the hold window, for a backlog to drain, for certain knowledge; where partitions move, also until it is
-/// worth that. In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first.
-pub(super) fn hold_back(
+/// In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first. `last` is what was
+/// wanted before.
+pub(super) fn downstream(
+    breaker: Breaker,
+    target: &TargetState,
+    count: u32,
+    last: u32,
+) -> Option<Change> {
+    if last == 0 {
+        return None;
+    }
+    let after = match breaker {
+        Breaker::Open(_) => last,
+        Breaker::HalfOpen(since) => {
+            let tried = target.scaled.rose_at().is_some_and(|at| at >= since);
+            let step = if tried { 0 } else { (last / 2).max(1) };
+            count.min(last.saturating_add(step))
+        }
+        Breaker::Closed => count,
+    };
+    Some(Change::to(after, Rule::Downstream))
+}
+
+/// Scale-in waits for a backlog to drain, and for certain knowledge.
+pub(super) fn keep(
+    seen: &Seen<'_>,
+    target: &TargetState,
+    count: u32,
+    last: u32,
+    certain: bool,
+) -> Option<Change> {
+    let rule = if seen.facts.lost_per_second > 0.0 || drains(seen, target) {
+        Rule::Draining
+    } else if !certain {
+        Rule::Uncertain
+    } else {
+        return None;
+    };
+    Some(Change::to(count.max(last), rule))
+}
+
+/// Scale-in waits for the hold window: `recommended` or `work_per_second` of the demand goes into it. What is held keeps a count
+/// from falling; it is no reason to rise above `last`.
+pub(super) fn hold(
     seen: &Seen<'_>,
     target: &mut TargetState,
-    inputs: &mut Inputs,
-    (bounded, most): (u32, u32),
-    certain: bool,
-    limit: &mut Limit,
-) -> u32 {
-    let (now, facts) = (seen.now, seen.facts);
-    let last = target.last_desired.unwrap_or(0).min(most);
-    let draining = facts.lost_per_second > 0.0 || drains(seen, target);
-    let (least, highest) = allowed_downstream(facts.breaker, target, last);
-    let recommended = if certain && !draining {
-        bounded.clamp(least, highest)
-    } else {
-        bounded.max(last).clamp(least, highest)
-    };
-    let window = target.steps.hold(now, target.spec.scale_in_hold);
-    inputs.hold_seconds = window.as_secs_f64();
-    let (held, held_by) = match target.spec.assignment {
+    inputs: &Inputs,
+    recommended: u32,
+    work_per_second: f64,
+) -> Change {
+    let now = seen.now;
+    let window = target.scaled.hold(now, target.spec.scale_in_hold);
+    match target.spec.assignment {
         Assignment::Exclusive => {
-            // What only uncertainty keeps is not held for a window more: one unread partition now and then would keep it for ever.
-            let recommended = if certain {
-                recommended
-            } else {
-                bounded.clamp(least, highest)
-            };
-            let held = target
-                .hold
-                .replicas
-                .hold(now, f64::from(recommended), window);
-            (held as u32, Held::Window)
+            let held = &mut target.hold.replicas;
+            let held = held.hold(now, f64::from(recommended), window) as u32;
+            Change::to(held, Rule::HeldWindow(Hold::of(window)))
         }
-        Assignment::Shared => hold_work(seen, target, inputs, window),
-    };
-    // What is held keeps a count from falling; it is no reason to rise.
-    let held = recommended.max(held.min(last));
-    inputs.held_replicas = Some(held);
-    // What an outage stopped from rising is not to rise by what was asked for before it.
-    let held = held.clamp(least, highest);
-    let moves = held < last && held > 0 && moves_forbid(now, facts, target, held, last);
-    let desired = if moves { last } else { held.min(most) };
-    inputs.held_by = match () {
-        () if desired <= bounded => None,
-        () if moves => Some(Held::Moves),
-        () if recommended == bounded => Some(held_by),
-        () if draining => Some(Held::Backlog),
-        () => Some(Held::Uncertain),
-    };
-    let downstream = desired == least && bounded < least || desired == highest && bounded > highest;
-    *limit = match () {
-        () if downstream => Limit::Downstream,
-        () if desired > bounded => Limit::Hold,
-        () => *limit,
-    };
-    desired
+        Assignment::Shared => hold_work(seen, target, inputs, work_per_second, window),
+    }
 }
 
 /// A count that a moment asked for is held for this share of the hold, which grows where that was too short.
@@ -95,27 +98,25 @@ fn hold_work(
     seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &Inputs,
+    work_per_second: f64,
     window: Duration,
-) -> (u32, Held) {
+) -> Change {
     let (now, facts) = (seen.now, seen.facts);
     // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
     let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
     let arrivals = lasting / Utilization::of(target.spec.assignment).down;
-    let work = inputs.work_per_second.unwrap_or(0.0);
     let arrivals = target.hold.arrivals.hold(now, arrivals, window);
-    let work = target
-        .hold
-        .work
-        .hold(now, work, window.mul_f64(MOMENT_RATIO));
+    let moment = window.mul_f64(MOMENT_RATIO);
+    let work = target.hold.work.hold(now, work_per_second, moment);
     let Some(capacity) = inputs.capacity_per_second else {
-        return (0, Held::Window);
+        return Change::to(0, Rule::HeldArrivals(Hold::of(window)));
     };
     let replicas = |work: f64| (work / capacity - ROUNDING).ceil() as u32;
     let (by_arrivals, by_work) = (replicas(arrivals), replicas(work));
     if by_work > by_arrivals {
-        (by_work, Held::Moment)
+        Change::to(by_work, Rule::HeldMoment(Hold::of(moment)))
     } else {
-        (by_arrivals, Held::Arrivals)
+        Change::to(by_arrivals, Rule::HeldArrivals(Hold::of(window)))
     }
 }
 
@@ -143,35 +144,24 @@ fn drains(seen: &Seen<'_>, target: &TargetState) -> bool {
     undelivered > long || all > long && moves
 }
 
-/// Between which counts the target stays while what consumers depend on is slow or was so a moment ago.
-fn allowed_downstream(breaker: Breaker, target: &TargetState, last: u32) -> (u32, u32) {
-    match breaker {
-        Breaker::Open(_) if last > 0 => (last, last),
-        Breaker::HalfOpen(since) if last > 0 => {
-            let tried = target.steps.rose_at().is_some_and(|at| at >= since);
-            let step = if tried { 0 } else { (last / 2).max(1) };
-            (0, last.saturating_add(step))
-        }
-        _ => (0, u32::MAX),
-    }
-}
-
-/// Whether a scale-in costs more than it saves: every partition that moves rests for a while.
-fn moves_forbid(
-    now: Timestamp,
-    facts: &GroupFacts,
+/// Whether a scale-in from `last` costs more than it saves: every partition that moves rests for a while.
+pub(super) fn moves(
+    seen: &Seen<'_>,
     target: &TargetState,
-    held: u32,
+    count: u32,
     last: u32,
-) -> bool {
+) -> Option<Change> {
+    let is_scale_in = count < last && count > 0;
+    if target.spec.assignment != Assignment::Exclusive || !is_scale_in {
+        return None;
+    }
+    let now = seen.now;
     let moved = |at: Timestamp| now.since(at) < MOVE_LANDS_AFTER;
-    target.spec.assignment == Assignment::Exclusive
-        && (!target.steps.may_fall(now, target.spec.scale_in_hold)
-            || f64::from(last - held) < f64::from(last) * WORTH_MOVING_RATIO
-            || facts
-                .partitions
-                .values()
-                .any(|p| p.owned_since.is_some_and(moved)))
+    let mut partitions = seen.facts.partitions.values();
+    let costs_more = !target.scaled.may_fall(now, target.spec.scale_in_hold)
+        || f64::from(last - count) < f64::from(last) * WORTH_MOVING_RATIO
+        || partitions.any(|p| p.owned_since.is_some_and(moved));
+    costs_more.then_some(Change::to(last, Rule::Moves))
 }
 
 /// Never below what runs at somebody else's wish, for one hold window after a start without memory: before it, or of another
@@ -181,10 +171,9 @@ pub(super) fn warm_up(
     target: &mut TargetState,
     inputs: &Inputs,
     desired: u32,
-    limit: &mut Limit,
-) -> u32 {
+) -> Option<Change> {
     if !warming_up(now, target) || inputs.answering != Answering::Fleet {
-        return desired;
+        return None;
     }
     let running = inputs
         .own_current()
@@ -193,11 +182,8 @@ pub(super) fn warm_up(
     if running > target.most_asked {
         target.warm_up_floor = target.warm_up_floor.max(running);
     }
-    if desired >= target.warm_up_floor {
-        return desired;
-    }
-    *limit = Limit::WarmUp;
-    target.warm_up_floor
+    let rule = Rule::WarmUp(Hold::of(target.spec.scale_in_hold));
+    Some(Change::to(desired.max(target.warm_up_floor), rule))
 }
 
 fn warming_up(now: Timestamp, target: &TargetState) -> bool {
@@ -216,7 +202,7 @@ pub(super) fn too_early(
         // Nothing runs that a part of it could take away.
         None => inputs.current != Some(0),
     };
-    if target.last_desired.is_some() || !may_be_low || !warming_up(now, target) {
+    if inputs.desired_before.is_some() || !may_be_low || !warming_up(now, target) {
         return None;
     }
     let watched = model

@@ -2,11 +2,13 @@
 
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
-use crate::policy::bounds::{Utilization, Work};
+use crate::policy::bounds::{Utilization, Workload};
 use crate::policy::cold;
-use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason, Rule};
+use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
 use crate::policy::explain;
+use crate::policy::rule::{Bound, Rule};
 use crate::policy::state::TargetState;
+use crate::policy::steps::{Change, Steps};
 
 use super::Seen;
 
@@ -14,20 +16,20 @@ use super::Seen;
 pub(super) fn decide_jobs(
     seen: &Seen<'_>,
     target: &TargetState,
-    mut inputs: Inputs,
+    inputs: Inputs,
     signal: Signal,
 ) -> Decision {
     let facts = seen.facts;
     let backlog = facts.backlog.map_or(0, Quantity::value);
-    let wanted = needed(seen, target, &mut inputs).min(u32::try_from(backlog).unwrap_or(u32::MAX));
-    inputs.work_replicas = Some(wanted);
+    let mut steps = Steps::begin(needed(seen, target, &inputs));
+    let messages = u32::try_from(backlog).unwrap_or(u32::MAX);
+    let with_work = steps.replicas().min(messages);
+    steps.apply(Some(Change::to(with_work, Rule::OneJobPerMessage)));
     let most = target.spec.max_replicas;
-    let jobs = wanted.min(most);
-    let (limit, reason) = match () {
-        () if wanted > most => (Limit::MaxReplicas, Reason::Limit),
-        () if jobs == 0 => (Limit::None, Reason::Idle),
-        () => (Limit::None, Reason::Backlog),
-    };
+    let bound = u64::from(most);
+    let within = steps.replicas().min(most);
+    steps.apply(Some(Change::to(within, Rule::MaxReplicas(Bound { bound }))));
+    let jobs = steps.replicas();
     let active = match signal {
         _ if backlog > target.spec.activation_backlog => Some(true),
         Signal::Unsure if facts.backlog.is_some_and(|b| !b.is_exact()) => None,
@@ -35,41 +37,47 @@ pub(super) fn decide_jobs(
     };
     if active.is_none() {
         let text = explain::unsure(&inputs);
-        return super::unavailable(seen.now, inputs, Limit::None, text);
+        return Decision::unavailable(seen.now, inputs, Limit::None, text);
+    }
+    let reason = match jobs {
+        _ if steps.is_limited() => Reason::Limit,
+        0 => Reason::Idle,
+        _ => Reason::Backlog,
+    };
+    if inputs.paused.is_some() {
+        steps.note(Rule::Paused);
     }
     Decision {
         at: seen.now,
         metric: Some(Metric::whole(u64::from(jobs))),
         active,
         desired: Some(jobs),
-        limit,
+        limit: steps.limit(),
         reason,
-        text: explain::jobs(jobs, wanted, &inputs, &target.spec),
+        text: explain::jobs(&steps, &inputs),
+        steps,
         inputs,
     }
 }
 
-fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs) -> u32 {
+fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Change {
     let facts = seen.facts;
-    let mut work = Work::of(
-        facts,
-        &target.spec,
-        Utilization::of(target.spec.assignment).up,
-        1.0,
-    );
+    let utilization = Utilization::of(target.spec.assignment).up;
+    let work = Workload::of(facts, &target.spec, utilization, 1.0);
     // What arrives is taken by jobs that run as long as nothing waits for one.
     let undelivered = facts.lag.or(facts.backlog).map_or(0, Quantity::value);
-    if undelivered == 0 {
-        work.from_arrivals = 0.0;
-    }
-    inputs.work_per_second = Some(work.total());
+    let work = if undelivered == 0 {
+        work.without_arrivals()
+    } else {
+        work
+    };
     match inputs.capacity_per_second {
+        _ if work.total() == 0.0 => Change::to(0, Rule::Idle),
         Some(capacity) => {
-            inputs.rule = Some(Rule::Work);
-            (work.total() / capacity).ceil() as u32
+            let jobs = (work.total() / capacity).ceil() as u32;
+            Change::to(jobs, Rule::Work(work.figures(capacity)))
         }
-        None if work.total() > 0.0 => {
-            inputs.rule = Some(Rule::First);
+        None => {
             let start_takes = target.replicas.start_takes();
             let arrivals = if undelivered > 0 {
                 cold::arriving(facts)
@@ -78,6 +86,5 @@ fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs) -> u32 {
             };
             cold::first(facts, &target.spec, start_takes, arrivals)
         }
-        None => 0,
     }
 }

@@ -1,4 +1,4 @@
-//! What the work asks for, before bounds and holds.
+//! What the work needs, before bounds and holds.
 
 use std::time::Duration;
 
@@ -8,15 +8,17 @@ use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
 use crate::policy::bootstrap::STEP_SETTLES;
-use crate::policy::bounds::{Utilization, Work};
+use crate::policy::bounds::{Utilization, Workload};
 use crate::policy::cold;
-use crate::policy::decision::{Inputs, Reason, Rule};
+use crate::policy::decision::Inputs;
 use crate::policy::exclusive::{self, Question};
 use crate::policy::forecast::{Forecasting, Raise};
 use crate::policy::incurable::Known;
 use crate::policy::losing;
+use crate::policy::rule::{Enough, FallsBehind, Foreseen, Holders, Rule, Slack};
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::TargetState;
+use crate::policy::steps::{Change, Steps};
 use crate::policy::surge::surge;
 
 use super::Seen;
@@ -26,80 +28,57 @@ const ASKED_WITHIN: Duration = Duration::from_secs(20);
 /// How long it starts where none was seen, and at most: what takes longer is no reason to ask for nothing.
 const LONGEST_START: Duration = Duration::from_secs(40);
 
-/// What the work asks for.
-pub(super) struct Recommendation {
-    /// Replicas.
-    pub replicas: u32,
-    /// What drives it.
-    pub reason: Reason,
+/// What the work needs.
+pub(super) struct Demand {
+    /// How that was found.
+    pub steps: Steps,
+    /// Work per second that was counted with.
+    pub work_per_second: f64,
 }
 
-/// Replicas for the work that is there; notes in `inputs` what it was computed from.
-pub(super) fn recommend(
+/// Replicas for the work that is there.
+pub(super) fn demand(
     seen: &Seen<'_>,
     target: &mut TargetState,
-    inputs: &mut Inputs,
+    inputs: &Inputs,
     signal: Signal,
-) -> Recommendation {
-    let facts = seen.facts;
+) -> Demand {
     if signal == Signal::Idle {
         target.bootstrap.reset();
-        inputs.work_replicas = Some(0);
-        return Recommendation {
-            replicas: 0,
-            reason: Reason::Idle,
+        return Demand {
+            steps: Steps::begin(Change::to(0, Rule::Idle)),
+            work_per_second: 0.0,
         };
     }
-    inputs.surge_ratio = Some(surge(facts)).filter(|ratio| *ratio > 1.0);
-    let work = Work::of(
-        facts,
-        &target.spec,
-        Utilization::of(target.spec.assignment).up,
-        1.0,
-    );
-    inputs.work_per_second = Some(work.total());
-    let (replicas, foreseen) = match needed(seen, target, inputs, Raise::NONE) {
-        Some(replicas) => {
+    let mut demand = match needed(seen, target, inputs, Raise::NONE) {
+        Some(plain) => {
             target.bootstrap.reset();
-            foresee(seen, target, inputs, replicas)
+            foresee(seen, target, inputs, plain)
         }
-        None => (unknown_capacity(seen, target, inputs), false),
+        None => Demand {
+            steps: unknown_capacity(seen, target, inputs),
+            work_per_second: inputs.work_per_second(),
+        },
     };
-    // Messages that wait or came lately need somebody, however little work they are; so does a group yet to be made.
-    let replicas = if signal == Signal::Active {
-        replicas.max(1)
-    } else {
-        replicas
-    };
-    let (replicas, loses) = while_losing(seen, target, inputs, replicas);
-    inputs.work_replicas = Some(replicas);
-    let from_zero = target.last_desired.unwrap_or(0) == 0 && inputs.own_current().unwrap_or(0) == 0;
-    let no_work = work.total() == 0.0;
-    let only_group_missing = facts.partitions_without_group > 0 && no_work;
-    // Processed already, as it seems, but not for so long that it must be so.
-    let rest_settles = facts.backlog.map_or(0, Quantity::value) > facts.settled && no_work;
-    let reason = match () {
-        () if replicas == 0 => Reason::Idle,
-        () if from_zero || only_group_missing => Reason::Activation,
-        () if loses => Reason::Backlog,
-        () if foreseen => Reason::Forecast,
-        () if work.from_backlog > work.from_arrivals || rest_settles => Reason::Backlog,
-        () => Reason::Arrival,
-    };
-    Recommendation { replicas, reason }
+    let steps = &mut demand.steps;
+    // Messages that wait or came lately need a consumer, however little work they are; so does a group yet to be made.
+    let none_active = signal == Signal::Active && steps.replicas() == 0;
+    steps.apply(none_active.then_some(Change::to(1, Rule::Activation)));
+    steps.apply(while_losing(seen, target, inputs, steps.replicas()));
+    demand
 }
 
-/// More replicas while messages leave the log unread, and whether that is why.
+/// More replicas while messages leave the log unread.
 fn while_losing(
     seen: &Seen<'_>,
     target: &TargetState,
-    inputs: &mut Inputs,
+    inputs: &Inputs,
     by_work: u32,
-) -> (u32, bool) {
+) -> Option<Change> {
     if seen.facts.lost_per_second == 0.0 {
-        return (by_work, false);
+        return None;
     }
-    let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
+    let present = inputs.present();
     let consumers = target.spec.consumers_per_replica;
     let seen_at_work = seen.facts.consumers.map(|count| count / consumers);
     let all_at_work = inputs.ready.or(seen_at_work) >= Some(present);
@@ -108,47 +87,44 @@ fn while_losing(
         by_work,
         present,
         all_at_work,
-        target.steps.rose_at(),
+        target.scaled.rose_at(),
     );
-    let loses = replicas > by_work;
-    if loses {
-        inputs.rule = Some(Rule::Losing);
-    }
-    (replicas, loses)
+    Some(Change::to(replicas.max(by_work), Rule::Losing))
 }
 
 /// While nothing is known of what a replica does. Any consumer may take any message: a first step, then what runs until they are
 /// busy, which shows it. Else: the delay.
-fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &mut Inputs) -> u32 {
+fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) -> Steps {
     let facts = seen.facts;
     if target.spec.assignment == Assignment::Shared {
-        inputs.rule = Some(Rule::First);
-        let present = inputs.own_current().max(target.last_desired).unwrap_or(0);
+        let present = inputs.present();
         let start_takes = target.replicas.start_takes_at_least(seen.now);
         let began_here = inputs.own_current().is_some() && target.warm_up_floor == 0;
-        let replicas = cold::replicas(facts, &target.spec, present, began_here, start_takes);
-        return if is_too_few(seen, target, inputs, present) {
-            replicas.max(present.saturating_mul(2))
-        } else {
-            replicas
-        };
+        let mut steps = cold::recommend(facts, &target.spec, present, began_here, start_takes);
+        let behind = falls_behind(seen, target, inputs);
+        let doubled = steps.replicas().max(present.saturating_mul(2));
+        steps.apply(behind.map(|figures| Change::to(doubled, Rule::FallsBehind(figures))));
+        return steps;
     }
-    inputs.rule = Some(Rule::Delay);
     let present = inputs.ready.or(inputs.own_current());
     let start_takes = target.replicas.start_takes_at_least(seen.now);
     let first = cold::first_exclusive(facts, &target.spec, start_takes);
     let bootstrap = &mut target.bootstrap;
-    bootstrap.recommend(seen.now, facts, &target.spec, present, first)
+    let replicas = bootstrap.recommend(seen.now, facts, &target.spec, present, first);
+    Steps::begin(Change::to(replicas, Rule::Delay))
 }
 
 /// Whether those that run had time to show that they do not get messages done in time, whatever one of them does.
-fn is_too_few(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, present: u32) -> bool {
-    let late = target.spec.target_delay.as_secs_f64();
-    let all_there = inputs.ready.or(inputs.own_current()) >= Some(present);
-    let stood = target.steps.last_at().map(|at| seen.now.since(at));
-    all_there
-        && stood.is_some_and(|stood| stood >= STEP_SETTLES)
-        && waits_without_end(seen.facts).is_some_and(|seconds| seconds > late)
+fn falls_behind(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Option<FallsBehind> {
+    let target_delay_seconds = target.spec.target_delay.as_secs_f64();
+    let all_there = inputs.ready.or(inputs.own_current()) >= Some(inputs.present());
+    let stood = target.scaled.last_at().map(|at| seen.now.since(at));
+    let shown = all_there && stood.is_some_and(|stood| stood >= STEP_SETTLES);
+    let waits_seconds = waits_without_end(seen.facts).filter(|_| shown)?;
+    (waits_seconds > target_delay_seconds).then_some(FallsBehind {
+        waits_seconds,
+        target_delay_seconds,
+    })
 }
 
 /// How long the newest message will wait, in seconds, where somebody works but no backlog is worked off.
@@ -166,9 +142,9 @@ fn waits_without_end(facts: &GroupFacts) -> Option<f64> {
 const CATCHES_UP_RATIO: f64 = 1.05;
 
 /// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
-fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs, raise: Raise) -> Option<u32> {
+fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, raise: Raise) -> Option<Demand> {
     match seen.known.filter(|_| has_holders(seen.facts, &target.spec)) {
-        Some(known) => Some(by_holders(seen, target, inputs, (known, raise))),
+        Some(known) => Some(by_holders(seen, target, inputs, known, raise)),
         None => {
             let capacity = inputs.capacity_per_second?;
             Some(by_work(seen, target, inputs, capacity, raise))
@@ -176,28 +152,23 @@ fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &mut Inputs, raise: Rai
     }
 }
 
-/// The count in the light of the forecast, and whether that changed it. Switched off, it only notes what it would have been.
-fn foresee(
-    seen: &Seen<'_>,
-    target: &TargetState,
-    inputs: &mut Inputs,
-    replicas: u32,
-) -> (u32, bool) {
-    let mut foreseen = inputs.clone();
-    let raised = Raise::of(seen.facts).and_then(|raise| needed(seen, target, &mut foreseen, raise));
-    let raised = raised.map(|raised| raised.max(replicas));
+/// `plain` in the light of the forecast. Switched off, it only notes what it would ask for.
+fn foresee(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, mut plain: Demand) -> Demand {
+    let raised = Raise::of(seen.facts).and_then(|raise| needed(seen, target, inputs, raise));
+    let count = plain.steps.replicas();
+    let Some(raised) = raised.filter(|raised| raised.steps.replicas() > count) else {
+        return plain;
+    };
+    let replicas = raised.steps.replicas();
     let decides = target.spec.forecast == Forecasting::On;
-    match raised.filter(|raised| decides && *raised > replicas) {
-        Some(more) => {
-            *inputs = foreseen;
-            inputs.work_replicas_with_forecast = raised;
-            (more, true)
-        }
-        None => {
-            inputs.work_replicas_with_forecast = raised;
-            (replicas, false)
-        }
+    let rule = Rule::Forecast(Foreseen { replicas, decides });
+    if decides {
+        plain.steps.apply(Some(Change::to(replicas, rule)));
+        plain.work_per_second = raised.work_per_second;
+    } else {
+        plain.steps.note(rule);
     }
+    plain
 }
 
 /// What is known of one consumer: `capacity` of a replica, or what one was seen to do where it is known who holds what.
@@ -220,46 +191,45 @@ fn has_holders(facts: &GroupFacts, spec: &TargetSpec) -> bool {
 fn by_holders(
     seen: &Seen<'_>,
     target: &TargetState,
-    inputs: &mut Inputs,
-    (known, raise): (Known, Raise),
-) -> u32 {
+    inputs: &Inputs,
+    known: Known,
+    raise: Raise,
+) -> Demand {
     let answer = exclusive::recommend(&Question {
         now: seen.now,
         facts: seen.facts,
         spec: &target.spec,
         known,
         diagnosis: &seen.diagnosis,
-        asked: target.last_desired.or(inputs.own_current()).unwrap_or(0),
-        asked_at: target.steps.last_at(),
+        asked: inputs.wanted_or_current().unwrap_or(0),
+        asked_at: target.scaled.last_at(),
         raise,
     });
-    inputs.rule = Some(answer.rule);
-    inputs.work_per_second = Some(answer.work_per_second);
-    inputs.busiest_per_second = Some(answer.busiest_per_second);
-    inputs.target_utilization_ratio = match answer.rule {
-        Rule::Spread => exclusive::UTILIZATION_DOWN,
-        Rule::Arrivals => 1.0,
-        _ => exclusive::UTILIZATION_UP,
+    let capacity = known.per_second() * f64::from(target.spec.consumers_per_replica);
+    let if_shared = (answer.work_per_second / capacity).ceil() as u32;
+    let figures = Holders {
+        busiest_per_second: answer.busiest_per_second,
+        work_per_second: answer.work_per_second,
+        utilization_ratio: answer.because.utilization(),
+        catch_up_seconds: target.spec.target_delay.as_secs_f64() * exclusive::CATCH_UP_RATIO,
+        capacity_per_second: capacity,
+        is_at_least: matches!(known, Known::AtLeast(_)),
+        replicas_if_shared: if_shared.max(1),
     };
-    inputs.catch_up_seconds = target.spec.target_delay.as_secs_f64() * exclusive::CATCH_UP_RATIO;
-    let per_replica = known.per_second() * f64::from(target.spec.consumers_per_replica);
-    match known {
-        Known::Capacity(_) => {
-            let if_shared = (answer.work_per_second / per_replica).ceil() as u32;
-            inputs.work_replicas_if_shared = Some(if_shared.max(1));
-        }
-        Known::AtLeast(_) => inputs.capacity_at_least_per_second = Some(per_replica),
+    let rule = answer.because.rule(figures);
+    Demand {
+        steps: Steps::begin(Change::to(answer.replicas, rule)),
+        work_per_second: answer.work_per_second,
     }
-    answer.replicas
 }
 
 fn by_work(
     seen: &Seen<'_>,
     target: &TargetState,
-    inputs: &mut Inputs,
+    inputs: &Inputs,
     capacity: f64,
     raise: Raise,
-) -> u32 {
+) -> Demand {
     let facts = seen.facts;
     let assignment = target.spec.assignment;
     let surge = surge(facts);
@@ -268,35 +238,45 @@ fn by_work(
         fall: raise.fall * surge,
     };
     let utilization = Utilization::of(assignment);
-    let work = Work::of(facts, &target.spec, utilization.up, raise.rise);
-    let relaxed = Work::of(facts, &target.spec, utilization.down, raise.fall);
+    let work = Workload::of(facts, &target.spec, utilization.up, raise.rise);
+    let relaxed = Workload::of(facts, &target.spec, utilization.down, raise.fall);
     let consumers = target.spec.consumers_per_replica;
     let up = work.replicas(capacity, consumers, assignment);
-    let down = relaxed.replicas(capacity, consumers, assignment);
+    let needed = relaxed.replicas(capacity, consumers, assignment);
     let fleet = Fleet::of(seen, target, inputs, capacity);
     let present = fleet.replicas;
-    let replicas = up.max(down.min(present));
-    let decisive = if replicas == up {
+    let mut steps = Steps::begin(Change::to(up, Rule::Work(work.figures(capacity))));
+    let slack = Rule::Slack(Slack {
+        work: relaxed.figures(capacity),
+        needed,
+        present,
+    });
+    steps.apply(Some(Change::to(up.max(needed.min(present)), slack)));
+    let decisive = if steps.replicas() == up {
         &work
     } else {
-        inputs.target_utilization_ratio = utilization.down;
         &relaxed
     };
-    inputs.work_per_second = Some(decisive.total());
-    inputs.work_replicas_if_shared = Some(decisive.replicas(capacity, 1, Assignment::Shared));
-    if present > 0
-        && replicas > present
+    let may_stay = present > 0
+        && steps.replicas() > present
         && assignment == Assignment::Shared
         // What runs may have other streams to read as well.
-        && inputs.answering == Answering::Fleet
-        && fleet.suffices(facts, raise.rise, utilization.kept, target.spec.target_delay)
-    {
-        inputs.rule = Some(Rule::Enough);
-        inputs.target_utilization_ratio = utilization.kept;
-        return present;
+        && inputs.answering == Answering::Fleet;
+    let enough = fleet.enough(
+        facts,
+        raise.rise,
+        utilization.kept,
+        target.spec.target_delay,
+    );
+    steps.apply(
+        enough
+            .filter(|_| may_stay)
+            .map(|figures| Change::to(present, Rule::Enough(figures))),
+    );
+    Demand {
+        steps,
+        work_per_second: decisive.total(),
     }
-    inputs.rule = Some(Rule::Work);
-    replicas
 }
 
 /// The replicas that were asked for last (by others, where nothing was asked for yet), and what they do by and by.
@@ -314,7 +294,7 @@ struct Fleet {
 
 impl Fleet {
     fn of(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, capacity: f64) -> Self {
-        let present = target.last_desired.or(inputs.own_current()).unwrap_or(0);
+        let present = inputs.wanted_or_current().unwrap_or(0);
         let at_work = inputs.ready.or(inputs.own_current()).unwrap_or(present);
         let start_takes = target.replicas.start_takes().unwrap_or(LONGEST_START);
         let more_in = ASKED_WITHIN + start_takes.min(LONGEST_START);
@@ -332,13 +312,32 @@ impl Fleet {
         }
     }
 
-    /// Whether they keep up and work off the backlog before more of them could help.
-    fn suffices(&self, facts: &GroupFacts, raise: f64, kept: f64, target_delay: Duration) -> bool {
+    /// The figures by which they keep up and clear the backlog before more of them could help, if they do.
+    fn enough(
+        &self,
+        facts: &GroupFacts,
+        raise: f64,
+        kept: f64,
+        target_delay: Duration,
+    ) -> Option<Enough> {
         let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
         let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise;
         let left = waiting as f64
             + (arrivals - self.now) * self.ready_in
             + (arrivals - self.then) * (self.more_in - self.ready_in);
-        arrivals <= self.then * kept && left / self.then <= target_delay.as_secs_f64() / 2.0
+        let within_seconds = target_delay.as_secs_f64() / 2.0;
+        let suffices = arrivals <= self.then * kept && left / self.then <= within_seconds;
+        suffices.then_some(Enough {
+            counted_per_second: arrivals,
+            does_per_second: self.then,
+            utilization_ratio: kept,
+            left,
+            within_seconds,
+        })
     }
+}
+
+/// Backlog that looks processed, but not for so long that it must be so.
+pub(super) fn rest_settles(inputs: &Inputs) -> bool {
+    inputs.backlog.map_or(0, Quantity::value) > inputs.settled && inputs.work_per_second() == 0.0
 }

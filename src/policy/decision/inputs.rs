@@ -1,4 +1,4 @@
-//! The figures behind a decision.
+//! What a decision looked at. What it made of that is in its steps.
 
 use std::time::Duration;
 
@@ -10,13 +10,16 @@ use crate::model::time::{Timestamp, WallOffset};
 use crate::policy::answering::Answering;
 use crate::policy::replicas::Pause;
 
-/// The figures a decision was computed from, with the constants used.
+/// The figures a decision was computed from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Backlog of the group, messages.
     pub backlog: Option<Quantity>,
     /// Of the backlog, what is processed already and only not committed yet, as far as can be told.
     pub uncommitted: u64,
+    /// Of the backlog, the rests of batches that count as processed.
+    #[serde(default)]
+    pub settled: u64,
     /// Messages per second that the source lets consumers read at most, where that is known.
     pub read_limit_per_second: Option<f64>,
     /// Messages delivered too long ago to count as backlog, to consumers that are still at work.
@@ -49,8 +52,6 @@ pub struct Inputs {
     pub capacity_per_second: Option<f64>,
     /// Where the capacity comes from.
     pub capacity_source: CapacitySource,
-    /// While that is unknown: what one was seen to do, busy or not, where the answer rests on it.
-    pub capacity_at_least_per_second: Option<f64>,
     /// Whether what consumers depend on is slow.
     pub breaker: Breaker,
     /// Partitions that receive more than one consumer can do, under exclusive assignment.
@@ -61,6 +62,9 @@ pub struct Inputs {
     pub capacity_samples: (u32, u32),
     /// What the answer is used for.
     pub answering: Answering,
+    /// Replicas that were wanted before.
+    #[serde(default)]
+    pub desired_before: Option<u32>,
     /// Replicas that run now, as far as known.
     pub current: Option<u32>,
     /// Where that count comes from.
@@ -84,30 +88,10 @@ pub struct Inputs {
     pub unknown_partitions: u32,
     /// Partitions that lack the consumer group.
     pub partitions_without_group: u32,
-    /// Work to be done per second so that arrivals are met and the backlog is gone within the catch-up time.
-    pub work_per_second: Option<f64>,
-    /// Arrivals per second at the consumer that gets most, where holders are known.
-    pub busiest_per_second: Option<f64>,
-    /// What the work alone asks for, before bounds and holds.
-    pub work_replicas: Option<u32>,
-    /// What it would ask for if any replica could take any part of it; `None` while capacity is unknown.
-    pub work_replicas_if_shared: Option<u32>,
-    /// What it asks for, or would ask for, with the forecast; `None` without one and while capacity is unknown.
-    pub work_replicas_with_forecast: Option<u32>,
-    /// The largest recommendation within the hold window.
-    pub held_replicas: Option<u32>,
-    /// That window.
-    pub hold_seconds: f64,
-    /// What the work is judged by.
-    pub rule: Option<Rule>,
-    /// What keeps the target above what the work asks for.
-    pub held_by: Option<Held>,
-    /// Whether the last rise brought less than a tenth of what it should.
-    pub is_ineffective: bool,
-    /// Share of its capacity a replica is meant to use.
-    pub target_utilization_ratio: f64,
-    /// Within what time a backlog is to be gone.
-    pub catch_up_seconds: f64,
+    /// Work per second that arrivals make, at the utilization for a rise …
+    pub work_from_arrivals_per_second: f64,
+    /// … and that the backlog makes, to be gone within the target delay.
+    pub work_from_backlog_per_second: f64,
 }
 
 impl Inputs {
@@ -116,15 +100,31 @@ impl Inputs {
         self.current.filter(|_| self.answering == Answering::Fleet)
     }
 
+    /// What was wanted last, else what runs.
+    pub fn wanted_or_current(&self) -> Option<u32> {
+        self.desired_before.or(self.own_current())
+    }
+
+    /// What was wanted last or runs, whichever is more.
+    pub fn present(&self) -> u32 {
+        self.own_current().max(self.desired_before).unwrap_or(0)
+    }
+
     /// While pods hang, the count that is not exceeded: what was wanted last or was asked for by others, whichever is more.
-    pub fn present_while_pods_hang(
-        &self,
-        last_desired: Option<u32>,
-        min_replicas: u32,
-    ) -> Option<u32> {
+    pub fn present_while_pods_hang(&self) -> Option<u32> {
         self.not_ready_since?;
-        let asked = self.asked.max(self.current).max(last_desired);
-        Some(asked.unwrap_or(0).max(min_replicas))
+        let asked = self.asked.max(self.current).max(self.desired_before);
+        Some(asked.unwrap_or(0))
+    }
+
+    /// Only the consumer group is missing: there is nothing to count.
+    pub fn lacks_only_the_group(&self) -> bool {
+        self.partitions_without_group > 0 && self.work_per_second() == 0.0
+    }
+
+    /// Both kinds of work together.
+    pub fn work_per_second(&self) -> f64 {
+        self.work_from_arrivals_per_second + self.work_from_backlog_per_second
     }
 }
 
@@ -154,50 +154,4 @@ pub enum ReplicaSource {
     /// Nobody tells.
     #[default]
     Unknown,
-}
-
-/// What the work is judged by. Formulas: docs/policy.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// All work together, at the utilization and in the time to catch up.
-    Work,
-    /// The present replicas do it before others could help.
-    Enough,
-    /// The delay, while capacity is unknown.
-    Delay,
-    /// The busiest holder gets more than it can do.
-    Busiest,
-    /// What each holder would get if there were fewer of them.
-    Spread,
-    /// Peaks of the last hours that may come back.
-    Reserve,
-    /// A holder is slower than the others.
-    Relief,
-    /// All arrivals together, whoever holds what.
-    Arrivals,
-    /// Capacity is only known to be at least so much.
-    Explored,
-    /// Nothing is known of capacity: a first step by what waits and arrives.
-    First,
-    /// Messages leave the log unread: more than there are, until none does.
-    Losing,
-}
-
-/// What keeps a target above what the work asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Held {
-    /// More was needed within the hold window.
-    Window,
-    /// As much arrived within the hold window, for a while.
-    Arrivals,
-    /// More was needed a moment ago.
-    Moment,
-    /// A backlog still drains.
-    Backlog,
-    /// Not everything is known.
-    Uncertain,
-    /// Fewer would cost more in moved partitions than they save.
-    Moves,
 }

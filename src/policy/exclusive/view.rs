@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use crate::model::facts::PartitionFacts;
 use crate::model::rates::ARRIVAL_WINDOW;
-use crate::policy::decision::Rule;
 use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
 use crate::policy::replicas::STARTS_WITHIN;
 use crate::policy::surge::surge;
 
-use super::Question;
+use super::{Because, Question};
 
 /// Share of its capacity that a consumer's arrivals may take after a rise …
 pub const UTILIZATION_UP: f64 = 0.85;
@@ -227,19 +226,19 @@ impl<'a> View<'a> {
         self.reachable(replicas.max(self.least()))
     }
 
-    pub fn fall(&self, asked: u32) -> (u32, Rule) {
+    pub fn fall(&self, asked: u32) -> (u32, Because) {
         let loads = self.work(UTILIZATION_DOWN, |p| p.steady);
         let needed = self.smallest(1, asked, &loads, 1.0, LIKELY_DOWN);
         let peaks = self.loads(|p| p.peak);
         let reserve = self.smallest(1, asked, &peaks, BORNE_RATIO, LIKELY_PEAK);
         let most = ((f64::from(needed) * RESERVE_RATIO) as u32).max(needed + RESERVE_REPLICAS);
         let kept = reserve.min(most);
-        let rule = if kept > needed {
-            Rule::Reserve
+        let because = if kept > needed {
+            Because::Reserve
         } else {
-            Rule::Spread
+            Because::Spread
         };
-        (self.reachable(needed.max(kept)).min(asked), rule)
+        (self.reachable(needed.max(kept)).min(asked), because)
     }
 
     /// What arrivals need if they could be shared out evenly; a hot partition keeps one consumer busy.

@@ -1,0 +1,182 @@
+//! What each later step did, as a sentence of its own.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::model::forecast::{HORIZON, LOOK_AHEAD};
+use crate::policy::agreement;
+use crate::policy::decision::Inputs;
+use crate::policy::rule::{Foreseen, Hold, Rule, Slack};
+use crate::policy::spec::Measure;
+use crate::policy::steps::Step;
+
+use super::numbers::{count, duration, grouped, percent, rate, seconds};
+
+/// The end of the year 9999: later times have no RFC 3339 form.
+const LAST_MILLI: u64 = 253_402_300_799_999;
+
+/// The step as a sentence; empty where it needs none.
+pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
+    let after = grouped(step.after);
+    match &step.rule {
+        Rule::Kept => format!("What runs stays until that is known: {after}."),
+        Rule::FallsBehind(behind) => format!(
+            "Messages would wait {} at the present rate, longer than the target delay of {}, so {after} are tried.",
+            seconds(behind.waits_seconds),
+            seconds(behind.target_delay_seconds),
+        ),
+        Rule::Slack(slack) => scale_in(&after, slack),
+        Rule::Enough(_) => {
+            format!("{after} keep up and clear the backlog before more could help.")
+        }
+        Rule::Forecast(foreseen) => forecast(foreseen, inputs),
+        Rule::Losing => {
+            format!("Messages are being lost, so {after} are asked for until none is.")
+        }
+        Rule::OneJobPerMessage => format!("Only {} wait, one per job.", messages_of(step.after)),
+        Rule::MaxReplicas(_) => format!("maxReplicas is {after}; the work needs {}.", grouped(step.before)),
+        Rule::PartitionCount(_) => partition_count(inputs),
+        Rule::ThroughputUnits(_) => format!(
+            "The throughput units let consumers read {} messages/s: more replicas would not read more.",
+            rate(inputs.read_limit_per_second.unwrap_or(0.0)),
+        ),
+        Rule::PodsNotReady(_) => pods_not_ready(inputs),
+        Rule::NotMeasured(_) => "Not more than runs, or than the backlog needs, until arrivals have been measured for 15 s.".to_owned(),
+        Rule::HpaTolerance(tolerance) => format!(
+            "The HPA ignores a rise of {} or less, so {after} are asked for.",
+            percent(tolerance.tolerance_ratio)
+        ),
+        Rule::MinReplicas(_) => format!("minReplicas is {after}."),
+        Rule::Downstream if inputs.breaker.is_open() => "Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned(),
+        Rule::Downstream => "What consumers depend on was slow until a moment ago: one step is tried first.".to_owned(),
+        Rule::Draining => "Held: a backlog still drains.".to_owned(),
+        Rule::Uncertain => "Held: scale-in waits until everything that it depends on is known.".to_owned(),
+        Rule::HeldArrivals(hold) => format!("Held: as much arrived within the last {}.", window(hold)),
+        Rule::HeldMoment(hold) | Rule::HeldWindow(hold) => {
+            format!("Held: so many were needed within the last {}.", window(hold))
+        }
+        Rule::Moves => "Held: fewer would cost more in moved partitions than they save, or the last step is too recent.".to_owned(),
+        Rule::WarmUp(hold) => format!("Not below what runs during the first {} after a start.", window(hold)),
+        remark => note(remark, inputs),
+    }
+}
+
+/// What a person should know, whatever decided.
+fn note(remark: &Rule, inputs: &Inputs) -> String {
+    match remark {
+        Rule::Part => "This is the count for this trigger alone: the ScaledObject has others or a formula, so what runs is not looked at.".to_owned(),
+        Rule::Losses => format!(
+            "About {} messages/s leave the log unread: it is trimmed or expires before consumers get to them.",
+            rate(inputs.lost_per_second),
+        ),
+        Rule::Skew => {
+            let hot = match inputs.hot_partitions {
+                1 => "One partition receives more than one replica can do".to_owned(),
+                n => format!("{n} partitions receive more than one replica can do"),
+            };
+            format!("{hot}: more replicas cannot cure that, more partitions can.{}", would_do(inputs))
+        }
+        Rule::Stuck => {
+            let stuck = match inputs.stuck_partitions {
+                1 => "1 partition makes no progress although a consumer holds it".to_owned(),
+                n => format!("{n} partitions make no progress although consumers hold them"),
+            };
+            format!("{stuck}, usually because a message cannot be processed: replicas cannot cure that.")
+        }
+        Rule::Ineffective => "The last rise was ineffective: it brought less than a tenth of what it should; look at what the consumers depend on.".to_owned(),
+        Rule::Unread => format!(
+            "{} of {} could not be read, so the target may rise but not fall.",
+            inputs.unknown_partitions,
+            count(inputs.partitions, "partition"),
+        ),
+        Rule::Paused => inputs.paused.map_or_else(String::new, agreement::paused),
+        _ => String::new(),
+    }
+}
+
+/// What `backlog` mode counts.
+pub(super) fn messages(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Backlog => "unfinished messages",
+        Measure::Lag => "undelivered messages",
+        Measure::Pending => "pending messages",
+        Measure::StreamLength => "messages in the stream",
+        Measure::UnprocessedEvents => "unprocessed events",
+    }
+}
+
+fn messages_of(n: u64) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} message{s}", grouped(n))
+}
+
+fn scale_in(after: &str, slack: &Slack) -> String {
+    let utilization = percent(slack.work.utilization_ratio);
+    if slack.needed > slack.present {
+        format!(
+            "Scale-in leaves room: {utilization} utilization needs {}, so the present {after} stay.",
+            grouped(slack.needed.into())
+        )
+    } else {
+        format!("Scale-in leaves room: {utilization} utilization needs {after}.")
+    }
+}
+
+fn forecast(foreseen: &Foreseen, inputs: &Inputs) -> String {
+    let expected = inputs
+        .forecast_upper_per_second
+        .zip(inputs.forecast_largest_per_second);
+    let Some((upper, largest)) = expected.filter(|_| foreseen.decides) else {
+        return String::new();
+    };
+    format!(
+        "The forecast expects up to {}/s in {} and {}/s within {}, which needs {}.",
+        rate(upper),
+        duration(HORIZON),
+        rate(largest),
+        duration(LOOK_AHEAD),
+        grouped(foreseen.replicas.into()),
+    )
+}
+
+/// How many partitions would do, where these do not.
+fn would_do(inputs: &Inputs) -> String {
+    let recommended = inputs.recommended_partitions;
+    let more = recommended.filter(|n| *n > inputs.partitions);
+    more.map_or_else(String::new, |n| {
+        format!(" {} partitions would do.", grouped(n.into()))
+    })
+}
+
+fn partition_count(inputs: &Inputs) -> String {
+    format!(
+        "The stream has {}; more replicas would have nothing to do.{}",
+        count(inputs.partitions, "partition"),
+        // Said with the hot partitions, if there are any.
+        if inputs.hot_partitions == 0 {
+            would_do(inputs)
+        } else {
+            String::new()
+        },
+    )
+}
+
+/// That pods hang, and since when: the moment, not the time passed, so that the sentence stands still.
+fn pods_not_ready(inputs: &Inputs) -> String {
+    let pods = inputs.asked.zip(inputs.ready).zip(inputs.not_ready_since);
+    let Some(((asked, ready), since)) = pods else {
+        return String::new();
+    };
+    let since = inputs.wall.on_the_wall(since).as_millis().min(LAST_MILLI);
+    let since = UNIX_EPOCH + Duration::from_millis(since);
+    let verb = if asked == 1 { "is" } else { "are" };
+    format!(
+        "{} of {} {verb} not ready since {}; more replicas would not help until they are.",
+        asked.saturating_sub(ready),
+        count(asked, "pod"),
+        humantime::format_rfc3339_seconds(since),
+    )
+}
+
+fn window(hold: &Hold) -> String {
+    duration(Duration::from_secs_f64(hold.window_seconds))
+}
