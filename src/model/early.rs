@@ -24,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FLOOR_RATIO: f64 = 0.92;
 /// A count that source and replicas do not agree on is believed once it has stood for so long.
 const COUNT_SETTLES: Duration = Duration::from_secs(10);
+/// For a minute the source still sees consumers that were scaled in.
+const GONE_IS_SEEN: Duration = Duration::from_secs(70);
 /// A configured capacity is believed once this share of it was seen.
 const BELIEVED_RATIO: f64 = 0.8;
 /// An interval in which so many times the most before was done had more consumers than were counted.
@@ -34,6 +36,11 @@ const JUMP_RATIO: f64 = 1.5;
 pub struct Early {
     /// Consumers at work, and since when so many.
     count: Option<(u32, Timestamp)>,
+    /// Ready replicas' consumers at the last poll, and when they became fewer.
+    #[serde(default)]
+    ready: Option<u32>,
+    #[serde(default)]
+    scaled_in_at: Option<Timestamp>,
     /// Messages that no consumer had taken at the last poll.
     undelivered: u64,
     /// Whether the interval before had acknowledgements: a run begins after one, so that what was in hand does not count.
@@ -152,7 +159,14 @@ impl Early {
 
     /// How many were at work throughout the interval, if that is certain.
     fn consumers(&mut self, interval: &Interval, told: Told) -> Option<u32> {
-        let Some((count, agreed)) = told.surely_at_work(interval.seen) else {
+        let before = std::mem::replace(&mut self.ready, told.ready_consumers);
+        if before > self.ready && self.ready.is_some() {
+            self.scaled_in_at = Some(interval.end);
+        }
+        let still_seen = |at: Timestamp| interval.end.since(at) < GONE_IS_SEEN;
+        let sees_gone = interval.seen > self.ready && self.scaled_in_at.is_some_and(still_seen);
+        let at_work = told.surely_at_work(interval.seen).filter(|_| !sees_gone);
+        let Some((count, agreed)) = at_work else {
             self.count = None;
             return None;
         };

@@ -54,9 +54,10 @@ impl ScaleHistory {
             self.fell_at = Some(now);
         } else if after > before {
             self.rose_at = Some(now);
-            let too_early = self
-                .fell_at
-                .is_some_and(|at| now.since(at) < TOO_EARLY_WITHIN);
+            // A rise in several steps is one lesson.
+            let too_early = self.fell_at.is_some_and(|fell| {
+                now.since(fell) < TOO_EARLY_WITHIN && self.learned_at.is_none_or(|at| at < fell)
+            });
             if too_early && before > 0 {
                 self.lessons = (self.lessons + 1).min(MOST_LESSONS);
                 self.learned_at = Some(now);
@@ -137,6 +138,9 @@ mod tests {
         assert_eq!(taught.hold(at(14.0 + 1_440.0), BASE), BASE);
         let mut late = after(&[(0.0, 4, 2), (15.0, 2, 4)]);
         assert_eq!(late.hold(at(15.0), BASE), BASE, "that fall was right");
+        let mut deep = after(&[(0.0, 4, 2), (5.0, 2, 3), (5.5, 3, 4), (6.0, 4, 6)]);
+        let lesson = deep.hold(at(6.0), BASE);
+        assert_eq!(lesson, BASE.mul_f64(1.5), "one fall, one lesson");
         let mut woken = after(&[(0.0, 4, 0), (5.0, 0, 4)]);
         assert_eq!(woken.hold(at(5.0), BASE), BASE, "work came, that is all");
     }

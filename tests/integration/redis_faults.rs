@@ -379,7 +379,8 @@ async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_
         let whole = eventually("a whole poll", RECOVERY, async || reader.poll().await.ok()).await;
         assert_eq!(read_and_left_out(&whole).0, 1_500);
         proxy.set(Mode::StallAfter(700_000));
-        let mut waiting: BTreeMap<PartitionId, u32> = BTreeMap::new();
+        // How many had been read when a partition was read last: how long a poll is depends on how busy the machine is.
+        let mut read_last: BTreeMap<PartitionId, usize> = BTreeMap::new();
         let mut answered = 0;
         for _ in 0..10 {
             let started = Instant::now();
@@ -398,13 +399,13 @@ async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_
                 }
             };
             println!("{flavour:?}: left out {}", left_out.len());
+            let before = answered;
             answered += 1_500 - left_out.len();
-            waiting.retain(|id, _| left_out.contains(id));
+            read_last.retain(|id, _| left_out.contains(id));
             for id in left_out {
-                *waiting.entry(id).or_default() += 1;
+                let meanwhile = answered - *read_last.entry(id).or_insert(before);
+                assert!(meanwhile <= 3_000, "left out while {meanwhile} others were read");
             }
-            let longest = waiting.values().max().copied().unwrap_or(0);
-            assert!(longest <= 6, "left out of {longest} polls in a row");
         }
         assert!((1_500..15_000).contains(&answered), "{answered}");
         proxy.set(Mode::Pass);

@@ -118,6 +118,21 @@ fn a_fleet_that_kubernetes_does_not_tell_of_yet_is_not_taken_for_one_consumer() 
 }
 
 #[test]
+fn consumers_that_were_scaled_in_and_are_still_seen_for_a_minute_make_the_others_no_slower() {
+    // Four keep up, then two of them go, and soon after these two fall behind.
+    let scaled_in = |polls| {
+        after(polls, 2, |n| match n {
+            ..20 => (100, 0, 4, (4, 4)),
+            20..35 => (100, 0, 4, (2, 2)),
+            35..50 => (200, 400 * n, 4, (2, 2)),
+            _ => (200, 400 * n, 2, (2, 2)),
+        })
+    };
+    assert_eq!(scaled_in(49).per_consumer(), None);
+    assert_eq!(scaled_in(60).per_consumer(), Some(50.0));
+}
+
+#[test]
 fn replicas_of_which_the_source_sees_fewer_count_so_that_a_shared_name_is_no_fast_consumer() {
     let early = after(20, 5, |n| (2_000, 2_000 * n, 1, (8, 8)));
     assert_eq!(early.per_consumer(), Some(50.0));
