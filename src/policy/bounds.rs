@@ -143,7 +143,7 @@ impl Workload {
 }
 
 /// Rounds up, forgiving the last bits of a float sum, so that 2.0000000001 replicas are 2.
-fn ceil_replicas(exact: f64) -> u32 {
+pub fn ceil_replicas(exact: f64) -> u32 {
     let rounded = exact.round();
     let whole = if (exact - rounded).abs() < 1e-6 {
         rounded

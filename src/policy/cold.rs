@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 
+use super::bounds::ceil_replicas;
 use super::rule::{Explored, FirstStep, Rule};
 use super::spec::TargetSpec;
 use super::steps::{Change, Steps};
@@ -103,7 +104,7 @@ fn supposed(facts: &GroupFacts, start_takes: Option<Duration>) -> FirstStep {
 fn step_of(step: FirstStep) -> Change {
     let meanwhile = step.counted_per_second * step.start_seconds;
     let backlog = (step.waiting as f64 + meanwhile) / step.catch_up_seconds;
-    let replicas = ((step.counted_per_second + backlog) / step.supposed_per_second).ceil() as u32;
+    let replicas = ceil_replicas((step.counted_per_second + backlog) / step.supposed_per_second);
     Change::to(replicas.clamp(1, step.largest), Rule::FirstStep(step))
 }
 

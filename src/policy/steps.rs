@@ -103,6 +103,12 @@ impl Steps {
         self.0.iter()
     }
 
+    /// The step that the count is from: the last that changed it, else the first.
+    pub fn deciding(&self) -> Option<&Step> {
+        let last = self.iter().rev().find(|step| step.changes());
+        last.or(self.0.first())
+    }
+
     /// What the work needs, before bounds and holds.
     pub fn demand(&self) -> u64 {
         let demand = self.iter().rev().find(|step| step.rule.is_demand());

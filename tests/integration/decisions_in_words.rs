@@ -10,6 +10,7 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decision::{Decision, Limit, Reason};
 use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::rule::{Rule, Work};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::policy::state::GroupState;
 use streamgauge::publish::{Group, GroupDefinition, NoAnswer};
@@ -85,6 +86,16 @@ fn keeping_up_until(rates: &[u64], assignment: Assignment, end: u32) -> Decision
     state.targets()[&key].decision.clone().unwrap()
 }
 
+/// The figures of the rule that counts all work together.
+fn work_of(decision: &Decision) -> Work {
+    let mut rules = decision.steps.iter().map(|step| &step.rule);
+    let work = rules.find_map(|rule| match rule {
+        Rule::Work(figures) => Some(*figures),
+        _ => None,
+    });
+    work.expect("a step by the work")
+}
+
 /// 302/s on 16 partitions, three of them hot: 78/s fill a replica, so that none of its 16 partitions can share one with them.
 fn three_hot_of_sixteen() -> Vec<u64> {
     let mut rates = vec![78, 78, 78];
@@ -97,18 +108,19 @@ fn three_hot_of_sixteen() -> Vec<u64> {
 fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
     let exclusive = keeping_up(&three_hot_of_sixteen(), Assignment::Exclusive);
     assert_eq!(exclusive.desired, Some(16), "{}", exclusive.text);
-    assert_eq!(exclusive.inputs.work_replicas_if_shared, Some(4));
+    let figures = work_of(&exclusive);
+    assert_eq!(figures.replicas_if_shared, 4);
     assert_eq!(
         exclusive.text,
-        "16 replicas: 302 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 80 % utilization and 30s to \
-         catch up that takes 16 (4 would do for all of it together, but partitions are shared out by count, and the hottest \
+        "16 replicas: 302 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 80 % utilization and 30 s to \
+         catch up, that needs 16 (4 could do all of it together, but partitions are shared out by count, and the hottest \
          that meet on one replica must fit it)."
     );
     let shared = keeping_up(&three_hot_of_sixteen(), Assignment::Shared);
     assert_eq!(shared.desired, Some(4), "{}", shared.text);
-    assert!(shared.text.ends_with("that takes 4."), "{}", shared.text);
+    assert!(shared.text.contains("that needs 4."), "{}", shared.text);
     let even = keeping_up(&[70; 4], Assignment::Exclusive);
-    assert!(even.text.ends_with("that takes 4."), "{}", even.text);
+    assert!(even.text.contains("that needs 4."), "{}", even.text);
 }
 
 #[test]
@@ -117,11 +129,9 @@ fn the_sentence_names_the_utilization_that_decided() {
     let down = keeping_up(&[250], Assignment::Shared);
     assert_eq!(
         down.text,
-        "4 replicas: 250 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 80 % utilization and 30s to \
-         catch up that takes 4."
+        "4 replicas: 250 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 90 % utilization and 30 s to \
+         catch up, that needs 3. Scale-in leaves room: 80 % utilization needs 4."
     );
-    assert_eq!(down.inputs.target_utilization_ratio, 0.8);
-    assert_eq!(down.inputs.work_per_second.map(f64::ceil), Some(313.0));
     let enough = keeping_up(&[240], Assignment::Shared);
     assert!(enough.text.contains("90 % utilization"), "{}", enough.text);
 }
@@ -136,7 +146,7 @@ fn who_stays_for_what_arrived_a_moment_ago_is_said_to() {
     );
     assert_eq!(
         decision.text,
-        "1 replica: nothing waits, but 150 arrived within the last 45s."
+        "1 replica: nothing waits, but 150 arrived within the last 45 s."
     );
 }
 
@@ -180,11 +190,11 @@ fn work_that_is_seen_is_active_at_once_though_no_value_can_be_told_while_nobody_
         let expected = format!("a value follows with the first poll after {wait}");
         assert!(text.ends_with(&expected), "{text}");
     };
-    check(300, 0, 40, Some(true), "1m");
-    check(7, 0, 40, Some(true), "7s");
-    check(300, 4, 40, Some(true), "40s");
+    check(300, 0, 40, Some(true), "1 min");
+    check(7, 0, 40, Some(true), "7 s");
+    check(300, 4, 40, Some(true), "40 s");
     // Nothing waits and nothing was watched for long: neither is certain.
-    check(300, 5, 0, None, "35s");
+    check(300, 5, 0, None, "35 s");
 }
 
 /// One partition, that many behind its checkpoint, and no word of any consumer.
@@ -255,13 +265,13 @@ fn a_surge_is_counted_with_what_the_sentence_says() {
     let (text, inputs) = (&decision.text, &decision.inputs);
     let arrivals = inputs.arrival_per_second.unwrap() * inputs.surge_ratio.unwrap();
     assert!((arrivals - 1_200.0).abs() < 1.0, "{arrivals}");
-    let work = arrivals / inputs.target_utilization_ratio + 600.0 / inputs.catch_up_seconds;
+    let figures = work_of(&decision);
+    let work = arrivals / figures.utilization_ratio + 600.0 / figures.catch_up_seconds;
     assert_eq!(
         decision.desired,
         Some((work / 50.0).ceil() as u32),
         "{text}"
     );
-    let says =
-        "messages/s arrive, 1200 in the newest poll (1.8×, so that is what counts), and 600 wait";
+    let says = "messages/s arrive (1200/s in the newest poll, 1.8× the mean, which is what counts) and 600 wait";
     assert!(text.contains(says), "{text}");
 }

@@ -64,11 +64,32 @@ fn every_link_to_a_file_leads_somewhere() {
     for (path, text) in pages() {
         for rest in text.split("](").skip(1) {
             let target = rest.split(')').next().unwrap_or_default();
-            if target.starts_with("http") || target.starts_with('#') {
+            if target.starts_with("http") {
                 continue;
             }
-            let file = path.parent().expect("a folder").join(target);
-            assert!(file.exists(), "{}: {target} is not there", path.display());
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => path.clone(),
+                file => path.parent().expect("a folder").join(file),
+            };
+            let missing = format!("{}: {target} is not there", path.display());
+            assert!(file.exists(), "{missing}");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(file).expect("a page");
+                assert!(headings(&text).any(|found| found == heading), "{missing}");
+            }
         }
     }
+}
+
+/// The headings of a page as links name them: lower case, hyphens for spaces, without other marks.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
 }

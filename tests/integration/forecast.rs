@@ -12,8 +12,10 @@ use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decision::{Decision, Limit, Reason};
 use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::forecast::Forecasting;
+use streamgauge::policy::rule::Rule;
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::policy::state::GroupState;
+use streamgauge::policy::steps::Step;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const POLL: Duration = Duration::from_secs(5);
@@ -81,7 +83,7 @@ fn where_arrivals_keep_rising_replicas_come_sooner_and_the_sentence_says_why() {
     let foreseen = foreseen.expect("a decision of that reason");
     assert_eq!(foreseen.limit, Limit::None);
     let upper = foreseen.inputs.forecast_upper_per_second.expect("known");
-    let expected = format!("messages/s arrive, by the forecast up to {upper:.0} in 75 s and ");
+    let expected = format!("The forecast expects up to {upper:.0}/s in 1 min 15 s and ");
     assert!(foreseen.text.contains(&expected), "{}", foreseen.text);
 }
 
@@ -90,8 +92,8 @@ fn switched_off_it_decides_nothing_and_still_says_what_it_would_have_asked_for()
     let off = decisions(Forecasting::Off, rising);
     assert!(off.iter().all(|d| d.reason != Reason::Forecast));
     let asks_for_more = |d: &&Decision| {
-        d.inputs.work_replicas_with_forecast > d.inputs.work_replicas
-            && d.inputs.work_replicas_with_forecast.is_some()
+        let says = |step: &Step| matches!(&step.rule, Rule::Forecast(foreseen) if u64::from(foreseen.replicas) > step.after);
+        d.steps.iter().any(says)
     };
     assert!(off.iter().filter(asks_for_more).count() > 200);
 }

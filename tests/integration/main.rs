@@ -20,6 +20,7 @@ mod clock_steps;
 mod closed_loop;
 mod config_properties;
 mod dashboards;
+mod decision_steps;
 mod decisions_in_words;
 mod demo;
 mod detect;

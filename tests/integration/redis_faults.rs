@@ -404,7 +404,10 @@ async fn a_part_that_is_not_answered_in_time_is_left_out_and_comes_first_at_the_
             read_last.retain(|id, _| left_out.contains(id));
             for id in left_out {
                 let meanwhile = answered - *read_last.entry(id).or_insert(before);
-                assert!(meanwhile <= 3_000, "left out while {meanwhile} others were read");
+                assert!(
+                    meanwhile <= 3_000,
+                    "left out while {meanwhile} others were read"
+                );
             }
         }
         assert!((1_500..15_000).contains(&answered), "{answered}");

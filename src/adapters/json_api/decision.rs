@@ -56,6 +56,8 @@ pub(super) struct StepShape {
     rule: serde_json::Value,
     before: u64,
     after: u64,
+    /// Whether the count is from it.
+    decides: bool,
     /// The step as a sentence; empty where another says it.
     text: String,
     /// What the rule computed with.
@@ -65,6 +67,7 @@ pub(super) struct StepShape {
 impl StepShape {
     /// All of a decision, in order.
     pub(super) fn all(decision: &Decision) -> Vec<Self> {
+        let deciding = decision.steps.deciding();
         let of = |step: &Step| {
             let mut rule = serde_json::to_value(step).unwrap_or_default();
             let mut take = |key| rule.get_mut(key).map(serde_json::Value::take);
@@ -72,6 +75,7 @@ impl StepShape {
                 rule: take("rule").unwrap_or_default(),
                 before: step.before,
                 after: step.after,
+                decides: deciding == Some(step),
                 text: explain::sentence(step, &decision.inputs),
                 figures: rounded(take("figures").unwrap_or_else(|| serde_json::json!({}))),
             }

@@ -2,7 +2,7 @@
 
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
-use crate::policy::bounds::{Utilization, Workload};
+use crate::policy::bounds::{Utilization, Workload, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
 use crate::policy::explain;
@@ -74,7 +74,7 @@ fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Change {
     match inputs.capacity_per_second {
         _ if work.total() == 0.0 => Change::to(0, Rule::Idle),
         Some(capacity) => {
-            let jobs = (work.total() / capacity).ceil() as u32;
+            let jobs = ceil_replicas(work.total() / capacity);
             Change::to(jobs, Rule::Work(work.figures(capacity)))
         }
         None => {

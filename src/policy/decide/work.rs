@@ -8,7 +8,7 @@ use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
 use crate::policy::bootstrap::STEP_SETTLES;
-use crate::policy::bounds::{Utilization, Workload};
+use crate::policy::bounds::{Utilization, Workload, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::Inputs;
 use crate::policy::exclusive::{self, Question};
@@ -206,7 +206,7 @@ fn by_holders(
         raise,
     });
     let capacity = known.per_second() * f64::from(target.spec.consumers_per_replica);
-    let if_shared = (answer.work_per_second / capacity).ceil() as u32;
+    let if_shared = ceil_replicas(answer.work_per_second / capacity);
     let figures = Holders {
         busiest_per_second: answer.busiest_per_second,
         work_per_second: answer.work_per_second,

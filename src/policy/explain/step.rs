@@ -26,7 +26,7 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
         ),
         Rule::Slack(slack) => scale_in(&after, slack),
         Rule::Enough(_) => {
-            format!("{after} keep up and clear the backlog before more could help.")
+            format!("But the present {after} keep up and clear the backlog before more could help.")
         }
         Rule::Forecast(foreseen) => forecast(foreseen, inputs),
         Rule::Losing => {

@@ -1,16 +1,9 @@
 // Why so many replicas: from what was measured to what KEDA is told, step by step, with the step that decided marked.
 
 import { chip, h, show, table } from "../dom.js";
-import { backlog, clock, number, orDash, perSecond, percent, seconds, words } from "../format.js";
+import { clock, number, orDash, seconds, words } from "../format.js";
 import { tabs } from "./group.js";
 
-const RULES = {
-  work: "All work together", enough: "The present replicas do it before others could help", delay: "By the delay, while capacity is not known",
-  busiest: "The busiest holder gets more than it can do", spread: "What each holder would get if there were fewer", reserve: "Peaks of the last hours may come back",
-  relief: "A holder is slower than the others", arrivals: "All arrivals, whoever holds what", explored: "Capacity is only known to be at least so much",
-  first: "A first step: capacity is not known before consumers were busy for some seconds",
-};
-const HELD = { window: "More was needed within the hold", arrivals: "As much arrived within the hold", moment: "More was needed within the last minute", backlog: "A backlog still drains", uncertain: "Not everything is known", moves: "Fewer would cost more in moved partitions than they save" };
 /** What to change where an answer is not as wanted. */
 const ADVICE = {
   min_replicas: "minReplicas keeps it up: lower it to allow fewer.",
@@ -48,7 +41,7 @@ export function openDecision(main, app, name) {
   }
 
   function showNow() {
-    show(body, group.targets.map((target) => h("section", { "aria-label": target.scaled_object || "Without a ScaledObject" }, headline(target, app), target.inputs && ladder(target), target.inputs && figures(target))));
+    show(body, group.targets.map((target) => h("section", { "aria-label": target.scaled_object || "Without a ScaledObject" }, headline(target, app), ladder(target), target.inputs && figures(target))));
   }
 
   load();
@@ -71,42 +64,13 @@ function headline(target, app) {
   ];
 }
 
-/** From arrivals to the answer: [step, how, result, key]. */
-function steps(target) {
-  const { inputs, policy } = target;
-  const utilization = inputs.target_utilization_ratio;
-  const from = inputs.arrival_per_second === null || !utilization ? null : inputs.arrival_per_second * (inputs.surge_ratio ?? 1) / utilization;
-  const rest = inputs.work_per_second === null || from === null ? null : Math.max(0, inputs.work_per_second - from);
-  const capacity = { configured: "as configured", learned: "learned from busy intervals", unknown: `not known yet: ${inputs.capacity_samples_taken} of ${inputs.capacity_samples_needed} busy samples` }[inputs.capacity_source];
-  const cap = { max_replicas: policy.max_replicas, partition_count: inputs.partitions, throughput_units: null };
-  return [
-    ["Arrivals", `${perSecond(inputs.arrival_per_second)}${inputs.surge_ratio === null ? "" : `, surging ${inputs.surge_ratio.toFixed(1)} ×`}, replicas used to ${percent(utilization)}`, perSecond(from)],
-    ["Backlog", `${backlog(inputs.backlog)}${inputs.uncommitted ? `, of which ${inputs.uncommitted} only wait for a checkpoint` : ""}, to be gone in ${seconds(inputs.catch_up_seconds)}`, perSecond(rest)],
-    ["Work", "both together", perSecond(inputs.work_per_second)],
-    ["Capacity", `of one replica, ${capacity}`, perSecond(inputs.capacity_per_second ?? inputs.capacity_at_least_per_second)],
-    ["Needed", RULES[inputs.rule] ?? "nothing to do", inputs.work_replicas, "work"],
-    ["Held", inputs.held_by ? HELD[inputs.held_by] : `most needed within ${seconds(inputs.hold_seconds)}`, inputs.held_replicas, "held"],
-    ["At least", "minReplicas", policy.min_replicas, "min_replicas"],
-    ["At most", "maxReplicas", cap.max_replicas, "max_replicas"],
-    policy.assignment === "exclusive" ? ["At most", "one consumer per partition", cap.partition_count, "partition_count"] : null,
-    inputs.read_limit_per_second === null ? null : ["At most", `the source gives out ${perSecond(inputs.read_limit_per_second)}`, null, "throughput_units"],
-    ["skew", "downstream", "stuck", "warm_up", "pods_not_ready"].includes(target.limit) ? ["Held back", words(target.limit), target.desired, target.limit] : null,
-    ["Answer", target.emitted !== null && target.mode === "replicas" && target.emitted !== target.desired ? `sent as ${target.emitted}, past the HPA's dead band` : "", target.desired],
-  ].filter(Boolean);
-}
-
-/** The step that the answer is from. */
-function binding({ limit, inputs }) {
-  if (limit === "hold") return "held";
-  if (limit !== "none") return limit;
-  return inputs.held_by ? "held" : "work";
-}
-
-function ladder(target) {
-  const decides = binding(target);
-  const write = (value) => orDash(value === null || value === undefined ? "unknown" : typeof value === "number" ? number(value) : value);
-  const rows = steps(target).map(([step, how, result, key]) => [step, how, write(result), key === decides ? chip("decides", "fine") : ""]);
-  return table("From what is measured to the answer", [["Step", ""], ["How", "why"], ["Result", "n"], ["Which counts", ""]], rows, { class: "ladder" });
+/** The rules that applied, in their order, with the count that each left and the one that decided marked. */
+function ladder({ steps, emitted, desired, mode }) {
+  if (steps.length === 0) return null;
+  const count = (step) => (step.before === step.after && step !== steps[0] ? "" : number(step.after));
+  const rows = steps.map((step) => [words(step.rule), step.text, count(step), step.decides ? chip("decides", "fine") : ""]);
+  if (emitted !== null && mode !== "backlog" && emitted !== desired) rows.push(["sent to KEDA", "past what the HPA ignores", number(emitted), ""]);
+  return table("From what is measured to the answer", [["Rule", ""], ["Why", "why"], [mode === "backlog" ? "Messages" : "Replicas", "n"], ["Which counts", ""]], rows, { class: "ladder" });
 }
 
 function figures({ inputs, policy }) {
