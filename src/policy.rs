@@ -31,3 +31,4 @@ pub mod state;
 pub mod steps;
 pub mod surge;
 mod told;
+pub mod tuning;

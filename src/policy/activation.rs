@@ -10,15 +10,9 @@ use crate::model::time::Timestamp;
 
 use super::decision::Inputs;
 use super::spec::TargetSpec;
-
-/// Arrivals within this time activate, where the pauses between them do not say that less will do …
-const LONGEST_WINDOW: Duration = Duration::from_secs(45);
-/// … never less than this: a producer that restarts is soon back …
-const SHORTEST_WINDOW: Duration = Duration::from_secs(15);
-/// … and so many times the longest pause. A poll that is late is no end, and no pause is shorter than the time between polls.
-const PAUSES: u32 = 2;
-/// `cooldownPeriod` where it is not known: that of the example. KEDA's own default is five minutes.
-const SUPPOSED_COOLDOWN: Duration = Duration::from_secs(60);
+use crate::policy::tuning::activation::{
+    LONGEST_WINDOW, PAUSES, SHORTEST_WINDOW, SUPPOSED_COOLDOWN,
+};
 
 /// Time within which arrivals activate: as configured, else by how regularly messages came. KEDA's `cooldown` begins when it is over:
 /// pauses between bursts count up to what both together bridge. A configured `activationBacklog` is so many messages within the

@@ -14,20 +14,13 @@ use crate::model::time::Timestamp;
 
 use super::bounds::Utilization;
 use super::spec::TargetSpec;
+use crate::policy::tuning::advice::{
+    CLEAR_RATIO, NEVER_TOO_MANY, REMEMBERED, SPARE_RATIO, TOO_MANY_RATIO,
+};
 use trend::Trend;
 
-/// The largest load of so long counts: a week has its peaks on a few days.
-const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Fewer partitions are advised only once a whole day was seen.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// More than so many times what is needed, …
-const TOO_MANY_RATIO: f64 = 8.0;
-/// … and more than this, cost: calls per poll, checkpoints, leases.
-const NEVER_TOO_MANY: u32 = 32;
-/// If there are too many, so many times what is needed is advised.
-const SPARE_RATIO: f64 = 2.0;
-/// The advice falls only if it would with so much more load, too.
-const CLEAR_RATIO: f64 = 1.25;
 
 /// What is remembered for the advice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

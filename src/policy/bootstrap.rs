@@ -1,8 +1,6 @@
 //! The target while capacity is unknown: follow the delay. Double when messages wait too long, wait for the step to land,
 //! explore downwards when idle.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
@@ -11,17 +9,10 @@ use crate::model::standstill::may_be_a_rest;
 use crate::model::time::Timestamp;
 
 use super::spec::TargetSpec;
-
-/// A step has landed when the replicas are there and had this long to show what they do.
-pub const STEP_SETTLES: Duration = Duration::from_secs(60);
-/// Where the running replicas are unknown, a step counts as landed after this long.
-const STEP_LANDS_BLIND: Duration = Duration::from_secs(120);
-/// Idle for this long lowers the target by [`EXPLORE_DOWN_RATIO`].
-pub const EXPLORE_AFTER: Duration = Duration::from_secs(300);
-/// Share that is taken off per idle spell, but at least one.
-pub const EXPLORE_DOWN_RATIO: f64 = 0.15;
-/// A count that was too few is not tried again before arrivals fall below this share of what they were then.
-const TRIED_RATIO: f64 = 0.8;
+use crate::policy::tuning::bootstrap::{
+    EXPLORE_AFTER, EXPLORE_DOWN_RATIO, STEP_LANDS_BLIND, STEP_SETTLES, TRIED_RATIO,
+};
+use crate::policy::tuning::fleet::{CATCHES_UP_RATIO, DOUBLE, TOO_LONG_RATIO};
 
 /// The step last taken and the idle spell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,7 +65,7 @@ impl Bootstrap {
                 if self.step.as_ref().is_some_and(|step| step.is_down) {
                     self.too_few = facts.arrival_per_second.map(|rate| (base, rate));
                 }
-                self.step_to(base.saturating_mul(2), now)
+                self.step_to(base.saturating_mul(DOUBLE), now)
             } else {
                 base
             };
@@ -156,7 +147,7 @@ fn too_slow(facts: &GroupFacts, spec: &TargetSpec) -> bool {
             .filter(|rate| *rate > 0.0)
             .map(|rate| sure as f64 / rate)
     });
-    delay.is_none_or(|delay| delay > spec.target_delay.as_secs_f64() / 2.0)
+    delay.is_none_or(|delay| delay > spec.target_delay.as_secs_f64() * TOO_LONG_RATIO)
 }
 
 /// The backlog shrinks by itself.
@@ -164,7 +155,7 @@ fn catching_up(facts: &GroupFacts) -> bool {
     facts
         .processing_per_second
         .zip(facts.arrival_per_second)
-        .is_some_and(|(done, arrived)| done > arrived * 1.05)
+        .is_some_and(|(done, arrived)| done > arrived * CATCHES_UP_RATIO)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::model::identity::Assignment;
 
 use super::rule::{Bound, Rule, Work};
 use super::spec::TargetSpec;
+use crate::policy::tuning::{self, bounds::READ_LIMIT_REACHED};
 
 /// Shares of its capacity that a replica is meant to use.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,26 +19,14 @@ pub struct Utilization {
 }
 
 impl Utilization {
-    /// Where any consumer may take any message, the others take what one has no time for, and one more helps at once. A partition
-    /// that belongs to a consumer needs room for its own peaks.
+    /// By who may take what.
     pub const fn of(assignment: Assignment) -> Self {
         match assignment {
-            Assignment::Shared => Self {
-                up: 0.90,
-                down: 0.80,
-                kept: 0.95,
-            },
-            Assignment::Exclusive => Self {
-                up: 0.80,
-                down: 0.75,
-                kept: 0.90,
-            },
+            Assignment::Shared => tuning::utilization::SHARED,
+            Assignment::Exclusive => tuning::utilization::EXCLUSIVE,
         }
     }
 }
-
-/// Consumers that get this share of what the source gives out are held up by it.
-const READ_LIMIT_REACHED: f64 = 0.9;
 
 /// The work per second of every partition, and what share of it is backlog.
 #[derive(Clone, Debug, PartialEq)]

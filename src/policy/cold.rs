@@ -12,22 +12,10 @@ use super::rule::{Explored, FirstStep, Rule};
 use super::spec::TargetSpec;
 use super::steps::{Change, Steps};
 use super::surge::surge;
-
-/// A replica is taken to do so many messages per second until it is seen: of the field's consumers few are slower.
-const SUPPOSED_PER_SECOND: f64 = 50.0;
-/// How long a start takes where none was seen.
-const SUPPOSED_START: Duration = Duration::from_secs(10);
-/// No first step is larger: one of 16 made a little less late over the cold grid, but cost more where consumers are fast.
-const LARGEST_FIRST_STEP: u32 = 12;
-/// Where partitions belong to replicas a second step moves them once more, so the first may be larger.
-const LARGEST_FIRST_STEP_EXCLUSIVE: u32 = 16;
-/// As long as consumers keep up, so much more than was seen of one is tried: of a fleet that others sized …
-const EXPLORED_RATIO: f64 = 1.2;
-/// … and of one that rests on the supposition above: consumers that do ten times as much would keep ten times too many for minutes …
-const EXPLORED_RATIO_OWN: f64 = 2.0;
-/// … and they do while less waits than arrives in this time, and a handful.
-const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
-const HANDFUL: u64 = 20;
+use crate::policy::tuning::cold::{
+    EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
+    LARGEST_FIRST_STEP_EXCLUSIVE, SUPPOSED_PER_SECOND, SUPPOSED_START,
+};
 
 /// Replicas to ask for, `present` being those that run or were asked for last, `began_here` whether nothing ran when it was asked
 /// for first; at least 1, as there is something to run for.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::quantity::Quantity;
-use crate::model::rates::ARRIVAL_WINDOW;
 use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal, window};
@@ -26,6 +25,7 @@ use super::spec::Mode;
 use super::state::TargetState;
 use super::steps::{Change, Steps};
 use super::surge::surge;
+use crate::policy::tuning::new_instance::MEASURED_FOR;
 use backlog::decide_backlog;
 use held::{downstream, hold, keep, moves, too_early, warm_up};
 use jobs::decide_jobs;
@@ -314,9 +314,6 @@ fn most_of(model: &GroupModel, seen: &Seen<'_>, target: &TargetState, inputs: &I
     .or_less(hang.map(|most| Cap::of(most.max(least), Rule::PodsNotReady)))
     .or_less(new.map(|most| Cap::of(most.max(least), Rule::NotMeasured)))
 }
-
-/// Rates of less are no reason to change what others sized.
-const MEASURED_FOR: Duration = ARRIVAL_WINDOW;
 
 /// Until rates have been measured for a while: what runs, or what the backlog alone takes, which is no rate.
 fn most_of_a_new_instance(

@@ -6,11 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
 use crate::model::time::Timestamp;
-
-/// Replicas have started and worked by then, slow nodes included.
-const SHOWS_AFTER: Duration = Duration::from_secs(300);
-/// Less than this share of what the rise should bring is nothing (Flink's autoscaler has the same).
-const INEFFECTIVE_RATIO: f64 = 0.1;
+use crate::policy::tuning::effect::{INEFFECTIVE_RATIO, SHOWS_AFTER};
 
 /// The last rise of one target, and what it brought.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -12,12 +12,9 @@ use super::rule::{Explored, Holders, Rule};
 use super::spec::TargetSpec;
 use view::View;
 
-pub use view::{CATCH_UP_RATIO, UTILIZATION_DOWN, UTILIZATION_UP};
-
-/// While capacity is only known to be at least so much, so much more is tried.
-const EXPLORED_RATIO: f64 = 1.2;
-/// A step up multiplies the count by this at most, as it is not known how far is enough.
-const EXPLORED_STEP: u32 = 4;
+use crate::policy::tuning::exclusive::{
+    EXPLORED_RATIO, EXPLORED_STEP, LIKELY_PEAK, UTILIZATION_DOWN, UTILIZATION_UP,
+};
 
 /// What is decided from.
 pub struct Question<'a> {
@@ -141,7 +138,7 @@ fn relaxed(question: &Question<'_>, view: &View<'_>, asked: u32) -> (u32, Becaus
         Known::AtLeast(_) if view.parts.iter().any(|p| p.behind) => (asked, Because::Explored),
         Known::AtLeast(_) => {
             let loads = view.loads(|p| p.steady);
-            let fewer = view.smallest(1, asked, &loads, EXPLORED_RATIO, view::LIKELY_PEAK);
+            let fewer = view.smallest(1, asked, &loads, EXPLORED_RATIO, LIKELY_PEAK);
             (fewer, Because::Explored)
         }
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
+use super::tuning::freshness::{FRESH_POLLS, USABLE_LEAST, USABLE_MOST, USABLE_POLLS};
+
 /// The age class of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -20,8 +22,8 @@ impl Freshness {
     /// 30 s, at most 5 min.
     pub fn of(observed_at: Timestamp, now: Timestamp, poll_interval: Duration) -> Self {
         let age = now.since(observed_at);
-        let usable = (poll_interval * 3).clamp(Duration::from_secs(30), Duration::from_secs(300));
-        if age <= poll_interval * 2 {
+        let usable = (poll_interval * USABLE_POLLS).clamp(USABLE_LEAST, USABLE_MOST);
+        if age <= poll_interval * FRESH_POLLS {
             Self::Fresh
         } else if age <= usable {
             Self::Stale

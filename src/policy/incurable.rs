@@ -4,9 +4,7 @@ use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::identity::Assignment;
 use crate::model::standstill::Holders;
 use crate::model::time::Timestamp;
-
-/// While capacity is not known: only who gets so many times the mean partition may be hotter than a consumer, else all are.
-const STANDS_OUT: f64 = 3.0;
+use crate::policy::tuning::incurable::STANDS_OUT;
 
 /// What one consumer does, messages per second.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,16 +1,8 @@
 //! A group whose messages leave the log unread is late, however little waits and however young it is: it gets more replicas until
 //! none is lost.
 
-use std::time::Duration;
-
 use crate::model::time::Timestamp;
-
-/// Each step multiplies the replicas by this …
-const STEP_RATIO: u32 = 2;
-/// … once the last one had so long to show what it does, where it is known that all are at work …
-const SHOWS_AFTER: Duration = Duration::from_secs(20);
-/// … and so long where it is not.
-const LANDS_AFTER: Duration = Duration::from_secs(60);
+use crate::policy::tuning::losing::{LANDS_AFTER, SHOWS_AFTER, STEP_RATIO};
 
 /// Replicas for a group that loses messages: those that the work asks for if they are more than there are, else twice as many as
 /// there are. `present` are those that run or were asked for last, `rose_at` says when they were asked for.

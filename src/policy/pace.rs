@@ -1,23 +1,10 @@
 //! How soon a group is looked at again: every poll interval, and sooner for a while after it became active, so that what KEDA asks
 //! then is answered by what is known of the first seconds.
 
+use crate::policy::tuning::pace::{
+    APART, BETWEEN_WAKES, BETWEEN_WAKES_SHARE, BETWEEN_WAKES_TIMES, CLOSE, CLOSE_FOR, FIRST_GAP,
+};
 use std::time::Duration;
-
-/// A group that has become active is looked at again after this time, then after twice that, …
-const FIRST_GAP: Duration = Duration::from_secs(1);
-/// … and so on up to this, if the poll interval is longer …
-const CLOSE: Duration = Duration::from_secs(5);
-/// … for so long: in that time the fleet is sized, by what its first busy seconds show.
-const CLOSE_FOR: Duration = Duration::from_secs(120);
-
-/// Groups that became active together are polled together at first: their gaps are shorter by up to this share.
-const APART: f64 = 0.25;
-
-/// While messages come and a threshold keeps the group inactive, they bring about a poll no more often than this, …
-const BETWEEN_WAKES: Duration = Duration::from_secs(1);
-/// … and than this share of the poll interval, and this many times of what a poll took.
-const BETWEEN_WAKES_SHARE: u32 = 10;
-const BETWEEN_WAKES_TIMES: u32 = 10;
 
 /// From one poll that a message brought about to the next that one may, where a poll takes so long.
 pub fn between_wakes(interval: Duration, took: Duration) -> Duration {

@@ -3,12 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use crate::policy::tuning::placement::TRIALS;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg32;
-
-/// Outcomes of chance that a count is judged by.
-const TRIALS: usize = 16;
 
 /// Holders and their partitions, as numbers into a list of loads.
 #[derive(Clone, Debug, Default, PartialEq)]

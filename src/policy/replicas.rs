@@ -8,21 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::time::Timestamp;
 
 use super::decision::ReplicaSource;
-
-/// A reading counts for so long. One failed call takes nothing away: else every hiccup of the API server would lift the
-/// hold on pods that hang, and move the count that the HPA's dead band is computed from.
-pub const COUNTS_FOR: Duration = Duration::from_secs(120);
-
-/// A replica takes up to so long to start, as long as nothing else was seen here. Pods that are not ready after that hang.
-pub const STARTS_WITHIN: Duration = Duration::from_secs(120);
-
-/// Once starts were seen, pods hang that take so many times as long …
-const HANGS_RATIO: u32 = 2;
-/// … and this much more, for the time it takes to see them.
-const HANGS_BEYOND: Duration = Duration::from_secs(10);
-
-/// Starts remembered; the longest of them is what a start takes.
-const STARTS_KEPT: usize = 8;
+use crate::policy::tuning::replicas::{
+    COUNTS_FOR, HANGS_BEYOND, HANGS_RATIO, STARTS_KEPT, STARTS_WITHIN,
+};
 
 /// A ScaledObject and what it scales, as read at one moment. What could not be read is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,24 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
-
-/// A rise so soon after a fall shows that the fall came too early.
-const TOO_EARLY_WITHIN: Duration = Duration::from_secs(15 * 60);
-/// Each time the hold grows by this, …
-const GROWS_BY: f64 = 1.5;
-/// … up to this …
-const LONGEST_HOLD: Duration = Duration::from_secs(30 * 60);
-/// … and is back a step after a day without.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Where partitions move, no fall within so many holds of a rise …
-const AFTER_RISE: f64 = 3.3;
-/// … and of another fall.
-const AFTER_FALL: f64 = 2.0;
-/// Both grow by this with every fall that came too early, …
-const WAIT_GROWS_BY: f64 = 1.6;
-/// … up to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(3 * 3600);
-const MOST_LESSONS: u32 = 10;
+use crate::policy::tuning::scale_history::{
+    AFTER_FALL, AFTER_RISE, FORGIVEN_AFTER, GROWS_BY, LONGEST_HOLD, LONGEST_WAIT, MOST_LESSONS,
+    TOO_EARLY_WITHIN, WAIT_GROWS_BY,
+};
 
 /// The last rise and fall of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::identity::Assignment;
 
 use super::forecast::Forecasting;
-
-/// Consumers that one replica may run.
-const MOST_CONSUMERS: u32 = 1_000;
+use crate::policy::tuning::spec::MOST_CONSUMERS;
 
 /// The policy fields of a config group or of a trigger's metadata; `None` is "not said here".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

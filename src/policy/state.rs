@@ -1,7 +1,6 @@
 //! The fold: a group's state changes only by `apply`, so that a journal of events is enough to compute it again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +24,7 @@ use super::scale_history::ScaleHistory;
 use super::spans;
 use super::spec::TargetSpec;
 use super::told::told;
-
-/// A call to the Kubernetes API takes three seconds at most.
-const OBJECT_TOLD_WITHIN: Duration = Duration::from_secs(5);
+use crate::policy::tuning::state::OBJECT_TOLD_WITHIN;
 
 /// All that is known and decided of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

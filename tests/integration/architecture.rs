@@ -66,6 +66,12 @@ const PURE: &[&str] = &["model", "policy", "autoscaler", "simulation"];
 
 const MAX_LINES: usize = 400;
 
+/// Layers whose tunables stand in one file.
+const TUNED: &[&str] = &["policy"];
+
+/// Numbers that no one tunes: a calendar, a format, versions of what is kept.
+const FIXED: &[&str] = &["DAY", "DAY_MILLIS", "WEEK", "LAST_MILLI"];
+
 struct SourceFile {
     path: PathBuf,
     layer: String,
@@ -252,4 +258,32 @@ fn imports_are_found_in_every_form() {
     );
     check("let x = crate::policy::spec::Mode::default();", &["policy"]);
     check("use std::fmt;", &[]);
+}
+
+#[test]
+fn what_a_layer_is_tuned_by_stands_in_one_file() {
+    let numbers = ["Duration", "f64", "u32", "u64", "usize"];
+    let mut scattered = Vec::new();
+    for file in files() {
+        let is_tuning = file.path.ends_with("tuning.rs");
+        let is_test = file
+            .path
+            .components()
+            .any(|part| part.as_os_str().to_string_lossy().starts_with("tests"));
+        if is_tuning || is_test || !TUNED.contains(&file.layer.as_str()) {
+            continue;
+        }
+        let code = file.text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines() {
+            let declared = line.trim_start_matches("pub ").strip_prefix("const ");
+            let Some((name, kind)) = declared.and_then(|rest| rest.split_once(": ")) else {
+                continue;
+            };
+            let is_number = numbers.iter().any(|number| kind.starts_with(number));
+            if is_number && !FIXED.contains(&name) {
+                scattered.push(format!("{}: {name}", file.path.display()));
+            }
+        }
+    }
+    assert_eq!(scattered, Vec::<String>::new());
 }

@@ -148,7 +148,7 @@ impl Moment {
                 peak_arrival_per_second: Some(arrival * 3.0),
                 processing_per_second: Some(self.processing / self.partitions.len() as f64),
                 oldest_age_seconds: Some(waiting as f64 / 100.0),
-                owner: (self.outage % 3 == 0).then(|| (n % 3).to_string()),
+                owner: self.outage.is_multiple_of(3).then(|| (n % 3).to_string()),
                 owned_since: Some(now.minus(Duration::from_secs(self.after_seconds * 4))),
                 stalled_since: (self.outage == 6 && n == 1)
                     .then(|| now.minus(Duration::from_secs(900))),

@@ -5,13 +5,10 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
+use crate::policy::tuning::advice::{MOST_GROWTH, WEEKS_AHEAD};
 
 const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
 const WEEK: u64 = 7;
-/// Growth goes on as it did for so many weeks: about what it takes to plan and carry out more partitions.
-const WEEKS_AHEAD: f64 = 4.0;
-/// Two weeks say nothing of more growth than this.
-const MOST_GROWTH: f64 = 4.0;
 
 /// The largest load of each of the last days.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

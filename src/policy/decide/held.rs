@@ -17,15 +17,11 @@ use crate::policy::state::TargetState;
 use crate::policy::steps::Change;
 
 use super::Seen;
-
-/// Where the running replicas are unknown, the first value waits until rates are known for so long …
-const RATES_KNOWN_AFTER: Duration = Duration::from_secs(30);
-/// … or, while capacity stays unknown, for so long.
-const ANSWER_ANYWAY_AFTER: Duration = Duration::from_secs(60);
-/// A partition that moved lately is not to move again.
-const MOVE_LANDS_AFTER: Duration = Duration::from_secs(30);
-/// Where partitions move, a scale-in has to take away at least this share of the replicas.
-const WORTH_MOVING_RATIO: f64 = 0.2;
+use crate::policy::tuning::fleet::TOO_LONG_RATIO;
+use crate::policy::tuning::held::{
+    ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
+    ROUNDING, STEP_AFTER_OUTAGE, WORTH_MOVING_RATIO,
+};
 
 /// In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first. `last` is what was
 /// wanted before.
@@ -42,7 +38,11 @@ pub(super) fn downstream(
         Breaker::Open(_) => last,
         Breaker::HalfOpen(since) => {
             let tried = target.scaled.rose_at().is_some_and(|at| at >= since);
-            let step = if tried { 0 } else { (last / 2).max(1) };
+            let step = if tried {
+                0
+            } else {
+                (last / STEP_AFTER_OUTAGE).max(1)
+            };
             count.min(last.saturating_add(step))
         }
         Breaker::Closed => count,
@@ -89,9 +89,6 @@ pub(super) fn hold(
     }
 }
 
-/// A count that a moment asked for is held for this share of the hold, which grows where that was too short.
-const MOMENT_RATIO: f64 = 0.2;
-
 /// Where any consumer may take any message: what arrived for a while is held for the whole window, as it may come back; what a
 /// moment asked for, a burst or catching up, only for a moment. Both as work, in today's capacity. Nothing where that is unknown.
 fn hold_work(
@@ -120,14 +117,11 @@ fn hold_work(
     }
 }
 
-/// So much of a replica is no reason for another one.
-const ROUNDING: f64 = 1e-6;
-
 /// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are
 /// gone wait for whoever claims them, not for more replicas.
 fn drains(seen: &Seen<'_>, target: &TargetState) -> bool {
     let facts = seen.facts;
-    let long = target.spec.target_delay.as_secs_f64() / 2.0;
+    let long = target.spec.target_delay.as_secs_f64() * TOO_LONG_RATIO;
     if target.spec.assignment == Assignment::Exclusive {
         let waiting = seen.diagnosis.waiting_seconds(facts);
         return waiting.is_some_and(|age| age > long);
@@ -140,7 +134,7 @@ fn drains(seen: &Seen<'_>, target: &TargetState) -> bool {
     // What is handed out is in work as long as the oldest of it is no older than that explains.
     let moves = facts
         .oldest_age_seconds
-        .is_none_or(|age| age <= all * 3.0 + long);
+        .is_none_or(|age| age <= all * IN_WORK_RATIO + long);
     undelivered > long || all > long && moves
 }
 

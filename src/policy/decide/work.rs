@@ -7,7 +7,6 @@ use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
-use crate::policy::bootstrap::STEP_SETTLES;
 use crate::policy::bounds::{Utilization, Workload, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::Inputs;
@@ -22,11 +21,11 @@ use crate::policy::steps::{Change, Steps};
 use crate::policy::surge::surge;
 
 use super::Seen;
-
-/// Until a new replica starts: poll, HPA sync.
-const ASKED_WITHIN: Duration = Duration::from_secs(20);
-/// How long it starts where none was seen, and at most: what takes longer is no reason to ask for nothing.
-const LONGEST_START: Duration = Duration::from_secs(40);
+use crate::policy::tuning::bootstrap::STEP_SETTLES;
+use crate::policy::tuning::exclusive::CATCH_UP_RATIO;
+use crate::policy::tuning::fleet::{
+    ASKED_WITHIN, CATCHES_UP_RATIO, DOUBLE, LONGEST_START, TOO_LONG_RATIO,
+};
 
 /// What the work needs.
 pub(super) struct Demand {
@@ -102,7 +101,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
         let began_here = inputs.own_current().is_some() && target.warm_up_floor == 0;
         let mut steps = cold::recommend(facts, &target.spec, present, began_here, start_takes);
         let behind = falls_behind(seen, target, inputs);
-        let doubled = steps.replicas().max(present.saturating_mul(2));
+        let doubled = steps.replicas().max(present.saturating_mul(DOUBLE));
         steps.apply(behind.map(|figures| Change::to(doubled, Rule::FallsBehind(figures))));
         return steps;
     }
@@ -137,9 +136,6 @@ fn waits_without_end(facts: &GroupFacts) -> Option<f64> {
     let seconds = (backlog.value() as f64 / done).max(age.unwrap_or(0.0));
     (done <= arrived * CATCHES_UP_RATIO).then_some(seconds)
 }
-
-/// Who processes so many times the arrivals catches up.
-const CATCHES_UP_RATIO: f64 = 1.05;
 
 /// Replicas for `raise` times the arrivals; `None` while what a replica does is not known.
 fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, raise: Raise) -> Option<Demand> {
@@ -211,7 +207,7 @@ fn by_holders(
         busiest_per_second: answer.busiest_per_second,
         work_per_second: answer.work_per_second,
         utilization_ratio: answer.because.utilization(),
-        catch_up_seconds: target.spec.target_delay.as_secs_f64() * exclusive::CATCH_UP_RATIO,
+        catch_up_seconds: target.spec.target_delay.as_secs_f64() * CATCH_UP_RATIO,
         capacity_per_second: capacity,
         is_at_least: matches!(known, Known::AtLeast(_)),
         replicas_if_shared: if_shared.max(1),
@@ -325,7 +321,7 @@ impl Fleet {
         let left = waiting as f64
             + (arrivals - self.now) * self.ready_in
             + (arrivals - self.then) * (self.more_in - self.ready_in);
-        let within_seconds = target_delay.as_secs_f64() / 2.0;
+        let within_seconds = target_delay.as_secs_f64() * TOO_LONG_RATIO;
         let suffices = arrivals <= self.then * kept && left / self.then <= within_seconds;
         suffices.then_some(Enough {
             counted_per_second: arrivals,

@@ -6,45 +6,18 @@ use crate::model::facts::PartitionFacts;
 use crate::model::rates::ARRIVAL_WINDOW;
 use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
-use crate::policy::replicas::STARTS_WITHIN;
 use crate::policy::surge::surge;
 
 use super::{Because, Question};
-
-/// Share of its capacity that a consumer's arrivals may take after a rise …
-pub const UTILIZATION_UP: f64 = 0.85;
-/// … and after a fall.
-pub const UTILIZATION_DOWN: f64 = 0.70;
-/// A backlog is to be gone within so many times the target delay.
-pub const CATCH_UP_RATIO: f64 = 3.0;
-/// Backlog alone makes no partition larger than this share of a consumer: else one would ask for a consumer of its own.
-const BACKLOG_SHARE: f64 = 0.7;
-/// Until a new replica helps: poll, HPA sync, start, and the rest of a partition that moves.
-const HELPS_AFTER: Duration = Duration::from_secs(75);
-/// A partition that moved rests, and then catches up.
-const MOVE_LANDS_AFTER: Duration = Duration::from_secs(20);
-/// How likely a count has to be enough: after a rise, after a fall, for peaks, while a step lands.
-const LIKELY_UP: f64 = 0.6;
-const LIKELY_DOWN: f64 = 0.9;
-pub const LIKELY_PEAK: f64 = 0.75;
-const LIKELY_LANDING: f64 = 0.5;
-/// A load of so many times its capacity is borne by a consumer until help comes, without making messages late.
-const BORNE_RATIO: f64 = 1.3;
-/// The reserve for peaks to come back is at most this share of what is needed now, or so many replicas more.
-const RESERVE_RATIO: f64 = 1.5;
-const RESERVE_REPLICAS: u32 = 2;
-/// While capacity is only known to be at least so much, a load of so many times that is beyond what was seen: no reason to wait until it hurts.
-const SURPRISE_RATIO: f64 = 1.5;
-const SURPRISE_DEVIATIONS: f64 = 3.0;
-/// A holder that is behind for so long and does less than this share of what others can is slow.
-const SLOW_FOR: Duration = Duration::from_secs(60);
-const SLOW_RATIO: f64 = 0.7;
-/// Arrivals are little that take up to this share of a consumer's capacity, …
-const LITTLE_RATIO: f64 = 0.3;
-/// … and a backlog is much that takes it longer than this share of the target delay.
-const MUCH_RATIO: f64 = 0.25;
-/// The HPA leaves a ratio up to this alone.
-const DEAD_BAND_RATIO: f64 = 1.1;
+use crate::policy::tuning::exclusive::BEHIND_AFTER;
+use crate::policy::tuning::exclusive::{
+    BACKLOG_SHARE, BORNE_RATIO, CATCH_UP_RATIO, DEAD_BAND_RATIO, HELPS_AFTER, LIKELY_DOWN,
+    LIKELY_LANDING, LIKELY_PEAK, LIKELY_UP, LITTLE_RATIO, MOVE_LANDS_AFTER, MUCH_RATIO,
+    RESERVE_RATIO, RESERVE_REPLICAS, SLOW_FOR, SLOW_RATIO, SURPRISE_DEVIATIONS, SURPRISE_RATIO,
+    UTILIZATION_DOWN, UTILIZATION_UP,
+};
+use crate::policy::tuning::fleet::TOO_LONG_RATIO;
+use crate::policy::tuning::replicas::STARTS_WITHIN;
 
 /// One partition's figures, messages and messages per second; all 0 if no count of replicas helps it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,7 +63,7 @@ impl<'a> View<'a> {
                 peak: p.peak_arrival_per_second.unwrap_or(0.0),
                 waiting: p.waiting() as f64,
                 processed: p.processing_per_second.unwrap_or(0.0),
-                behind: behind.is_some_and(|time| time >= Duration::from_secs(10)),
+                behind: behind.is_some_and(|time| time >= BEHIND_AFTER),
                 behind_for: behind.unwrap_or_default(),
                 is_hot: false,
             }
@@ -128,7 +101,7 @@ impl<'a> View<'a> {
             match self.question.known {
                 Known::Capacity(_) => {
                     let grows = sum(|p| p.arrival) / self.capacity - 1.0;
-                    waiting + grows * HELPS_AFTER.as_secs_f64() > delay / 2.0
+                    waiting + grows * HELPS_AFTER.as_secs_f64() > delay * TOO_LONG_RATIO
                         && (grows > 0.0 || self.can_be_relieved(held))
                 }
                 Known::AtLeast(_) => {
@@ -184,7 +157,7 @@ impl<'a> View<'a> {
                 && sum(held, |p| p.processed) < self.capacity * SLOW_RATIO
         };
         let waits = |held: &&&Vec<usize>| {
-            sum(held, |p| p.waiting) > sum(held, |p| p.processed) * delay / 2.0
+            sum(held, |p| p.waiting) > sum(held, |p| p.processed) * delay * TOO_LONG_RATIO
         };
         let slow: Vec<&Vec<usize>> = holders.iter().filter(slow).collect();
         // Where most are slow it is what they depend on, and no count helps.
