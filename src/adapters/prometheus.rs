@@ -1,4 +1,4 @@
-//! The exporter: writes every metric from the published snapshots while it is scraped. Names are fixed by CONTRACT.
+//! The exporter: writes every metric from the published snapshots while it is scraped. Names: docs/metrics.md.
 //!
 //! What is unknown or too old has no sample (`partition_backlog_known` is 0 then); counters always have one.
 

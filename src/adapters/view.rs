@@ -153,13 +153,13 @@ impl GroupView {
         (!of_objects.is_empty()).then(|| of_objects.values().sum())
     }
 
-    /// Arrivals ÷ what the running replicas do. Source: CONTRACT, "utilization".
+    /// Arrivals ÷ what the running replicas do.
     pub fn utilization_ratio(&self) -> Option<f64> {
         let capacity = self.capacity().filter(|capacity| *capacity > 0.0)?;
         Some(self.facts()?.arrival_per_second? / capacity)
     }
 
-    /// Seconds until the running replicas are through; `None` unless they gain on the arrivals. Source: CONTRACT, "drain time".
+    /// Seconds until the running replicas are through; `None` unless they gain on the arrivals.
     pub fn drain_seconds(&self) -> Option<f64> {
         let facts = self.facts()?;
         let backlog = facts.backlog.and_then(Quantity::exact)?;

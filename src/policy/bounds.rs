@@ -30,7 +30,7 @@ impl Utilization {
 
 /// The work per second of every partition, and what share of it is backlog.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Workload {
+pub struct GroupWork {
     /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second, hottest first; b' is without what is only yet to be committed.
     per_partition: Vec<f64>,
     /// The part of the sum that comes from backlog.
@@ -45,7 +45,7 @@ pub struct Workload {
     catch_up_seconds: f64,
 }
 
-impl Workload {
+impl GroupWork {
     /// The work that meets `raise` times the arrivals at `utilization` and clears the backlog within the catch-up time (= target
     /// delay).
     pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64, raise: f64) -> Self {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     fn replicas(partitions: &[(f64, u64)], capacity: f64, assignment: Assignment) -> u32 {
-        Workload::of(
+        GroupWork::of(
             &group(partitions),
             &TargetSpec::default(),
             Utilization::of(assignment).up,

@@ -10,7 +10,7 @@ use crate::model::quantity::Quantity;
 use super::bounds::ceil_replicas;
 use super::rule::{Explored, FirstStep, Rule};
 use super::spec::TargetSpec;
-use super::steps::{Change, Steps};
+use super::steps::{Proposal, Steps};
 use super::surge::surge;
 use crate::policy::tuning::cold::{
     EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
@@ -28,11 +28,11 @@ pub fn recommend(
 ) -> Steps {
     if present == 0 || !keeps_up(facts) {
         let mut steps = Steps::begin(first(facts, spec, start_takes, arriving(facts)));
-        steps.apply((present > steps.replicas()).then_some(Change::to(present, Rule::Kept)));
+        steps.apply((present > steps.replicas()).then_some(Proposal::to(present, Rule::Kept)));
         return steps;
     }
     let Some(seen) = facts.seen_per_consumer else {
-        return Steps::begin(Change::to(present, Rule::Kept));
+        return Steps::begin(Proposal::to(present, Rule::Kept));
     };
     let explored = if began_here {
         EXPLORED_RATIO_OWN
@@ -42,7 +42,7 @@ pub fn recommend(
     let seen_per_second = seen * f64::from(spec.consumers_per_replica);
     let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
     let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
-    Steps::begin(Change::to(
+    Steps::begin(Proposal::to(
         enough.clamp(1, present),
         Rule::Explored(Explored { seen_per_second }),
     ))
@@ -54,7 +54,7 @@ pub fn first(
     spec: &TargetSpec,
     start_takes: Option<Duration>,
     arrivals: f64,
-) -> Change {
+) -> Proposal {
     step_of(FirstStep {
         counted_per_second: arrivals,
         catch_up_seconds: spec.target_delay.as_secs_f64(),
@@ -89,11 +89,11 @@ fn supposed(facts: &GroupFacts, start_takes: Option<Duration>) -> FirstStep {
     }
 }
 
-fn step_of(step: FirstStep) -> Change {
+fn step_of(step: FirstStep) -> Proposal {
     let meanwhile = step.counted_per_second * step.start_seconds;
     let backlog = (step.waiting as f64 + meanwhile) / step.catch_up_seconds;
     let replicas = ceil_replicas((step.counted_per_second + backlog) / step.supposed_per_second);
-    Change::to(replicas.clamp(1, step.largest), Rule::FirstStep(step))
+    Proposal::to(replicas.clamp(1, step.largest), Rule::FirstStep(step))
 }
 
 /// Arrivals per second, by the newest interval alone where that shows a surge: after a quiet time the mean still tells of that.

@@ -14,7 +14,7 @@ use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal, window};
 use super::answering::Answering;
-use super::bounds::{Cap, Utilization, Workload, cap};
+use super::bounds::{Cap, GroupWork, Utilization, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
 use super::emit::{Band, emitted, reachable};
 use super::explain;
@@ -23,7 +23,7 @@ use super::incurable::{Diagnosis, Incurable, Known};
 use super::rule::{Bound, Counted, HpaTolerance, Rule};
 use super::spec::Mode;
 use super::state::TargetState;
-use super::steps::{Change, Steps};
+use super::steps::{Proposal, Steps};
 use super::surge::surge;
 use crate::policy::tuning::new_instance::MEASURED_FOR;
 use backlog::decide_backlog;
@@ -89,7 +89,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
     let activation_window = window(model, spec, cooldown);
     let answering = Answering::of(spec, target.replicas.seen_at(now).map(|seen| &seen.object));
     let counts_surges = spec.mode == Mode::Replicas && answering != Answering::Jobs;
-    let work = Workload::of(facts, spec, Utilization::of(spec.assignment).up, 1.0);
+    let work = GroupWork::of(facts, spec, Utilization::of(spec.assignment).up, 1.0);
     Inputs {
         backlog: facts.backlog,
         uncommitted: facts
@@ -176,7 +176,7 @@ fn decide_replicas(
         work_per_second,
     } = demand(seen, target, &inputs, signal);
     let Cap { most, rule } = most_of(model, seen, target, &inputs);
-    steps.apply(Some(Change::to(steps.replicas().min(most), rule)));
+    steps.apply(Some(Proposal::to(steps.replicas().min(most), rule)));
     steps.apply(past_the_band(steps.replicas(), most, &inputs, band));
     steps.apply(at_least(steps.replicas(), target.spec.min_replicas));
 
@@ -193,7 +193,7 @@ fn decide_replicas(
     };
     let held = hold(seen, target, &inputs, recommended, work_per_second);
     let after = steps.replicas().max(held.after.min(kept));
-    steps.apply(Some(Change { after, ..held }));
+    steps.apply(Some(Proposal { after, ..held }));
     steps.apply(moves(seen, target, steps.replicas(), kept));
     steps.apply(warm_up(now, target, &inputs, steps.replicas()));
 
@@ -224,23 +224,23 @@ fn decide_replicas(
 }
 
 /// The smallest count that the HPA acts on, where it would ignore the rise.
-fn past_the_band(count: u32, most: u32, inputs: &Inputs, band: Band) -> Option<Change> {
+fn past_the_band(count: u32, most: u32, inputs: &Inputs, band: Band) -> Option<Proposal> {
     let current = inputs.own_current()?;
     let reached = reachable(count, Some(current), inputs.desired_before, band);
     let figures = HpaTolerance {
         current,
         tolerance_ratio: band.up_milli as f64 / 1_000.0,
     };
-    Some(Change::to(
+    Some(Proposal::to(
         reached.min(most).max(count),
         Rule::HpaTolerance(figures),
     ))
 }
 
-fn at_least(count: u32, min_replicas: u32) -> Option<Change> {
+fn at_least(count: u32, min_replicas: u32) -> Option<Proposal> {
     let bound = u64::from(min_replicas);
     let after = count.max(min_replicas);
-    Some(Change::to(after, Rule::MinReplicas(Bound { bound })))
+    Some(Proposal::to(after, Rule::MinReplicas(Bound { bound })))
 }
 
 /// Remembers the step from what was wanted before to what is wanted now, and says whether the last rise brought nothing.

@@ -81,7 +81,7 @@ impl Metric {
     }
 }
 
-/// The bound that decided. A closed set (CONTRACT): it is a label value.
+/// The bound that decided. A closed set: it is a label value (docs/metrics.md).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
@@ -144,7 +144,7 @@ impl Limit {
     }
 }
 
-/// What drove a decision. A closed set (CONTRACT): it is a label value.
+/// What drove a decision. A closed set: it is a label value (docs/metrics.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {

@@ -38,7 +38,7 @@ pub struct Question<'a> {
 
 /// What comes of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer {
+pub struct Recommendation {
     /// Replicas that the work asks for, at most one consumer per partition.
     pub replicas: u32,
     /// What asks for so many.
@@ -92,7 +92,7 @@ impl Because {
 }
 
 /// The count for the work that is there.
-pub fn recommend(question: &Question<'_>) -> Answer {
+pub fn recommend(question: &Question<'_>) -> Recommendation {
     let view = View::of(question);
     let asked = question.asked.clamp(1, view.most);
     let (replicas, because) = if view.overloaded(asked) {
@@ -100,7 +100,7 @@ pub fn recommend(question: &Question<'_>) -> Answer {
     } else {
         relaxed(question, &view, asked)
     };
-    Answer {
+    Recommendation {
         replicas,
         because,
         work_per_second: view.work(UTILIZATION_UP, |p| p.arrival).iter().sum(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::Limit;
 
 pub use figures::{
-    Bound, Counted, Enough, Explored, FallsBehind, FirstStep, Foreseen, Hold, Holders,
+    Bound, Counted, Enough, Explored, FallsBehind, FirstStep, Foreseen, HeldFor, Holders,
     HpaTolerance, Slack, Work,
 };
 
@@ -86,15 +86,15 @@ pub enum Rule {
     /// No fewer while not everything is known.
     Uncertain,
     /// No fewer than the arrivals of the hold window need.
-    HeldArrivals(Hold),
+    HeldArrivals(HeldFor),
     /// No fewer than a burst or a backlog a moment ago needed.
-    HeldMoment(Hold),
+    HeldMoment(HeldFor),
     /// No fewer than the largest recommendation of the hold window.
-    HeldWindow(Hold),
+    HeldWindow(HeldFor),
     /// No fewer where moving partitions costs more than that saves.
     Moves,
     /// No fewer than what runs, for one hold after a start without memory.
-    WarmUp(Hold),
+    WarmUp(HeldFor),
 
     // What a person should know. These change no count.
     /// The count is one trigger's part of an answer.

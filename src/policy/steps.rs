@@ -26,14 +26,14 @@ impl Step {
 
 /// A count by a rule that is about to apply.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct Proposal {
     /// The count.
     pub after: u32,
     /// Why.
     pub rule: Rule,
 }
 
-impl Change {
+impl Proposal {
     /// A change to `after`.
     pub const fn to(after: u32, rule: Rule) -> Self {
         Self { after, rule }
@@ -46,7 +46,7 @@ pub struct Steps(Vec<Step>);
 
 impl Steps {
     /// Begins with what the work needs.
-    pub fn begin(first: Change) -> Self {
+    pub fn begin(first: Proposal) -> Self {
         Self::counted(first.after.into(), first.rule)
     }
 
@@ -70,8 +70,8 @@ impl Steps {
     }
 
     /// Applies a rule. One that changes nothing is no step.
-    pub fn apply(&mut self, change: Option<Change>) {
-        if let Some(Change { after, rule }) = change {
+    pub fn apply(&mut self, change: Option<Proposal>) {
+        if let Some(Proposal { after, rule }) = change {
             self.change(after.into(), rule);
         }
     }

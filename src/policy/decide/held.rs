@@ -12,9 +12,9 @@ use crate::policy::bounds::Utilization;
 use crate::policy::cold::steady_arrivals;
 use crate::policy::decision::Inputs;
 use crate::policy::explain;
-use crate::policy::rule::{Hold, Rule};
+use crate::policy::rule::{HeldFor, Rule};
 use crate::policy::state::TargetState;
-use crate::policy::steps::Change;
+use crate::policy::steps::Proposal;
 
 use super::Seen;
 use crate::policy::tuning::fleet::TOO_LONG_RATIO;
@@ -30,7 +30,7 @@ pub(super) fn downstream(
     target: &TargetState,
     count: u32,
     last: u32,
-) -> Option<Change> {
+) -> Option<Proposal> {
     if last == 0 {
         return None;
     }
@@ -47,7 +47,7 @@ pub(super) fn downstream(
         }
         Breaker::Closed => count,
     };
-    Some(Change::to(after, Rule::Downstream))
+    Some(Proposal::to(after, Rule::Downstream))
 }
 
 /// Scale-in waits for a backlog to drain, and for certain knowledge.
@@ -57,7 +57,7 @@ pub(super) fn keep(
     count: u32,
     last: u32,
     certain: bool,
-) -> Option<Change> {
+) -> Option<Proposal> {
     let rule = if seen.facts.lost_per_second > 0.0 || drains(seen, target) {
         Rule::Draining
     } else if !certain {
@@ -65,7 +65,7 @@ pub(super) fn keep(
     } else {
         return None;
     };
-    Some(Change::to(count.max(last), rule))
+    Some(Proposal::to(count.max(last), rule))
 }
 
 /// Scale-in waits for the hold window: `recommended` or `work_per_second` of the demand goes into it. What is held keeps a count
@@ -76,14 +76,14 @@ pub(super) fn hold(
     inputs: &Inputs,
     recommended: u32,
     work_per_second: f64,
-) -> Change {
+) -> Proposal {
     let now = seen.now;
     let window = target.scaled.hold(now, target.spec.scale_in_hold);
     match target.spec.assignment {
         Assignment::Exclusive => {
             let held = &mut target.hold.replicas;
             let held = held.hold(now, f64::from(recommended), window) as u32;
-            Change::to(held, Rule::HeldWindow(Hold::of(window)))
+            Proposal::to(held, Rule::HeldWindow(HeldFor::of(window)))
         }
         Assignment::Shared => hold_work(seen, target, inputs, work_per_second, window),
     }
@@ -97,7 +97,7 @@ fn hold_work(
     inputs: &Inputs,
     work_per_second: f64,
     window: Duration,
-) -> Change {
+) -> Proposal {
     let (now, facts) = (seen.now, seen.facts);
     // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
     let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
@@ -106,14 +106,14 @@ fn hold_work(
     let moment = window.mul_f64(MOMENT_RATIO);
     let work = target.hold.work.hold(now, work_per_second, moment);
     let Some(capacity) = inputs.capacity_per_second else {
-        return Change::to(0, Rule::HeldArrivals(Hold::of(window)));
+        return Proposal::to(0, Rule::HeldArrivals(HeldFor::of(window)));
     };
     let replicas = |work: f64| (work / capacity - ROUNDING).ceil() as u32;
     let (by_arrivals, by_work) = (replicas(arrivals), replicas(work));
     if by_work > by_arrivals {
-        Change::to(by_work, Rule::HeldMoment(Hold::of(moment)))
+        Proposal::to(by_work, Rule::HeldMoment(HeldFor::of(moment)))
     } else {
-        Change::to(by_arrivals, Rule::HeldArrivals(Hold::of(window)))
+        Proposal::to(by_arrivals, Rule::HeldArrivals(HeldFor::of(window)))
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn moves(
     target: &TargetState,
     count: u32,
     last: u32,
-) -> Option<Change> {
+) -> Option<Proposal> {
     let is_scale_in = count < last && count > 0;
     if target.spec.assignment != Assignment::Exclusive || !is_scale_in {
         return None;
@@ -155,7 +155,7 @@ pub(super) fn moves(
     let costs_more = !target.scaled.may_fall(now, target.spec.scale_in_hold)
         || f64::from(last - count) < f64::from(last) * WORTH_MOVING_RATIO
         || partitions.any(|p| p.owned_since.is_some_and(moved));
-    costs_more.then_some(Change::to(last, Rule::Moves))
+    costs_more.then_some(Proposal::to(last, Rule::Moves))
 }
 
 /// Never below what runs at somebody else's wish, for one hold window after a start without memory: before it, or of another
@@ -165,7 +165,7 @@ pub(super) fn warm_up(
     target: &mut TargetState,
     inputs: &Inputs,
     desired: u32,
-) -> Option<Change> {
+) -> Option<Proposal> {
     if !warming_up(now, target) || inputs.answering != Answering::Fleet {
         return None;
     }
@@ -176,8 +176,8 @@ pub(super) fn warm_up(
     if running > target.most_asked {
         target.warm_up_floor = target.warm_up_floor.max(running);
     }
-    let rule = Rule::WarmUp(Hold::of(target.spec.scale_in_hold));
-    Some(Change::to(desired.max(target.warm_up_floor), rule))
+    let rule = Rule::WarmUp(HeldFor::of(target.spec.scale_in_hold));
+    Some(Proposal::to(desired.max(target.warm_up_floor), rule))
 }
 
 fn warming_up(now: Timestamp, target: &TargetState) -> bool {

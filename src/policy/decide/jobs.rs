@@ -2,13 +2,13 @@
 
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
-use crate::policy::bounds::{Utilization, Workload, ceil_replicas};
+use crate::policy::bounds::{GroupWork, Utilization, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
 use crate::policy::explain;
 use crate::policy::rule::{Bound, Rule};
 use crate::policy::state::TargetState;
-use crate::policy::steps::{Change, Steps};
+use crate::policy::steps::{Proposal, Steps};
 
 use super::Seen;
 
@@ -24,11 +24,14 @@ pub(super) fn decide_jobs(
     let mut steps = Steps::begin(needed(seen, target, &inputs));
     let messages = u32::try_from(backlog).unwrap_or(u32::MAX);
     let with_work = steps.replicas().min(messages);
-    steps.apply(Some(Change::to(with_work, Rule::OneJobPerMessage)));
+    steps.apply(Some(Proposal::to(with_work, Rule::OneJobPerMessage)));
     let most = target.spec.max_replicas;
     let bound = u64::from(most);
     let within = steps.replicas().min(most);
-    steps.apply(Some(Change::to(within, Rule::MaxReplicas(Bound { bound }))));
+    steps.apply(Some(Proposal::to(
+        within,
+        Rule::MaxReplicas(Bound { bound }),
+    )));
     let jobs = steps.replicas();
     let active = match signal {
         _ if backlog > target.spec.activation_backlog => Some(true),
@@ -60,10 +63,10 @@ pub(super) fn decide_jobs(
     }
 }
 
-fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Change {
+fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Proposal {
     let facts = seen.facts;
     let utilization = Utilization::of(target.spec.assignment).up;
-    let work = Workload::of(facts, &target.spec, utilization, 1.0);
+    let work = GroupWork::of(facts, &target.spec, utilization, 1.0);
     // What arrives is taken by jobs that run as long as nothing waits for one.
     let undelivered = facts.lag.or(facts.backlog).map_or(0, Quantity::value);
     let work = if undelivered == 0 {
@@ -72,10 +75,10 @@ fn needed(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> Change {
         work
     };
     match inputs.capacity_per_second {
-        _ if work.total() == 0.0 => Change::to(0, Rule::Idle),
+        _ if work.total() == 0.0 => Proposal::to(0, Rule::Idle),
         Some(capacity) => {
             let jobs = ceil_replicas(work.total() / capacity);
-            Change::to(jobs, Rule::Work(work.figures(capacity)))
+            Proposal::to(jobs, Rule::Work(work.figures(capacity)))
         }
         None => {
             let start_takes = target.replicas.start_takes();

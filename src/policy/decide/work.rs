@@ -7,7 +7,7 @@ use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
-use crate::policy::bounds::{Utilization, Workload, ceil_replicas};
+use crate::policy::bounds::{GroupWork, Utilization, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::Inputs;
 use crate::policy::exclusive::{self, Question};
@@ -17,7 +17,7 @@ use crate::policy::losing;
 use crate::policy::rule::{Enough, FallsBehind, Foreseen, Holders, Rule, Slack};
 use crate::policy::spec::TargetSpec;
 use crate::policy::state::TargetState;
-use crate::policy::steps::{Change, Steps};
+use crate::policy::steps::{Proposal, Steps};
 use crate::policy::surge::surge;
 
 use super::Seen;
@@ -45,7 +45,7 @@ pub(super) fn demand(
     if signal == Signal::Idle {
         target.bootstrap.reset();
         return Demand {
-            steps: Steps::begin(Change::to(0, Rule::Idle)),
+            steps: Steps::begin(Proposal::to(0, Rule::Idle)),
             work_per_second: 0.0,
         };
     }
@@ -62,7 +62,7 @@ pub(super) fn demand(
     let steps = &mut demand.steps;
     // Messages that wait or came lately need a consumer, however little work they are; so does a group yet to be made.
     let none_active = signal == Signal::Active && steps.replicas() == 0;
-    steps.apply(none_active.then_some(Change::to(1, Rule::Activation)));
+    steps.apply(none_active.then_some(Proposal::to(1, Rule::Activation)));
     steps.apply(while_losing(seen, target, inputs, steps.replicas()));
     demand
 }
@@ -73,7 +73,7 @@ fn while_losing(
     target: &TargetState,
     inputs: &Inputs,
     by_work: u32,
-) -> Option<Change> {
+) -> Option<Proposal> {
     if seen.facts.lost_per_second == 0.0 {
         return None;
     }
@@ -88,7 +88,7 @@ fn while_losing(
         all_at_work,
         target.scaled.rose_at(),
     );
-    Some(Change::to(replicas.max(by_work), Rule::Losing))
+    Some(Proposal::to(replicas.max(by_work), Rule::Losing))
 }
 
 /// While nothing is known of what a replica does. Any consumer may take any message: a first step, then what runs until they are
@@ -102,7 +102,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
         let mut steps = cold::recommend(facts, &target.spec, present, began_here, start_takes);
         let behind = falls_behind(seen, target, inputs);
         let doubled = steps.replicas().max(present.saturating_mul(DOUBLE));
-        steps.apply(behind.map(|figures| Change::to(doubled, Rule::FallsBehind(figures))));
+        steps.apply(behind.map(|figures| Proposal::to(doubled, Rule::FallsBehind(figures))));
         return steps;
     }
     let present = inputs.ready.or(inputs.own_current());
@@ -110,7 +110,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
     let first = cold::first_exclusive(facts, &target.spec, start_takes);
     let bootstrap = &mut target.bootstrap;
     let replicas = bootstrap.recommend(seen.now, facts, &target.spec, present, first);
-    Steps::begin(Change::to(replicas, Rule::Delay))
+    Steps::begin(Proposal::to(replicas, Rule::Delay))
 }
 
 /// Whether those that run had time to show that they do not get messages done in time, whatever one of them does.
@@ -159,7 +159,7 @@ fn foresee(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, mut plain: De
     let decides = target.spec.forecast == Forecasting::On;
     let rule = Rule::Forecast(Foreseen { replicas, decides });
     if decides {
-        plain.steps.apply(Some(Change::to(replicas, rule)));
+        plain.steps.apply(Some(Proposal::to(replicas, rule)));
         plain.work_per_second = raised.work_per_second;
     } else {
         plain.steps.note(rule);
@@ -214,7 +214,7 @@ fn by_holders(
     };
     let rule = answer.because.rule(figures);
     Demand {
-        steps: Steps::begin(Change::to(answer.replicas, rule)),
+        steps: Steps::begin(Proposal::to(answer.replicas, rule)),
         work_per_second: answer.work_per_second,
     }
 }
@@ -234,20 +234,20 @@ fn by_work(
         fall: raise.fall * surge,
     };
     let utilization = Utilization::of(assignment);
-    let work = Workload::of(facts, &target.spec, utilization.up, raise.rise);
-    let relaxed = Workload::of(facts, &target.spec, utilization.down, raise.fall);
+    let work = GroupWork::of(facts, &target.spec, utilization.up, raise.rise);
+    let relaxed = GroupWork::of(facts, &target.spec, utilization.down, raise.fall);
     let consumers = target.spec.consumers_per_replica;
     let up = work.replicas(capacity, consumers, assignment);
     let needed = relaxed.replicas(capacity, consumers, assignment);
     let fleet = Fleet::of(seen, target, inputs, capacity);
     let present = fleet.replicas;
-    let mut steps = Steps::begin(Change::to(up, Rule::Work(work.figures(capacity))));
+    let mut steps = Steps::begin(Proposal::to(up, Rule::Work(work.figures(capacity))));
     let slack = Rule::Slack(Slack {
         work: relaxed.figures(capacity),
         needed,
         present,
     });
-    steps.apply(Some(Change::to(up.max(needed.min(present)), slack)));
+    steps.apply(Some(Proposal::to(up.max(needed.min(present)), slack)));
     let decisive = if steps.replicas() == up {
         &work
     } else {
@@ -267,7 +267,7 @@ fn by_work(
     steps.apply(
         enough
             .filter(|_| may_stay)
-            .map(|figures| Change::to(present, Rule::Enough(figures))),
+            .map(|figures| Proposal::to(present, Rule::Enough(figures))),
     );
     Demand {
         steps,

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::model::forecast::{HORIZON, LOOK_AHEAD};
 use crate::policy::agreement;
 use crate::policy::decision::Inputs;
-use crate::policy::rule::{Foreseen, Hold, Rule, Slack};
+use crate::policy::rule::{Foreseen, HeldFor, Rule, Slack};
 use crate::policy::spec::Measure;
 use crate::policy::steps::Step;
 
@@ -177,6 +177,6 @@ fn pods_not_ready(inputs: &Inputs) -> String {
     )
 }
 
-fn window(hold: &Hold) -> String {
+fn window(hold: &HeldFor) -> String {
     duration(Duration::from_secs_f64(hold.window_seconds))
 }

@@ -139,12 +139,12 @@ pub struct HpaTolerance {
 
 /// For how long a count is held.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Hold {
+pub struct HeldFor {
     /// The window.
     pub window_seconds: f64,
 }
 
-impl Hold {
+impl HeldFor {
     /// For `window`.
     pub const fn of(window: Duration) -> Self {
         Self {
