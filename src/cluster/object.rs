@@ -208,14 +208,16 @@ fn pause(found: &DynamicObject) -> Option<Pause> {
     let annotations = found.metadata.annotations.as_ref()?;
     let annotation = |name: &str| annotations.get(&format!("autoscaling.keda.sh/{name}"));
     let set = |name: &str| annotation(name).is_some_and(|v| v.parse().unwrap_or(true));
-    match () {
-        () if let Some(at) = annotation("paused-replicas").and_then(|v| v.parse().ok()) => {
-            Some(Pause::At(at))
-        }
-        () if set("paused") => Some(Pause::AsItIs),
-        () if set("paused-scale-in") => Some(Pause::ScaleIn),
-        () if set("paused-scale-out") => Some(Pause::ScaleOut),
-        () => None,
+    if let Some(at) = annotation("paused-replicas").and_then(|v| v.parse().ok()) {
+        Some(Pause::At(at))
+    } else if set("paused") {
+        Some(Pause::AsItIs)
+    } else if set("paused-scale-in") {
+        Some(Pause::ScaleIn)
+    } else if set("paused-scale-out") {
+        Some(Pause::ScaleOut)
+    } else {
+        None
     }
 }
 

@@ -36,16 +36,16 @@ impl Item {
     pub fn of(place: &Place, found: &DynamicObject) -> Option<Self> {
         let resource = &place.resource;
         let is = |other: Resource| *resource == other;
-        match () {
-            () if is(Resource::scaled_objects()) => {
-                Some(Self::Object(describe(ObjectKind::ScaledObject, found)))
-            }
-            () if is(Resource::scaled_jobs()) => {
-                Some(Self::Object(describe(ObjectKind::ScaledJob, found)))
-            }
-            () if is(Resource::autoscalers()) => Some(Self::Autoscaler(workload::hpa(found))),
-            () if is(Resource::jobs()) => workload::job(found).map(Self::Job),
-            () => Some(Self::Workload(workload::replicas(resource, found))),
+        if is(Resource::scaled_objects()) {
+            Some(Self::Object(describe(ObjectKind::ScaledObject, found)))
+        } else if is(Resource::scaled_jobs()) {
+            Some(Self::Object(describe(ObjectKind::ScaledJob, found)))
+        } else if is(Resource::autoscalers()) {
+            Some(Self::Autoscaler(workload::hpa(found)))
+        } else if is(Resource::jobs()) {
+            workload::job(found).map(Self::Job)
+        } else {
+            Some(Self::Workload(workload::replicas(resource, found)))
         }
     }
 }

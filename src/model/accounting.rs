@@ -126,10 +126,12 @@ enum Deletion {
 impl Deletion {
     fn of(then: &PartitionSample, now: &PartitionSample) -> Self {
         let newest = now.newest_removed;
-        match () {
-            () if newest <= then.newest_removed || newest <= then.delivered => Self::None,
-            () if newest <= now.delivered => Self::OfDelivered,
-            () => Self::Ahead,
+        if newest <= then.newest_removed || newest <= then.delivered {
+            Self::None
+        } else if newest <= now.delivered {
+            Self::OfDelivered
+        } else {
+            Self::Ahead
         }
     }
 }

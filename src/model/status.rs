@@ -69,15 +69,16 @@ pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, Parti
 fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> PartitionStatus {
     let read_at = partition.read_at.unwrap_or(now);
     let grows = |since| read_at.since(since) >= window(partition);
-    match () {
-        () if partition.is_ahead => PartitionStatus::Stopped,
-        () if stands_still(now, partition) && holders.move_elsewhere(now, partition) => {
-            PartitionStatus::Stuck
-        }
-        () if stands_still(now, partition) => PartitionStatus::Stopped,
-        () if partition.lost_per_second > 0.0 => PartitionStatus::Behind,
-        () if partition.not_falling_since.is_some_and(grows) => PartitionStatus::Behind,
-        () => PartitionStatus::Ok,
+    if partition.is_ahead {
+        PartitionStatus::Stopped
+    } else if stands_still(now, partition) && holders.move_elsewhere(now, partition) {
+        PartitionStatus::Stuck
+    } else if stands_still(now, partition) {
+        PartitionStatus::Stopped
+    } else if partition.lost_per_second > 0.0 || partition.not_falling_since.is_some_and(grows) {
+        PartitionStatus::Behind
+    } else {
+        PartitionStatus::Ok
     }
 }
 

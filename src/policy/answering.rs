@@ -23,10 +23,12 @@ impl Answering {
     pub fn of(spec: &TargetSpec, object: Option<&ObjectSettings>) -> Self {
         let is_job = object.is_some_and(|object| object.kind == ObjectKind::ScaledJob);
         let is_part = object.is_some_and(|object| object.has_formula || object.triggers > 1);
-        match () {
-            () if spec.mode == Mode::Jobs || is_job => Self::Jobs,
-            () if is_part => Self::Part,
-            () => Self::Fleet,
+        if spec.mode == Mode::Jobs || is_job {
+            Self::Jobs
+        } else if is_part {
+            Self::Part
+        } else {
+            Self::Fleet
         }
     }
 }

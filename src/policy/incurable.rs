@@ -47,10 +47,14 @@ impl Diagnosis {
     ) -> Self {
         let holders = Holders::of(facts.partitions.values());
         let hot = Hotness::of(facts, known.filter(|_| assignment == Assignment::Exclusive));
-        let of = |p: &PartitionFacts| match () {
-            () if holders.is_stuck(now, p) => Some(Incurable::Stuck),
-            () if hot.is_hot(p) => Some(Incurable::Hot),
-            () => None,
+        let of = |p: &PartitionFacts| {
+            if holders.is_stuck(now, p) {
+                Some(Incurable::Stuck)
+            } else if hot.is_hot(p) {
+                Some(Incurable::Hot)
+            } else {
+                None
+            }
         };
         Self(facts.partitions.values().map(of).collect())
     }

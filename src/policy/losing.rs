@@ -20,10 +20,12 @@ pub fn replicas(
         LANDS_AFTER
     };
     let landed = rose_at.is_none_or(|at| now.since(at) >= wait);
-    match () {
-        () if by_work > present => by_work,
-        () if landed => present.saturating_mul(STEP_RATIO),
-        () => present,
+    if by_work > present {
+        by_work
+    } else if landed {
+        present.saturating_mul(STEP_RATIO)
+    } else {
+        present
     }
 }
 

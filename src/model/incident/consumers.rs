@@ -99,10 +99,12 @@ fn holders<'a>(look: &Look<'a>, hot: &[Named<'a>]) -> Vec<Holder<'a>> {
             .copied()
             .collect();
         let is_hot = active.iter().any(|p| hot.iter().any(|hot| hot.0 == p.0));
-        let pace = match () {
-            () if !active.is_empty() && still.len() == active.len() => Pace::Still,
-            () if !is_hot && is_slow(look, name, &active) => Pace::Slow,
-            () => Pace::Able,
+        let pace = if !active.is_empty() && still.len() == active.len() {
+            Pace::Still
+        } else if !is_hot && is_slow(look, name, &active) {
+            Pace::Slow
+        } else {
+            Pace::Able
         };
         Holder {
             name,

@@ -26,20 +26,23 @@ pub(super) fn remark(
     note(group.pending.is_none(), "pending");
     note(group.last_delivered.is_none(), "last-delivered-id");
     note(group.is_read_count_garbled, "entries-read");
-    match () {
-        () if !garbled.is_empty() => Some(format!(
+    if !garbled.is_empty() {
+        Some(format!(
             "the server's answer cannot be read in {}: that is unknown, the rest counts",
             garbled.join(", ")
-        )),
-        () if is_ahead => Some(format!(
+        ))
+    } else if is_ahead {
+        Some(format!(
             "the group's position {} lies after the newest entry {}: it is given nothing until ids pass it; move it with XGROUP SETID",
             group.last_delivered.map_or_else(String::new, id::text),
             stream.last_generated.map_or_else(String::new, id::text),
-        )),
-        () if unsearched => Some(format!(
+        ))
+    } else if unsearched {
+        Some(format!(
             "{stuck} pending entries are stuck so far, and not all {} were looked at yet",
             group.pending.unwrap_or(0)
-        )),
-        () => None,
+        ))
+    } else {
+        None
     }
 }
