@@ -9,11 +9,11 @@ use url::Url;
 
 pub use simulate::{RebalanceStyle, ScenarioChoice, SharingStyle, SimulateArgs, scenario_list};
 
-/// KEDA external scaler for partitioned streams: certified backlog, measured rates, explained replica targets.
+/// KEDA external scaler for partitioned streams: verified backlog, measured rates, explained replica counts.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "streamgauge", version, about)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -21,24 +21,24 @@ pub struct Cli {
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Runs the service that KEDA asks.
+    /// Run the service that KEDA queries.
     Serve(ServeArgs),
-    /// Validates a config; exit code 0: fine, 1: a source or group fails, 2: the config is wrong.
+    /// Validate a config. Exit codes: 0 = valid, 1 = a source or group failed, 2 = invalid config.
     Check(CheckArgs),
-    /// Shows the groups of a running service in the terminal, worst first.
+    /// Show the groups of a running service in the terminal, worst first.
     Top(TopArgs),
-    /// Shows everything in one process: a skewed workload whose consumers scale on the service's own answers.
+    /// Run a demo in one process: a skewed workload whose consumers scale on streamgauge's answers.
     Demo(DemoArgs),
-    /// Compares policies in virtual time.
+    /// Compare scaling policies in virtual time, on traces or built-in scenarios.
     Simulate(Box<SimulateArgs>),
-    /// Tells what is unusual in a recorded series, as the service's baselines would have.
+    /// Find anomalies in a recorded time series with the same baselines as the service.
     Detect(DetectArgs),
 }
 
 /// Arguments of `serve`.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// The config file.
+    /// Config file.
     #[arg(long, env = "STREAMGAUGE_CONFIG", value_name = "FILE")]
     pub config: PathBuf,
 }
@@ -46,10 +46,10 @@ pub struct ServeArgs {
 /// Arguments of `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The config file.
+    /// Config file.
     #[arg(long, env = "STREAMGAUGE_CONFIG", value_name = "FILE")]
     pub config: PathBuf,
-    /// Also reads every group once and prints a table.
+    /// Also connect to every source, read every group once, and print a table.
     #[arg(long)]
     pub connect: bool,
 }
@@ -57,10 +57,10 @@ pub struct CheckArgs {
 /// Arguments of `top`.
 #[derive(Clone, Debug, Args)]
 pub struct TopArgs {
-    /// Where the service's HTTP address is.
+    /// HTTP address of the service (server.http).
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub url: Url,
-    /// Prints the groups once and ends, as it does where nobody looks at a terminal.
+    /// Print the groups once and exit; the default when standard output is not a terminal.
     #[arg(long)]
     pub once: bool,
 }
@@ -68,10 +68,10 @@ pub struct TopArgs {
 /// Arguments of `demo`.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// Real streams on this Redis instead of simulated ones.
+    /// Use real streams on this Redis instead of simulated ones.
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Ends after that many seconds instead of running until Ctrl-C.
+    /// Exit after N seconds instead of running until Ctrl-C.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
 }
@@ -79,10 +79,10 @@ pub struct DemoArgs {
 /// Arguments of `detect`.
 #[derive(Clone, Debug, Args)]
 pub struct DetectArgs {
-    /// CSV with the columns timestamp and value; `.gz` too; `-` is standard input.
+    /// CSV file with the columns timestamp and value, plain or `.gz`; `-` reads standard input.
     #[arg(value_name = "FILE.csv")]
     pub file: PathBuf,
-    /// Learns the hours of the day only.
+    /// Learn a daily season only, no weekly one.
     #[arg(long)]
     pub no_weekly_season: bool,
 }

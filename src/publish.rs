@@ -229,7 +229,7 @@ impl Group {
             .get(key)
             .and_then(|target| target.decision.as_ref());
         let (Some(freshness), Some(decision)) = (freshness, decision) else {
-            return Err(self.no_answer(&snapshot, "no readable observation yet"));
+            return Err(self.no_answer(&snapshot, "no successful poll yet"));
         };
         let Some((value, active)) = part(decision) else {
             return Err(NoAnswer::NotNow(format!(
@@ -243,10 +243,10 @@ impl Group {
             // Unavailable whatever failed: the value may be back at the next poll.
             Freshness::Stale => Err(NoAnswer::NotNow(self.explain(
                 &snapshot,
-                "it was inactive when last seen, and an old zero is no zero",
+                "the last value was 0 but is stale; streamgauge does not report a stale zero",
             ))),
             Freshness::Expired => {
-                Err(self.no_answer(&snapshot, "the last observation is too old to scale by"))
+                Err(self.no_answer(&snapshot, "the last successful poll is too old to scale on"))
             }
         }
     }

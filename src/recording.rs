@@ -80,7 +80,7 @@ fn write_all(notes: &Receiver<Note>, files: &mut Files, failures: &AtomicU64) {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(
                         group,
-                        "arrivals cannot be recorded, all else goes on: {error}"
+                        "arrivals cannot be recorded; everything else continues: {error}"
                     );
                 }
             }

@@ -1,4 +1,4 @@
-//! The order of leaving: say so, wait until nobody sends new work, end streams, finish calls.
+//! The order of shutdown: announce it, wait until no new work arrives, end streams, finish calls.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 /// How long calls in flight get to finish.
 pub const FINISH: Duration = Duration::from_secs(10);
 
-/// Tells the parts of the program when to leave.
+/// Signals shutdown to the parts of the program.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     phase: watch::Sender<Phase>,

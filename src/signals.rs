@@ -1,4 +1,4 @@
-//! Signals that come from elsewhere than the stream: expressions that a Prometheus is asked for.
+//! Signals from outside the stream: PromQL expressions.
 //!
 //! Nothing rests on it: what cannot be had is unknown, never 0, and never touches scaling.
 
@@ -37,7 +37,7 @@ pub struct Prometheus {
 
 #[derive(Debug)]
 struct Inner {
-    /// `None`: nobody to ask.
+    /// `None`: no Prometheus is configured.
     config: Option<PrometheusConfig>,
     session: Option<Session>,
     breaker: Breaker,
@@ -65,7 +65,7 @@ impl Prometheus {
         Some(self.inner().config.as_ref()?.interval)
     }
 
-    /// How the questions went; `None` where there is nobody to ask.
+    /// Statistics of the queries; `None` if no Prometheus is configured.
     pub fn stats(&self) -> Option<PrometheusStats> {
         let inner = self.inner();
         inner.config.as_ref().map(|_| inner.stats.clone())
@@ -98,14 +98,16 @@ impl Prometheus {
         let now = self.clock.now();
         let mut inner = self.inner();
         let Some(config) = inner.config.clone() else {
-            let text = "there is no prometheus in the config to ask";
+            let text = "the config has no prometheus section";
             return Err(Failure::new(FailureKind::Misconfigured, text));
         };
         match inner.breaker.permit(now, config.timeout) {
             Permit::Allowed(ticket) => Ok((ticket, config)),
             Permit::Denied => {
                 let why = inner.outage.as_deref().unwrap_or("it did not answer");
-                let text = format!("prometheus keeps failing and is only probed: {why}");
+                let text = format!(
+                    "prometheus keeps failing, so its circuit is open and only probes are sent: {why}"
+                );
                 Err(Failure::new(FailureKind::CircuitOpen, text))
             }
         }

@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 pub const FILTER_VARIABLE: &str = "STREAMGAUGE_LOG";
 
 /// Unless the variable says otherwise. object_store tells every retry; what comes of it is in the source's own outcome. A collector
-/// that is away is told of once per batch.
+/// that is away is reported once per batch.
 const DEFAULT_FILTER: &str = "info,object_store=warn,opentelemetry-otlp=error";
 
 /// The Kubernetes client warns with whole answers that it does not understand, and those may hold what is in a pod's
@@ -48,12 +48,12 @@ impl Drop for Telemetry {
         if let Some(provider) = &self.0
             && let Err(error) = provider.shutdown_with_timeout(PATIENCE)
         {
-            tracing::warn!(%error, "the last spans could not be sent");
+            tracing::warn!(%error, "the last spans could not be exported");
         }
     }
 }
 
-/// Starts logging, and the sending of spans where that is asked for. Called once, first thing; a second call changes nothing.
+/// Starts logging, and the export of spans if configured. Called once, first thing; a second call changes nothing.
 pub fn start() -> Telemetry {
     let (filter, fault) = match std::env::var(FILTER_VARIABLE) {
         Ok(text) => match EnvFilter::try_new(format!("{text},{SILENT}")) {
@@ -78,10 +78,10 @@ pub fn start() -> Telemetry {
         None => logged.try_init(),
     };
     if let Some(error) = fault {
-        tracing::warn!(%error, "{FILTER_VARIABLE} is no filter: logging with {DEFAULT_FILTER}; write for example streamgauge=debug,info");
+        tracing::warn!(%error, "{FILTER_VARIABLE} is not a valid filter; using {DEFAULT_FILTER}. An example: streamgauge=debug,info");
     }
     Telemetry(provider.unwrap_or_else(|error| {
-        tracing::warn!("no spans are sent: {error:#}");
+        tracing::warn!("traces are off: {error:#}");
         None
     }))
 }
@@ -115,7 +115,7 @@ fn spans() -> anyhow::Result<Option<SdkTracerProvider>> {
             .with_protocol(Protocol::HttpBinary)
             .build(),
         Some(other) => anyhow::bail!(
-            "{}: {other} is not supported: write http/protobuf or grpc",
+            "{}: {other} is not supported: use http/protobuf or grpc",
             PROTOCOLS[1]
         ),
     };

@@ -1,5 +1,5 @@
 //! What joins spans with metrics and with each other. Spans themselves are made by the `tracing` crate where something happens,
-//! and go nowhere unless the program was told where to send them (`telemetry`).
+//! and go nowhere unless an exporter is configured (`telemetry`).
 
 use std::time::SystemTime;
 
@@ -25,7 +25,7 @@ impl Origin {
     }
 }
 
-/// One of the values that a histogram counted, and the trace that tells more of it.
+/// One of the values that a histogram counted, and its trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exemplar {
     /// 32 hexadecimal digits.

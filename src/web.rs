@@ -27,7 +27,7 @@ pub fn client(ca: Option<(&Path, &[u8])>, patience: Duration) -> Result<reqwest:
     if let Some((path, pem)) = ca {
         let found = Certificate::from_pem_bundle(pem).unwrap_or_default();
         if found.is_empty() {
-            let text = format!("ca_file {} holds no PEM certificate", path.display());
+            let text = format!("ca_file {} contains no PEM certificate", path.display());
             return Err(Failure::new(FailureKind::Misconfigured, text));
         }
         builder = builder.tls_certs_merge(found);

@@ -1,11 +1,11 @@
-//! How adapters see an API that is called: a reading of its statistics, taken when somebody asks.
+//! How adapters see an API that is called: its statistics, read on demand.
 
 use std::sync::Arc;
 
 /// Statistics since the start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallsView {
-    /// Whether everything asked for was told the last time; `None` while nothing was asked for.
+    /// Whether the last read succeeded completely; `None` before the first one.
     pub up: Option<bool>,
     /// Calls.
     pub calls: u64,

@@ -1,4 +1,4 @@
-//! What is the matter with a group, in one word: what page and `top` put first.
+//! The worst problem of a group, in one word: page and `top` sort by it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,23 +9,23 @@ use crate::policy::freshness::Freshness;
 
 use super::view::GroupView;
 
-/// The gravest thing about a group; the gravest come first.
+/// The worst problem of a group; the worst come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// It cannot be read, or what was read is too old: nothing is known.
+    /// It cannot be read, or the last observation is too old.
     Unknown,
-    /// An incident goes on.
+    /// An incident is open.
     Incident,
     /// Messages have waited for longer than they may.
     Late,
-    /// Partitions that nobody gets on with, or that were set back.
+    /// Partitions without progress, or that were moved back.
     Stuck,
     /// The last observation is getting old.
     Stale,
     /// Some partitions cannot be read.
     PartlyUnknown,
-    /// Something keeps it from having the replicas that the work asks for.
+    /// A limit keeps it below the replicas that the work needs.
     Limited,
     /// A backlog is being worked off.
     Behind,
@@ -64,7 +64,7 @@ fn goes_on(group: &GroupView) -> bool {
     incidents.iter().any(|incident| incident.ended_at.is_none())
 }
 
-/// By the strictest of those who ask.
+/// By the strictest of its targets.
 fn is_late(group: &GroupView, facts: &GroupFacts) -> bool {
     let targets = group.snapshot().targets.values();
     let allowed = targets.map(|target| target.spec.target_delay).min();

@@ -65,13 +65,13 @@ pub fn routes(state: HttpState) -> Router {
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 enum ApiError {
-    #[error("there is no group {0:?}; GET /api/v1/groups lists all")]
+    #[error("group {0:?} does not exist; GET /api/v1/groups lists all groups")]
     NoSuchGroup(String),
     #[error("{0}")]
     Path(#[from] PathRejection),
     #[error("{0}")]
     Query(#[from] QueryRejection),
-    #[error("limit must be 1 to {MOST}, is {0}")]
+    #[error("limit must be 1 to {MOST}, not {0}")]
     Limit(usize),
 }
 

@@ -1,4 +1,4 @@
-//! How adapters see the configured sources: a reading of their statistics, taken when somebody asks.
+//! How adapters see the configured sources: their statistics, read on demand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ pub const CIRCUIT_STATES: [&str; 3] = ["closed", "open", "half_open"];
 pub struct SourceView {
     /// Its configured name.
     pub name: String,
-    /// Whether the last poll brought something; `None` before the first one ended.
+    /// Whether the last poll returned data; `None` before the first one ended.
     pub up: Option<bool>,
-    /// When a poll last brought something.
+    /// When a poll last returned data.
     pub last_success: Option<Timestamp>,
     /// The state of its circuit breaker: one of [`CIRCUIT_STATES`].
     pub circuit: &'static str,
@@ -42,7 +42,7 @@ pub struct RequestCount {
 /// A histogram of seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PollDurations {
-    /// Upper bounds, ascending, each with the number of polls that took at most so long.
+    /// Upper bounds, ascending, each with the number of polls that took at most that long.
     pub buckets: Vec<(f64, u64)>,
     /// One place per bucket, and one for what lies above all.
     pub exemplars: Vec<Option<Exemplar>>,

@@ -21,7 +21,7 @@ use crate::registry::Registry;
 
 use super::natural_order;
 
-/// Tells the time.
+/// The current time.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The `scaled_object` labels of registered targets.
@@ -54,7 +54,7 @@ pub fn groups(registry: &Registry, now: Timestamp) -> Vec<GroupView> {
     views
 }
 
-/// The `scaled_object` label: the registry's while it knows the target, else the ScaledObject's name; empty for nobody.
+/// The `scaled_object` label: the registry's while it knows the target, else the ScaledObject's name; empty without a ScaledObject.
 pub fn label_of(labels: &Labels, key: &TargetKey) -> String {
     match labels.get(key) {
         Some(label) => label.clone(),
@@ -84,7 +84,7 @@ impl GroupView {
         self.group.definition()
     }
 
-    /// Whether it is to be shown anew: observed again, or otherwise another than it was.
+    /// Whether it must be shown again: it was observed, or has changed otherwise.
     pub fn has_changed_since(&self, before: &Self) -> bool {
         !Arc::ptr_eq(&self.snapshot, &before.snapshot)
             || self.observed_at != before.observed_at
@@ -96,7 +96,7 @@ impl GroupView {
         &self.spec
     }
 
-    /// How often its collector failed and was started anew.
+    /// How often its state was reset after a bug.
     pub fn restarts(&self) -> u64 {
         self.group.restarts()
     }
@@ -250,7 +250,7 @@ impl<'a> PartitionView<'a> {
         self.facts()?.backlog
     }
 
-    /// Arrivals per second; `None` for a partition that could not be read, whose window only tells of the past.
+    /// Arrivals per second; `None` for a partition that could not be read, whose window covers only the past.
     pub fn arrival_per_second(&self) -> Option<f64> {
         self.readable()?.arrival_per_second
     }
@@ -269,14 +269,14 @@ impl<'a> PartitionView<'a> {
 /// One target at one moment.
 #[derive(Debug)]
 pub struct TargetView<'a> {
-    /// Who asks.
+    /// The ScaledObject's trigger.
     pub key: &'a TargetKey,
     /// Its label.
     pub scaled_object: String,
     /// What is published of it.
     pub target: &'a TargetSnapshot,
     usable: bool,
-    /// What KEDA is told if it asks now.
+    /// The answer to KEDA now.
     pub answer: Result<Answer, NoAnswer>,
     activity: Option<bool>,
 }
@@ -287,7 +287,7 @@ impl<'a> TargetView<'a> {
         self.target.decision.as_ref().filter(|_| self.usable)
     }
 
-    /// Whether KEDA is told to run anything; `None` while it is told nothing.
+    /// Whether KEDA is answered active; `None` while the answer is an error.
     pub fn active(&self) -> Option<bool> {
         self.activity
     }
@@ -303,7 +303,8 @@ impl<'a> TargetView<'a> {
         let seen = self.target.kubernetes.as_ref();
         let warnings = seen.map(|seen| agreement::warnings(&self.target.spec, seen));
         let failure = self.target.kubernetes_failure.as_ref();
-        let failure = failure.map(|unread| format!("The ScaledObject cannot be read: {unread}"));
+        let failure =
+            failure.map(|unread| format!("streamgauge cannot read the ScaledObject: {unread}"));
         warnings
             .unwrap_or_default()
             .into_iter()

@@ -1,4 +1,4 @@
-//! What adapters read of the rest of the service, whenever somebody asks.
+//! What adapters read of the rest of the service, on demand.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct NotificationsView {
     pub waiting: u64,
 }
 
-/// Reads it; `None` where nobody is told.
+/// Reads it; `None` without a webhook.
 pub type NotificationsViews = Arc<dyn Fn() -> Option<NotificationsView> + Send + Sync>;
 
 /// Statistics of every part that has any.

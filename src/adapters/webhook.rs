@@ -17,7 +17,7 @@ use crate::publish::notices::{Change, Notice};
 
 use self::post::{Answer, post};
 
-/// News that could not be delivered for so long are none any more.
+/// Notifications expire after this time.
 const NEWS_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The pause after the first failed attempt; it doubles with each, up to the longest.
@@ -64,7 +64,7 @@ pub struct Webhook {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// `None`: nobody is told.
+    /// `None`: no webhook.
     config: Option<WebhookConfig>,
     outcomes: BTreeMap<Outcome, u64>,
     /// Whether a piece of news is on its way now.
@@ -91,7 +91,7 @@ impl Webhook {
         self.inner().config = config;
     }
 
-    /// Whether anybody is to be told.
+    /// Whether there is a webhook.
     pub fn is_configured(&self) -> bool {
         self.inner().config.is_some()
     }
@@ -106,7 +106,7 @@ impl Webhook {
         self.inner().is_busy
     }
 
-    /// Delivers what comes out of the queue, in its order. Ends when nobody tells anything any more.
+    /// Delivers the queue in order. Ends when the queue is closed.
     pub async fn deliver(self: Arc<Self>, mut queue: mpsc::Receiver<Notice>) {
         let mut told = BTreeSet::new();
         while let Some(notice) = queue.recv().await {
@@ -136,7 +136,7 @@ impl Webhook {
         kinds.is_some_and(|kinds| kinds.contains(&notice.incident.kind))
     }
 
-    /// Tries until it is delivered, refused or no news any more; `None` if nobody is to be told any more.
+    /// Retries until the notification is delivered, rejected or expired; `None` if the webhook was removed.
     async fn deliver_one(&self, notice: &Notice) -> Option<Outcome> {
         let id = event::id(notice);
         let mut pause = FIRST_PAUSE;
@@ -178,8 +178,8 @@ impl Webhook {
             return;
         }
         match &problem {
-            Some(why) => tracing::warn!("incidents cannot be told: {why}"),
-            None => tracing::info!("incidents can be told again"),
+            Some(why) => tracing::warn!("incident notifications fail: {why}"),
+            None => tracing::info!("incident notifications work again"),
         }
         inner.said = problem;
     }

@@ -17,67 +17,67 @@ use crate::simulation::steps::StepLength;
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = scenario_list())]
 pub struct SimulateArgs {
-    /// What arrived: CSV (`.gz` too) with the header `time_seconds,<partition>,…`, each value the messages since the row before; repeatable.
+    /// Arrivals to replay: CSV (plain or `.gz`) with the header `time_seconds,<partition>,…`. Each value counts the messages since the previous row. Repeatable.
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
-    /// What goes wrong during the traces: a YAML list of faults (docs/simulate.md).
+    /// Faults to inject into the traces: a YAML list (docs/simulate.md).
     #[arg(long, value_name = "FILE", requires = "trace")]
     pub faults: Option<PathBuf>,
-    /// A built-in workload, `all`, or `cold` for all starts from zero; repeatable.
+    /// Built-in scenario, `all`, or `cold` for all starts from zero. Repeatable.
     #[arg(long, value_name = "NAME", value_parser = parse_scenario)]
     pub scenario: Vec<ScenarioChoice>,
-    /// Lists the scenarios and ends.
+    /// List the scenarios and exit.
     #[arg(long)]
     pub list_scenarios: bool,
-    /// streamgauge, streamgauge:KEY=VALUE,… (as in trigger metadata), keda-lag:N, keda-lag (the best N in hindsight), flink,
-    /// flink-default, numaflow, static:N, cpu:PERCENT, clairvoyant; repeatable [default: streamgauge, keda-lag, flink, numaflow].
+    /// Policy: streamgauge, streamgauge:KEY=VALUE,… (keys of trigger metadata), keda-lag:N, keda-lag (the best N in hindsight), flink,
+    /// flink-default, numaflow, static:N, cpu:PERCENT, clairvoyant. Repeatable [default: streamgauge, keda-lag, flink, numaflow].
     #[arg(long, value_name = "NAME")]
     pub policy: Vec<PolicyChoice>,
-    /// How often consumers commit, or after how many messages: `10s,60s,after:100` [default: 10s].
+    /// Times or message counts between commits, such as `10s,60s,after:100` [default: 10s].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_commits)]
     pub commit_interval: Vec<Commits>,
-    /// Messages per second that one replica does: `100,400` [default: 100].
+    /// Capacities of one replica in messages per second, such as `100,400` [default: 100].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_capacity)]
     pub capacity: Vec<f64>,
-    /// Mean time that a replica takes to start: `40s,2m` [default: 40s].
+    /// Mean start-up times of a replica, such as `40s,2m` [default: 40s].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_duration)]
     pub start_up: Vec<Duration>,
-    /// How partitions move when replicas come and go.
+    /// How partitions are reassigned when replicas start or stop.
     #[arg(long, value_enum, default_value_t)]
     pub rebalance: RebalanceStyle,
-    /// Whether a partition belongs to one replica at a time [default: exclusive].
+    /// Who may consume a partition [default: exclusive].
     #[arg(long, value_enum)]
     pub assignment: Option<SharingStyle>,
-    /// Never fewer replicas; 0 lets policies go to zero.
+    /// Minimum replicas; 0 allows scaling to zero.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_replicas: u32,
-    /// Never more replicas.
+    /// Maximum replicas.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_replicas: u32,
-    /// How long a step of the traces is, in whole seconds: `1s` where a start from zero matters.
+    /// Time step of the simulation, in whole seconds; use `1s` to study starts from zero.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_step)]
     pub step: StepLength,
-    /// How often streamgauge looks at its source: whole steps. `serve` does every 5 s on Redis, every 15 s on Event Hubs.
+    /// streamgauge's poll interval, a multiple of the step. The defaults of `serve` are 5 s for Redis and 15 s for Event Hubs.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_poll_interval)]
     pub poll_interval: Duration,
-    /// Runs of every cell, each with other chances [default: 1].
+    /// Runs of every cell, each with a different random seed [default: 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: Option<u64>,
-    /// The whole comparison: commit intervals 2, 10, 30, 60 s and capacities 100, 200, 400 over the traces and all scenarios,
-    /// 5 seeds, all policies. What is said beside it goes first.
+    /// Run the whole comparison: commit intervals 2, 10, 30, 60 s and capacities 100, 200, 400 over the traces and all scenarios,
+    /// 5 seeds, all policies. Other options override these.
     #[arg(long)]
     pub grid: bool,
-    /// Starts from zero, a line each: arrivals 20, 100, 400, 2000/s × consumers of 5, 50, 500/s × start-up 3, 20, 60 s × polls 1, 5, 15 s × producers that start at
-    /// once, ramp or burst. A filter keeps some: `--cold-grid=arrivals=400,start=burst`. Goes with `--seeds` and `--assignment` (shared unless said).
+    /// Run a grid of starts from zero: arrivals 20, 100, 400, 2000/s × consumers of 5, 50, 500/s × start-up 3, 20, 60 s × polls 1, 5, 15 s × producers that start at
+    /// once, ramp or burst. A filter selects cells: `--cold-grid=arrivals=400,start=burst`. Combine with `--seeds` and `--assignment` (default here: shared).
     #[arg(long, value_name = "FILTER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub cold_grid: Option<String>,
-    /// How well incidents are noticed: weeks of made-up traffic without faults, and struck by every kind of fault. Takes minutes.
+    /// Measure incident detection on weeks of synthetic traffic, without faults and with every kind of fault. Takes minutes.
     #[arg(long, exclusive = true)]
     pub incidents: bool,
-    /// Writes all figures.
+    /// Write all results to a JSON file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Writes a page with the figures and how every run went.
+    /// Write an HTML report with the results and charts of every run.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
@@ -101,12 +101,12 @@ pub struct ScenarioChoice(pub Vec<&'static Scenario>);
 /// How partitions move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum RebalanceStyle {
-    /// At once, as few as possible
+    /// At once, moving as few partitions as possible
     #[default]
     Sticky,
-    /// At cycles of 10 s, everyone claims all of its share
+    /// In cycles of 10 s, each replica claims its whole share
     Greedy,
-    /// At cycles of 10 s, everyone claims one
+    /// In cycles of 10 s, each replica claims one partition
     Balanced,
 }
 
@@ -120,12 +120,12 @@ impl From<RebalanceStyle> for Rebalance {
     }
 }
 
-/// Who may take which message.
+/// Which replica may take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SharingStyle {
     /// A partition belongs to one replica at a time
     Exclusive,
-    /// Any replica takes any message
+    /// Any replica may take any message
     Shared,
 }
 
@@ -143,7 +143,7 @@ pub fn scenario_list() -> String {
     let line = |s: &Scenario| format!("  {:<22} {}", s.name, s.about);
     let lines = |of: &[Scenario]| of.iter().map(line).collect::<Vec<_>>().join("\n");
     format!(
-        "Scenarios (`all`):\n{}\n\nStarts from zero (`cold`), each with its own plant:\n{}",
+        "Scenarios (`all`):\n{}\n\nStarts from zero (`cold`), each with its own settings:\n{}",
         lines(ALL),
         lines(COLD)
     )
@@ -158,12 +158,12 @@ fn parse_scenario(text: &str) -> Result<ScenarioChoice, String> {
     let found = Scenario::named(text).map(|scenario| ScenarioChoice(vec![scenario]));
     found.ok_or_else(|| {
         let names: Vec<&str> = ALL.iter().chain(COLD).map(|s| s.name).collect();
-        format!("known are all, cold, {}", names.join(", "))
+        format!("must be one of: all, cold, {}", names.join(", "))
     })
 }
 
 fn parse_commits(text: &str) -> Result<Commits, String> {
-    let expected = "must be a time such as 10s, or after:N messages";
+    let expected = "must be a duration such as 10s, or after:N for every N messages";
     match text.strip_prefix("after:") {
         Some(count) => count
             .parse()
@@ -183,13 +183,15 @@ fn parse_capacity(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.parse().ok();
     number
         .filter(|n| (0.1..=1e6).contains(n))
-        .ok_or_else(|| "must be messages per second, from 0.1 to 1000000".into())
+        .ok_or_else(|| "must be messages per second, from 0.1 to 1,000,000".into())
 }
 
 fn parse_poll_interval(text: &str) -> Result<Duration, String> {
     duration::parse_metadata(text)
         .filter(|time| !time.is_zero() && *time <= Duration::from_secs(3_600))
-        .ok_or_else(|| "must be whole steps, at most an hour, such as 5s or 15s".into())
+        .ok_or_else(|| {
+            "must be a multiple of the step and at most one hour, such as 5s or 15s".into()
+        })
 }
 
 fn parse_step(text: &str) -> Result<StepLength, String> {
@@ -197,11 +199,11 @@ fn parse_step(text: &str) -> Result<StepLength, String> {
         .filter(|time| (1..=60).contains(&time.as_secs()) && time.subsec_nanos() == 0);
     seconds
         .map(|time| StepLength::of_seconds(time.as_secs() as u32))
-        .ok_or_else(|| "must be whole seconds, at most a minute, such as 1s or 5s".into())
+        .ok_or_else(|| "must be whole seconds and at most one minute, such as 1s or 5s".into())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse_metadata(text)
         .filter(|time| *time <= Duration::from_secs(86_400))
-        .ok_or_else(|| "must be a time of a day at most, such as 30s or 2m".into())
+        .ok_or_else(|| "must be a duration of at most one day, such as 30s or 2m".into())
 }

@@ -28,7 +28,7 @@ pub(super) async fn client(config: &KubernetesConfig) -> Result<kube::Client, Un
     // Deadlines and pauses are ours.
     config.default_retry = false;
     kube::Client::try_from(config).map_err(|_| {
-        misconfigured("the address, certificates or credentials of the cluster cannot be used")
+        misconfigured("the cluster's address, certificates or credentials are invalid")
     })
 }
 
@@ -36,7 +36,7 @@ async fn of_file(path: &Path, context: Option<String>) -> Result<Config, Unread>
     // Without the reason: the library quotes the lines around a fault, and these may hold a token.
     let no_kubeconfig = || {
         misconfigured(format!(
-            "kubernetes.kubeconfig: {} cannot be read, is no kubeconfig, or lacks the context",
+            "kubernetes.kubeconfig: {} cannot be read, is not a kubeconfig, or lacks the context",
             path.display()
         ))
     };
@@ -53,7 +53,7 @@ async fn of_user() -> Result<Config, Unread> {
     let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
     config.map_err(|_| {
         misconfigured(
-            "there is no service account's token in this pod and no usable kubeconfig: mount the token, set \
+            "this pod has no service account token and no usable kubeconfig: mount the token, set \
              kubernetes.kubeconfig, or set kubernetes.enabled to false",
         )
     })

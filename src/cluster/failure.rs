@@ -33,7 +33,7 @@ pub(super) fn of(error: &Error, asked: &Asked<'_>) -> Unread {
     match error {
         Error::Api(status) => of_status(status.code, asked),
         Error::SerdeError(_) | Error::FromUtf8(_) => {
-            misunderstood(&asked.objects(), "is no such list")
+            misunderstood(&asked.objects(), "is not the expected list")
         }
         Error::Auth(_) => no_credential(),
         _ if is_auth(error) => no_credential(),
@@ -41,7 +41,7 @@ pub(super) fn of(error: &Error, asked: &Asked<'_>) -> Unread {
             UnreadKind::Unreachable,
             format!("the Kubernetes API cannot be reached: {}", cause(error)),
         ),
-        _ => misunderstood(&asked.objects(), "is no HTTP that makes sense"),
+        _ => misunderstood(&asked.objects(), "is not valid HTTP"),
     }
 }
 
@@ -49,12 +49,12 @@ pub(super) fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
     match code {
         401 => unread(
             UnreadKind::Auth,
-            "the Kubernetes API does not accept the credential (401): is the service account still there?",
+            "the Kubernetes API rejected the credential (401): check that the service account exists",
         ),
         403 => unread(
             UnreadKind::Auth,
             format!(
-                "the Kubernetes API does not let streamgauge {} {}: apply the rights of manifests/clusterrole.yaml",
+                "streamgauge is not allowed to {} {} (403): apply manifests/clusterrole.yaml and its binding",
                 asked.verb,
                 asked.objects()
             ),
@@ -62,17 +62,17 @@ pub(super) fn of_status(code: u16, asked: &Asked<'_>) -> Unread {
         404 => unread(
             UnreadKind::NotFound,
             format!(
-                "the Kubernetes API knows no {} (404): is what defines them installed?",
+                "the Kubernetes API has no {} (404): check that the CRD is installed",
                 asked.place.resource.full_name()
             ),
         ),
         429 => unread(
             UnreadKind::Throttled,
-            "the Kubernetes API asks to be asked less often (429)",
+            "the Kubernetes API is throttling requests (429)",
         ),
         500.. => unread(
             UnreadKind::Transient,
-            format!("the Kubernetes API answers with status {code}"),
+            format!("the Kubernetes API returned status {code}"),
         ),
         _ => misunderstood(&asked.objects(), &format!("has status {code}")),
     }
@@ -93,7 +93,7 @@ pub(super) fn timed_out(deadline: Duration) -> Unread {
 pub(super) fn misunderstood(about: &str, why: &str) -> Unread {
     unread(
         UnreadKind::Protocol,
-        format!("the Kubernetes API's answer about {about} {why}"),
+        format!("the Kubernetes API's response for {about} {why}"),
     )
 }
 
@@ -101,7 +101,7 @@ pub(super) fn misunderstood(about: &str, why: &str) -> Unread {
 fn no_credential() -> Unread {
     unread(
         UnreadKind::Auth,
-        "no credential for the Kubernetes API could be obtained: look at the token file or the plugin that the kubeconfig names",
+        "no credential for the Kubernetes API: check the token file, or the plugin named in the kubeconfig",
     )
 }
 
@@ -143,14 +143,14 @@ mod tests {
             assert_eq!(said.kind, kind, "{code}");
             assert!(said.text.contains(text), "{code}: {said}");
         };
-        check(401, UnreadKind::Auth, "does not accept the credential");
+        check(401, UnreadKind::Auth, "rejected the credential");
         check(
             403,
             UnreadKind::Auth,
-            "watch scaledobjects.keda.sh in namespace shop: apply the rights",
+            "watch scaledobjects.keda.sh in namespace shop (403): apply manifests/clusterrole.yaml",
         );
-        check(404, UnreadKind::NotFound, "knows no scaledobjects.keda.sh");
-        check(429, UnreadKind::Throttled, "less often");
+        check(404, UnreadKind::NotFound, "has no scaledobjects.keda.sh");
+        check(429, UnreadKind::Throttled, "throttling");
         check(503, UnreadKind::Transient, "status 503");
         check(302, UnreadKind::Protocol, "status 302");
     }

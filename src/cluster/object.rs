@@ -56,7 +56,7 @@ pub(super) fn describe(kind: ObjectKind, found: &DynamicObject) -> Result<Descri
     let target = match kind {
         ObjectKind::ScaledObject => Some(
             target(spec, &found.data["status"])
-                .ok_or_else(|| odd("names no scale target that can be asked for"))?,
+                .ok_or_else(|| odd("names no scale target that streamgauge can look up"))?,
         ),
         ObjectKind::ScaledJob => None,
     };
@@ -203,7 +203,7 @@ pub(super) fn whole(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|n| u32::try_from(n).ok())
 }
 
-/// As KEDA reads its annotations: a count goes before a flag, and a flag that is no boolean means yes.
+/// As KEDA reads its annotations: a count goes before a flag, and a flag that is not a boolean means yes.
 fn pause(found: &DynamicObject) -> Option<Pause> {
     let annotations = found.metadata.annotations.as_ref()?;
     let annotation = |name: &str| annotations.get(&format!("autoscaling.keda.sh/{name}"));

@@ -10,7 +10,7 @@ use super::object::ObjectName;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClusterStats {
     /// Whether everything asked for could be read the last time; `None` while nothing was. An object that does not exist
-    /// is no fault of the cluster.
+    /// is not a fault of the cluster.
     pub up: Option<bool>,
     /// Calls.
     pub calls: u64,
@@ -46,7 +46,7 @@ impl Record {
         match fault {
             Some(fault) if !said => tracing::warn!(
                 reason = fault.kind.as_str(),
-                "{fault}; replicas that cannot be read are taken from the consumers"
+                "{fault}; replica counts are estimated from active consumers where they cannot be read"
             ),
             None if !was_up && self.is_up() => {
                 tracing::info!("the Kubernetes API can be read again");

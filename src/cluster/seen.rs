@@ -24,7 +24,7 @@ pub struct Seen {
 /// Whether an object exists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Presence {
-    /// Nobody can tell now.
+    /// Unknown now.
     Unknown,
     /// There is neither a ScaledObject nor a ScaledJob of that name.
     Absent,

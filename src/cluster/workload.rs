@@ -54,7 +54,7 @@ pub(super) fn replicas(resource: &Resource, found: &DynamicObject) -> Result<Rep
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
         let name = metadata.name.as_deref().unwrap_or_default();
         let about = format!("{} {namespace}/{name}", resource.kind);
-        misunderstood(&about, "has no counts of replicas in its status")
+        misunderstood(&about, "has no replica counts in its status")
     })
 }
 

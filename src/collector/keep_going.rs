@@ -45,7 +45,7 @@ pub async fn keep_collecting(
         let text = panic_text(panic.as_ref());
         tracing::error!(
             group = name,
-            "its collector failed and is started anew: {text}"
+            "the group's collector failed and is restarting: {text}"
         );
         group.start_over(clock.now());
         if failures > 1 || !got_on {

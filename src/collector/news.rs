@@ -1,4 +1,4 @@
-//! What is new about a group's incidents: logged, and told to whom it concerns.
+//! Changes of a group's incidents: logged, and sent to the webhook.
 
 use std::collections::BTreeMap;
 
@@ -68,9 +68,9 @@ fn log(group: &str, change: Change, incident: &Incident) {
     match change {
         Change::Noticed => tracing::warn!(group, kind, partitions, "incident: {text}"),
         Change::Changed => {
-            tracing::warn!(group, kind, partitions, "the incident turns out as: {text}");
+            tracing::warn!(group, kind, partitions, "incident reclassified: {text}");
         }
-        Change::Ended => tracing::info!(group, kind, "the incident is over"),
+        Change::Ended => tracing::info!(group, kind, "incident resolved"),
     }
 }
 

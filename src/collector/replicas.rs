@@ -43,7 +43,7 @@ pub async fn watch_replicas(registry: Arc<Registry>, cluster: Arc<Cluster>, cloc
             // Its next answer should know what runs.
             () = registry.newcomers() => tokio::time::sleep(SETTLE / 10).await,
             failed = watches.failed() => {
-                tracing::error!("a watch on Kubernetes failed and is started anew: {failed}");
+                tracing::error!("a Kubernetes watch failed and is restarting: {failed}");
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
@@ -136,7 +136,7 @@ impl Follower {
                 self.present.remove(name);
                 if registry.remove_object(&name.namespace, &name.name, now) {
                     let object = format!("{}/{}", name.namespace, name.name);
-                    tracing::info!(object, "it does not exist any more and is forgotten");
+                    tracing::info!(object, "the object was deleted; its targets are removed");
                 }
                 return;
             }

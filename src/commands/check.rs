@@ -55,7 +55,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Reads every source once, one after the other: a check is no load test.
+/// Reads every source once, one after the other: a check is not a load test.
 async fn read_all(config: &Config) -> Vec<GroupReport> {
     let mut reports = Vec::new();
     for source in &config.sources {

@@ -174,17 +174,19 @@ fn introduce(service: &Service, on_redis: bool) {
         "a simulated stream"
     };
     println!(
-        "streamgauge demo: {} partitions of {stream}, consumers of {CAPACITY_PER_SECOND} messages/s that start {} s late,",
+        "streamgauge demo: {} partitions of {stream}; each consumer handles {CAPACITY_PER_SECOND} messages/s and takes {} s to start.",
         story::PARTITIONS,
         START_UP.as_secs(),
     );
     println!(
-        "scaled by a model of KEDA and the HPA that asks the service over gRPC at {grpc}. Ctrl-C ends it."
+        "A model of KEDA and the HPA scales them on the service's gRPC answers from {grpc}. Press Ctrl-C to stop."
     );
     println!(
-        "Shorter times than in production: poll 1 s, hold 15 s, KEDA 3 s, HPA 2 s, cooldown 10 s; a round takes 3 min.\n"
+        "Times are shorter than in production: poll 1 s, hold 15 s, KEDA 3 s, HPA 2 s, cooldown 10 s. One round takes 3 min.\n"
     );
-    println!("  http://{http}/ in a browser shows load, skew, and why there are so many replicas");
+    println!(
+        "  http://{http}/ shows load, skew, and the reason for the replica count; open it in a browser"
+    );
     println!("  curl http://{http}/metrics");
     println!("  curl http://{http}/api/v1/groups/{GROUP}");
     println!("  curl http://{http}/api/v1/decisions?limit=3\n");

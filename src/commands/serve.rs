@@ -31,7 +31,7 @@ use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
 /// Runs until a signal ends it; a second signal ends it at once.
 ///
 /// # Errors
-/// The config is wrong, an address cannot be bound, or a part of the service failed.
+/// The config is wrong, an address cannot be bound, or a task of the service failed.
 pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
@@ -63,7 +63,7 @@ pub struct Service {
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
     tasks: JoinSet<Result<()>>,
-    /// The two servers, which end when told to.
+    /// The two servers, which end at shutdown.
     servers: JoinSet<Result<()>>,
 }
 
@@ -157,7 +157,7 @@ impl Service {
         }
         let again = shutdown::requested()?;
         tokio::pin!(again);
-        tracing::info!("leaving; a second signal leaves at once");
+        tracing::info!("shutting down; a second signal stops at once");
         self.readiness.set_ready(false);
         self.shutdown.enter(Phase::Draining);
         tokio::select! {
@@ -169,7 +169,7 @@ impl Service {
         tokio::select! {
             done = tokio::time::timeout(FINISH, finished) => {
                 if done.is_err() {
-                    tracing::warn!("calls were still in flight after {} s", FINISH.as_secs());
+                    tracing::warn!("calls were still in flight after {} s; closing them", FINISH.as_secs());
                 }
             }
             () = &mut again => {}
@@ -182,23 +182,24 @@ impl Service {
 fn unexpected(ended: Option<Result<Result<()>, tokio::task::JoinError>>) -> Result<()> {
     match ended {
         Some(Ok(Err(error))) => Err(error),
-        Some(Err(panic)) => Err(panic).context("a part of the service failed"),
-        Some(Ok(Ok(()))) | None => bail!("a part of the service ended by itself"),
+        Some(Err(panic)) => Err(panic).context("a task of the service failed"),
+        Some(Ok(Ok(()))) | None => bail!("a task of the service ended unexpectedly"),
     }
 }
 
 async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{field}: cannot listen on {address}; is another process there?"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{field}: cannot listen on {address}; check whether another process uses the port")
+    })
 }
 
 /// Starts the recording; its end is the end of the service.
 fn record(config: &RecordingConfig, tasks: &mut JoinSet<Result<()>>) -> Result<Recording> {
-    let (recording, ended) = Recording::start(config).context("recording: no thread")?;
+    let (recording, ended) =
+        Recording::start(config).context("recording: cannot start its thread")?;
     tasks.spawn(async move {
         let _ = ended.await;
-        bail!("recording ended by itself")
+        bail!("recording ended unexpectedly")
     });
     Ok(recording)
 }

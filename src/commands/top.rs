@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Cursor to the corner and everything below it gone, so that it does not flicker as if cleared.
 const HOME: &str = "\x1b[H\x1b[J";
 
-/// Prints once, or until Ctrl-C where somebody looks.
+/// Prints once, or until Ctrl-C on a terminal.
 ///
 /// # Errors
 /// The service cannot be reached, or answers something else than it should.
@@ -97,18 +97,21 @@ async fn ask(client: &reqwest::Client, url: &Url) -> Result<Vec<Group>> {
     let request = client.get(path).timeout(PATIENCE).send();
     let answer = request.await.with_context(|| {
         format!(
-            "{url} cannot be reached: is it the HTTP address of a running service (server.http)?"
+            "{url} cannot be reached: check that it is the HTTP address of a running service (server.http)"
         )
     })?;
     if !answer.status().is_success() {
-        bail!("{url} answers {}: is it streamgauge?", answer.status());
+        bail!(
+            "{url} returned {}: check that it is a streamgauge service",
+            answer.status()
+        );
     }
     let body = answer
         .bytes()
         .await
-        .with_context(|| format!("{url} broke off"))?;
+        .with_context(|| format!("{url} closed the connection during the response"))?;
     let answer: Answer = serde_json::from_slice(&body)
-        .with_context(|| format!("{url} answers something else than streamgauge would"))?;
+        .with_context(|| format!("{url} returned something other than streamgauge's groups"))?;
     Ok(answer.groups)
 }
 
@@ -194,7 +197,7 @@ fn shown(backlog: &Backlog) -> String {
     } else {
         ""
     };
-    format!("{at_least}{}", backlog.value)
+    format!("{at_least}{}", table::grouped(backlog.value))
 }
 
 /// `3→7 max_replicas`: what runs, what is wanted, what limits that.

@@ -18,7 +18,7 @@ pub(super) struct Settled {
     pub open: u64,
 }
 
-/// What left was processed or lost: arrived + unfinished before − unfinished now. `None` if that cannot be told: a part is not
+/// What left was processed or lost: arrived + unfinished before − unfinished now. `None` if that cannot be known: a part is not
 /// counted exactly, or the group was moved by hand.
 pub(super) fn settle(
     then: &PartitionSample,
@@ -63,7 +63,7 @@ pub(super) fn repositioned(then: &PartitionSample, now: &PartitionSample) -> boo
     back || uncounted && now.newest_removed <= then.delivered
 }
 
-/// Whether the group's position went on: then somebody is at work, even where it cannot be told how much was processed.
+/// Whether the group's position went on: then somebody is at work, even where it cannot be known how much was processed.
 pub(super) fn went_on(then: &PartitionSample, now: &PartitionSample) -> bool {
     then.delivered.is_some() && then.delivered < now.delivered
 }

@@ -15,7 +15,7 @@ pub(super) const TRUSTED_RATIO: f64 = COLLAPSED_RATIO;
 const RECOVERED_RATIO: f64 = 0.8;
 /// Health has to last before the breaker closes.
 const HALF_OPEN_FOR: Duration = Duration::from_secs(60);
-/// After so long it is no outage but how it is: capacity is learned anew.
+/// After so long it is no outage but how it is: capacity is learned again.
 pub const ACCEPTED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The breaker.
@@ -38,7 +38,7 @@ pub(super) enum Fleet {
     Busy(f64),
     /// Most keep up.
     Idle,
-    /// It cannot be told.
+    /// It cannot be known.
     Unknown,
 }
 

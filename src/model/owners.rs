@@ -26,7 +26,7 @@ pub struct Owners {
 }
 
 /// Time in which somebody did at least so much, at every poll. Rates of partitions that commit at different times add up to too
-/// much for a moment, where one is done with a backlog and another goes on.
+/// much for a moment, where one is done with a backlog and another consumer is active.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Spell {
     since: Timestamp,

@@ -49,7 +49,7 @@ pub struct PartitionModel {
     pub(super) processing: RateWindow,
     /// The largest arrival rates of the last hours.
     pub(super) peaks: Peaks,
-    /// How its holder gets on with it.
+    /// How its holder makes progress on it.
     pub(super) progress: Progress,
     /// It came to its holder at the last poll; then also who let it go.
     pub(super) changed_hands: Option<Option<String>>,
@@ -118,12 +118,12 @@ struct Reading {
     sample: Option<PartitionSample>,
 }
 
-/// What happened between two polls of a partition. `None`: cannot be told for this interval.
+/// What happened between two polls of a partition. `None`: cannot be known for this interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Step {
     /// Messages that arrived.
     pub arrived: Option<u64>,
-    /// Messages processed; `None` as well when it cannot be told whether messages were lost, or the group was moved.
+    /// Messages processed; `None` as well when it cannot be known whether messages were lost, or the group was moved.
     pub processed: Option<u64>,
 }
 

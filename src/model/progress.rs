@@ -1,4 +1,4 @@
-//! How the holder of a partition gets on with it: since when it holds it, is behind, or stalls.
+//! How the holder of a partition makes progress on it: since when it holds it, is behind, or stalls.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Progress {
         changed
     }
 
-    /// It could not be read: whether what waits fell meanwhile cannot be told.
+    /// It could not be read: whether what waits fell meanwhile cannot be known.
     pub(super) fn interrupted(&mut self) {
         self.not_falling_since = None;
     }

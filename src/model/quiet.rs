@@ -42,7 +42,7 @@ impl Quiet {
         }
     }
 
-    /// It was still quiet at `at`. Once it is over it stays so whoever comes or leaves; before that, who comes next starts anew.
+    /// It was still quiet at `at`. Once it is over it stays so whoever comes or leaves; before that, who comes next starts over.
     pub fn go_on(self, at: Timestamp, holder: Holder) -> Self {
         let anew = Self::begin(at, holder);
         let held_since = anew.held_since.and(self.held_since.or(Some(at)));

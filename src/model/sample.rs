@@ -15,7 +15,7 @@ use super::time::Timestamp;
 pub struct Sample {
     /// What was seen of each partition.
     pub partitions: BTreeMap<PartitionId, PartitionObservation>,
-    /// Consumers of the group that are at work now; `None` if that cannot be told.
+    /// Consumers of the group that are at work now; `None` if that cannot be known.
     pub consumers: Option<u32>,
     /// The source's own clock at the time of the poll, for ages.
     pub source_time: Option<Timestamp>,
@@ -91,7 +91,7 @@ pub struct PartitionSample {
     pub is_ahead: bool,
     /// How often the oldest pending message was delivered.
     pub oldest_delivery_count: Option<u64>,
-    /// Milliseconds that the oldest unfinished message (not stuck) has waited; 0 for none; `None`: cannot be told.
+    /// Milliseconds that the oldest unfinished message (not stuck) has waited; 0 for none; `None`: cannot be known.
     pub oldest_age_millis: Option<u64>,
     /// How that age was obtained.
     pub age_method: AgeMethod,

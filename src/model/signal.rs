@@ -66,7 +66,7 @@ pub enum ErrorSource {
 /// Errors that a source has counted so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorCount {
-    /// Grows by one per error, and may start anew; `None`: cannot be told now.
+    /// Grows by one per error, and may start over; `None`: cannot be known now.
     pub total: Option<u64>,
     /// Why not, in words; carries no secret.
     pub problem: Option<String>,

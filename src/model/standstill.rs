@@ -35,14 +35,14 @@ impl<'a> Holders<'a> {
         holders
     }
 
-    /// Whether a held partition stands still while its holder gets on with others.
+    /// Whether a held partition stands still while its holder makes progress on others.
     pub fn is_stuck(&self, now: Timestamp, partition: &PartitionFacts) -> bool {
         partition.owner.is_some()
             && stands_still(now, partition)
             && self.move_elsewhere(now, partition)
     }
 
-    /// Whether its holder gets on with other partitions. Where it has no other, or nobody tells who holds what, others of the
+    /// Whether its holder makes progress on other partitions. Where it has no other, or nobody tells who holds what, others of the
     /// group count instead.
     pub fn move_elsewhere(&self, now: Timestamp, partition: &PartitionFacts) -> bool {
         // Its own last commit is older than that: whose it is does not matter.

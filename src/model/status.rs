@@ -18,11 +18,11 @@ pub enum PartitionStatus {
     /// Its consumer was never idle over the window, and what waits became no less; or messages leave the log before it gets to
     /// them.
     Behind,
-    /// It does not move, though messages wait and its consumer gets on with others.
+    /// It does not move, though messages wait and its consumer makes progress on others.
     Stuck,
-    /// It does not move, and nobody gets on with anything; or the group stands after the newest message and is given none.
+    /// It does not move, and nobody makes progress on anything; or the group stands after the newest message and is given none.
     Stopped,
-    /// The group was moved back, or made anew, since the observation before.
+    /// The group was moved back, or recreated, since the observation before.
     Rewound,
     /// It could not be read.
     #[default]

@@ -7,10 +7,10 @@ use super::spec::{Mode, TargetSpec};
 pub fn warnings(spec: &TargetSpec, seen: &ReplicasObserved) -> Vec<String> {
     let hpa = seen.hpa.as_ref().and_then(|hpa| hpa.trouble.as_ref());
     let of_state = [
-        hpa.map(|trouble| format!("The HPA says: {trouble}")),
+        hpa.map(|trouble| format!("The HPA reports: {trouble}")),
         seen.unread
             .as_ref()
-            .map(|unread| format!("Ready replicas cannot be seen: {unread}")),
+            .map(|unread| format!("Ready replicas are unknown: {unread}")),
     ];
     let mut all = contradictions(spec, &seen.object);
     all.extend(of_state.into_iter().flatten());
@@ -39,16 +39,16 @@ pub fn contradictions(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String>
 pub fn paused(pause: Pause) -> String {
     match pause {
         Pause::AsItIs => {
-            "The ScaledObject is paused (autoscaling.keda.sh/paused): KEDA does not follow.".to_owned()
+            "The ScaledObject is paused (autoscaling.keda.sh/paused): KEDA does not apply the replica count.".to_owned()
         }
         Pause::At(replicas) => format!(
-            "The ScaledObject is paused at {replicas} (autoscaling.keda.sh/paused-replicas): KEDA does not follow."
+            "The ScaledObject is paused at {replicas} (autoscaling.keda.sh/paused-replicas): KEDA does not apply the replica count."
         ),
         Pause::ScaleIn => {
-            "Scale-in is paused (autoscaling.keda.sh/paused-scale-in): KEDA follows only upwards.".to_owned()
+            "Scale-in is paused (autoscaling.keda.sh/paused-scale-in): KEDA only scales out.".to_owned()
         }
         Pause::ScaleOut => {
-            "Scale-out is paused (autoscaling.keda.sh/paused-scale-out): KEDA follows only downwards.".to_owned()
+            "Scale-out is paused (autoscaling.keda.sh/paused-scale-out): KEDA only scales in.".to_owned()
         }
     }
 }
@@ -58,18 +58,18 @@ fn bounds(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {
     let (our_min, its_min) = (spec.min_replicas, object.min_replicas);
     let max = if its_max < our_max {
         Some(format!(
-            "maxReplicaCount is {its_max}, maxReplicas {our_max}: the HPA stops at {its_max}, whatever is answered. Set both alike."
+            "maxReplicaCount is {its_max}, maxReplicas {our_max}: the HPA stops at {its_max}, whatever streamgauge answers. Set both to the same number."
         ))
     } else if its_max > our_max {
         Some(format!(
-            "maxReplicaCount is {its_max}, maxReplicas {our_max}: never more than {our_max} are asked for. Set both alike."
+            "maxReplicaCount is {its_max}, maxReplicas {our_max}: streamgauge never asks for more than {our_max}. Set both to the same number."
         ))
     } else {
         None
     };
     let min = (our_min != its_min).then(|| {
         format!(
-            "minReplicaCount is {its_min}, minReplicas {our_min}: at least {} run. Set both alike.",
+            "minReplicaCount is {its_min}, minReplicas {our_min}: at least {} run. Set both to the same number.",
             our_min.max(its_min)
         )
     });
@@ -92,14 +92,14 @@ fn two_windows(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {
 fn job_mode(spec: &TargetSpec, object: &ObjectSettings) -> Option<String> {
     let mismatch = spec.mode == Mode::Jobs && object.kind == ObjectKind::ScaledObject;
     mismatch.then(|| {
-        "mode is jobs, but this is a ScaledObject: the HPA scales in as soon as work is taken. Set mode: replicas."
+        "mode is jobs, but this is a ScaledObject: the HPA scales in as soon as consumers take work. Set mode: replicas."
             .to_owned()
     })
 }
 
 fn value_metric(object: &ObjectSettings) -> Option<String> {
     object.has_value_metric.then(|| {
-        "metricType is Value: the HPA then multiplies the answer by the pods that are ready and never settles. Remove \
+        "metricType is Value: the HPA multiplies the answer by the ready pods and never settles. Remove \
          metricType, or set it to AverageValue."
             .to_owned()
     })
@@ -109,18 +109,18 @@ fn fallback(object: &ObjectSettings) -> Option<String> {
     let behavior = object.fallback_behavior;
     match (object.fallback_replicas, behavior) {
         (None, _) => Some(
-            "There is no fallback: while the backlog cannot be known, the count stays as it is. Set fallback.replicas to what has \
-             to keep running, with behavior: currentReplicasIfHigher."
+            "There is no fallback: while the backlog is unknown, the replica count stays as it is. Set fallback.replicas to what must \
+             keep running, with behavior: currentReplicasIfHigher."
                 .to_owned(),
         ),
         (Some(0), FallbackBehavior::Static | FallbackBehavior::CurrentReplicasIfLower) => Some(
-            "fallback.replicas is 0: an outage of the source scales to zero. Set it to what has to keep running.".to_owned(),
+            "fallback.replicas is 0: an outage of the source scales to zero. Set it to what must keep running.".to_owned(),
         ),
         (Some(replicas), FallbackBehavior::Static | FallbackBehavior::CurrentReplicasIfLower)
             if replicas < object.max_replicas =>
         {
             Some(format!(
-                "fallback.replicas is {replicas}: an outage scales a larger fleet in to that. Set fallback.behavior to \
+                "fallback.replicas is {replicas}: an outage scales a larger fleet in to that count. Set fallback.behavior to \
                  currentReplicasIfHigher (KEDA 2.17 or newer)."
             ))
         }

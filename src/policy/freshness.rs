@@ -1,4 +1,4 @@
-//! How old knowledge may be before it is no longer given out. Source: docs/operations.md, "What KEDA is told when a source fails".
+//! How old knowledge may be before it is no longer given out. Source: docs/operations.md, "When a source fails".
 
 use std::time::Duration;
 

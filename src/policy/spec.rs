@@ -20,7 +20,7 @@ pub struct PolicySettings {
     pub capacity_per_replica: Option<f64>,
     /// Never fewer replicas.
     pub min_replicas: Option<u32>,
-    /// Never more replicas.
+    /// Maximum replicas.
     pub max_replicas: Option<u32>,
     /// A backlog up to this does not activate.
     pub activation_backlog: Option<u64>,
@@ -81,7 +81,7 @@ pub struct TargetSpec {
     pub capacity_per_replica: Option<f64>,
     /// Never fewer replicas.
     pub min_replicas: u32,
-    /// Never more replicas.
+    /// Maximum replicas.
     pub max_replicas: u32,
     /// A backlog up to this does not activate.
     pub activation_backlog: u64,

@@ -23,7 +23,7 @@ pub fn contained<'g, T>(
         let name = &group.definition().name;
         tracing::error!(
             group = name,
-            "what it was told failed, and it starts over: {text}"
+            "processing an event failed; the group's state is reset: {text}"
         );
         group.start_over(at);
     }
@@ -34,5 +34,5 @@ pub fn contained<'g, T>(
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it did not say why")
+    text.unwrap_or("no reason given")
 }

@@ -32,7 +32,7 @@ struct Group {
     seen_at: Timestamp,
 }
 
-/// A file has two rows at least: with one alone, nobody knows how long it took.
+/// A file has at least two rows: the time span of a single one is unknown.
 #[derive(Debug, Default)]
 enum Output {
     #[default]

@@ -61,13 +61,13 @@ pub(super) fn check_room(inner: &Inner, namespace: &str) -> Result<(), Refusal> 
         .count();
     if inner.targets.len() >= MOST_TARGETS {
         return Err(Refusal::Full(format!(
-            "{MOST_TARGETS} triggers are registered, the most this service takes; unused ones go after an hour"
+            "{MOST_TARGETS} triggers are registered, which is the limit; unused ones expire after an hour"
         )));
     }
     if of_namespace >= MOST_TARGETS_PER_NAMESPACE {
         return Err(Refusal::Full(format!(
-            "namespace {namespace} has {MOST_TARGETS_PER_NAMESPACE} triggers registered, the most that one namespace may \
-             have; unused ones go after an hour"
+            "namespace {namespace} has {MOST_TARGETS_PER_NAMESPACE} triggers registered, which is the limit per \
+             namespace; unused ones expire after an hour"
         )));
     }
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::model::sample::{Failure, FailureKind};
 
-/// What an expression came to: a number, or why it has none. No series is no number: unknown, never 0.
+/// The value of an expression, or why it has none. Without a series it is unknown, never 0.
 pub type Said = Result<f64, String>;
 
 /// The longest part of a text of the server that is repeated.
@@ -31,7 +31,7 @@ struct Data {
 /// Reads the body of an answer with that HTTP status.
 ///
 /// # Errors
-/// The server is in trouble, refuses, or is no Prometheus.
+/// The server is in trouble, rejects the query, or is not a Prometheus.
 pub fn read(status: u16, body: &[u8]) -> Result<Said, Failure> {
     let envelope = serde_json::from_slice::<Envelope>(body).ok();
     match (status, envelope) {
@@ -41,7 +41,7 @@ pub fn read(status: u16, body: &[u8]) -> Result<Said, Failure> {
         }
         // Its own word that the expression cannot be computed: asked again it would say the same.
         (400 | 422, Some(refusal)) if refusal.status == "error" => Ok(Err(format!(
-            "prometheus refuses the expression: {}",
+            "prometheus rejected the expression: {}",
             quoted(&refusal.error_type, &refusal.error)
         ))),
         (401 | 403, _) => Err(Failure::new(
@@ -51,21 +51,21 @@ pub fn read(status: u16, body: &[u8]) -> Result<Said, Failure> {
         (404 | 405, _) | (300..=399, _) => Err(Failure::new(
             FailureKind::Misconfigured,
             format!(
-                "prometheus: status {status}: prometheus.url must be where /api/v1/query is found"
+                "prometheus: status {status}: prometheus.url must be the base URL of /api/v1/query"
             ),
         )),
         (429, _) => Err(Failure::new(
             FailureKind::Throttled,
-            "prometheus asks to be asked less often: raise prometheus.interval",
+            "prometheus is throttling requests: raise prometheus.interval",
         )),
         (500..=599, said) => {
             let why = said.map_or_else(String::new, |said| {
                 format!(": {}", quoted(&said.error_type, &said.error))
             });
-            let text = format!("prometheus: status {status}{why}: it is asked again");
+            let text = format!("prometheus: status {status}{why}: streamgauge retries");
             Err(Failure::new(FailureKind::Transient, text))
         }
-        (200, _) => Err(garbled("no answer of a Prometheus: check prometheus.url")),
+        (200, _) => Err(garbled("not a Prometheus response: check prometheus.url")),
         _ => Err(garbled(&format!("status {status} was not expected"))),
     }
 }
@@ -79,42 +79,40 @@ fn value(data: &Data) -> Result<Said, Failure> {
             match series.as_slice() {
                 [] => {
                     return Ok(Err(
-                        "the expression has no value: no series matches now".into()
+                        "the expression returned no value: no series matches now".into(),
                     ));
                 }
                 [one] if one.get("histogram").is_some() => {
-                    return Ok(Err("the expression has a histogram: make it a number, as with histogram_quantile()".into()));
+                    return Ok(Err("the expression returned a histogram: reduce it to a number, for example with histogram_quantile()".into()));
                 }
                 [one] => one
                     .get("value")
                     .ok_or_else(|| garbled("a series without value"))?,
                 several => {
                     return Ok(Err(format!(
-                        "the expression has {} values: make it one, as with sum() or max()",
+                        "the expression returned {} values: reduce them to one, for example with sum() or max()",
                         several.len()
                     )));
                 }
             }
         }
         other => {
-            let text = format!("the expression is a {}, no number", clipped(other));
+            let text = format!("the expression returned a {}, not a number", clipped(other));
             return Ok(Err(text));
         }
     };
     let text = sample.get(1).and_then(Value::as_str);
     let number: Option<f64> = text.and_then(|text| text.parse().ok());
-    let number = number.ok_or_else(|| garbled("a value that is no number"))?;
+    let number = number.ok_or_else(|| garbled("a value is not a number"))?;
     if number.is_finite() {
         return Ok(Ok(number));
     }
-    let hint = "as where a rate is divided by a rate of 0";
-    Ok(Err(format!(
-        "the expression is {number}, no number, {hint}"
-    )))
+    let hint = "for example after dividing by a rate of 0";
+    Ok(Err(format!("the expression returned {number}, {hint}")))
 }
 
 fn garbled(what: &str) -> Failure {
-    let text = format!("prometheus: the answer cannot be understood: {what}");
+    let text = format!("prometheus: the response could not be parsed: {what}");
     Failure::new(FailureKind::Protocol, text)
 }
 
@@ -147,40 +145,44 @@ mod tests {
         check(
             "vector",
             "[]",
-            none("the expression has no value: no series matches now"),
+            none("the expression returned no value: no series matches now"),
         );
         check(
             "vector",
             &format!("[{},{}]", series("1"), series("2")),
-            none("the expression has 2 values: make it one, as with sum() or max()"),
+            none(
+                "the expression returned 2 values: reduce them to one, for example with sum() or max()",
+            ),
         );
         check(
             "vector",
             &format!("[{}]", series("NaN")),
-            none("the expression is NaN, no number, as where a rate is divided by a rate of 0"),
+            none("the expression returned NaN, for example after dividing by a rate of 0"),
         );
         check(
             "scalar",
             r#"[1,"+Inf"]"#,
-            none("the expression is inf, no number, as where a rate is divided by a rate of 0"),
+            none("the expression returned inf, for example after dividing by a rate of 0"),
         );
         check(
             "vector",
             r#"[{"metric":{},"histogram":[1,{"count":"1"}]}]"#,
-            none("the expression has a histogram: make it a number, as with histogram_quantile()"),
+            none(
+                "the expression returned a histogram: reduce it to a number, for example with histogram_quantile()",
+            ),
         );
         check(
             "matrix",
             "[]",
-            none("the expression is a matrix, no number"),
+            none("the expression returned a matrix, not a number"),
         );
         check(
             "string",
             r#"[1,"x"]"#,
-            none("the expression is a string, no number"),
+            none("the expression returned a string, not a number"),
         );
         let refusal = br#"{"status":"error","errorType":"bad_data","error":"1:3: parse\nerror"}"#;
-        let why = "prometheus refuses the expression: bad_data: 1:3: parse error";
+        let why = "prometheus rejected the expression: bad_data: 1:3: parse error";
         assert_eq!(read(400, refusal), Ok(none(why)));
     }
 
@@ -194,13 +196,13 @@ mod tests {
             503,
             r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#,
             FailureKind::Transient,
-            "prometheus: status 503: timeout: query timed out: it is asked again",
+            "prometheus: status 503: timeout: query timed out: streamgauge retries",
         );
         check(
             502,
             "<html>",
             FailureKind::Transient,
-            "prometheus: status 502: it is asked again",
+            "prometheus: status 502: streamgauge retries",
         );
         check(
             401,
@@ -212,17 +214,17 @@ mod tests {
             404,
             "",
             FailureKind::Misconfigured,
-            "prometheus: status 404: prometheus.url must be where /api/v1/query is found",
+            "prometheus: status 404: prometheus.url must be the base URL of /api/v1/query",
         );
-        let garbled = "prometheus: the answer cannot be understood: ";
+        let garbled = "prometheus: the response could not be parsed: ";
         let kind = FailureKind::Protocol;
-        let no_prometheus = format!("{garbled}no answer of a Prometheus: check prometheus.url");
+        let no_prometheus = format!("{garbled}not a Prometheus response: check prometheus.url");
         check(200, "<html>", kind, &no_prometheus);
         check(
             200,
             r#"{"status":"success","data":{"resultType":"vector","result":[{"value":[1]}]}}"#,
             kind,
-            &format!("{garbled}a value that is no number"),
+            &format!("{garbled}a value is not a number"),
         );
     }
 }

@@ -10,7 +10,7 @@ use crate::web::{self, root_cause};
 
 use super::answer::{self, Said};
 
-/// The largest answer that is read: one number needs a few hundred bytes, many series are no answer anyway.
+/// The largest response that is read: one number needs a few hundred bytes, and many series are an error anyway.
 const LARGEST_ANSWER: usize = 1 << 20;
 
 /// The secret and authorities as they are now. Not printable.
@@ -113,8 +113,7 @@ impl Session {
         while let Some(chunk) = response.chunk().await.map_err(of_transport)? {
             body.extend_from_slice(&chunk);
             if body.len() > LARGEST_ANSWER {
-                let text =
-                    "the expression has far too many values: make it one, as with sum() or max()";
+                let text = "the expression returned far too many values: reduce them to one, for example with sum() or max()";
                 return Ok(Err(text.to_owned()));
             }
         }

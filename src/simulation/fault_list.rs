@@ -86,7 +86,10 @@ impl FaultList {
             if concerned.peek().is_none() {
                 let names: Vec<&str> = traces.iter().map(|trace| trace.name.as_str()).collect();
                 let name = entry.trace.as_deref().unwrap_or_default();
-                let text = format!("there is no trace `{name}`; known are {}", names.join(", "));
+                let text = format!(
+                    "unknown trace `{name}`; must be one of: {}",
+                    names.join(", ")
+                );
                 return Err(error(format!("{}.trace", entry.place), text));
             }
             let Some(longest) = concerned.map(Trace::duration).max() else {
@@ -160,7 +163,7 @@ impl Fields {
     }
 
     fn time(&mut self, key: &str) -> Result<Option<Duration>, FaultError> {
-        self.take(key, "a time since the start, such as 90s or 16h20m", |v| {
+        self.take(key, "a time after the start, such as 90s or 16h20m", |v| {
             humantime::parse_duration(v.as_str()?).ok()
         })
     }
@@ -178,7 +181,10 @@ impl Fields {
             Some(key) => {
                 let key = key.as_str().unwrap_or("?");
                 let place = format!("{}.{key}", self.place);
-                Err(error(place, format!("is no field of `{kind}`: remove it")))
+                Err(error(
+                    place,
+                    format!("is not a field of `{kind}`: remove it"),
+                ))
             }
         }
     }
@@ -202,7 +208,7 @@ fn read_entry(place: String, item: Value) -> Result<Entry, FaultError> {
     let from = fields.time("from")?.ok_or_else(|| {
         error(
             format!("{}.from", fields.place),
-            "is missing: when it begins",
+            "is missing: set it to the start of the fault",
         )
     })?;
     let to = fields.time("to")?;
@@ -210,7 +216,12 @@ fn read_entry(place: String, item: Value) -> Result<Entry, FaultError> {
     let momentary = matches!(kind_read, FaultKind::Crash | FaultKind::Evict { .. });
     let to = to.or_else(|| momentary.then_some(from + MOMENT));
     let place = fields.place.clone();
-    let to = to.ok_or_else(|| error(format!("{place}.to"), "is missing: when it ends"))?;
+    let to = to.ok_or_else(|| {
+        error(
+            format!("{place}.to"),
+            "is missing: set it to the end of the fault",
+        )
+    })?;
     if to <= from {
         return Err(error(format!("{place}.to"), "must be later than from"));
     }
@@ -235,27 +246,31 @@ fn read_kind(kind: &str, fields: &mut Fields) -> Result<(FaultKind, Option<Strin
         "slow_replica" => FaultKind::SlowReplica {
             ratio: fields.required(
                 "ratio",
-                "the share of its capacity that it does, above 0 and below 1",
+                "the share of its capacity that is left, above 0 and below 1",
                 |v| v.as_f64().filter(|n| *n > 0.0 && *n < 1.0),
             )?,
         },
         "slow_start" => FaultKind::SlowStart {
-            ratio: fields.positive("ratio", "how many times as long a start takes")?,
+            ratio: fields.positive("ratio", "the factor by which start-up slows down")?,
         },
         "crash" => FaultKind::Crash,
         "evict" => FaultKind::Evict {
-            replicas: fields.required("replicas", "how many end, a whole number from 1", |v| {
-                v.as_u64()
-                    .and_then(|n| u32::try_from(n).ok())
-                    .filter(|n| *n > 0)
-            })?,
+            replicas: fields.required(
+                "replicas",
+                "the number of evicted replicas, a whole number of at least 1",
+                |v| {
+                    v.as_u64()
+                        .and_then(|n| u32::try_from(n).ok())
+                        .filter(|n| *n > 0)
+                },
+            )?,
         },
         "rolling_deploy" => FaultKind::RollingDeploy {
             every: fields
                 .time("every")?
                 .filter(|every| !every.is_zero())
                 .ok_or_else(|| {
-                    let text = "is missing: the time between two replicas, such as 60s";
+                    let text = "is missing: set it to the time between two replicas, such as 60s";
                     error(format!("{}.every", fields.place), text)
                 })?,
         },
@@ -268,7 +283,7 @@ fn read_kind(kind: &str, fields: &mut Fields) -> Result<(FaultKind, Option<Strin
             FaultKind::Stuck { partition: 0 }
         }
         _ => {
-            let text = format!("there is no kind `{kind}`; known are {KINDS}");
+            let text = format!("unknown kind `{kind}`; must be one of: {KINDS}");
             return Err(error(format!("{}.kind", fields.place), text));
         }
     };

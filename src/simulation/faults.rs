@@ -98,7 +98,7 @@ impl fmt::Display for FaultKind {
             Self::Stuck { partition } => write!(f, "partition no. {partition} stuck"),
             Self::Evict { replicas } => write!(f, "eviction of {replicas}"),
             Self::RollingDeploy { every } => {
-                write!(f, "rolling deploy, one each {} s", every.as_secs())
+                write!(f, "rolling deploy, one every {} s", every.as_secs())
             }
             Self::SlowStart { ratio } => write!(f, "start-up takes {ratio} times as long"),
         }

@@ -1,4 +1,4 @@
-//! Built-in workloads: what streams go through, each a few hours long, made anew for every seed.
+//! Built-in workloads: what streams go through, each a few hours long, generated for every seed.
 
 mod cold;
 mod load;
@@ -134,21 +134,21 @@ const PLAIN: Scenario = Scenario {
 pub const ALL: &[Scenario] = &[
     Scenario {
         name: "diurnal",
-        about: "a day's wave in 12 hours: 1.5 to 7 replicas' worth and back",
+        about: "a daily wave compressed into 12 hours: from 1.5 to 7 replicas' worth of load and back",
         hours: 12.0,
         load: |p, h| load::uneven(p, load::wave(h, 12.0, 1.5, 7.0)),
         ..PLAIN
     },
     Scenario {
         name: "flash-crowd",
-        about: "four times the load within a minute, for half an hour",
+        about: "load quadruples within a minute and stays for half an hour",
         load: |p, h| load::uneven(p, 2.0) * load::step(h, 1.5, 2.0, 4.0),
         events: &[(1.5, 2.0, "flash crowd")],
         ..PLAIN
     },
     Scenario {
         name: "hot-partition",
-        about: "one partition takes 80 % of what a replica can do, for two hours",
+        about: "one partition needs 80 % of a replica's capacity for two hours",
         hours: 6.0,
         load: |p, h| load::hot(p, h, (2.0, 4.0), 0.8),
         events: &[(2.0, 4.0, "partition 3 hot")],
@@ -156,20 +156,20 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "hotter-than-a-replica",
-        about: "one partition takes 130 % of what a replica can do: no count of replicas cures that",
+        about: "one partition needs 130 % of a replica's capacity: more replicas cannot help",
         load: |p, h| load::hot(p, h, (1.5, 2.0), 1.3),
         events: &[(1.5, 2.0, "partition 3 hotter than a replica")],
         ..PLAIN
     },
     Scenario {
         name: "slow-consumer",
-        about: "the oldest replica does 30 % of its work for two hours",
+        about: "the oldest replica runs at 30 % of its capacity for two hours",
         faults: |_| vec![Fault::new(1.0, 3.0, FaultKind::SlowReplica { ratio: 0.3 })],
         ..PLAIN
     },
     Scenario {
         name: "crash",
-        about: "three times a replica ends without a word and keeps its partitions until they expire",
+        about: "three crashes; each crashed replica keeps its partitions until its leases expire",
         faults: |_| {
             let crash = |hour: f64| Fault::new(hour, hour + 0.05, FaultKind::Crash);
             vec![crash(1.0), crash(2.0), crash(3.0)]
@@ -178,7 +178,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "downstream-outage",
-        about: "whatever the consumers call does 60 % of one replica for 20 minutes: more replicas do not help",
+        about: "a dependency of the consumers drops to 60 % of one replica's throughput for 20 minutes: more replicas cannot help",
         faults: |capacity| {
             let per_second = 0.6 * capacity;
             vec![Fault::new(
@@ -191,13 +191,13 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "stuck-partition",
-        about: "one partition makes no progress for half an hour, whoever holds it",
+        about: "one partition makes no progress for half an hour, whichever replica owns it",
         faults: |_| vec![Fault::new(1.5, 2.0, FaultKind::Stuck { partition: 2 })],
         ..PLAIN
     },
     Scenario {
         name: "producer-stop",
-        about: "nothing arrives for an hour, then everything again",
+        about: "producers stop for an hour, then resume at full rate",
         hours: 6.0,
         load: |p, h| load::uneven(p, 4.0) * load::step(h, 2.0, 3.0, 0.0),
         events: &[(2.0, 3.0, "producers stopped")],
@@ -205,7 +205,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "nightly-batch",
-        about: "almost nothing, and once 6 replicas' worth for 40 minutes",
+        about: "almost idle, with one batch of 6 replicas' worth of load for 40 minutes",
         hours: 8.0,
         load: |p, h| load::uneven(p, 0.3) * load::step(h, 3.0, 3.6667, 20.0),
         events: &[(3.0, 3.6667, "batch")],
@@ -222,7 +222,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "eviction",
-        about: "two, later three replicas are evicted at once",
+        about: "two replicas are evicted at once, later three",
         load: |p, _| load::uneven(p, 4.0),
         faults: |_| {
             let evict =
@@ -233,7 +233,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "slow-nodes",
-        about: "load triples while replicas take six times as long to start: nodes have to come first",
+        about: "load triples while replicas take six times as long to start, because nodes must be added first",
         hours: 6.0,
         load: |p, h| load::uneven(p, load::wave(h - 1.0, 4.0, 2.0, 6.0)),
         faults: |_| vec![Fault::new(1.0, 3.5, FaultKind::SlowStart { ratio: 6.0 })],
@@ -241,7 +241,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "quiet-hub",
-        about: "1 % of a replica on 8 partitions, a commit every 100 messages: most of the backlog is done already",
+        about: "1 % of a replica's load on 8 partitions, a commit every 100 messages: most of the backlog is already processed",
         hours: 8.0,
         partitions: 8,
         load: |_, _| 0.01 / 8.0,
@@ -250,7 +250,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "faults",
-        about: "26 hours of a day's wave with eight of these, one after the other",
+        about: "26 hours of a daily wave with eight of these faults, one after the other",
         hours: 26.0,
         load: load::faults,
         faults: |capacity| {

@@ -36,7 +36,7 @@ pub enum TraceError {
     Csv(#[from] csv::Error),
     /// The header is not `time_seconds,<partition>,…`.
     #[error(
-        "line 1: the header has to be `time_seconds,<partition>,…` with at least one partition, found `{found}`"
+        "line 1: the header must be `time_seconds,<partition>,…` with at least one partition, found `{found}`"
     )]
     Header {
         /// What stands there.
@@ -52,7 +52,7 @@ pub enum TraceError {
         /// What is wrong, and what to do.
         what: &'static str,
     },
-    /// A value is no number of that kind.
+    /// A value is not a number of that kind.
     #[error("line {line}, column `{column}`: `{found}` is not {expected}")]
     Value {
         /// Line of the file, from 1.
@@ -77,7 +77,7 @@ pub enum TraceError {
         step_seconds: f64,
     },
     /// Fewer than two rows, so that the time between rows is unknown.
-    #[error("at least two rows are needed: each value is what arrived since the row before")]
+    #[error("at least two rows are needed: each value counts the messages since the previous row")]
     TooShort,
     /// More than can be simulated at once.
     #[error(
@@ -176,8 +176,9 @@ impl Trace {
             let later =
                 |time: &f64| time.is_finite() && times.last().is_none_or(|last| time > last);
             times.push(
-                time.filter(later)
-                    .ok_or_else(|| bad(0, "a number of seconds, larger than in the row before"))?,
+                time.filter(later).ok_or_else(|| {
+                    bad(0, "a number of seconds, larger than in the previous row")
+                })?,
             );
             for (n, text) in record.iter().enumerate().skip(1) {
                 let count = text
@@ -229,8 +230,8 @@ fn partitions(header: &csv::StringRecord) -> Result<Vec<PartitionId>, TraceError
     let mut seen = HashSet::new();
     for (n, name) in header.iter().enumerate().skip(1) {
         let what = match name {
-            "" => Some("is no name: every column but the first is a partition"),
-            _ if !seen.insert(name) => Some("is there twice: give every partition its own column"),
+            "" => Some("is not a valid name: every column but the first is a partition"),
+            _ if !seen.insert(name) => Some("appears twice: give every partition its own column"),
             _ => None,
         };
         if let Some(what) = what {

@@ -170,7 +170,7 @@ impl GuardedSource {
                 *guard.stats.errors.entry(kind).or_default() += 1;
                 let why = guard.last_outage.as_deref().unwrap_or("it did not answer");
                 let text = format!(
-                    "source {} keeps failing and is only probed: {why}",
+                    "source {} keeps failing, so its circuit is open and only probes are sent: {why}",
                     self.name
                 );
                 Err(Failure::new(kind, text))

@@ -125,14 +125,12 @@ impl StateStore for Files {
         let mark = with_ending(&path, READING);
         if fs::remove_file(&mark).is_ok() {
             self.set_aside(group)?;
-            return Err(unreadable(
-                "the process that read it before ended in the middle of that",
-            ));
+            return Err(unreadable("the previous process crashed while reading it"));
         }
         let most = match fs::metadata(&path) {
             Ok(found) if found.is_file() => most_text(found.len()),
             // To open a pipe would wait for somebody to write into it.
-            Ok(_) => return Err(unreadable("it is no regular file")),
+            Ok(_) => return Err(unreadable("it is not a regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::Io(path, error)),
         };
@@ -187,14 +185,14 @@ fn read(file: File, most: u64, now: Moment) -> Result<Loaded, String> {
         .read_to_string(&mut text)
         .map_err(|error| format!("it is damaged: {error}"))?;
     if size as u64 > most {
-        return Err(format!("it holds more than {most} bytes of text"));
+        return Err(format!("it has more than {most} bytes of text"));
     }
     let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
     let Headed { header } = serde_json::from_str(&text).map_err(damaged)?;
     if header.format != FORMAT {
         let (format, by) = (header.format, header.version);
         return Err(format!(
-            "it has format {format}, written by version {by}; this version reads {FORMAT}"
+            "it has format {format}, written by version {by}; this version reads format {FORMAT}"
         ));
     }
     let Found { sections } = serde_json::from_str(&text).map_err(damaged)?;

@@ -58,7 +58,7 @@ impl Keeper {
             Err(error) => {
                 tracing::warn!(
                     group = name,
-                    "what was learned cannot be used, it is learned anew: {error}"
+                    "the saved state cannot be used; learning starts over: {error}"
                 );
                 return None;
             }
@@ -66,18 +66,18 @@ impl Keeper {
         for problem in &loaded.problems {
             tracing::warn!(
                 group = name,
-                "a part of what was learned is learned anew: {problem}"
+                "part of the saved state cannot be used; learning starts over for it: {problem}"
             );
         }
         let age_seconds = now.at.since(loaded.saved_at).as_secs();
-        tracing::info!(group = name, age_seconds, "goes on with what was learned");
+        tracing::info!(group = name, age_seconds, "saved state restored");
         Some(loaded.remembered)
     }
 
     /// Has what is kept of a group read no more.
     pub fn set_aside(&self, group: &GroupKey) {
         if let Err(error) = self.store.set_aside(group) {
-            tracing::warn!("what was learned cannot be set aside: {error}");
+            tracing::warn!("the unusable state file cannot be moved aside: {error}");
         }
     }
 
@@ -110,13 +110,15 @@ impl Keeper {
             Ok(()) => {
                 inner.stats.saved_at = Some(at);
                 if before {
-                    tracing::info!("what is learned can be kept again");
+                    tracing::info!("saving the learned state works again");
                 }
             }
             Err(error) => {
                 inner.stats.failures += 1;
                 if !before {
-                    tracing::warn!("what is learned cannot be kept, all else goes on: {error}");
+                    tracing::warn!(
+                        "the learned state cannot be saved; everything else continues: {error}"
+                    );
                 }
             }
         }

@@ -65,7 +65,7 @@ fn a_signal_that_cannot_be_had_ends_with_1_and_says_why() {
         rows.find(|row| row.contains(signal)).unwrap_or_default()
     };
     assert!(
-        row("error_rate").ends_with("the group could not be read"),
+        row("error_rate").ends_with("reading the group failed"),
         "{text}"
     );
     let refused = "prometheus cannot be reached: Connection refused";

@@ -268,7 +268,7 @@ async fn a_wall_clock_that_is_set_is_followed_within_a_minute_and_nothing_else_n
     service.terminate();
     assert_eq!(service.ended().await, Some(0));
     let service = Service::start_with(&config, &variables);
-    service.until_logged("goes on with what was learned").await;
+    service.until_logged("saved state restored").await;
     until_stamped(&service, -10 * HOUR).await;
     over.store(true, Ordering::Relaxed);
 }

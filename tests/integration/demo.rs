@@ -119,7 +119,12 @@ fn when_redis_goes_away_it_ends_and_names_the_keys_that_are_left() {
     let output = end(child);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complained}");
-    for expected in ["streamgauge-demo-", ":{0..15}", "delete them", "lost Redis"] {
+    for expected in [
+        "streamgauge-demo-",
+        ":{0..15}",
+        "delete them",
+        "lost the connection to Redis",
+    ] {
         assert!(complained.contains(expected), "{expected}: {complained}");
     }
 }

@@ -93,7 +93,7 @@ async fn history_without_any_checkpoint_is_no_backlog_and_one_missing_among_othe
     assert_eq!(missing.lag, Some(Quantity::Exact(7)));
     assert_eq!(
         missing.remark.as_deref(),
-        Some("no checkpoint yet: counted from the oldest event kept")
+        Some("no checkpoint yet: counting from the oldest retained event")
     );
     // A field that is missing is neither 0 nor no checkpoint.
     let broken = CheckpointState::Unreadable(Failure::new(FailureKind::Protocol, "no number"));
@@ -125,7 +125,7 @@ async fn an_event_hub_that_is_created_anew_is_counted_from_its_start() {
     let sample = reader.poll().await.expect("a sample");
     let anew = present(&sample, "0");
     assert_eq!(anew.lag, Some(Quantity::Exact(3)));
-    assert!(anew.remark.as_deref().unwrap().contains("created anew"));
+    assert!(anew.remark.as_deref().unwrap().contains("recreated"));
     let asked = bench.server.counts().hub_reads;
     reader.poll().await.expect("a sample");
     assert_eq!(bench.server.counts().hub_reads, asked, "asked anew once");

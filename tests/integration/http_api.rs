@@ -47,7 +47,7 @@ async fn wrong_requests_are_told_what_to_do() {
     check(
         "/api/v1/groups/nope",
         404,
-        "there is no group \"nope\"; GET /api/v1/groups lists all",
+        "group \"nope\" does not exist; GET /api/v1/groups lists all groups",
     )
     .await;
     check("/api/v1/groups/%ff", 400, "").await;
@@ -55,13 +55,13 @@ async fn wrong_requests_are_told_what_to_do() {
     check(
         "/api/v1/decisions?limit=0",
         400,
-        "limit must be 1 to 1000, is 0",
+        "limit must be 1 to 1000, not 0",
     )
     .await;
     check(
         "/api/v1/decisions?limit=1001",
         400,
-        "limit must be 1 to 1000, is 1001",
+        "limit must be 1 to 1000, not 1001",
     )
     .await;
     check("/api/v1/decisions?limit=many", 400, "limit").await;
@@ -126,7 +126,7 @@ async fn what_is_too_old_is_null_and_says_why() {
         (&Value::Null, &Value::Null)
     );
     let text = target["text"].as_str().expect("a text");
-    assert!(text.contains("too old to scale by"), "{text}");
+    assert!(text.contains("too old to scale on"), "{text}");
 }
 
 #[tokio::test]

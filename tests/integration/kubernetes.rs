@@ -235,7 +235,7 @@ async fn a_deleted_object_leaves_at_once_however_its_end_is_learned() {
         assert!(took < Duration::from_secs(8), "{took:?}");
         let target = world.target().expect("the group's own target");
         assert_ne!(target["scaled_object"], "shop/worker", "{target}");
-        world.says_once("does not exist any more").await;
+        world.says_once("the object was deleted").await;
     }
 }
 
@@ -335,7 +335,7 @@ async fn a_scaled_job_is_recognised_and_its_running_jobs_are_counted() {
 async fn who_may_list_but_not_watch_is_told_so() {
     let world = World::new(ON, |cluster| cluster.fail("watch", 403, "")).await;
     eventually("it is said", WITHIN, async || {
-        let said = "does not let streamgauge watch scaledobjects.keda.sh in namespace shop";
+        let said = "is not allowed to watch scaledobjects.keda.sh in namespace shop";
         (world.said(said) == 1).then_some(())
     })
     .await;
@@ -371,7 +371,7 @@ async fn what_contradicts_is_said_once_and_shown_until_it_is_cured() {
         let target = world.target()?;
         target["text"]
             .as_str()?
-            .ends_with("KEDA does not follow.")
+            .ends_with("KEDA does not apply the replica count.")
             .then_some(())
     })
     .await;
@@ -470,7 +470,7 @@ async fn where_only_the_target_may_not_be_read_the_hpa_tells_the_count() {
     world.until_current("the HPA's count", 7).await;
     let target = world.target().expect("a target");
     assert_eq!(target["kubernetes"]["ready"], Value::Null);
-    let said = "does not let streamgauge list deployments.apps in namespace shop";
+    let said = "is not allowed to list deployments.apps in namespace shop";
     assert!(
         target["warnings"][0]
             .as_str()
@@ -542,7 +542,7 @@ async fn a_cluster_that_is_not_there_or_does_not_know_us_is_no_obstacle() {
         .await;
         world.until_current("the consumers", 2).await;
         // Every watch fails with the same words: they are said once.
-        world.says_once("are taken from the consumers").await;
+        world.says_once("are estimated from active consumers").await;
     }
 }
 

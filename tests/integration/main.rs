@@ -66,3 +66,4 @@ mod simulate;
 mod state;
 mod traces;
 mod uncommitted_estimate;
+mod worked_example;

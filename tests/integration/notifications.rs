@@ -98,9 +98,11 @@ async fn an_incident_reaches_the_webhook_signed_and_as_often_as_needed() {
         metrics.lines().any(|line| line == delivered).then_some(())
     })
     .await;
-    let said = "incidents cannot be told: the webhook answered with status 503";
+    let said = "incident notifications fail: the webhook returned status 503";
     service.until_logged(said).await;
-    service.until_logged("incidents can be told again").await;
+    service
+        .until_logged("incident notifications work again")
+        .await;
     let log = service.log().join("\n");
     assert!(!log.contains("hunter2") && !log.contains("whsec_"), "{log}");
     server.abort();

@@ -192,7 +192,7 @@ fn a_paused_object_is_said_and_decided_for_all_the_same() {
     assert!(decision.desired.unwrap() > 3);
     assert_eq!(decision.inputs.paused, Some(Pause::At(3)));
     assert!(decision.text.ends_with(
-        "The ScaledObject is paused at 3 (autoscaling.keda.sh/paused-replicas): KEDA does not follow."
+        "The ScaledObject is paused at 3 (autoscaling.keda.sh/paused-replicas): KEDA does not apply the replica count."
     ));
 }
 

@@ -193,7 +193,7 @@ async fn a_group_that_stands_ahead_of_the_log_is_reported() {
         assert!(x.is_ahead, "{flavour:?}");
         let remark = x.remark.expect("a remark");
         assert!(
-            remark.contains("99-0 lies after the newest entry 1-0"),
+            remark.contains("99-0 is after the newest entry 1-0"),
             "{remark}"
         );
         assert!(remark.contains("XGROUP SETID"), "{remark}");
@@ -268,7 +268,7 @@ async fn a_port_that_speaks_tls_is_told_as_such() {
     says(
         &failure_at(tls).await,
         FailureKind::Misconfigured,
-        "speaks TLS",
+        "expects TLS",
     );
 }
 
@@ -290,7 +290,10 @@ async fn a_full_server_names_maxclients() {
 async fn a_renamed_command_is_named_and_a_person_has_to_mend_it() {
     for flavour in Flavour::ALL {
         for (command, text) in [
-            ("XINFO", "unknown command XINFO: it is renamed or disabled"),
+            (
+                "XINFO",
+                "unknown command XINFO: the command is renamed or disabled",
+            ),
             ("XPENDING", "unknown command XPENDING"),
             ("TIME", "unknown command TIME"),
             ("MULTI", "MULTI was refused"),
@@ -337,9 +340,9 @@ async fn proxy_that_hangs_up_at(word: &'static str) -> u16 {
 #[tokio::test]
 async fn a_proxy_that_hangs_up_is_told_with_the_command_at_which_it_does() {
     let port = proxy_that_hangs_up_at("MULTI").await;
-    let text = "closes the connection at MULTI";
+    let text = "connection is closed on MULTI";
     says(&failure_at(port).await, FailureKind::Misconfigured, text);
     let port = proxy_that_hangs_up_at("").await;
-    let text = "closes the connection at PING";
+    let text = "connection is closed on PING";
     says(&failure_at(port).await, FailureKind::Misconfigured, text);
 }

@@ -67,8 +67,9 @@ async fn while_prometheus_is_away_its_signals_are_unknown_and_scaling_goes_on() 
     let group = once(&service, "the error rate", "error_rate", known).await;
     let desired = group["targets"][0]["desired"].clone();
     assert!(desired.as_u64().is_some_and(|n| n > 0), "{group:#}");
-    let absent =
-        |signal: &Value| signal["problem"] == "the expression has no value: no series matches now";
+    let absent = |signal: &Value| {
+        signal["problem"] == "the expression returned no value: no series matches now"
+    };
     let group = once(&service, "an absent series", "resource_utilization", absent).await;
     assert_eq!(
         group["signals"]["resource_utilization"]["value"],

@@ -69,7 +69,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     let service = start(&redis, &state);
     let after = expected(&service, |_| true).await;
     assert!(after > learned * 0.7, "{after}, was {learned}");
-    service.until_logged("goes on with what was learned").await;
+    service.until_logged("saved state restored").await;
 
     // Killed: what was written last is there, whole.
     let first = crate::support::eventually("a write", PATIENCE, || saved(&service)).await;
@@ -80,7 +80,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     drop(service);
     let service = start(&redis, &state);
     expected(&service, |_| true).await;
-    service.until_logged("goes on with what was learned").await;
+    service.until_logged("saved state restored").await;
     drop(service);
 
     // Damaged: said, learned anew, and kept again.
@@ -94,7 +94,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     std::fs::write(&file, "damaged").unwrap();
     let service = start(&redis, &state);
     crate::support::eventually("a write", PATIENCE, || saved(&service)).await;
-    let said = "what was learned cannot be used, it is learned anew: ";
+    let said = "the saved state cannot be used; learning starts over: ";
     service.until_logged(said).await;
     service.until_logged("it is damaged").await;
 }
@@ -114,7 +114,7 @@ async fn a_folder_that_cannot_be_written_is_said_and_scaling_goes_on() {
         metrics.lines().any(failed).then_some(())
     })
     .await;
-    let said = "what is learned cannot be kept, all else goes on: ";
+    let said = "the learned state cannot be saved; everything else continues: ";
     service.until_logged(said).await;
     crate::support::eventually("a fresh group", PATIENCE, || async {
         let body = service.get("/api/v1/groups/billing").await;

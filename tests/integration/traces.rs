@@ -253,6 +253,6 @@ async fn a_collector_that_is_away_holds_nothing_up_and_a_wrong_setting_is_told()
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
     ];
     let service = Service::start_with(&config(&redis), &wrong);
-    let said = "http/json is not supported: write http/protobuf or grpc";
+    let said = "http/json is not supported: use http/protobuf or grpc";
     service.until_logged(said).await;
 }

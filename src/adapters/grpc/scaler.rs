@@ -85,7 +85,7 @@ impl Scaler {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let known = said.iter().any(|(of, why)| *of == name && why == text);
         if !known {
-            tracing::warn!(scaled_object = name, "a trigger is refused: {text}");
+            tracing::warn!(scaled_object = name, "trigger rejected: {text}");
             if said.len() == REFUSALS {
                 said.pop_front();
             }
@@ -161,7 +161,7 @@ impl Scaler {
         let name = metric_name(target.spec.mode);
         if request.metric_name != name {
             return Err(Status::invalid_argument(format!(
-                "metricName: this trigger has one metric, {name:?}; GetMetricSpec lists it"
+                "metricName: this trigger has only the metric {name:?}, as returned by GetMetricSpec"
             )));
         }
         let metric = target.group.answer(&target.key, self.clock.now())?.metric;

@@ -21,7 +21,7 @@ const AGES: [f64; 10] = [0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 150.0, 300.
 pub enum Method {
     /// Is there work?
     IsActive,
-    /// What is asked for.
+    /// Which metrics, with which targets?
     GetMetricSpec,
     /// How much.
     GetMetrics,

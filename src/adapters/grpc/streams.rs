@@ -84,7 +84,7 @@ pub fn specs(
     ReceiverStream::new(stream)
 }
 
-/// What a trigger gets that is refused: its likely specs if these are asked for, else nothing, and a clean end once it is served:
+/// What a rejected trigger gets: its likely specs if the stream is one of specs, else nothing, and a clean end once it is served:
 /// KEDA opens the next stream 2 s later. An error would be logged there at each attempt, up to a minute apart.
 pub fn refused<T: Send + 'static>(
     first: Option<T>,

@@ -1,4 +1,4 @@
-//! Server-sent events: whoever looks at the page hears of every group that was observed or decided on.
+//! Server-sent events: open pages get every group that has a new observation or decision.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,10 +26,10 @@ use super::views;
 /// Listeners at a time: each costs a little work whenever something changes.
 pub(super) const MOST_LISTENERS: usize = 64;
 
-/// What changes within this time is told together.
+/// Changes within this time are sent together.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Something is sent at least this often, be it of no group, so that a listener can tell a dead line from a quiet one.
+/// An event is sent at least this often, even without a group, so that a client can tell a dead connection from a quiet one.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long a browser waits before it asks again.
@@ -46,7 +46,7 @@ struct Changes {
 
 struct Listener {
     state: HttpState,
-    /// Every group as it was told last.
+    /// Every group as it was last sent.
     told: HashMap<String, GroupView>,
     tick: Interval,
     /// When something was sent last; `None`: never.
@@ -58,8 +58,9 @@ pub(super) async fn events(
     State((state, listeners)): State<(HttpState, Arc<Semaphore>)>,
 ) -> Response {
     let Ok(permit) = listeners.try_acquire_owned() else {
-        let error =
-            format!("{MOST_LISTENERS} others listen already: close some, or try again later");
+        let error = format!(
+            "{MOST_LISTENERS} clients are already connected: close some, or try again later"
+        );
         let retry = [(header::RETRY_AFTER, "10")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry, error).into_response();
     };
@@ -69,7 +70,7 @@ pub(super) async fn events(
         .into_response()
 }
 
-/// Ends when the service leaves, so that leaving need not wait for whoever looks.
+/// Ends at shutdown, which need not wait for open pages.
 fn changes(
     state: HttpState,
     permit: OwnedSemaphorePermit,

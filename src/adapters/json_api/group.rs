@@ -30,7 +30,7 @@ pub(super) struct GroupShape {
     freshness: &'static str,
     /// The gravest thing about it.
     condition: Condition,
-    /// Why the last poll brought nothing, or not everything.
+    /// Why the last poll failed, completely or in part.
     failure: Option<FailureShape>,
     backlog: Option<QuantityShape>,
     oldest_age_seconds: Option<Thousandths>,
@@ -53,7 +53,7 @@ pub(super) struct GroupShape {
     signals: BTreeMap<Signal, SignalShape>,
     /// How many go on.
     open_incidents: usize,
-    /// How often its polling failed and was started anew.
+    /// How often its state was reset after a bug.
     restarts: u64,
     /// Partitions by status; statuses that none has are left out.
     partition_statuses: BTreeMap<&'static str, usize>,
@@ -191,7 +191,7 @@ struct PartitionShape {
     oldest_age_seconds: Option<Thousandths>,
     /// How that was obtained: `exact`, `interpolated`, or `bounded` (at least so old).
     oldest_age_method: Option<&'static str>,
-    /// Of the backlog, what is processed already and only not checkpointed yet, as far as can be told.
+    /// Estimated part of the backlog that is processed but not yet checkpointed.
     uncommitted: Option<u64>,
     commit_interval_seconds: Option<Thousandths>,
     arrival_per_second: Option<Thousandths>,

@@ -16,7 +16,7 @@ pub(in crate::adapters) struct IncidentShape {
     kind: IncidentKind,
     started_at: String,
     noticed_at: String,
-    /// Null while it goes on.
+    /// Null while it is open.
     ended_at: Option<String>,
     /// What was unusual meanwhile.
     signals: Vec<Signal>,

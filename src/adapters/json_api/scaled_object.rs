@@ -21,10 +21,10 @@ spec:
     name: your-consumers
   pollingInterval: 5
   cooldownPeriod: 60
-  # The same bounds as those of the group.
+  # The same bounds as the group's.
   minReplicaCount: {min}
   maxReplicaCount: {max}
-  # Used while a backlog cannot be known: write what has to keep running, never 0.
+  # Used while the backlog is unknown: set replicas to what must keep running, never to 0.
   fallback:
     failureThreshold: 3
     replicas: {fallback}
@@ -35,7 +35,7 @@ spec:
         group: {name}
   advanced:
     horizontalPodAutoscalerConfig:
-      # The answer is a replica count already, and scale-in is held by streamgauge itself.
+      # The answer is already a replica count, and streamgauge holds scale-in itself.
       behavior:
         scaleUp:
           stabilizationWindowSeconds: 0

@@ -24,7 +24,7 @@ pub(super) struct ServiceShape {
     kubernetes: Option<CallsShape>,
     /// Null where it is not asked.
     prometheus: Option<CallsShape>,
-    /// Null where nobody is told.
+    /// Null without a webhook.
     notifications: Option<NotificationsShape>,
     /// Null where nothing is kept.
     state: Option<StateShape>,

@@ -27,7 +27,7 @@ pub(super) struct SignalShape {
 }
 
 impl SignalShape {
-    /// Of every signal that was ever told of.
+    /// Of every signal that ever had a value.
     pub(super) fn all(facts: &GroupFacts) -> BTreeMap<Signal, Self> {
         let shape = |(signal, normal): (&Signal, &Normal)| {
             let told = facts.signals.get(signal);

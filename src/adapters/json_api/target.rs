@@ -1,4 +1,4 @@
-//! Targets as JSON: what KEDA is told, why, and what it rests on.
+//! Targets as JSON: the answer to KEDA, its reason, and its inputs.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::decision::{InputsShape, StepShape};
 use super::policy::{PolicyShape, mode};
 use super::values::{number, rfc3339};
 
-/// Who asks, and since when no more.
+/// The ScaledObject behind a target, and when KEDA last called for it.
 pub(super) struct Askers {
     labels: Labels,
     called: HashMap<TargetKey, Timestamp>,
@@ -44,17 +44,17 @@ impl Askers {
 pub(super) struct TargetShape {
     scaled_object: String,
     mode: &'static str,
-    /// When KEDA last asked for it; null where no ScaledObject does.
+    /// When KEDA last called for it; null without a ScaledObject.
     last_asked_at: Option<String>,
     desired: Option<u32>,
-    /// What KEDA is told: replicas, in `backlog` mode messages; null while it is told nothing.
+    /// The answer to KEDA: replicas, in `backlog` mode messages; null while the answer is an error.
     emitted: Option<serde_json::Number>,
     active: Option<bool>,
     current: Option<u32>,
     limit: Option<Limit>,
     reason: Option<Reason>,
     text: String,
-    /// What the Kubernetes API tells of the ScaledObject.
+    /// The ScaledObject as read from the Kubernetes API.
     kubernetes: Option<KubernetesShape>,
     /// In words: where it contradicts the policy.
     warnings: Vec<String>,

@@ -68,7 +68,7 @@ function listen() {
   let watch = null;
   const gone = (again) => {
     isFirst = true;
-    live("lost", "no connection: what is shown is old; trying again");
+    live("lost", "connection lost: the data is stale; reconnecting");
     clearTimeout(watch);
     if (!again) return;
     events.close();

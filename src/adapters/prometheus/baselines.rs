@@ -16,46 +16,49 @@ const GAUGES: [(About, Read); 7] = [
     (
         About(
             "signal_value",
-            "The signal as its baseline saw it last, in its own unit; absent while it is not known.",
+            "Last value of the signal given to its baseline, in the unit of the signal; absent while unknown.",
         ),
         |n| n.value.map(Value::from),
     ),
     (
-        About("baseline_expected", "What is normal for the signal now."),
+        About(
+            "baseline_expected",
+            "Expected value of the signal now, in the unit of the signal.",
+        ),
         |n| n.reading.expected.map(Value::from),
     ),
     (
         About(
             "baseline_lower",
-            "About 98 of 100 samples lie between baseline_lower and baseline_upper.",
+            "Lower bound of the normal range, which holds about 98 % of samples, in the unit of the signal.",
         ),
         |n| n.reading.lower.map(Value::from),
     ),
     (
         About(
             "baseline_upper",
-            "About 98 of 100 samples lie between baseline_lower and baseline_upper.",
+            "Upper bound of the normal range, which holds about 98 % of samples, in the unit of the signal.",
         ),
         |n| n.reading.upper.map(Value::from),
     ),
     (
         About(
             "baseline_learning",
-            "Whether not enough was seen yet to flag anything: 1, else 0.",
+            "Whether the baseline is still learning and flags no anomalies (1 = learning).",
         ),
         |n| Some(n.reading.learning.into()),
     ),
     (
         About(
             "anomaly_score",
-            "How much the last sample is news, 0 to 1; from 0.5 on the flag rises.",
+            "Anomaly score of the last sample, 0 (as expected) to 1; the anomaly flag is raised at 0.5.",
         ),
         |n| Some(n.reading.score.into()),
     ),
     (
         About(
             "anomaly",
-            "Whether the signal is unusual: 1 from the rise of the flag until it was normal for five samples, else 0.",
+            "Whether the signal is anomalous (1) or not (0); the flag clears after five normal samples.",
         ),
         |n| Some(n.reading.anomaly.into()),
     ),
@@ -63,7 +66,7 @@ const GAUGES: [(About, Read); 7] = [
 
 const TOTAL: About = About(
     "anomalies",
-    "How often the flag of the signal rose since the service watches.",
+    "Anomalies flagged since the baseline started learning.",
 );
 
 type Labels<'a> = [Label<'a>; 5];

@@ -10,7 +10,7 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     encoder
         .encode_descriptor(
             "build",
-            "Version and revision of this program.",
+            "Version and revision of this build.",
             None,
             MetricType::Info,
         )?

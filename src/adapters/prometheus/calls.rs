@@ -14,27 +14,24 @@ pub(super) type Metrics = [About; 3];
 pub(super) const KUBERNETES: Metrics = [
     About(
         "kubernetes_up",
-        "Whether the Kubernetes API told everything asked for the last time: 1 or 0; absent while nothing was asked for.",
+        "Whether the last Kubernetes API read succeeded (1) or failed (0); absent before the first read.",
     ),
-    About("kubernetes_requests", "Calls to the Kubernetes API."),
+    About("kubernetes_requests", "Requests to the Kubernetes API."),
     About(
         "kubernetes_errors",
-        "Calls to the Kubernetes API that failed, by class of failure.",
+        "Failed requests to the Kubernetes API, by reason.",
     ),
 ];
 
 pub(super) const PROMETHEUS: Metrics = [
     About(
         "prometheus_up",
-        "Whether the Prometheus that signals come from answered the last time: 1 or 0; absent while nothing was asked.",
+        "Whether the last query for signals to Prometheus succeeded (1) or failed (0); absent before the first query.",
     ),
-    About(
-        "prometheus_queries",
-        "Expressions that Prometheus was asked for the value of.",
-    ),
+    About("prometheus_queries", "Queries for signals to Prometheus."),
     About(
         "prometheus_query_errors",
-        "Expressions that Prometheus did not answer, by class of failure; an answer without a value is an answer.",
+        "Failed queries for signals to Prometheus, by reason; an empty result is not a failure.",
     ),
 ];
 

@@ -8,7 +8,7 @@ use super::family::{About, counter};
 
 const DROPPED: About = About(
     "series_dropped",
-    "Series that were left out of scrapes, counted at every scrape, by reason: max_series, those of partitions of the largest groups.",
+    "Partition series left out of scrapes because of max_series (largest groups first), summed over all scrapes.",
 );
 
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, left_out: u64) -> fmt::Result {

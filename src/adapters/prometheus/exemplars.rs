@@ -43,7 +43,7 @@ pub(super) fn insert(text: &str, marked: &[Marked]) -> String {
     out
 }
 
-/// Where the first line that begins and goes on so ends.
+/// The end of the first line that begins with one text and continues with the other.
 fn line_end(text: &str, start: &str, label: &str) -> Option<usize> {
     let mut from = 0;
     loop {

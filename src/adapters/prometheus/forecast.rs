@@ -15,21 +15,21 @@ const RATES: [(About, Read); 3] = [
     (
         About(
             "group_forecast_messages_per_second",
-            "Messages expected to arrive per second 75 seconds from now, when a replica asked for now would help.",
+            "Forecast arrival rate 75 s from now, when a replica requested now would help, in messages per second.",
         ),
         |f| f.per_second,
     ),
     (
         About(
             "group_forecast_upper_messages_per_second",
-            "What arrivals then stay below nine times out of ten.",
+            "Upper bound of the forecast arrival rate 75 s from now (90 % of arrivals stay below it), in messages per second.",
         ),
         |f| f.upper_per_second,
     ),
     (
         About(
             "group_forecast_largest_messages_per_second",
-            "The most that is expected within the next ten minutes.",
+            "Highest forecast arrival rate of the next 10 minutes, in messages per second.",
         ),
         |f| f.largest_per_second,
     ),
@@ -43,12 +43,12 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -
     }
     let about = About(
         "group_forecast_error_ratio",
-        "Mean absolute error of the last hours divided by the mean rate, per expert; `chosen`: of what was given out.",
+        "Mean absolute forecast error of the last hours divided by the mean arrival rate, by expert; chosen is the published forecast.",
     );
     gauge(encoder, about, forecasts(groups).flat_map(errors))?;
     let about = About(
         "group_forecast_expert",
-        "1 for the expert that is believed now.",
+        "Whether this expert makes the published forecast (1) or not (0).",
     );
     gauge(encoder, about, forecasts(groups).flat_map(believed))
 }

@@ -15,80 +15,81 @@ const GAUGES: [(About, Read); 12] = [
     (
         About(
             "group_backlog_messages",
-            "Unfinished messages of all partitions; a lower bound while some are unknown, absent while nothing is known.",
+            "Backlog over all partitions, in messages; a lower bound while some partitions are unknown, absent while all are.",
         ),
         |g| g.facts()?.backlog.map(Value::from),
     ),
     (
         About(
             "group_oldest_age_seconds",
-            "Seconds that the oldest unfinished message of any partition has waited; 0 for none.",
+            "Age of the oldest unfinished message in any partition, in seconds; 0 if there is none.",
         ),
         |g| g.facts()?.oldest_age_seconds.map(Value::from),
     ),
     (
         About(
             "group_waiting_seconds",
-            "As group_oldest_age_seconds, without messages that are processed and only wait for their checkpoint: what the policy acts on.",
+            "Like group_oldest_age_seconds, but without messages already processed and waiting for a checkpoint, in seconds; the policy acts on it.",
         ),
         |g| g.facts()?.waiting_seconds.map(Value::from),
     ),
     (
         About(
             "group_arrival_messages_per_second",
-            "Messages arriving per second at the partitions that could be read, averaged over 15 seconds.",
+            "Arrival rate over the partitions that could be read, 15 s mean, in messages per second.",
         ),
         |g| g.facts()?.arrival_per_second.map(Value::from),
     ),
     (
         About(
             "group_processing_messages_per_second",
-            "Messages processed per second on the partitions that could be read, averaged over 30 seconds.",
+            "Processing rate over the partitions that could be read, 30 s mean, in messages per second.",
         ),
         |g| g.facts()?.processing_per_second.map(Value::from),
     ),
     (
         About(
             "group_read_limit_messages_per_second",
-            "Messages per second that the source lets consumers read at most; absent unless the config names its throughput units.",
+            "Read limit imposed by the source, in messages per second; absent unless throughput_units is configured.",
         ),
         |g| g.facts()?.read_limit_per_second.map(Value::from),
     ),
-    (About("group_consumers", "Consumers at work."), |g| {
-        g.facts()?.consumers.map(Value::from)
-    }),
+    (
+        About("group_consumers", "Active consumers in the group."),
+        |g| g.facts()?.consumers.map(Value::from),
+    ),
     (
         About(
             "group_capacity_messages_per_second",
-            "Messages per second one replica does when it is never idle, configured or learned.",
+            "Capacity of one fully busy replica, configured or learned, in messages per second.",
         ),
         |g| g.capacity_per_replica().map(Value::from),
     ),
     (
         About(
             "group_utilization_ratio",
-            "Arrival rate divided by what the running replicas can do.",
+            "Arrival rate divided by the capacity of the running replicas.",
         ),
         |g| g.utilization_ratio().map(Value::from),
     ),
     (
         About(
             "group_drain_seconds",
-            "Seconds until the running replicas have worked off the backlog; absent unless they gain on the arrivals.",
+            "Estimated time to drain the backlog with the running replicas, in seconds; absent while the backlog is not shrinking.",
         ),
         |g| g.drain_seconds().map(Value::from),
     ),
     (
         About(
             "group_skew_ratio",
-            "Arrival rate of the hottest partition divided by the mean of all; absent without arrivals.",
+            "Arrival rate of the hottest partition divided by the mean over all partitions; absent without arrivals.",
         ),
         |g| g.facts()?.skew_ratio.map(Value::from),
     ),
     (
         About(
             "group_recommended_partitions",
-            "Partitions that would do, the present count if it does; exclusive assignment with a known capacity only.",
+            "Recommended number of partitions; only with exclusive assignment and a known capacity.",
         ),
         |g| g.recommended_partitions().map(Value::from),
     ),
@@ -96,12 +97,12 @@ const GAUGES: [(About, Read); 12] = [
 
 const BREAKER: About = About(
     "group_breaker_state",
-    "Whether what the consumers depend on is slow (open), so that the target is held: 1 for the state, 0 for the others.",
+    "State of the downstream circuit breaker (1 = current state); open means consumers are slowed by a dependency and the target is held.",
 );
 
 const RESTARTS: About = About(
     "group_restarts",
-    "Times that the group failed for a fault of the program and started over.",
+    "Restarts of the group's internal state after a bug in streamgauge.",
 );
 
 /// Everything about every group as a whole.

@@ -11,12 +11,12 @@ use super::family::{About, Value, counter, gauge, group_labels};
 
 const GOING_ON: About = About(
     "group_incident",
-    "Whether an incident of that kind goes on: 1, else 0.",
+    "Whether an incident of this kind is open (1) or not (0).",
 );
 
 const TOTAL: About = About(
     "incidents",
-    "Incidents that are over, by what they turned out to be, since the service watches.",
+    "Incidents resolved since streamgauge started, by final kind.",
 );
 
 /// Everything about every group's incidents.

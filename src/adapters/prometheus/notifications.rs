@@ -1,4 +1,4 @@
-//! Metrics of notifications; none where nobody is told.
+//! Metrics of incident notifications; none without a webhook.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use super::family::{About, Label, counter, gauge};
 
 const OUTCOMES: About = About(
     "incident_notifications",
-    "News of incidents for the webhook, by what became of them.",
+    "Incident notifications to the webhook, by outcome.",
 );
 const WAITING: About = About(
     "incident_notifications_waiting",
-    "News of incidents that are not delivered yet.",
+    "Incident notifications waiting for delivery.",
 );
 
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, view: &NotificationsView) -> fmt::Result {

@@ -17,21 +17,21 @@ const GAUGES: [(About, Read); 13] = [
     (
         About(
             "partition_backlog_messages",
-            "Unfinished messages: undelivered plus pending, without stuck ones; absent while unknown.",
+            "Backlog of the partition (undelivered and pending, without stuck messages), in messages; absent while unknown.",
         ),
         |p| p.backlog().map(Value::from),
     ),
     (
         About(
             "partition_backlog_known",
-            "Whether the backlog is known: 1, or 0 where it could not be read or was read too long ago.",
+            "Whether the backlog is known (1); 0 if it could not be read or is stale.",
         ),
         |p| Some(p.backlog().is_some().into()),
     ),
     (
         About(
             "partition_backlog_at_least",
-            "Whether the backlog sample is only a lower bound: 1, or 0 where it was counted exactly.",
+            "Whether partition_backlog_messages is a lower bound (1) or exact (0).",
         ),
         |p| p.backlog().map(|backlog| (!backlog.is_exact()).into()),
     ),
@@ -45,63 +45,63 @@ const GAUGES: [(About, Read); 13] = [
     (
         About(
             "partition_pending_messages",
-            "Messages delivered and not yet acknowledged, stuck ones included.",
+            "Messages delivered but not yet acknowledged, stuck ones included.",
         ),
         |p| p.facts()?.pending.map(Value::from),
     ),
     (
         About(
             "partition_stuck_pending_messages",
-            "Messages pending for so long that they count neither as backlog nor towards any target.",
+            "Messages pending for so long that they are left out of the backlog and of every target.",
         ),
         |p| p.facts()?.stuck_pending.map(Value::from),
     ),
     (
         About(
             "partition_oldest_pending_deliveries",
-            "How often the oldest pending message was delivered; many deliveries mean that nobody can process it.",
+            "Deliveries of the oldest pending message; a high count suggests a message that no consumer can process.",
         ),
         |p| p.facts()?.oldest_delivery_count.map(Value::from),
     ),
     (
         About(
             "partition_oldest_age_seconds",
-            "Seconds that the oldest unfinished message has waited; 0 for none.",
+            "Age of the oldest unfinished message in the partition, in seconds; 0 if there is none.",
         ),
         |p| p.facts()?.oldest_age_seconds.map(Value::from),
     ),
     (
         About(
             "partition_arrival_messages_per_second",
-            "Messages arriving per second, averaged over 15 seconds.",
+            "Arrival rate of the partition, 15 s mean, in messages per second.",
         ),
         |p| p.arrival_per_second().map(Value::from),
     ),
     (
         About(
             "partition_processing_messages_per_second",
-            "Messages processed per second, averaged over 30 seconds or, where commits are rarer, over the last ones; lost ones are not among them.",
+            "Processing rate of the partition without lost messages, 30 s mean (longer if commits are rarer), in messages per second.",
         ),
         |p| p.processing_per_second().map(Value::from),
     ),
     (
         About(
             "partition_uncommitted_messages",
-            "Of the backlog, what is processed already and only not checkpointed yet: an estimate, absent where consumers do not checkpoint.",
+            "Estimated messages processed but not yet checkpointed, part of the backlog; absent without checkpoints.",
         ),
         |p| p.facts()?.uncommitted.map(Value::from),
     ),
     (
         About(
             "partition_commit_interval_seconds",
-            "Seconds between checkpoints, once learned.",
+            "Learned interval between checkpoints of the partition, in seconds.",
         ),
         |p| p.facts()?.commit_interval_seconds.map(Value::from),
     ),
     (
         About(
             "partition_status_code",
-            "The status of the partition as a number, for pictures of many: 0 ok, 1 behind, 2 stuck, 3 stopped, 4 rewound, 5 unknown.",
+            "Status of the partition as a number, for heatmaps: 0 ok, 1 behind, 2 stuck, 3 stopped, 4 rewound, 5 unknown.",
         ),
         |p| {
             PartitionStatus::ALL
@@ -114,17 +114,17 @@ const GAUGES: [(About, Read); 13] = [
 
 const AGE_METHOD: About = About(
     "partition_oldest_age_method",
-    "How the oldest age was obtained: 1 for that one of exact, interpolated, bounded (at least so old), 0 for the others.",
+    "How partition_oldest_age_seconds was obtained (1 = current method): exact, interpolated, or bounded (a lower bound).",
 );
 
 const STATUS: About = About(
     "partition_status",
-    "What the partition is like: 1 for that one of ok, behind, stuck, stopped, rewound, unknown, 0 for the others.",
+    "Status of the partition (1 = current status).",
 );
 
 const ANOMALY: About = About(
     "partition_anomaly",
-    "Whether the signal of the partition is unusual: 1, else 0; absent while its baseline is learning.",
+    "Whether the signal of the partition is anomalous (1) or not (0); absent while its baseline is learning.",
 );
 
 type Count = fn(&PartitionView<'_>) -> u64;
@@ -133,28 +133,28 @@ const COUNTERS: [(About, Count); 4] = [
     (
         About(
             "partition_arrived_messages",
-            "Messages that arrived since the service watches.",
+            "Messages added to the partition since streamgauge started, in messages.",
         ),
         |p| p.counters().arrived_total,
     ),
     (
         About(
             "partition_processed_messages",
-            "Messages processed since the service watches.",
+            "Messages processed since streamgauge started, in messages.",
         ),
         |p| p.counters().processed_total,
     ),
     (
         About(
             "partition_lost_messages",
-            "Messages that left the log before they were processed, since the service watches.",
+            "Messages that left the log unprocessed since streamgauge started, in messages.",
         ),
         |p| p.counters().lost_total,
     ),
     (
         About(
             "partition_possibly_lost_messages",
-            "Messages that were processed or left the log unread, where the source does not tell which, since the service watches.",
+            "Messages either processed or lost since streamgauge started, where the source cannot tell which, in messages.",
         ),
         |p| p.counters().possibly_lost_total,
     ),

@@ -10,20 +10,26 @@ use super::family::{About, Label, Value, counter, gauge};
 
 const CPU: About = About(
     "process_cpu_seconds",
-    "User and system CPU time that the process took, in seconds.",
+    "Total user and system CPU time spent in seconds.",
 );
 const RESIDENT: About = About(
     "process_resident_memory_bytes",
-    "Resident memory, in bytes.",
+    "Resident memory size in bytes.",
 );
-const VIRTUAL: About = About("process_virtual_memory_bytes", "Virtual memory, in bytes.");
-const OPEN_FDS: About = About("process_open_fds", "Open file descriptors.");
-const MAX_FDS: About = About("process_max_fds", "File descriptors that may be open.");
+const VIRTUAL: About = About(
+    "process_virtual_memory_bytes",
+    "Virtual memory size in bytes.",
+);
+const OPEN_FDS: About = About("process_open_fds", "Number of open file descriptors.");
+const MAX_FDS: About = About(
+    "process_max_fds",
+    "Maximum number of open file descriptors.",
+);
 const STARTED: About = About(
     "process_start_time_seconds",
-    "When the process started, in seconds since the Unix epoch.",
+    "Start time of the process since unix epoch in seconds.",
 );
-const THREADS: About = About("process_threads", "Threads.");
+const THREADS: About = About("process_threads", "Number of OS threads.");
 
 /// Reads `/proc/self` at every scrape: two short files and a listing.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::family::{About, Label, counter};
 
 const FAILURES: About = About(
     "recording_failures",
-    "Rows of arrivals that could not be written down.",
+    "Rows of recorded arrivals that could not be written.",
 );
 
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, failures: u64) -> fmt::Result {

@@ -11,12 +11,12 @@ use super::family::{About, Label, counter, histogram};
 
 const DURATION: About = About(
     "rpc_duration_seconds",
-    "How long answers to KEDA took, in seconds; of a stream, until it was open.",
+    "Duration of KEDA's RPCs, in seconds; of a stream, until it was open.",
 );
-const REQUESTS: About = About("rpc_requests", "Calls by KEDA, by gRPC status code.");
+const REQUESTS: About = About("rpc_requests", "RPCs from KEDA, by gRPC status code.");
 const AGE: About = About(
     "rpc_decision_age_seconds",
-    "How old the observation was that an answer to IsActive or GetMetrics rested on, in seconds.",
+    "Age of the observation behind each IsActive or GetMetrics answer, in seconds.",
 );
 
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, rpcs: &RpcStats) -> fmt::Result {

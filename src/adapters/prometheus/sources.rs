@@ -15,31 +15,34 @@ use super::family::{About, Label, Value, counter, gauge, histogram};
 
 const UP: About = About(
     "source_up",
-    "Whether the last poll of the source brought something: 1 or 0.",
+    "Whether the last poll of the source returned data (1) or not (0).",
 );
 const LAST_SUCCESS: About = About(
     "source_last_success_timestamp_seconds",
-    "When a poll last brought something, in seconds since the Unix epoch.",
+    "Time of the last poll of the source that returned data, in seconds since the Unix epoch.",
 );
 const CIRCUIT: About = About(
     "circuit_state",
-    "The state of the circuit breaker of the source: 1 for that one, 0 for the others.",
+    "State of the source's circuit breaker (1 = current state).",
 );
-const DURATION: About = About("poll_duration_seconds", "How long polls took, in seconds.");
-const ERRORS: About = About("poll_errors", "Polls that failed, by class of failure.");
+const DURATION: About = About(
+    "poll_duration_seconds",
+    "Duration of polls of the source, in seconds.",
+);
+const ERRORS: About = About("poll_errors", "Failed polls of the source, by reason.");
 
 const REQUESTS: About = About(
     "source_requests",
-    "Requests to APIs that limit or bill them: management (Event Hubs' management node), blob (the checkpoint store).",
+    "Requests to rate-limited or billed APIs: management (Event Hubs management node) or blob (checkpoint store).",
 );
 const REQUESTS_PER_HOUR: About = About(
     "source_requests_per_hour",
-    "The same over the last hour; of a shorter run, as many as an hour of it would bring.",
+    "Requests of source_requests_total in the last hour; extrapolated to an hour after a recent start.",
 );
 
 const RETENTION: About = About(
     "source_retention_seconds",
-    "How long the source keeps messages, as the config says; absent where it does not.",
+    "Retention of the source, in seconds; absent unless retention is configured.",
 );
 
 /// How long sources keep messages.

@@ -11,11 +11,11 @@ use super::family::{About, Label, Value, counter, gauge};
 
 const FAILURES: About = About(
     "state_write_failures",
-    "Writes of what is learned that failed.",
+    "Failed writes of the learned state.",
 );
 const SAVED_AT: About = About(
     "state_last_success_timestamp_seconds",
-    "When what is learned was last written; absent before.",
+    "Time of the last successful write of the learned state, in seconds since the Unix epoch; absent before the first.",
 );
 
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, view: &StateView) -> fmt::Result {

@@ -16,35 +16,35 @@ const GAUGES: [(About, Read); 5] = [
     (
         About(
             "group_desired_replicas",
-            "Replicas wanted, within all bounds; absent while nothing can be decided.",
+            "Desired replicas, within all bounds; absent while no decision is possible.",
         ),
         |t| t.decision()?.desired.map(Value::from),
     ),
     (
         About(
             "group_emitted_replicas",
-            "Replicas as KEDA is told them, which may differ from the desired ones to pass the tolerance of the HPA.",
+            "Replicas sent to KEDA; may differ from group_desired_replicas to pass the HPA's tolerance.",
         ),
         emitted_replicas,
     ),
     (
         About(
             "group_current_replicas",
-            "Replicas that run, as far as known.",
+            "Current replicas; absent while unknown.",
         ),
         |t| t.current().map(Value::from),
     ),
     (
         About(
             "group_ready_replicas",
-            "Of these, the ones that are ready; absent where the Kubernetes API does not tell.",
+            "Current replicas that are ready; absent unless the Kubernetes API can be read.",
         ),
         |t| t.target.kubernetes.as_ref()?.ready.map(Value::from),
     ),
     (
         About(
             "group_active",
-            "Whether KEDA is told that there is work: 1 or 0; absent while it is told nothing.",
+            "Whether KEDA is answered active (1) or inactive (0); absent while the answer is an error.",
         ),
         |t| t.active().map(Value::from),
     ),
@@ -52,12 +52,12 @@ const GAUGES: [(About, Read); 5] = [
 
 const LIMITED: About = About(
     "group_limited",
-    "The bound that decided: 1 for that one, 0 for all others.",
+    "Limit that determined the desired replicas (1 = current limit).",
 );
 
 const DECISIONS: About = About(
     "group_decisions",
-    "Decisions that changed the answer, by what drove them.",
+    "Decisions that changed the answer, by reason.",
 );
 
 /// Everything about every target of every group.
@@ -95,7 +95,7 @@ fn target_labels<'a>(group: &'a GroupView, target: &'a TargetView<'_>) -> [Label
     [name, source, stream, consumer_group, scaled_object]
 }
 
-/// In `backlog` mode KEDA is told messages, not replicas.
+/// In `backlog` mode KEDA gets messages, not replicas.
 fn emitted_replicas(target: &TargetView<'_>) -> Option<Value> {
     match (target.target.spec.mode, &target.answer) {
         (Mode::Replicas | Mode::Jobs, Ok(answer)) => Some(replicas(answer.metric)),

@@ -24,7 +24,7 @@ struct CloudEvent<'a> {
     data: IncidentShape,
 }
 
-/// The id of the event: the same at every attempt, another for everything else that is ever told.
+/// The id of the event: the same at every attempt, and never used for another event.
 pub(super) fn id(notice: &Notice) -> String {
     let (number, change) = (notice.incident.number, notice.change.as_str());
     let at = notice.at.as_millis();

@@ -19,7 +19,7 @@ pub(super) enum Answer {
     Later(String, Option<Duration>),
 }
 
-/// Posts the body. Address, secret and authorities are read anew each time, so that rotation works; no text repeats them.
+/// Posts the body. Address, secret and authorities are read at every attempt, so that rotation works; no text contains them.
 pub(super) async fn post(config: &WebhookConfig, id: &str, now: Timestamp, body: String) -> Answer {
     // What cannot be read now may be there later: files are replaced.
     let request = match request(config, id, now, body) {
@@ -76,15 +76,15 @@ fn request(
 }
 
 fn of_status(status: u16, asked: Option<Duration>) -> Answer {
-    let said = format!("the webhook answered with status {status}");
+    let said = format!("the webhook returned status {status}");
     match status {
         200..=299 => Answer::Taken,
         300..=399 => Answer::Refused(format!(
-            "{said}: it sends elsewhere; correct incidents.webhook.url"
+            "{said}: the server redirects elsewhere: correct incidents.webhook.url"
         )),
         408 | 425 | 429 | 500..=599 => Answer::Later(said, asked),
         _ => Answer::Refused(format!(
-            "{said}: check incidents.webhook, its url and its secret"
+            "{said}: check the url and secret of incidents.webhook"
         )),
     }
 }

@@ -16,7 +16,7 @@ const PREFIX: &str = "whsec_";
 pub(super) fn sign(secret: &str, id: &str, seconds: u64, body: &str) -> Result<String, String> {
     let key = match secret.strip_prefix(PREFIX) {
         Some(encoded) => STANDARD.decode(encoded).map_err(|_| {
-            format!("the secret begins with {PREFIX} and is no base64: copy it again")
+            format!("the secret begins with {PREFIX} but is not valid base64: copy it again")
         })?,
         None => secret.as_bytes().to_vec(),
     };

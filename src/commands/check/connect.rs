@@ -30,7 +30,7 @@ pub(super) struct Subject {
     errors: Option<ErrorSource>,
 }
 
-/// What one read brought.
+/// The result of one read.
 pub(super) struct GroupReport {
     /// What was read.
     pub subject: Subject,
@@ -131,7 +131,7 @@ async fn read_once(source: &dyn Source, subject: Subject) -> GroupReport {
     let read = tokio::time::timeout(deadline, reader.poll()).await;
     let result = read.unwrap_or_else(|_| {
         let text = format!(
-            "no answer within {}: is the address right and reachable?",
+            "no answer within {}: check that the address is correct and reachable",
             humantime::format_duration(deadline)
         );
         Err(Failure::new(FailureKind::Timeout, text))

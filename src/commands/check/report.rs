@@ -1,5 +1,6 @@
 //! What `check` says: the summary of a config, and one table row per group.
 
+use crate::commands::table::grouped;
 use crate::config::types::{
     Config, EventHubsConfig, GroupConfig, RedisConfig, SourceConfig, SourceKind,
 };
@@ -143,8 +144,8 @@ fn figures(sample: &Sample) -> [String; 7] {
 /// `5`, or `≥5` where part of it is not known exactly.
 fn shown(quantity: Quantity) -> String {
     match quantity {
-        Quantity::Exact(n) => n.to_string(),
-        Quantity::AtLeast(n) => format!("≥{n}"),
+        Quantity::Exact(n) => grouped(n),
+        Quantity::AtLeast(n) => format!("≥{}", grouped(n)),
     }
 }
 
@@ -158,7 +159,7 @@ fn state(sample: &Sample) -> String {
         notes.push(format!("{stuck} pending entries are stuck"));
     }
     match (sample.partitions.is_empty(), notes.is_empty()) {
-        (true, _) => "no partition found".into(),
+        (true, _) => "no partitions found".into(),
         (false, true) => "ok".into(),
         (false, false) => notes.join("; "),
     }
@@ -173,7 +174,7 @@ fn first_trouble(sample: &Sample) -> Option<String> {
             PartitionObservation::Failed(failure) => Some(format!("partition {id}: {failure}")),
             PartitionObservation::Present(partition) if partition.lag.is_none() => {
                 let remark = partition.remark.as_deref();
-                let remark = remark.unwrap_or("the undelivered messages could not be counted");
+                let remark = remark.unwrap_or("undelivered messages could not be counted");
                 Some(format!("partition {id}: {remark}"))
             }
             _ => None,
@@ -207,9 +208,9 @@ fn odd_partitions(sample: &Sample) -> Vec<String> {
         (no_stream, "do not exist yet"),
         (
             no_group,
-            "have no such consumer group, or no commit of it, yet",
+            "do not have the consumer group, or a commit of it, yet",
         ),
-        (not_asked, "have to wait for the next poll"),
+        (not_asked, "are read at the next poll"),
     ];
     let odd = counts.into_iter().filter(|(n, _)| *n > 0);
     odd.map(|(n, what)| format!("{n} of {all} {what}"))

@@ -82,13 +82,13 @@ fn of_reading(reading: SignalReading) -> Result<String, String> {
     Ok(value.to_string())
 }
 
-/// One poll tells a count, not yet a rate.
+/// One poll gives a count, not yet a rate.
 fn of_sample(sample: Option<&Sample>) -> Result<String, String> {
     let count = sample.and_then(|sample| sample.errors.as_ref());
-    let count = count.ok_or_else(|| "the group could not be read".to_owned())?;
+    let count = count.ok_or_else(|| "reading the group failed".to_owned())?;
     match (count.total, &count.problem) {
         (Some(total), _) => Ok(format!("{total} so far")),
         (None, Some(problem)) => Err(problem.clone()),
-        (None, None) => Err("cannot be told at one poll".to_owned()),
+        (None, None) => Err("needs more than one poll".to_owned()),
     }
 }

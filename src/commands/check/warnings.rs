@@ -28,7 +28,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let names: Vec<&str> = to_zero.map(|group| group.name.as_str()).collect();
     if !names.is_empty() {
         found.push(format!(
-            "minimum 0 ({}): while a backlog cannot be read, KEDA gets an error and no value; a ScaledObject with \
+            "minimum 0 ({}): while a backlog cannot be read, KEDA gets an error instead of a value; a ScaledObject with \
              fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running, with \
              behavior: currentReplicasIfHigher",
             names.join(", ")
@@ -38,7 +38,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         let spec = group.policy.resolve();
         if spec.mode == Mode::Replicas && spec.capacity_per_replica.is_none() {
             found.push(format!(
-                "group {}: capacity_per_replica is not set: it is learned, and until then the answer follows the delay",
+                "group {}: capacity_per_replica is not set: it is learned, and until then the replica count is based on the delay",
                 group.name
             ));
         }
@@ -55,8 +55,8 @@ fn of_jobs(config: &Config) -> Option<String> {
     let names: Vec<&str> = odd.map(|group| group.name.as_str()).collect();
     (!names.is_empty()).then(|| {
         format!(
-            "min_replicas in mode jobs ({}): jobs end by themselves, and a minimum starts empty ones. Remove it; a ScaledJob \
-             has minReplicaCount",
+            "min_replicas in mode jobs ({}): a minimum would start jobs without work. Remove it and use the ScaledJob's \
+             minReplicaCount instead",
             names.join(", ")
         )
     })
@@ -89,10 +89,10 @@ fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {
     let used = config.groups.iter().any(|group| group.key.source == *name);
     match (source.allow.is_empty(), used) {
         (true, true) => found.push(format!(
-            "source {name}: allow is empty: ScaledObjects can name its groups, inline metadata is refused"
+            "source {name}: allow is empty: ScaledObjects can use its configured groups, but inline metadata is rejected"
         )),
         (true, false) => found.push(format!(
-            "source {name}: no group uses it and allow is empty: nothing can ever be read from it"
+            "source {name}: no group uses it and allow is empty, so it is never read"
         )),
         (false, _) => {}
     }
@@ -110,7 +110,7 @@ fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {
         && redis.password.is_none()
     {
         found.push(format!(
-            "source {name}: username without password: only a `nopass` user can log in so"
+            "source {name}: username without password: this works only for a `nopass` user"
         ));
     }
     found
@@ -132,7 +132,7 @@ pub(super) fn of_namespaces(config: &Config) -> Vec<String> {
         .filter(|(_, (calls, names))| *calls > CALLS_PER_SECOND && names.len() > 1);
     over.map(|(namespace, (calls, names))| {
         format!(
-            "namespace {namespace}: its sources ({}) may make {calls} management calls per second together, and Event Hubs \
+            "namespace {namespace}: its sources ({}) may make {calls} management calls per second together, but Event Hubs \
              allows {CALLS_PER_SECOND}: lower management_calls_per_second",
             names.join(", ")
         )
@@ -172,8 +172,8 @@ pub(super) fn over_budget(config: &Config, reports: &[GroupReport]) -> Vec<Strin
         let allowed = hub.management_calls_per_second;
         if calls > f64::from(allowed) {
             found.push(format!(
-                "source {}: {groups} group(s) of {most} partitions ask for {calls:.1} management calls per second, allowed are \
-                 {allowed}: partitions take turns and are read that much less often; raise poll_interval, or \
+                "source {}: {groups} group(s) with up to {most} partitions need {calls:.1} management calls per second, but the limit is \
+                 {allowed}: partitions are read in turns, less often than poll_interval; raise poll_interval, or \
                  management_calls_per_second where Event Hubs allows it",
                 source.name
             ));

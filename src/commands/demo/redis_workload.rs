@@ -150,7 +150,7 @@ async fn produce(
     }
 }
 
-/// Group readers that come and go as told. Each works at a limited rate, one message after the other.
+/// Group readers that start and stop on request. Each works at a limited rate, one message after the other.
 #[derive(Debug)]
 pub struct RedisReaders {
     shared: Arc<Shared>,

@@ -1,5 +1,6 @@
 //! The demo's live table: a line now and then, and the decision in words whenever it changes.
 
+use crate::commands::table::grouped;
 use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 use crate::policy::decision::Decision;
@@ -55,8 +56,8 @@ pub fn line(row: &Row<'_>) -> String {
         row.facts
             .backlog
             .map_or_else(unknown, |backlog| match backlog {
-                Quantity::Exact(n) => n.to_string(),
-                Quantity::AtLeast(n) => format!("≥{n}"),
+                Quantity::Exact(n) => grouped(n),
+                Quantity::AtLeast(n) => format!("≥{}", grouped(n)),
             }),
         row.facts
             .oldest_age_seconds

@@ -153,7 +153,9 @@ impl Workload {
                 .or_else(|| redis.readers.failure())
             {
                 None => Ok(()),
-                Some(error) => bail!("the demo's producers and consumers lost Redis: {error}"),
+                Some(error) => bail!(
+                    "the demo's producers and consumers lost the connection to Redis: {error}"
+                ),
             },
         }
     }
@@ -171,6 +173,11 @@ impl Workload {
         let _ = redis.readers.stop().await;
         delete_keys(&redis.client, &redis.keys)
             .await
-            .with_context(|| format!("the keys {} are left on Redis: delete them", redis.stream))
+            .with_context(|| {
+                format!(
+                    "could not delete the keys {} from Redis: delete them yourself",
+                    redis.stream
+                )
+            })
     }
 }

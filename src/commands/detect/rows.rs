@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::model::time::Timestamp;
 
-/// Later than this is no time in seconds: it is in milliseconds.
+/// A larger number cannot be a time in seconds: it is in milliseconds.
 const LATEST_SECONDS: f64 = 1e11;
 
 /// Why a series cannot be read, or its rows not be written.
@@ -15,9 +15,7 @@ pub enum DetectError {
     #[error(transparent)]
     Csv(#[from] csv::Error),
     /// A column is missing.
-    #[error(
-        "line 1: there is no column `{missing}` in the header `{found}`: it has to be `timestamp,value`"
-    )]
+    #[error("line 1: the header `{found}` has no column `{missing}`: it must be `timestamp,value`")]
     Header {
         /// Its name.
         missing: &'static str,
@@ -26,7 +24,7 @@ pub enum DetectError {
     },
     /// No time.
     #[error(
-        "line {line}: `{found}` is no timestamp: write it as `2026-11-24 08:30:00` (UTC), as RFC 3339 with Z, or in seconds since 1970"
+        "line {line}: `{found}` is not a timestamp: use `2026-11-24 08:30:00` (UTC), RFC 3339 with Z, or Unix seconds"
     )]
     Timestamp {
         /// Line of the file, from 1.
@@ -36,7 +34,7 @@ pub enum DetectError {
     },
     /// Neither a number nor nothing.
     #[error(
-        "line {line}: `{found}` is no number: write a finite one, or nothing for a missing sample"
+        "line {line}: `{found}` is not a number: use a finite number, or leave it empty for a missing sample"
     )]
     Value {
         /// Line of the file, from 1.
@@ -81,7 +79,7 @@ pub struct OutOfOrder {
     pub first: Vec<(u64, String)>,
 }
 
-/// Faults that are told one by one.
+/// Problems that are reported one by one.
 const TOLD: usize = 10;
 
 impl OutOfOrder {
@@ -96,14 +94,14 @@ impl OutOfOrder {
     pub fn warnings(&self) -> Vec<String> {
         let one = |(line, found): &(u64, String)| {
             format!(
-                "line {line}: `{found}` is earlier than the row before, so the row is judged by its place; sort the rows by time, \
-                 and write times in UTC, which no clock change turns back"
+                "line {line}: `{found}` is earlier than the previous row, so its timestamp is ignored: sort the rows by time \
+                 and use UTC, which has no daylight saving changes"
             )
         };
         let mut warnings: Vec<String> = self.first.iter().map(one).collect();
         let more = self.count - self.first.len() as u64;
         if more > 0 {
-            warnings.push(format!("and {more} more rows like that"));
+            warnings.push(format!("and {more} more"));
         }
         warnings
     }

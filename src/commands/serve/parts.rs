@@ -125,13 +125,15 @@ impl Parts {
     /// Puts another configuration in force, except for what takes a restart.
     pub fn change(&self, before: &Config, now: &Config, clock: Clock) {
         if before.server != now.server {
-            tracing::warn!("server: changed addresses and switches take effect at the next start");
+            tracing::warn!(
+                "server: changes to addresses and switches take effect at the next start"
+            );
         }
         if before.state != now.state {
-            tracing::warn!("state: a change takes effect at the next start");
+            tracing::warn!("state: changes take effect at the next start");
         }
         if before.recording != now.recording {
-            tracing::warn!("recording: a change takes effect at the next start");
+            tracing::warn!("recording: changes take effect at the next start");
         }
         if before.kubernetes != now.kubernetes {
             self.cluster.reconfigure(&now.kubernetes);
@@ -157,7 +159,7 @@ impl Parts {
         self.keep_all().await;
         let waiting = self.notices.waiting() + usize::from(self.webhook.is_busy());
         if waiting > 0 {
-            tracing::warn!(waiting, "news of incidents were not delivered");
+            tracing::warn!(waiting, "some incident notifications were not delivered");
         }
     }
 
@@ -176,7 +178,7 @@ impl Parts {
             }
         });
         if tokio::time::timeout(FINISH, keeping).await.is_err() {
-            tracing::warn!("what was learned lately could not be written in time");
+            tracing::warn!("the latest learned state could not be saved before shutdown");
         }
     }
 }
@@ -203,7 +205,7 @@ async fn collect_all(
                 let source = &definition.key.source;
                 match sources.get(source) {
                     Some(opened) => drop(collectors.spawn(keep_collecting(group, opened, outlets.clone(), clock))),
-                    None => tracing::warn!(group = definition.name, source, "there is no such source any more: the group is not polled"),
+                    None => tracing::warn!(group = definition.name, source, "the source no longer exists; the group is not polled"),
                 }
             }
             Some(ended) = collectors.join_next() => ended.context("a collector failed")?,
@@ -219,7 +221,7 @@ async fn expire(registry: Arc<Registry>, clock: Clock) -> Result<()> {
     }
 }
 
-/// None of these ends by itself; if one does, that is told.
+/// None of these ends by itself; if one does, that is an error.
 async fn ended(part: impl Future<Output = ()>) -> Result<()> {
     part.await;
     Ok(())

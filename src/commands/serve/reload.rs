@@ -44,7 +44,7 @@ pub(super) async fn follow(
                 config = changed;
             }
             Err(errors) => tracing::error!(
-                "the config changed and is wrong; the one before stays in force: {errors}"
+                "the changed config is invalid; the previous one stays in force: {errors}"
             ),
         }
     }

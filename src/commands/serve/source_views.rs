@@ -21,7 +21,7 @@ use crate::state::Keeper;
 
 use super::sources::Sources;
 
-/// Reads these sources whenever somebody asks.
+/// Reads these sources on demand.
 pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
     Arc::new(move || {
         sources
@@ -32,12 +32,12 @@ pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
     })
 }
 
-/// Reads how the recording does whenever somebody asks.
+/// Reads the statistics of the recording on demand.
 pub(super) fn of_recording(recording: Option<Recording>) -> RecordingView {
     Arc::new(move || recording.as_ref().map(Recording::failures))
 }
 
-/// Reads how the Kubernetes API does whenever somebody asks.
+/// Reads the statistics of the Kubernetes API on demand.
 pub(super) fn of_cluster(cluster: Arc<Cluster>) -> CallsViews {
     Arc::new(move || {
         let stats = cluster.stats()?;
@@ -51,7 +51,7 @@ pub(super) fn of_cluster(cluster: Arc<Cluster>) -> CallsViews {
     })
 }
 
-/// Reads how the Prometheus that signals come from does whenever somebody asks.
+/// Reads the statistics of the queries for signals on demand.
 pub(super) fn of_prometheus(prometheus: Arc<Prometheus>) -> CallsViews {
     Arc::new(move || {
         let stats = prometheus.stats()?;
@@ -67,7 +67,7 @@ pub(super) fn of_prometheus(prometheus: Arc<Prometheus>) -> CallsViews {
     })
 }
 
-/// Reads how keeping what is learned goes whenever somebody asks.
+/// Reads the statistics of saving the state on demand.
 pub(super) fn of_state(keeper: Option<Arc<Keeper>>) -> StateViews {
     Arc::new(move || {
         let stats = keeper.as_ref()?.stats();
@@ -78,7 +78,7 @@ pub(super) fn of_state(keeper: Option<Arc<Keeper>>) -> StateViews {
     })
 }
 
-/// Reads what became of notifications whenever somebody asks.
+/// Reads the outcomes of notifications on demand.
 pub(super) fn of_notifications(webhook: Arc<Webhook>, notices: Notices) -> NotificationsViews {
     Arc::new(move || {
         webhook.is_configured().then(|| {

@@ -1,4 +1,4 @@
-//! What can be told to be wrong before anything is run.
+//! Errors that can be found before anything is run.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -15,16 +15,14 @@ use crate::simulation::trace::Trace;
 pub(super) fn counts(args: &SimulateArgs) -> Result<()> {
     let (min, max) = (args.min_replicas, args.max_replicas);
     if min > max {
-        bail!(
-            "--min-replicas {min} is more than --max-replicas {max}: lower one or raise the other"
-        );
+        bail!("--min-replicas {min} is above --max-replicas {max}: lower one or raise the other");
     }
     for choice in &args.policy {
         if let PolicyChoice::One(PolicyName::Streamgauge { label, target, .. }) = choice
             && target.min_replicas > max
         {
             bail!(
-                "--policy {label}: minReplicas is {}, but there are never more than --max-replicas {max}",
+                "--policy {label}: minReplicas is {}, which is above --max-replicas {max}",
                 target.min_replicas
             );
         }
@@ -40,7 +38,7 @@ pub(super) fn polls(args: &SimulateArgs, traces: bool, scenarios: bool) -> Resul
         let whole = args.poll_interval.as_millis();
         if !whole.is_multiple_of(step.duration().as_millis()) {
             bail!(
-                "--poll-interval {}: must be whole steps of {} s",
+                "--poll-interval {}: must be a multiple of the step, {} s",
                 humantime::format_duration(args.poll_interval),
                 step.seconds()
             );
@@ -49,7 +47,7 @@ pub(super) fn polls(args: &SimulateArgs, traces: bool, scenarios: bool) -> Resul
     Ok(())
 }
 
-/// What is asked for after the runs can be written: known before them.
+/// Checks before the runs that their results can be written.
 pub(super) fn can_be_written(args: &SimulateArgs) -> Result<()> {
     for path in [&args.json, &args.html].into_iter().flatten() {
         let was_there = path.exists();
@@ -69,7 +67,7 @@ pub(super) fn can_be_written(args: &SimulateArgs) -> Result<()> {
 pub(super) fn is_new(trace: &Trace, others: &[Trace], path: &Path) -> Result<()> {
     if others.iter().any(|other| other.name == trace.name) {
         bail!(
-            "{}: there is another trace called `{}`: a trace is called as its file, so rename one",
+            "{}: another trace is named `{}` too: traces are named after their files, so rename one",
             path.display(),
             trace.name
         );

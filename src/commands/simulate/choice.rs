@@ -65,10 +65,10 @@ fn parse_settings(text: &str) -> Result<PolicySettings, String> {
     let mut metadata = HashMap::new();
     for part in text.split(',').filter(|_| !text.is_empty()) {
         let (key, value) = part.split_once('=').ok_or_else(|| {
-            format!("`{part}` is no key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`")
+            format!("`{part}` is not key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`")
         })?;
         if metadata.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(format!("{key} is there twice"));
+            return Err(format!("{key} is set twice"));
         }
     }
     let keys: Vec<String> = metadata.keys().cloned().collect();
@@ -80,7 +80,7 @@ fn parse_settings(text: &str) -> Result<PolicySettings, String> {
     match keys.iter().find(|key| !SIMULATED.contains(&key.as_str())) {
         None => Ok(request.settings),
         Some(key) => Err(format!(
-            "{key} has no meaning in a simulation: {}",
+            "{key} has no effect in a simulation: {}",
             match key.as_str() {
                 "assignment" => "use --assignment",
                 "mode" | "backlogThreshold" | "lagCount" | "unprocessedEventThreshold" =>
@@ -140,19 +140,19 @@ mod tests {
         );
         check(
             "streamgauge:targetDelay",
-            "`targetDelay` is no key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`",
+            "`targetDelay` is not key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`",
         );
         check(
             "streamgauge:assignment=shared",
-            "assignment has no meaning in a simulation: use --assignment",
+            "assignment has no effect in a simulation: use --assignment",
         );
         check(
             "streamgauge:maxReplicas=2,maxReplicas=3",
-            "maxReplicas is there twice",
+            "maxReplicas is set twice",
         );
         check(
             "hpa",
-            "there is no policy `hpa`; known are streamgauge, streamgauge:KEY=VALUE,…, keda-lag:MESSAGES, keda-lag, flink, flink-default, numaflow, static:REPLICAS, cpu:PERCENT, clairvoyant",
+            "unknown policy `hpa`; must be one of: streamgauge, streamgauge:KEY=VALUE,…, keda-lag:MESSAGES, keda-lag, flink, flink-default, numaflow, static:REPLICAS, cpu:PERCENT, clairvoyant",
         );
     }
 }

@@ -12,7 +12,7 @@ use crate::simulation::plant::PlantSpec;
 use crate::simulation::policies::PolicyName;
 use crate::simulation::run::{Outcome, run};
 
-/// What a cold start is to be like, by the issue that asked for it.
+/// Goals for a cold start.
 const AIM_LATE_PERCENT: f64 = 1.0;
 const AIM_WORST_SECONDS: f64 = 40.0;
 const AIM_COST_RATIO: f64 = 1.15;
@@ -53,14 +53,16 @@ fn settings(cold: &Cold) -> TargetSpec {
 pub(super) fn cells(assignment: Assignment, filter: &str) -> Result<Vec<Cold>, String> {
     let mut cells = Cold::grid(assignment);
     for part in filter.split(',').filter(|part| !part.is_empty()) {
-        let known = "known are arrivals, consumers, start-up, polls and start, as in `arrivals=400,start=burst`";
+        let known = "must use arrivals, consumers, start-up, polls or start, as in `arrivals=400,start=burst`";
         let (key, value) = part.split_once('=').ok_or(known)?;
         if !["arrivals", "consumers", "start-up", "polls", "start"].contains(&key) {
             return Err(known.into());
         }
         cells.retain(|cold| shown(cold, key) == value);
         if cells.is_empty() {
-            return Err(format!("no cell has {part}: see the columns of the grid"));
+            return Err(format!(
+                "no cell matches {part}: see the columns of the grid"
+            ));
         }
     }
     Ok(cells)
@@ -101,7 +103,7 @@ pub(super) fn rows(cells: &[Cold], seeds: u64) -> Vec<Row> {
 /// A line per cell, then how many of them are as they are to be.
 pub(super) fn render(rows: &[Row]) -> String {
     let mut out = String::from(
-        "late %, worst delay in s, replica-seconds ÷ those with configured capacity (of these: as they are), changes of the count\n",
+        "Columns per policy: late %, worst delay in s, replica-seconds ÷ those with configured capacity (absolute for that policy), scaling changes\n",
     );
     let _ = write!(
         out,

@@ -16,7 +16,7 @@ const STRUCK_SEEDS: u64 = 2;
 /// Noticed in time.
 const POLLS: usize = 6;
 
-/// Plays everything, and tells what came of it.
+/// Plays everything and reports the results.
 pub(super) fn report(spec: &PlantSpec) -> String {
     let of_habit = |habit: &Habit| {
         let seeds = (1..=STRUCK_SEEDS).map(Some);
@@ -32,7 +32,7 @@ pub(super) fn report(spec: &PlantSpec) -> String {
         .map(|(habit, struck)| play(*habit, *struck, spec))
         .collect();
     let mut text = format!(
-        "False alarms without faults, {} weeks after one of learning; deploys twice every working day\n",
+        "False alarms without faults over {} weeks, after one week of learning; deploys twice every working day\n",
         QUIET_WEEKS - 1
     );
     for ((habit, _), study) in runs

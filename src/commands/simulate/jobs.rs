@@ -45,7 +45,7 @@ pub(super) fn run(plan: &Plan, drawn: &[usize]) -> Vec<CellDone> {
     runs.chunks(plan.seeds as usize).map(gather).collect()
 }
 
-/// How far it is, for who waits at a terminal.
+/// Progress, shown on a terminal.
 fn tell(done: usize, all: usize) {
     if stderr().is_terminal() && all >= 100 && (done.is_multiple_of(20) || done == all) {
         let end = if done == all { "\n" } else { "" };

@@ -303,7 +303,10 @@ fn read_trace(path: &Path, step: StepLength) -> Result<Trace> {
             .fill_buf()
             .is_ok_and(|bytes| bytes.starts_with(&[0x1f, 0x8b]));
         if !is_gzip {
-            bail!("{}: is called .gz but is no gzip file", path.display());
+            bail!(
+                "{}: the name ends in .gz but it is not a gzip file",
+                path.display()
+            );
         }
         Box::new(flate2::read::MultiGzDecoder::new(file))
     } else {

@@ -43,7 +43,7 @@ pub(super) struct CellReport {
     pub policies: Vec<Entry>,
 }
 
-/// What the cells add up to. Cells are told by their place in the list, from 0.
+/// Totals over the cells. Cells are identified by their index in the list, from 0.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     pub totals: Vec<Total>,
@@ -117,7 +117,7 @@ fn hindsight(entries: &[Vec<Entry>]) -> Option<Hindsight> {
     Some(Hindsight {
         chosen: best(tried.iter())?.policy.clone(),
         rule: format!(
-            "the fewest replica-hours of those with at most {GOOD_LATE_PERCENT} % late on average over the cells; if none has, the least late"
+            "fewest replica-hours among those with at most {GOOD_LATE_PERCENT} % late on average over the cells; if there are none, the least late"
         ),
         tried,
     })

@@ -85,7 +85,7 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
     if report.cells.len() > 1 {
         all.extend(summary.pareto_front.iter().map(|share| {
             format!(
-                "{}: in {} of {} cells no other is at least as good in late % and replica-h and better in one (clairvoyant aside)",
+                "{}: on the Pareto front of late % and replica-h in {} of {} cells (without clairvoyant)",
                 share.policy, share.cells, share.of
             )
         }));
@@ -100,7 +100,7 @@ fn beside(pair: &Against, cells: &[CellReport]) -> String {
     let (late, late_cell) = pair.worst_late_difference;
     let name = |n: usize| format!("{}, {}", cells[n].workload, cells[n].conditions);
     format!(
-        "{} beside {}: at worst {ratio:.2} times the replica-h ({}), {late:+.2} points of late % ({}); worse in both in {} of {} cells",
+        "{} compared with {}: at worst {ratio:.2} times the replica-h ({}) and {late:+.2} points of late % ({}); worse on both in {} of {} cells",
         pair.policy,
         pair.peer,
         name(ratio_cell),

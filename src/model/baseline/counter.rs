@@ -12,7 +12,7 @@ pub struct CounterRate {
 
 impl CounterRate {
     /// Gain per second since the reading before. `None` at the first, at a missing one, where no time has passed, and where the
-    /// counter has fallen: it started anew, and what it gained meanwhile cannot be told.
+    /// counter has fallen: it restarted, and what it gained meanwhile cannot be known.
     pub fn observe(&mut self, at: Timestamp, total: Option<u64>) -> Option<f64> {
         let total = total?;
         let before = self.before.replace((at, total));

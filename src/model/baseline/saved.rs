@@ -14,23 +14,25 @@ pub struct Saved {
     state: serde_json::Value,
 }
 
-/// Why a baseline learns anew; never a reason to stop.
+/// Why a baseline learns from scratch; never a reason to stop.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LearnsAnew {
     /// Written by another version of the program.
-    #[error("the saved baseline has format {found}, this version reads {VERSION}: it learns anew")]
+    #[error(
+        "the saved baseline has format {found}, this version reads {VERSION}: learning starts over"
+    )]
     Version {
         /// What was found.
         found: u32,
     },
     /// The right version, but not what it should be.
-    #[error("the saved baseline cannot be read ({reason}): it learns anew")]
+    #[error("the saved baseline cannot be read ({reason}): learning starts over")]
     Unreadable {
         /// What is wrong.
         reason: String,
     },
     /// With or without a weekly season, other than the rules say now.
-    #[error("the weekly season was switched on or off: the baseline learns anew")]
+    #[error("the weekly season was switched on or off: learning starts over")]
     Season,
 }
 
@@ -46,7 +48,7 @@ impl Baseline {
         })
     }
 
-    /// Continues where the saved one was. What cannot be used is said, and learning starts anew.
+    /// Continues where the saved one was. What cannot be used is said, and learning starts over.
     pub fn restore(rules: BaselineRules, saved: Saved) -> (Self, Option<LearnsAnew>) {
         match State::read(rules, saved) {
             Ok(state) => (Self { rules, state }, None),
@@ -72,7 +74,7 @@ impl Serialize for Baseline {
     }
 }
 
-/// What is of another version, or damaged, learns anew: that is no reason to lose what stands beside it.
+/// What is of another version, or damaged, learns from scratch: that is no reason to lose what stands beside it.
 impl<'de> Deserialize<'de> for Baseline {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let kept = Kept::deserialize(deserializer)?;

@@ -133,17 +133,17 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
             sample
                 .remark
                 .clone()
-                .or_else(|| Some("the undelivered messages could not be counted".to_owned())),
+                .or_else(|| Some("undelivered messages could not be counted".to_owned())),
         ),
         PartitionState::Present { sample, .. } => (PartitionStatus::Ok, sample.remark.clone()),
         PartitionState::Absent => (PartitionStatus::Ok, None),
         PartitionState::GroupMissing { .. } => (
             PartitionStatus::Ok,
-            Some("the consumer group does not exist, or has committed nothing yet".to_owned()),
+            Some("the consumer group does not exist or has not committed anything yet".to_owned()),
         ),
         PartitionState::Vanished { .. } => (
             PartitionStatus::Unknown,
-            Some("the stream vanished a moment ago".to_owned()),
+            Some("the stream disappeared moments ago".to_owned()),
         ),
         PartitionState::Failed(failure) => (PartitionStatus::Unknown, Some(failure.text.clone())),
         PartitionState::Unseen => (PartitionStatus::Unknown, None),

@@ -11,7 +11,7 @@ use crate::model::normal::{GroupNormal, PartitionNormal};
 
 use super::GroupModel;
 
-/// What was learned; `None`, or no such partition: learned anew.
+/// What was learned; `None`, or no such partition: learned again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
     /// What one consumer can do.

@@ -123,7 +123,7 @@ impl ArrivalWatch {
             partitions: Default::default(),
             for_seconds: seconds,
             text: format!(
-                "nothing has arrived for {seconds:.0} s, where {:.1} messages/s came before and silences that begin at this hour last {longest:.0} s",
+                "nothing has arrived for {seconds:.0} s; before, {:.1} messages/s arrived, and silences that start around this hour last up to {longest:.0} s",
                 self.usual
             ),
         })
@@ -185,7 +185,7 @@ impl ArrivalWatch {
         }
     }
 
-    /// What came meanwhile cannot be told.
+    /// What came meanwhile cannot be known.
     fn lose_sight(&mut self) -> Option<Finding> {
         self.last = None;
         self.arrived_at = None;

@@ -186,7 +186,7 @@ fn hot_finding(look: &Look<'_>, (id, facts): Named<'_>) -> Finding {
         partitions: BTreeSet::from([id.clone()]),
         for_seconds: 0.0,
         text: format!(
-            "partition {id} gets {rate:.0} messages/s, and one consumer does {:.0}: more replicas do not help it",
+            "partition {id} gets {rate:.0} messages/s, but one consumer handles {:.0}/s: more replicas do not help",
             look.capacity.unwrap_or(0.0)
         ),
     }
@@ -199,8 +199,13 @@ fn outage(slow: usize, all: usize) -> Finding {
         partitions: BTreeSet::new(),
         for_seconds: 0.0,
         text: match slow {
-            0 => "consumers that are never idle do far less than they can: what they depend on is slow".to_owned(),
-            _ => format!("{slow} of {} do far less than they can at once: what they depend on is slow", counted(all, "consumer")),
+            0 => {
+                "fully busy consumers are far below their capacity: a dependency is slow".to_owned()
+            }
+            _ => format!(
+                "{slow} of {} are far below their capacity at once: a dependency is slow",
+                counted(all, "consumer")
+            ),
         },
     }
 }
@@ -213,7 +218,7 @@ fn crash(look: &Look<'_>, holder: &Holder<'_>) -> Finding {
         partitions: names(&holder.still),
         for_seconds: seconds,
         text: format!(
-            "{} has committed nothing for {seconds:.0} s on any of the {} it holds",
+            "{} has committed nothing for {seconds:.0} s on any of the {} it owns",
             holder.name,
             counted(holder.active.len(), "partition")
         ),
@@ -227,7 +232,7 @@ fn slow(holder: &Holder<'_>) -> Finding {
         partitions: names(&holder.active),
         for_seconds: 0.0,
         text: format!(
-            "{} falls behind on the {} it holds, though it gets no more than a consumer can do",
+            "{} falls behind on the {} it owns, although its load is within one consumer's capacity",
             holder.name,
             counted(holder.active.len(), "partition")
         ),
@@ -242,7 +247,7 @@ fn stuck(look: &Look<'_>, holder: &str, partition: Named<'_>) -> Finding {
         partitions: BTreeSet::from([partition.0.clone()]),
         for_seconds: seconds,
         text: format!(
-            "partition {} has not moved for {seconds:.0} s though {holder} holds it: a message that cannot be processed, as a rule",
+            "partition {} has made no progress for {seconds:.0} s although {holder} owns it: probably a poison message",
             partition.0
         ),
     }

@@ -82,8 +82,8 @@ fn missing(name: &str, holder: &Holder, silent: Duration, at_work: usize) -> Fin
         "message",
     );
     let others = match at_work {
-        1 => "another goes on".to_owned(),
-        n => format!("{n} others go on"),
+        1 => "another consumer is active".to_owned(),
+        n => format!("{n} other consumers are active"),
     };
     Finding {
         kind: IncidentKind::ConsumerCrash,
@@ -91,7 +91,7 @@ fn missing(name: &str, holder: &Holder, silent: Duration, at_work: usize) -> Fin
         partitions: BTreeSet::new(),
         for_seconds: seconds,
         text: format!(
-            "{name} has asked for nothing for {seconds:.0} s and holds {held} unacknowledged; {others}"
+            "{name} has not read for {seconds:.0} s and holds {held} unacknowledged; {others}"
         ),
     }
 }
@@ -140,8 +140,7 @@ mod tests {
         let told = play(40, |now| {
             vec![("a", now.saturating_sub(60), 7), ("b", 1, 3), ("c", now, 0)]
         });
-        let text =
-            "a has asked for nothing for 30 s and holds 7 messages unacknowledged; another goes on";
+        let text = "a has not read for 30 s and holds 7 messages unacknowledged; another consumer is active";
         assert_eq!(told[0], (90, text.to_owned()));
         assert!(told.iter().all(|(_, text)| text.starts_with("a ")));
     }

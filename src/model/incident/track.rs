@@ -127,7 +127,7 @@ impl Incidents {
             if let Some(name) = gone {
                 incident.kind = IncidentKind::ConsumerCrash;
                 incident.text = format!(
-                    "{name} committed nothing any more and is gone; others have what it held"
+                    "{name} stopped committing and is gone; other consumers own its partitions now"
                 );
             }
         }
@@ -254,7 +254,7 @@ fn unusual(facts: &GroupFacts, signals: &BTreeSet<Signal>) -> String {
         let normal = facts.normal.get(signal)?;
         let band = normal.reading.lower.zip(normal.reading.upper);
         let band = band.map_or(String::new(), |(low, high)| {
-            format!(", normal are {low:.1} to {high:.1}")
+            format!(", normal is {low:.1} to {high:.1}")
         });
         let value = normal.value?;
         Some(format!(

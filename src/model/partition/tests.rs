@@ -137,7 +137,7 @@ fn a_rest_is_no_rest_any_more_where_the_checkpoint_says_nothing_about_the_log() 
     let rest = || checkpointed(450, Some(400), Some("a"));
     let settled: Vec<bool> = (0..20).map(|_| watch(&mut model, rest())).collect();
     assert_eq!((settled[0], settled[19]), (false, true));
-    // The event hub is created anew: the checkpoint is of another log.
+    // The event hub is recreated: the checkpoint is of another log.
     assert!(!watch(&mut model, checkpointed(3, None, Some("a"))));
     assert_eq!(model.commits, CommitRhythm::default());
     // Nor does the rhythm of the old log come back with its checkpoint.

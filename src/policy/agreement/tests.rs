@@ -115,7 +115,7 @@ fn a_metric_of_type_value_is_warned_about_in_every_mode() {
         has_value_metric: true,
         ..agreeing()
     };
-    let said = "metricType is Value: the HPA then multiplies the answer by the pods that are ready";
+    let said = "metricType is Value: the HPA multiplies the answer by the ready pods";
     check(PolicySettings::default(), object, &[said]);
 }
 

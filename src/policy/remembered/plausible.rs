@@ -23,7 +23,7 @@ fn check<E: Error>(number: f64) -> Result<Plausible, E> {
         Ok(Plausible)
     } else {
         Err(E::custom(format!(
-            "{number:e} is beyond every number that is kept"
+            "{number:e} is outside the range of saved numbers"
         )))
     }
 }

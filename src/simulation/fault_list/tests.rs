@@ -31,7 +31,7 @@ fn a_list_gives_the_faults_of_the_trace_that_it_names() {
     };
     check(
         "- { kind: crash, trace: mails, from: 5s }",
-        "[0].trace: there is no trace `mails`; known are orders",
+        "[0].trace: unknown trace `mails`; must be one of: orders",
     );
     check(
         "- { kind: crash, from: 45s }\n- { kind: crash, from: 50s }",
@@ -58,24 +58,27 @@ fn what_is_wrong_is_told_with_its_place() {
     check("- {from: 5s}", &format!("[0].kind: is missing: {KINDS}"));
     check(
         "- {kind: meteor, from: 5s, to: 6s}",
-        &format!("[0].kind: there is no kind `meteor`; known are {KINDS}"),
+        &format!("[0].kind: unknown kind `meteor`; must be one of: {KINDS}"),
     );
-    check("- {kind: crash}", "[0].from: is missing: when it begins");
+    check(
+        "- {kind: crash}",
+        "[0].from: is missing: set it to the start of the fault",
+    );
     check(
         "- {kind: evict, from: 5s, replicas: 0}",
-        "[0].replicas: must be how many end, a whole number from 1",
+        "[0].replicas: must be the number of evicted replicas, a whole number of at least 1",
     );
     check(
         "- {kind: slow_replica, from: 5s, to: 9s, ratio: 3}",
-        "[0].ratio: must be the share of its capacity that it does, above 0 and below 1",
+        "[0].ratio: must be the share of its capacity that is left, above 0 and below 1",
     );
     check(
         "- {kind: crash, from: 5}",
-        "[0].from: must be a time since the start, such as 90s or 16h20m",
+        "[0].from: must be a time after the start, such as 90s or 16h20m",
     );
     check(
         "- {kind: slow_replica, from: 5s, ratio: 0.3}",
-        "[0].to: is missing: when it ends",
+        "[0].to: is missing: set it to the end of the fault",
     );
     check(
         "- {kind: slow_replica, from: 5s, to: 2s, ratio: 0.3}",
@@ -87,7 +90,7 @@ fn what_is_wrong_is_told_with_its_place() {
     );
     check(
         "- {kind: crash, from: 5s, ratio: 2}",
-        "[0].ratio: is no field of `crash`: remove it",
+        "[0].ratio: is not a field of `crash`: remove it",
     );
     check(
         "- {kind: stuck, from: 5s, to: 9s, partition: 7}",

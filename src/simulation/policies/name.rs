@@ -96,7 +96,7 @@ impl FromStr for PolicyName {
             "clairvoyant" => plain(Self::Clairvoyant),
             "static" => number("a count").map(Self::Static),
             "cpu" => number("percent").map(Self::Cpu),
-            _ => Err(format!("there is no policy `{name}`; known are {KNOWN}")),
+            _ => Err(format!("unknown policy `{name}`; must be one of: {KNOWN}")),
         }
     }
 }

@@ -30,12 +30,12 @@ const fn scenario(name: &'static str, about: &'static str, cold: Cold) -> Scenar
 pub const COLD: &[Scenario] = &[
     scenario(
         "cold-start",
-        "400/s from one second to the next; consumers of 50/s, ready within 3 s; polls every 5 s",
+        "400/s from one second to the next; replicas handle 50/s and start within 3 s; polls every 5 s",
         START,
     ),
     scenario(
         "cold-ramp",
-        "as cold-start, but the load grows for two and a half minutes",
+        "like cold-start, but the load ramps up over two and a half minutes",
         Cold {
             start: Start::Ramp,
             ..START
@@ -43,7 +43,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-burst",
-        "as cold-start, but after a minute a tenth of it arrives",
+        "like cold-start, but the load drops to a tenth after a minute",
         Cold {
             start: Start::Burst,
             ..START
@@ -51,7 +51,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-slow-start",
-        "as cold-start with consumers that take a minute to start",
+        "like cold-start, with replicas that take a minute to start",
         Cold {
             start_up: Duration::from_secs(60),
             ..START
@@ -59,7 +59,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-slow-polls",
-        "as cold-start with polls every 15 s",
+        "like cold-start, with polls every 15 s",
         Cold {
             poll_interval: Duration::from_secs(15),
             ..START
@@ -67,7 +67,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-slow-consumers",
-        "100/s and consumers of 5/s, which take 2 s for a batch",
+        "100/s; replicas handle 5/s and take 2 s for a batch",
         Cold {
             arrivals_per_second: 100.0,
             capacity_per_second: 5.0,
@@ -76,7 +76,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-fast-consumers",
-        "400/s and consumers of 500/s: one is enough",
+        "400/s; replicas handle 500/s: one is enough",
         Cold {
             capacity_per_second: 500.0,
             ..START
@@ -84,7 +84,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-trickle",
-        "20/s and consumers of 50/s: one is enough and never busy",
+        "20/s; replicas handle 50/s: one is enough and is never fully busy",
         Cold {
             arrivals_per_second: 20.0,
             ..START
@@ -92,7 +92,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-flood",
-        "2,000/s and consumers of 50/s, ready within 20 s: 40 are needed at least",
+        "2,000/s; replicas handle 50/s and start within 20 s: at least 40 are needed",
         Cold {
             arrivals_per_second: 2_000.0,
             start_up: Duration::from_secs(20),
@@ -101,7 +101,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-exclusive",
-        "as cold-start on 16 partitions, each of which belongs to one replica",
+        "like cold-start, on 16 partitions with exclusive assignment",
         Cold {
             assignment: Assignment::Exclusive,
             ..START
@@ -109,7 +109,7 @@ pub const COLD: &[Scenario] = &[
     ),
     scenario(
         "cold-exclusive-ramp",
-        "as cold-exclusive with a growing load, consumers that take 20 s to start, and polls every 15 s",
+        "like cold-exclusive, with a load ramp, replicas that take 20 s to start, and polls every 15 s",
         Cold {
             assignment: Assignment::Exclusive,
             start: Start::Ramp,

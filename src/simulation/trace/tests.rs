@@ -34,7 +34,7 @@ fn a_file_that_is_no_trace_is_refused_with_line_and_column() {
     };
     check(
         "timestamp,value\n1,2\n",
-        "line 1: the header has to be `time_seconds,",
+        "line 1: the header must be `time_seconds,",
     );
     check(
         "time_seconds,a\n5,1\n5,2\n",
@@ -50,11 +50,11 @@ fn a_file_that_is_no_trace_is_refused_with_line_and_column() {
     );
     check(
         "time_seconds,a,b,a\n5,1,1,1\n",
-        "line 1, column 4: `a` is there twice: give every partition its own column",
+        "line 1, column 4: `a` appears twice: give every partition its own column",
     );
     check(
         "time_seconds,a,\n5,1,1\n",
-        "line 1, column 3: `` is no name",
+        "line 1, column 3: `` is not a valid name",
     );
     check(
         "time_seconds,a\n1,1\n2,4294967295\n3,4294967295\n",

@@ -51,7 +51,7 @@ pub enum CheckpointState {
         /// When the store last saw it written.
         written_at: Option<Timestamp>,
     },
-    /// Something that does not say where: a field is missing or is no number, or it could not be read.
+    /// Something that does not say where: a field is missing or is not a number, or it could not be read.
     Unreadable(Failure),
 }
 

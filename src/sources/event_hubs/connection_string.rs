@@ -42,14 +42,14 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// Why a text is no connection string. Names keys of the format, never what stands behind them.
+/// Why a text is not a connection string. Names keys of the format, never what stands behind them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionStringError {
     /// A part without `=`.
     #[error("part {0} is not of the form Key=Value")]
     NoPair(usize),
     /// A key that stands there twice.
-    #[error("{0} stands there twice")]
+    #[error("{0} appears twice")]
     Twice(&'static str),
     /// A key without a value.
     #[error("{0} is empty")]
@@ -64,7 +64,7 @@ pub enum ConnectionStringError {
     #[error("UseDevelopmentEmulator must be true or false")]
     Switch,
     /// Two ways to prove who asks.
-    #[error("SharedAccessKey and SharedAccessSignature exclude each other")]
+    #[error("SharedAccessKey and SharedAccessSignature cannot be used together")]
     TwoGrants,
 }
 
@@ -250,7 +250,7 @@ mod tests {
         );
         check(
             "Endpoint=sb://ns/;endpoint=sb://ns/",
-            "Endpoint stands there twice",
+            "Endpoint appears twice",
         );
         check(
             "Endpoint=sb://ns/;SharedAccessKeyName=n;SharedAccessKey=k;UseDevelopmentEmulator=1",
@@ -258,7 +258,7 @@ mod tests {
         );
         check(
             "Endpoint=sb://ns/;SharedAccessKeyName=n;SharedAccessKey=k;SharedAccessSignature=sr=x",
-            "SharedAccessKey and SharedAccessSignature exclude each other",
+            "SharedAccessKey and SharedAccessSignature cannot be used together",
         );
     }
 

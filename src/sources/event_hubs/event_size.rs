@@ -20,7 +20,7 @@ pub struct EventSizes {
 }
 
 impl EventSizes {
-    /// Takes in one partition. Offsets that are no numbers (geo-replicated event hubs) teach nothing.
+    /// Takes in one partition. Offsets that are not numbers (geo-replicated event hubs) teach nothing.
     pub fn add(&mut self, partition: &PartitionProperties) {
         let Ok(offset) = partition.last_enqueued_offset.parse::<i64>() else {
             return;

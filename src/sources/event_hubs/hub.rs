@@ -13,7 +13,7 @@ use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 use crate::resilience::budget::CallBudget;
 
-/// Partitions may be added, and the event hub created anew: it is asked this often.
+/// Partitions may be added, and the event hub recreated: it is asked this often.
 const PROPERTIES_EVERY: Duration = Duration::from_secs(60);
 
 /// The clients of one event hub and what its groups share.
@@ -102,7 +102,7 @@ impl Hub {
         asked.answer().await
     }
 
-    /// Has the event hub asked anew.
+    /// Has the event hub asked again.
     pub fn forget_properties(&self) {
         self.properties.forget();
     }

@@ -90,7 +90,7 @@ fn build(identity: &Identity, secret: Option<&str>) -> Result<Arc<dyn TokenCrede
         .map(|built| built as Arc<dyn TokenCredential>),
     };
     built.map_err(|error| {
-        let text = format!("identity: it cannot be used: {}", told(&error, secret));
+        let text = format!("identity: invalid configuration: {}", told(&error, secret));
         Failure::new(FailureKind::Auth, text)
     })
 }
@@ -123,10 +123,10 @@ fn client_options(identity: &Identity) -> Result<ClientOptions, Failure> {
 /// Why the authority gave no token.
 fn of_authority(error: &azure_core::Error, secret: Option<&str>) -> Failure {
     let (kind, advice) = match status_of(error) {
-        Some(429) => (FailureKind::Throttled, "it asks to be asked less often"),
-        Some(500..=599) => (FailureKind::Transient, "it is asked again"),
+        Some(429) => (FailureKind::Throttled, "the server is throttling requests"),
+        Some(500..=599) => (FailureKind::Transient, "streamgauge retries"),
         Some(_) => (FailureKind::Auth, "check tenant, client id and secret"),
-        None if is_garbled(error) => (FailureKind::Protocol, "the answer cannot be understood"),
+        None if is_garbled(error) => (FailureKind::Protocol, "the response could not be parsed"),
         None => (
             FailureKind::Unreachable,
             "the authority cannot be reached: check authority_host and ca_file",

@@ -12,7 +12,7 @@ use super::management::PartitionProperties;
 /// A checkpoint this little ahead of the log end may come from a broker that answers with an old figure.
 const STALE_INFO: i64 = 10_000;
 
-/// Sequence numbers start anew after the largest 64-bit one; a checkpoint this close to it was overtaken by that.
+/// Sequence numbers start over after the largest 64-bit one; a checkpoint this close to it was overtaken by that.
 const WRAPS_WITHIN: i64 = 1_000_000;
 
 /// Stores tell whole seconds, and their clock is not the broker's. Nobody deletes and creates an event hub within this time.
@@ -137,7 +137,7 @@ pub fn unprocessed(
             is_bound: false,
             committed: Some(committed),
             remark: Some(
-                "the log end is from before the sequence numbers started anew: the broker's figure is old"
+                "the sequence numbers have restarted, but the broker still reports the old log end"
                     .to_owned(),
             ),
             is_of_another_log: false,
@@ -175,8 +175,8 @@ pub fn after_offset(
         is_bound: !is_done,
         committed: (is_done && last >= 0).then_some(last),
         remark: (!is_done).then(|| {
-            "the checkpoint holds an offset and no sequence number, as .NET writes it: it is not the newest event, so at \
-             least one waits"
+            "the checkpoint has an offset but no sequence number, as .NET writes it: it is not the newest event, so at \
+             least one event is waiting"
                 .to_owned()
         }),
         is_of_another_log: false,
@@ -189,7 +189,7 @@ fn is_older(written_at: Option<Timestamp>, created_at: Option<Timestamp>) -> boo
         .is_some_and(|(hub, written)| written.plus(CLOCKS_APART) < hub)
 }
 
-const CREATED_ANEW: &str = "the checkpoint is older than the event hub, which was created anew";
+const CREATED_ANEW: &str = "the checkpoint is older than the event hub, which has been recreated";
 
 /// What a consumer group has to do that holds partitions and has no checkpoint on any: nobody knows where its consumers began.
 pub fn without_any_checkpoint(partition: &PartitionProperties) -> Unprocessed {
@@ -218,7 +218,7 @@ fn from_oldest(partition: &PartitionProperties, why: &str) -> Unprocessed {
         events: Some(events),
         is_bound: false,
         committed: None,
-        remark: (events > 0).then(|| format!("{why}: counted from the oldest event kept")),
+        remark: (events > 0).then(|| format!("{why}: counting from the oldest retained event")),
         is_of_another_log: false,
     }
 }
@@ -247,7 +247,7 @@ fn of_older_epoch(partition: &PartitionProperties, committed: i64, past: Past) -
         is_bound: kept > 0,
         committed: None,
         remark: (kept > 0).then(|| {
-            "the checkpoint is of an epoch before the last failover: what waits is a lower bound until the consumers \
+            "the checkpoint is from an epoch before the last failover: the backlog is a lower bound until the consumers \
              checkpoint again"
                 .to_owned()
         }),
@@ -256,8 +256,8 @@ fn of_older_epoch(partition: &PartitionProperties, committed: i64, past: Past) -
 }
 
 fn of_another_log(partition: &PartitionProperties) -> Unprocessed {
-    let why = "the checkpoint is of another log: it lies ahead of an event that was enqueued after it was written, so the event \
-               hub was made anew or failed over";
+    let why = "the checkpoint belongs to another log: it is ahead of an event enqueued after it was written, so the event \
+               hub was recreated or failed over";
     Unprocessed {
         is_of_another_log: true,
         ..from_oldest(partition, why)
@@ -275,7 +275,7 @@ fn beyond_the_end(partition: &PartitionProperties, checkpoint: &Checkpoint) -> U
             events: Some((to_the_largest + last).unsigned_abs()),
             is_bound: false,
             committed: Some(committed),
-            remark: Some("the sequence numbers started anew after the largest one".to_owned()),
+            remark: Some("the sequence numbers restarted after reaching their maximum".to_owned()),
             is_of_another_log: false,
         };
     }
@@ -290,7 +290,7 @@ fn beyond_the_end(partition: &PartitionProperties, checkpoint: &Checkpoint) -> U
             is_bound: false,
             committed: Some(committed),
             remark: Some(format!(
-                "the checkpoint is {ahead} events ahead of the log end: the broker's figure is old, or the log is another one"
+                "the checkpoint is {ahead} events ahead of the log end: the broker's figure is stale, or the log has been replaced"
             )),
             is_of_another_log: false,
         };
@@ -299,7 +299,7 @@ fn beyond_the_end(partition: &PartitionProperties, checkpoint: &Checkpoint) -> U
         is_of_another_log: true,
         ..from_oldest(
             partition,
-            "the checkpoint lies far beyond the log end, so the sequence numbers started anew",
+            "the checkpoint is far beyond the log end, so the sequence numbers have restarted",
         )
     }
 }

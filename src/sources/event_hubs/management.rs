@@ -98,7 +98,7 @@ impl HubProperties {
         partition_ids: Vec<String>,
     ) -> Result<Self, Failure> {
         if partition_ids.is_empty() {
-            let what = "the event hub is told to have no partitions, and every one has";
+            let what = "the reply lists no partitions, which no event hub can have";
             return Err(failure::garbled(subject, what));
         }
         Ok(Self {

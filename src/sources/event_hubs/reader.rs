@@ -199,7 +199,7 @@ impl Reader {
             Some(at) if at.elapsed() > self.pace.outdated_after => {
                 PartitionObservation::Failed(Failure::new(
                     FailureKind::Throttled,
-                    "its turn within the budget of management calls has not come for over two polls: raise \
+                    "not read for over two polls because the budget of management calls is used up: raise \
                      management_calls_per_second or poll_interval",
                 ))
             }

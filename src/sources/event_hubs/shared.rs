@@ -63,7 +63,7 @@ impl<K: Ord, T: Clone + Send + Sync + 'static> Readings<K, T> {
         let at = Instant::now();
         let task = tokio::spawn(asking);
         let gone = |_| {
-            let text = "a call to the event hub was given up";
+            let text = "a call to the event hub was canceled";
             Err(Failure::new(FailureKind::Unreachable, text))
         };
         let answer = async move { task.await.unwrap_or_else(gone) };

@@ -298,7 +298,7 @@ impl Connection {
             Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, error)),
             Some(_) => Err(failure::garbled(
                 &self.address,
-                "the handshake was not answered by OK",
+                "the handshake was not answered with OK",
             )),
         }
     }

@@ -80,9 +80,7 @@ async fn look(host: &str, port: u16) -> Option<(FailureKind, Text)> {
             Heard::Bytes(bytes) if matches!(bytes.first(), Some(b'+' | b'-' | b'*' | b'$')) => {}
             Heard::Bytes(bytes) if is_tls(&bytes) => return Some(tls()),
             Heard::Bytes(_) => {
-                return Some(found(
-                    "what answers there is no Redis: correct host and port",
-                ));
+                return Some(found("this is not a Redis server: correct host and port"));
             }
             Heard::End if command == "PING" && speaks_tls(host, port).await => return Some(tls()),
             Heard::End => return Some(found(&closes_at(command))),
@@ -92,17 +90,17 @@ async fn look(host: &str, port: u16) -> Option<(FailureKind, Text)> {
     None
 }
 
-const AT_ONCE: &str = "it takes connections and closes them at once: a proxy that has no server behind it, or a limit on connections";
+const AT_ONCE: &str = "connections are accepted and closed at once: check for a proxy without an upstream server, or a connection limit";
 
 fn tls() -> (FailureKind, Text) {
     found(
-        "the port speaks TLS, which is not supported yet: use the port without TLS, within a trusted network",
+        "the port expects TLS, which is not supported yet: use a port without TLS, within a trusted network",
     )
 }
 
 fn closes_at(command: &str) -> String {
     format!(
-        "it closes the connection at {command}: a proxy that does not pass this command on, as a rule; connect to the server itself"
+        "the connection is closed on {command}, usually by a proxy that does not support this command: connect to the server directly"
     )
 }
 

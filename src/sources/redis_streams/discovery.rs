@@ -230,7 +230,7 @@ fn still_walking(line: &Line<'_>, pattern: &str) -> Failure {
     Failure::new(
         FailureKind::Transient,
         format!(
-            "redis at {}: still looking for keys that match {pattern:?}",
+            "redis at {}: still scanning for keys that match {pattern:?}",
             line.address()
         ),
     )

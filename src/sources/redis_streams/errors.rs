@@ -87,7 +87,7 @@ impl ErrorCounter {
         };
         let counted = tokio::time::timeout(limit, counting).await;
         let counted = counted.unwrap_or_else(|_| {
-            let text = "the errors could not be counted in time";
+            let text = "counting the errors timed out";
             Err(Failure::new(FailureKind::Timeout, text))
         });
         match counted {

@@ -44,7 +44,7 @@ pub fn late(address: &str) -> Failure {
 pub fn garbled(address: &str, what: &str) -> Failure {
     Failure::new(
         FailureKind::Protocol,
-        format!("redis at {address} sent a reply that cannot be understood: {what}"),
+        format!("redis at {address} sent a reply that could not be parsed: {what}"),
     )
 }
 
@@ -55,7 +55,7 @@ pub fn of_transaction(subject: &str, error: &ServerError) -> Failure {
         return failure;
     }
     let text = format!(
-        "redis at {subject}: MULTI was refused ({}): streamgauge reads each key in a transaction, which proxies such as Envoy or twemproxy do not pass on: connect to the server itself",
+        "redis at {subject}: MULTI was refused ({}): streamgauge reads each key in a transaction, which proxies such as Envoy or twemproxy do not support: connect to the server directly",
         said(error.code(), error.details().unwrap_or_default()),
     );
     Failure::new(FailureKind::Misconfigured, text)
@@ -80,7 +80,7 @@ pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
             FailureKind::WrongType,
             "the key does not hold a stream: correct the stream's name or remove the key",
         ),
-        "NOAUTH" => (FailureKind::Auth, "give the source a username and password"),
+        "NOAUTH" => (FailureKind::Auth, "set the source's username and password"),
         "WRONGPASS" => (
             FailureKind::Auth,
             "check the source's username and password",
@@ -95,7 +95,7 @@ pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
             "this is a cluster node: mode: cluster is not supported yet",
         ),
         "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY" | "MISCONF"
-        | "OOM" | "UNKILLABLE" | "NOREPLICAS" => (FailureKind::Transient, "it is asked again"),
+        | "OOM" | "UNKILLABLE" | "NOREPLICAS" => (FailureKind::Transient, "streamgauge retries"),
         _ => of_detail(code, detail),
     };
     let acl = if code == "NOPERM" {
@@ -147,13 +147,13 @@ fn of_detail(code: &str, detail: &str) -> (FailureKind, &'static str) {
         "not allowed",
     ];
     if lower.contains("unknown command") || lower.contains("unknown subcommand") {
-        let advice = "it is renamed or disabled there (rename-command), a proxy does not pass it on, or the server is older than Redis 6.2: allow it, or connect to the server itself";
+        let advice = "the command is renamed or disabled (rename-command), a proxy does not support it, or the server is older than Redis 6.2: allow the command, or connect to the server directly";
         (FailureKind::Misconfigured, advice)
     } else if lower.contains("upstream") {
-        let advice = "the proxy does not reach a server behind it; retried";
+        let advice = "the proxy cannot reach its upstream server; streamgauge retries";
         (FailureKind::Transient, advice)
     } else if !lower.contains("select is") && refused.iter().any(|word| lower.contains(word)) {
-        let advice = "the server or a proxy before it refuses the command: allow it, or connect to the server itself";
+        let advice = "the server, or a proxy in front of it, refuses the command: allow the command, or connect to the server directly";
         (FailureKind::Misconfigured, advice)
     } else if lower.contains("db index") || lower.contains("select is not allowed") {
         (
@@ -168,10 +168,10 @@ fn of_detail(code: &str, detail: &str) -> (FailureKind, &'static str) {
     } else if lower.contains("max number of clients") {
         (
             FailureKind::Transient,
-            "all connections that the server's maxclients allows are taken: raise it, or find who holds them; retried",
+            "the server has reached maxclients: raise it, or find out which clients hold the connections; streamgauge retries",
         )
     } else {
-        (FailureKind::Protocol, "the answer was not expected")
+        (FailureKind::Protocol, "unexpected response")
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
         assert!(
             failure
                 .text
-                .contains("unknown command XINFO: it is renamed"),
+                .contains("unknown command XINFO: the command is renamed"),
             "{}",
             failure.text
         );

@@ -129,7 +129,7 @@ pub enum FirstUndelivered {
     Unknown,
 }
 
-/// Milliseconds that the oldest unfinished message has waited; 0 for none; `None` if that cannot be told.
+/// Milliseconds that the oldest unfinished message has waited; 0 for none; `None` if that cannot be known.
 pub fn oldest_age_millis(
     pending: OldestLive,
     undelivered: FirstUndelivered,

@@ -302,7 +302,7 @@ fn is_any_left(partitions: &[Partition]) -> Result<(), Failure> {
 /// Says what keeps a group active for good.
 fn unwatched(stuck: u64, refused: &Failure) -> String {
     format!(
-        "{stuck} pending entries are stuck, and whether their consumers are still at work cannot be told, so they keep the group active: {refused}; allow \
+        "{stuck} pending entries are stuck and keep the group active, because streamgauge cannot see whether their consumers are still working: {refused}; allow \
          XINFO CONSUMERS, or acknowledge or delete these entries"
     )
 }

@@ -66,7 +66,7 @@ const MOST_DELIVERIES: u64 = 1_000_000;
 /// One consumer of `XINFO CONSUMERS`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsumerInfo {
-    /// Its name; bytes that are no UTF-8 are replaced.
+    /// Its name; bytes that are not UTF-8 are replaced.
     pub name: String,
     /// Entries it holds.
     pub pending: u64,
@@ -175,7 +175,7 @@ pub fn time_millis(reply: &Value) -> Option<u64> {
         .checked_add(number(micros)? / 1000)
 }
 
-/// Reads the reply of `SCAN`: the next cursor and the keys; a key that is no UTF-8 is an `Err` of its lossy text.
+/// Reads the reply of `SCAN`: the next cursor and the keys; a key that is not UTF-8 is an `Err` of its lossy text.
 pub fn scan_page(reply: &Value) -> Option<(u64, Vec<String>)> {
     let [cursor, keys] = items(reply)? else {
         return None;

@@ -120,7 +120,7 @@ impl Wake {
                 let run = AssertUnwindSafe(Arc::clone(&wake).run());
                 if run.catch_unwind().await.is_err() {
                     tracing::error!(
-                        "the watch of quiet streams failed; the next wait starts it again"
+                        "watching quiet streams failed; streamgauge retries at the next wait"
                     );
                     wake.inner().is_running = false;
                 }
@@ -244,14 +244,14 @@ impl Inner {
         let failed = std::mem::replace(&mut self.fails, failure.is_some());
         match failure {
             Some(failure) if !failed => tracing::warn!(
-                "cannot watch quiet streams, so the next poll finds their first message: {failure}"
+                "cannot watch quiet streams; their first message is found at the next poll instead: {failure}"
             ),
             None if failed => tracing::info!("watching quiet streams works again"),
             _ => {}
         }
         if left_out > 0 && !std::mem::replace(&mut self.is_full, true) {
             tracing::warn!(
-                "more than {MOST_STREAMS} quiet streams, or {MOST_BYTES} bytes for an entry of each: of {left_out} groups the next poll finds the first message"
+                "too many quiet streams to watch (limits: {MOST_STREAMS} streams, {MOST_BYTES} bytes for one entry of each): for {left_out} groups the first message is found at the next poll instead"
             );
         }
     }

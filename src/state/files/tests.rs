@@ -257,7 +257,7 @@ fn a_file_that_was_being_read_when_the_process_died_is_set_aside() {
         .load(&key(), at(800).into())
         .expect_err("set aside")
         .to_string();
-    assert!(said.contains("ended in the middle of that"), "{said}");
+    assert!(said.contains("crashed while reading it"), "{said}");
     assert_eq!(names(&files), [".json.gz.unread"]);
     assert!(
         files
@@ -280,7 +280,7 @@ fn pipes_devices_and_text_without_end_are_refused() {
     let path = files.path(&key());
     let whole = File::open(&path).expect("there");
     let said = read(whole, 1_000, at(0).into()).expect_err("too much");
-    assert_eq!(said, "it holds more than 1000 bytes of text");
+    assert_eq!(said, "it has more than 1000 bytes of text");
     let pipe = |path: &Path| {
         let made = std::process::Command::new("mkfifo").arg(path).status();
         assert!(made.expect("run").success());
@@ -294,7 +294,7 @@ fn pipes_devices_and_text_without_end_are_refused() {
             .load(&key(), at(800).into())
             .expect_err("refused")
             .to_string();
-        assert!(said.ends_with("it is no regular file"), "{said}");
+        assert!(said.ends_with("it is not a regular file"), "{said}");
     }
 }
 

@@ -134,7 +134,7 @@ async fn a_group_without_any_blob_is_new_and_the_ones_beside_it_are_named() {
             .await
             .expect("read");
         assert!(committed.partitions.is_empty());
-        for part in [GROUP, "none of", "billing"] {
+        for part in [GROUP, "none for", "billing"] {
             assert!(committed.layouts.contains(part), "{}", committed.layouts);
         }
     }
@@ -230,7 +230,7 @@ async fn checkpoints_that_name_no_group_never_go_before_those_that_do_in_a_share
     assert_eq!(positions(&committed), [("0", 3), ("1", 900)].into());
     let remark = &committed.remarks["1"];
     assert!(
-        remark.contains("go_sdk") && remark.contains("a container of its own"),
+        remark.contains("go_sdk") && remark.contains("a separate container"),
         "{remark}"
     );
 }

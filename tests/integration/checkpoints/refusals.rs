@@ -41,7 +41,7 @@ async fn a_missing_container_is_a_mistake_unless_the_first_commit_creates_it() {
     let (_server, _secret, mut config, _) = filled(&[]);
     let empty = read(&reader(&config)).await.expect("read");
     assert_eq!((empty.partitions.len(), &empty.owners), (0, &None));
-    assert!(empty.layouts.contains("none of"), "{}", empty.layouts);
+    assert!(empty.layouts.contains("none for"), "{}", empty.layouts);
     config.container = Some("elsewhere".into());
     let parts = ["container elsewhere", ACCOUNT, "checkpoints.container"];
     refused(&config, FailureKind::Misconfigured, &parts).await;

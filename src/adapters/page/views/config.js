@@ -11,7 +11,7 @@ export function openConfig(main, app) {
     select.addEventListener("change", () => { object.textContent = objects[Number(select.value)].yaml; });
     body.append(
       h("section", {}, h("div", { class: "controls" }, h("h2", {}, "In force"), copyButton("config-text", "the config")),
-        h("p", { class: "muted" }, "Defaults are filled in. Secrets are shown by their place only."),
+        h("p", { class: "muted" }, "Defaults are filled in. Secrets show only where they come from."),
         h("pre", { id: "config-text", tabindex: "0", "aria-label": "Config" }, yaml)),
       objects.length > 0 && h("section", {}, h("div", { class: "controls" }, h("h2", {}, "A ScaledObject for"), h("label", { for: "object-of" }, h("span", { class: "hidden" }, "Group"), select), copyButton("scaled-object", "the ScaledObject")), object));
   }).catch((error) => show(body, h("p", {}, error.message)));

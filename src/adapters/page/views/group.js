@@ -69,7 +69,7 @@ export function openGroup(main, app, name) {
         choice("of the last", "span", spans, chosen.span, (key) => { chosen.span = Number(key); }),
         legend),
       heatmap.canvas, readout,
-      h("p", { class: "muted small", id: "heatmap-help" }, "One line per partition. Hatched: not known. Move with the pointer, or with the arrow keys, Home, End and Page keys.")),
+      h("p", { class: "muted small", id: "heatmap-help" }, "One row per partition; hatched cells are unknown. Move with the pointer, the arrow keys, Home, End, Page Up and Page Down.")),
     h("section", { class: "charts", "aria-label": "Lines" }, charts.map((chart) => chart.root)),
     unfold,
     h("section", {}, partitions, more),
@@ -113,11 +113,11 @@ export function openGroup(main, app, name) {
       tile("Oldest message", seconds(group.oldest_age_seconds)),
       tile("Arrivals", perSecond(group.arrival_per_second)),
       tile("Processed", perSecond(group.processing_per_second)),
-      tile("One replica can do", perSecond(group.capacity_per_second)),
+      tile("Capacity per replica", perSecond(group.capacity_per_second)),
       tile("Replicas", target ? replicas(target) : "unknown", target && app.link("decision", name)),
       tile("Skew", group.skew_ratio === null ? "unknown" : `${number(group.skew_ratio)} ×`));
     show(incidents, happened.length > 0 && table("Incidents", [["Kind", ""], ["Since", ""], ["Until", ""], ["What", "why"]], happened.map((incident) => [
-      incident.kind.replaceAll("_", " "), clock(incident.started_at), incident.ended_at ? clock(incident.ended_at) : chip("goes on", "bad"), incident.text])));
+      incident.kind.replaceAll("_", " "), clock(incident.started_at), incident.ended_at ? clock(incident.ended_at) : chip("open", "bad"), incident.text])));
     if (past) showPast();
     showPartitions();
   }
@@ -155,7 +155,7 @@ export function openGroup(main, app, name) {
     const { word, write } = grid;
     const value = column === null ? null : grid.values[row][column];
     const of = group.partitions.find((partition) => partition.partition === grid.rows[row]);
-    show(readout, `Partition ${grid.rows[row]} · ${column === null ? "no poll" : clock(grid.times[column])} · ${word.toLowerCase()} ${value === null ? "unknown" : write(value)}${of?.owner ? ` · held by ${of.owner}` : ""}`);
+    show(readout, `Partition ${grid.rows[row]} · ${column === null ? "no poll" : clock(grid.times[column])} · ${word.toLowerCase()} ${value === null ? "unknown" : write(value)}${of?.owner ? ` · owner ${of.owner}` : ""}`);
   }
 
   function showTable() {
@@ -173,11 +173,11 @@ export function openGroup(main, app, name) {
     const grave = (partition) => ({ bad: 2, warn: 1 })[GRAVITY[partition.status]] ?? 0;
     const sorted = [...group.partitions].sort((a, b) => grave(b) - grave(a) || (b.backlog ?? 0) - (a.backlog ?? 0));
     const shown = all ? sorted : sorted.slice(0, ROWS);
-    show(partitions, table("Partitions, worst first", [["Partition", ""], ["Status", ""], ["Backlog", "n"], ["Oldest", "n"], ["Arrivals", "n"], ["Processed", "n"], ["Held by", ""], ["Remarks", "why"]], shown.map((partition) => [
+    show(partitions, table("Partitions, worst first", [["Partition", ""], ["Status", ""], ["Backlog", "n"], ["Oldest", "n"], ["Arrivals", "n"], ["Processed", "n"], ["Owner", ""], ["Remarks", "why"]], shown.map((partition) => [
       partition.partition, chip(partition.status, GRAVITY[partition.status]),
       orDash(partition.backlog === null ? "unknown" : backlog({ value: partition.backlog, certainty: partition.certainty })),
       orDash(seconds(partition.oldest_age_seconds)), orDash(perSecond(partition.arrival_per_second)), orDash(perSecond(partition.processing_per_second)),
-      partition.owner ?? "", [partition.problem, ...partition.anomalies.map((signal) => `unusual ${words(signal)}`)].filter(Boolean).join("; ")])));
+      partition.owner ?? "", [partition.problem, ...partition.anomalies.map((signal) => `anomalous ${words(signal)}`)].filter(Boolean).join("; ")])));
     more.hidden = sorted.length <= ROWS;
     more.textContent = all ? `Only the worst ${ROWS}` : `All ${sorted.length}`;
   }

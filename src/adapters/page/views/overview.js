@@ -31,7 +31,7 @@ export function openOverview(main, app) {
   main.append(h("h1", {}, "Groups"), sources, groups);
 
   const showGroups = () => {
-    if (app.groups.size === 0) return show(groups, h("p", {}, "No group is observed. Name one under ", h("code", {}, "groups"), " in the config, or let a ScaledObject ask for one."));
+    if (app.groups.size === 0) return show(groups, h("p", {}, "No groups are observed yet. Add one under ", h("code", {}, "groups"), " in the config, or create a ScaledObject that uses one."));
     const rows = worstFirst(app.groups.values()).map((group) => {
       const target = group.targets[0];
       return [
@@ -52,7 +52,7 @@ export function openOverview(main, app) {
     if (!answer) return;
     show(sources, answer.sources.map((source) => {
       const ago = source.last_success_at && (app.now() - Date.parse(source.last_success_at)) / 1000;
-      const [word, gravity] = source.circuit !== "closed" ? [`circuit ${words(source.circuit)}`, "bad"] : source.up === false ? ["down", "bad"] : source.up ? ["up", "ok"] : ["not asked yet", "warn"];
+      const [word, gravity] = source.circuit !== "closed" ? [`circuit ${words(source.circuit)}`, "bad"] : source.up === false ? ["down", "bad"] : source.up ? ["up", "ok"] : ["not polled yet", "warn"];
       return h("div", { class: "card" }, h("strong", {}, source.name), chip(word, gravity),
         h("span", { class: "muted" }, ago === null ? "never read" : `read ${seconds(Math.max(0, Math.round(ago)))} ago`));
     }));

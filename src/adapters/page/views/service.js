@@ -17,18 +17,18 @@ export function openService(main, app) {
       h("p", {}, chip(service.ready ? "ready" : "not ready", service.ready ? "ok" : "bad"), ` streamgauge ${service.version}`),
       table("Sources", [["Source", ""], ["Circuit", ""], ["Last read", "n"], ["Polls", "n"], ["Failed polls", "why"], ["Requests", "why"]], sources.map((source) => [
         source.name, chip(words(source.circuit), source.circuit === "closed" ? "ok" : "bad"), ago(source.last_success_at), count(source.polls), list(source.errors),
-        Object.entries(source.requests ?? {}).map(([api, of]) => `${api}: ${count(of.total)}${of.per_hour === null ? "" : `, ${count(of.per_hour)} an hour`}`).join("; ")])),
-      table("Freshness, oldest first", [["Group", ""], ["Observed", "n"], ["State", ""], ["Trouble", "why"]], groups.map((group) => [
+        Object.entries(source.requests ?? {}).map(([api, of]) => `${api}: ${count(of.total)}${of.per_hour === null ? "" : `, ${count(of.per_hour)} per hour`}`).join("; ")])),
+      table("Freshness, oldest first", [["Group", ""], ["Observed", "n"], ["State", ""], ["Error", "why"]], groups.map((group) => [
         h("a", { href: app.link("group", group.name) }, group.name), ago(group.observed_at), chip(group.freshness, { fresh: "ok", stale: "warn", unknown: "bad" }[group.freshness]), group.failure?.text ?? ""])),
-      table("Calls of KEDA", [["Method", ""], ["Answers", "why"]], Object.entries(service.rpcs).map(([method, codes]) => [method, Object.entries(codes).map(([code, n]) => `${count(n)} ${code}`).join(", ")])),
-      table("What else is asked or told", [["What", ""], ["How", "why"]], [
-        ["Kubernetes", calls(service.kubernetes)], ["Prometheus, for signals", calls(service.prometheus)],
+      table("KEDA's calls", [["Method", ""], ["Answers", "why"]], Object.entries(service.rpcs).map(([method, codes]) => [method, Object.entries(codes).map(([code, n]) => `${count(n)} ${code}`).join(", ")])),
+      table("Integrations", [["Integration", ""], ["Status", "why"]], [
+        ["Kubernetes", calls(service.kubernetes)], ["Prometheus (signals)", calls(service.prometheus)],
         ["Webhook", service.notifications ? `${list(service.notifications.outcomes)}; ${service.notifications.waiting} waiting` : "not configured"],
-        ["State on disk", service.state ? `written ${ago(service.state.saved_at)}, ${count(service.state.failures)} failures` : "not configured"],
+        ["Saved state", service.state ? `written ${ago(service.state.saved_at)}, ${count(service.state.failures)} failures` : "not configured"],
         ["Recording", service.recording_failures === null ? "not configured" : `${count(service.recording_failures)} rows lost`],
       ]));
   }
-  const calls = (of) => (of === null ? "not asked" : [of.up === null ? "not answered yet" : of.up ? chip("up", "ok") : chip("down", "bad"), ` ${count(of.calls)} calls, failed: ${list(of.errors)}`]);
+  const calls = (of) => (of === null ? "not configured" : [of.up === null ? "no response yet" : of.up ? chip("up", "ok") : chip("down", "bad"), ` ${count(of.calls)} calls, failed: ${list(of.errors)}`]);
   const quiet = () => load().catch((error) => { if (!body.hasChildNodes()) show(body, h("p", {}, error.message)); });
   quiet();
   let ticks = 0;

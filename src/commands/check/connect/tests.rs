@@ -86,9 +86,9 @@ async fn a_group_that_fails_or_hangs_does_not_hide_the_others() {
     let reports = read(&ByHeart, subjects(&config, &config.sources[0])).await;
     let expect = "\
 GROUP    SOURCE  STREAM         CONSUMER GROUP  PARTITIONS  BACKLOG  LAG  PENDING  OLDEST AGE  CONSUMERS  STATE
-billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 have no such consumer group, or no commit of it, yet; 2 pending entries are stuck
+billing  main    orders:{0..2}  billing         3           10       7    5        1.5s        3          1 of 3 do not exist yet; 1 of 3 do not have the consumer group, or a commit of it, yet; 2 pending entries are stuck
 mails    main    mails          send            -           -        -    -        -           -          wrong_type: mails holds a list: name a stream
-slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5s: is the address right and reachable?
+slow     main    slow           c               -           -        -    -        -           -          timeout: no answer within 5s: check that the address is correct and reachable
 ";
     assert_eq!(table::render(&report::rows(&reports)), expect);
     let failed: Vec<bool> = reports.iter().map(GroupReport::failed).collect();
@@ -207,8 +207,8 @@ async fn what_takes_more_management_calls_than_allowed_is_said() {
     assert_eq!(
         warnings::over_budget(&config, &reports),
         [
-            "source views: 2 group(s) of 200 partitions ask for 63.3 management calls per second, allowed are 45: partitions take \
-             turns and are read that much less often; raise poll_interval, or management_calls_per_second where Event Hubs \
+            "source views: 2 group(s) with up to 200 partitions need 63.3 management calls per second, but the limit is 45: partitions are \
+             read in turns, less often than poll_interval; raise poll_interval, or management_calls_per_second where Event Hubs \
              allows it"
         ]
     );
@@ -221,7 +221,7 @@ async fn what_takes_more_management_calls_than_allowed_is_said() {
         warnings::of_namespaces(&config),
         [
             "namespace ns.servicebus.windows.net: its sources (clicks, views) may make 55 management calls per second together, \
-             and Event Hubs allows 50: lower management_calls_per_second"
+             but Event Hubs allows 50: lower management_calls_per_second"
         ]
     );
 }
@@ -234,9 +234,9 @@ c.yaml: OK, 1 source(s), 3 group(s)
   group billing: main/orders:{0..2}/billing, replicas mode, polled every 5s
   group mails: main/mails/send, backlog mode, polled every 5s
   group slow: main/slow/c, replicas mode, polled every 5s
-warning: source main: allow is empty: ScaledObjects can name its groups, inline metadata is refused
-warning: minimum 0 (billing, mails): while a backlog cannot be read, KEDA gets an error and no value; a ScaledObject with fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running, with behavior: currentReplicasIfHigher
-warning: group billing: capacity_per_replica is not set: it is learned, and until then the answer follows the delay
+warning: source main: allow is empty: ScaledObjects can use its configured groups, but inline metadata is rejected
+warning: minimum 0 (billing, mails): while a backlog cannot be read, KEDA gets an error instead of a value; a ScaledObject with fallback.replicas: 0 then scales to zero after its cooldown. Set fallback.replicas to what must keep running, with behavior: currentReplicasIfHigher
+warning: group billing: capacity_per_replica is not set: it is learned, and until then the replica count is based on the delay
 ";
     assert_eq!(report::summary("c.yaml", &config()), expect);
 }

@@ -118,8 +118,8 @@ fn a_stop_is_noticed_after_the_same_time_and_with_the_same_rate_however_fast_the
     let (after, text) = noticed(200);
     assert_eq!(after, 10);
     // An average over ten minutes that began with nothing.
-    assert!(text.contains("63.2 messages/s came before"), "{text}");
+    assert!(text.contains("before, 63.2 messages/s arrived"), "{text}");
     let (after, text) = noticed(5_000);
     assert_eq!(after, 15);
-    assert!(text.contains("63.4 messages/s came before"), "{text}");
+    assert!(text.contains("before, 63.4 messages/s arrived"), "{text}");
 }

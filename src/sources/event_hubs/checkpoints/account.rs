@@ -72,7 +72,7 @@ impl Parts {
         for pair in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
             let Some((key, value)) = pair.split_once('=') else {
                 return Err(unusable(
-                    "the storage connection string is not made of key=value;",
+                    "the storage connection string is not a list of key=value pairs",
                 ));
             };
             let value = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -106,8 +106,8 @@ impl Parts {
     ) -> Result<Account, Failure> {
         let endpoint = self.endpoint(account_url)?;
         let name = self.name.or_else(|| name_in(&endpoint)).ok_or_else(|| {
-            let text = "the storage account's name is not known: give checkpoints.account_url as \
-                        https://ACCOUNT.blob.core.windows.net, or a connection string with AccountName";
+            let text = "the storage account's name is missing: set checkpoints.account_url to \
+                        https://ACCOUNT.blob.core.windows.net, or use a connection string with AccountName";
             Failure::new(FailureKind::Misconfigured, text)
         })?;
         let mut secrets = Vec::new();
@@ -154,14 +154,14 @@ impl Parts {
                 format!("{protocol}://{name}.blob.{suffix}")
             }
             (None, None, None) => {
-                let text = "the storage account is not known: give checkpoints.account_url, or a connection string \
+                let text = "the storage account is missing: set checkpoints.account_url, or use a connection string \
                             with AccountName or BlobEndpoint";
                 return Err(Failure::new(FailureKind::Misconfigured, text));
             }
         };
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let mut url = Url::parse(&text).ok().filter(usable).ok_or_else(|| {
-            let text = "the blob endpoint is no http:// or https:// url: correct checkpoints.account_url or the \
+            let text = "the blob endpoint is not an http:// or https:// URL: correct checkpoints.account_url or the \
                         connection string's BlobEndpoint";
             Failure::new(FailureKind::Misconfigured, text)
         })?;
@@ -190,7 +190,7 @@ fn name_in(endpoint: &Url) -> Option<String> {
     }
 }
 
-/// The parameters of a signature, decoded; they are encoded anew into each request.
+/// The parameters of a signature, decoded; they are encoded again into each request.
 fn split_signature(text: &str) -> Result<Vec<(String, String)>, Failure> {
     // A plus is part of the base64 of a signature that somebody forgot to encode, never a space.
     let text = text.trim_start_matches('?').replace('+', "%2B");

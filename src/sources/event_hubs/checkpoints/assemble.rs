@@ -105,7 +105,7 @@ impl Assembly<'_> {
 
     fn unreadable(&self, name: &str, reason: &str) -> Failure {
         let text = format!(
-            "{}, blob {name}: this is no checkpoint: {reason}: check checkpoints.strategy, or delete the blob",
+            "{}, blob {name}: not a checkpoint: {reason}: check checkpoints.strategy, or delete the blob",
             self.place
         );
         Failure::new(FailureKind::Protocol, text)

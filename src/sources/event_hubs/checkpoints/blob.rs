@@ -66,7 +66,7 @@ impl BlobCheckpoints {
         for name in partitions.iter().map(String::as_str).chain([group]) {
             if !is_plain(name) {
                 let text =
-                    format!("{name:?} can be no consumer group or partition of an event hub");
+                    format!("{name:?} is not a valid consumer group or partition of an event hub");
                 return Err(Failure::new(FailureKind::Misconfigured, text));
             }
         }
@@ -89,7 +89,7 @@ impl BlobCheckpoints {
             .await
     }
 
-    /// The session, made anew if what it rests on has changed.
+    /// The session, recreated if what it rests on has changed.
     fn session(&self) -> Result<Arc<Session>, Failure> {
         let basis = Basis::read(&self.config)?;
         let mut slot = locked(&self.session);

@@ -152,7 +152,7 @@ impl Moves {
     }
 }
 
-/// Whoever takes over a lease writes the blob anew without moving on.
+/// Whoever takes over a lease writes the blob again without moving on.
 fn is_same_place(one: &CheckpointState, other: &CheckpointState) -> bool {
     use CheckpointState as S;
     match (one, other) {
@@ -218,7 +218,7 @@ mod tests {
                 "{one:?} {two:?}"
             );
         };
-        // Moves, although it is less far and older: the hub was created anew.
+        // Moves, although it is less far and older: the hub was recreated.
         check((at(3, 0), true), (at(900, 500), false), Edge::Moves);
         check((at(3, 500), false), (at(900, 0), false), Edge::Later);
         check((at(900, 0), false), (at(3, 60), false), Edge::Further);

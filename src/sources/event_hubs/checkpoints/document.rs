@@ -28,7 +28,7 @@ const NO_OFFSET: [&str; 3] = ["", "-1", "@latest"];
 /// A checkpoint kept in metadata, whose keys are in lower case.
 ///
 /// # Errors
-/// Says which field is missing or is no number.
+/// Says which field is missing or is not a number.
 pub fn of_metadata(metadata: &BTreeMap<String, String>) -> Result<Document, String> {
     let text = metadata.get("sequencenumber");
     let offset = metadata.get("offset").cloned().unwrap_or_default();
@@ -51,7 +51,7 @@ pub fn of_metadata(metadata: &BTreeMap<String, String>) -> Result<Document, Stri
 /// A checkpoint kept as JSON: `SequenceNumber` or `sequence_number` at the top, or, if `is_nested`, in `checkpoint`.
 ///
 /// # Errors
-/// Says what is missing, is no number, or belongs to another partition.
+/// Says what is missing, is not a number, or belongs to another partition.
 pub fn of_json(body: &[u8], is_nested: bool, partition: &str) -> Result<Document, String> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let value: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON")?;
@@ -59,7 +59,7 @@ pub fn of_json(body: &[u8], is_nested: bool, partition: &str) -> Result<Document
     if let Some(other) = field(top, "partitionid").and_then(as_text)
         && other != partition
     {
-        return Err("it says that it belongs to another partition".to_owned());
+        return Err("it belongs to another partition".to_owned());
     }
     let owner = field(top, "owner").and_then(as_text);
     let owner = owner.filter(|owner| !owner.is_empty());

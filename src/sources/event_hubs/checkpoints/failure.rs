@@ -10,17 +10,17 @@ pub fn of_answer(subject: &str, status: u16, code: &str) -> Failure {
         401 | 403 => (FailureKind::Auth, of_refusal(code)),
         404 => of_absence(code),
         400 | 405 | 415 => of_request(code),
-        429 => (FailureKind::Throttled, "it asks to be asked less often"),
+        429 => (FailureKind::Throttled, "the server is throttling requests"),
         503 if matches!(code, "ServerBusy" | "") => (
             FailureKind::Throttled,
-            "it is busy and asks to be asked less often",
+            "the server is busy and throttling requests",
         ),
-        409 | 500..=599 => (FailureKind::Transient, "it is asked again"),
+        409 | 500..=599 => (FailureKind::Transient, "streamgauge retries"),
         300..=399 => {
-            let advice = "it sends elsewhere: correct checkpoints.account_url";
+            let advice = "the server redirects elsewhere: correct checkpoints.account_url";
             (FailureKind::Misconfigured, advice)
         }
-        _ => (FailureKind::Protocol, "the answer was not expected"),
+        _ => (FailureKind::Protocol, "unexpected response"),
     };
     let code = if code.is_empty() {
         format!("status {status}")
@@ -40,17 +40,17 @@ fn of_refusal(code: &str) -> &'static str {
         | "AuthorizationServiceMismatch"
         | "AuthorizationProtocolMismatch"
         | "InsufficientAccountPermissions" => {
-            "the credential does not allow this: grant the role Storage Blob Data Reader, or a signature with read and \
+            "the credential lacks permission: grant the role Storage Blob Data Reader, or a signature with read and \
              list on the container"
         }
         "AuthorizationFailure" | "AuthorizationSourceIPMismatch" => {
-            "the credential does not allow this, or the account's firewall refuses this address"
+            "the credential lacks permission, or the account's firewall blocks this address"
         }
         "KeyBasedAuthenticationNotPermitted" => {
-            "the account permits no keys: use a Microsoft Entra identity"
+            "the account does not allow key access: use a Microsoft Entra identity"
         }
         "AccountIsDisabled" => "the account is disabled",
-        _ => "check checkpoints.auth and what it is allowed to do",
+        _ => "check checkpoints.auth and its permissions",
     }
 }
 
@@ -58,11 +58,11 @@ fn of_absence(code: &str) -> (FailureKind, &'static str) {
     match code {
         "ContainerNotFound" => (
             FailureKind::Misconfigured,
-            "there is no such container: correct checkpoints.container, or start a consumer that creates it",
+            "the container does not exist: correct checkpoints.container, or start a consumer that creates it",
         ),
         _ => (
             FailureKind::Unreachable,
-            "nothing there answers as this account's blob service: check the account's name and \
+            "this address is not the account's blob service: check the account's name and \
              checkpoints.account_url",
         ),
     }
@@ -71,10 +71,10 @@ fn of_absence(code: &str) -> (FailureKind, &'static str) {
 fn of_request(code: &str) -> (FailureKind, &'static str) {
     let advice = match code {
         "InvalidResourceName" | "OutOfRangeInput" | "InvalidUri" => {
-            "no container can have this name: correct checkpoints.container"
+            "the container name is invalid: correct checkpoints.container"
         }
-        "AccountRequiresHttps" => "the account wants https://: correct checkpoints.account_url",
-        _ => "the store does not understand the request: check checkpoints.account_url",
+        "AccountRequiresHttps" => "the account requires https://: correct checkpoints.account_url",
+        _ => "the store rejected the request: check checkpoints.account_url",
     };
     (FailureKind::Misconfigured, advice)
 }
@@ -89,7 +89,7 @@ pub fn timed_out(subject: &str) -> Failure {
 
 /// An answer that makes no sense.
 pub fn garbled(subject: &str, what: &str) -> Failure {
-    let text = format!("{subject}: the answer cannot be understood: {what}");
+    let text = format!("{subject}: the response could not be parsed: {what}");
     Failure::new(FailureKind::Protocol, text)
 }
 
@@ -102,7 +102,7 @@ pub fn of_transport(subject: &str, error: reqwest::Error, secrets: &[String]) ->
     let error = error.without_url();
     let cause = redact(&root_cause(&error), secrets);
     let advice = if cause.contains("certificate") {
-        ": give checkpoints.ca_file, or correct the server's certificate"
+        ": set checkpoints.ca_file, or correct the server's certificate"
     } else if cause.contains("lookup") {
         ": check the account's name and checkpoints.account_url"
     } else {
@@ -151,7 +151,7 @@ mod tests {
             404,
             "ContainerNotFound",
             FailureKind::Misconfigured,
-            "no such container",
+            "the container does not exist",
         );
         check(404, "", FailureKind::Unreachable, "account's name");
         check(
@@ -172,20 +172,25 @@ mod tests {
             FailureKind::Misconfigured,
             "https://",
         );
-        check(429, "", FailureKind::Throttled, "less often");
+        check(429, "", FailureKind::Throttled, "throttling");
         check(503, "ServerBusy", FailureKind::Throttled, "busy");
         check(
             503,
             "OperationTimedOut",
             FailureKind::Transient,
-            "asked again",
+            "streamgauge retries",
         );
-        check(500, "InternalError", FailureKind::Transient, "asked again");
+        check(
+            500,
+            "InternalError",
+            FailureKind::Transient,
+            "streamgauge retries",
+        );
         check(
             409,
             "ContainerBeingDeleted",
             FailureKind::Transient,
-            "asked again",
+            "streamgauge retries",
         );
         check(302, "", FailureKind::Misconfigured, "account_url");
         check(204, "", FailureKind::Protocol, "not expected");

@@ -79,7 +79,7 @@ impl Answer {
         self.status == 404 && self.code() == "BlobNotFound"
     }
 
-    /// What it means if it is no success.
+    /// What it means if it is not a success.
     pub fn refusal(&self, subject: &str) -> Failure {
         failure::of_answer(subject, self.status, self.code())
     }
@@ -153,7 +153,7 @@ impl Sender {
         };
         let credential = self.account.credential.as_ref().or(token.as_ref());
         let unusable = |what: &str| {
-            let text = format!("{}: the request cannot be made: {what}", request.subject);
+            let text = format!("{}: the request cannot be built: {what}", request.subject);
             Failure::new(FailureKind::Misconfigured, text)
         };
         let mut signing = HttpRequest::new(HttpRequestBody::empty());
@@ -165,7 +165,7 @@ impl Sender {
         *signing.uri_mut() = url.parse().map_err(|_| unusable("no such url"))?;
         if let Some(etag) = request.unless {
             let value = HeaderValue::from_str(&format!("\"{etag}\""));
-            let value = value.map_err(|_| unusable("its ETag is no header"))?;
+            let value = value.map_err(|_| unusable("its ETag is not a valid header"))?;
             signing.headers_mut().insert(IF_NONE_MATCH, value);
         }
         let credential = credential.ok_or_else(|| unusable("there is no credential"))?;

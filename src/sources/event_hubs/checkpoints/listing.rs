@@ -79,7 +79,7 @@ pub fn parse(body: &[u8]) -> Result<Page, String> {
     // Azure begins with a byte order mark.
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if !text.contains("<EnumerationResults") {
-        return Err("it is no listing of blobs".to_owned());
+        return Err("it is not a blob listing".to_owned());
     }
     let results: Results = quick_xml::de::from_str(text).map_err(|error| error.to_string())?;
     let blobs = results.blobs.blobs.into_iter().map(Entry::into_blob);

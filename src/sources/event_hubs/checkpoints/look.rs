@@ -157,7 +157,7 @@ impl Looker<'_> {
             sites.into_iter().partition(|site| site.prefix.is_empty());
         let Looked::Saw(mut view) = self.list(&prefixes(&named)).await? else {
             let text = format!(
-                "{}: holds too many blobs to be listed: give the checkpoints a container of their own",
+                "{}: too many blobs to list: use a separate container for checkpoints",
                 self.gatherer.place
             );
             return Err(Failure::new(FailureKind::Misconfigured, text));
@@ -186,7 +186,7 @@ impl Looker<'_> {
                 FailureKind::Auth => refusal.clone(),
                 _ => failure,
             })?;
-        tracing::info!(%refusal, "checkpoints are read blob by blob");
+        tracing::info!(%refusal, "the store refused a batch; reading checkpoints one blob at a time");
         self.session.forgo_listing();
         Ok(view)
     }

@@ -203,7 +203,7 @@ impl Reading<'_> {
             return None;
         }
         let text = format!(
-            "{}: strategy {} reads {}, written {}, but {} was written {}: the consumers write another layout by now: set \
+            "{}: strategy {} reads {}, written {}, but {} was written {}: the consumers now write another layout: set \
              checkpoints.strategy to auto",
             self.looker.gatherer.place,
             wanted.word(),
@@ -220,18 +220,18 @@ impl Reading<'_> {
         let advice = "set checkpoints.strategy to auto if the consumers changed";
         match (self.looker.wanted, best) {
             (Some(wanted), _) if choice.site.layout != wanted => Some(format!(
-                "no checkpoint of layout {}, but {}: {advice}",
+                "no checkpoint with layout {}, but found {}: {advice}",
                 wanted.word(),
                 choice.shown()
             )),
             (Some(_), Some(best)) if best.compare(choice).1 == Edge::Further => Some(format!(
-                "{} is further on than {}: {advice}",
+                "{} is ahead of {}: {advice}",
                 best.shown(),
                 choice.shown()
             )),
             (None, _) if choice.is_doubtful => Some(format!(
-                "the checkpoint is of layout {}, whose names do not say which event hub or group it is of, and the container \
-                 serves others, too: give it a container of its own",
+                "the checkpoint has layout {}, whose blob names do not include the event hub or group, and other groups use the \
+                 container, too: use a separate container",
                 choice.site.layout.word()
             )),
             _ => None,
@@ -262,7 +262,7 @@ impl Reading<'_> {
         match (parts.is_empty(), old.is_empty()) {
             (false, true) => parts.join(", "),
             (false, false) => format!(
-                "{}; there are others that stand still or are not as far: {}",
+                "{}; ignored layouts that are not moving or are further behind: {}",
                 parts.join(", "),
                 old.join(", ")
             ),
@@ -273,18 +273,18 @@ impl Reading<'_> {
     fn nothing(&self, memory: &GroupMemory) -> String {
         let names = self.looker.names;
         let said = format!(
-            "none of {}/{}/{} in {}",
+            "none for {}/{}/{} in {}",
             names.namespace, names.event_hub, names.group, self.looker.gatherer.place
         );
         let others: Vec<&str> = memory.others.iter().take(3).map(String::as_str).collect();
         match memory.others.len() {
             0 => said,
             n if n > 3 => format!(
-                "{said}; there are those of {} and {} more",
+                "{said}; found checkpoints of {} and {} more",
                 others.join(", "),
                 n - 3
             ),
-            _ => format!("{said}; there are those of {}", others.join(", ")),
+            _ => format!("{said}; found checkpoints of {}", others.join(", ")),
         }
     }
 }

@@ -30,7 +30,7 @@ fn readable(body: &[u8]) -> String {
     let description = description.or(answer["error"].as_str());
     let line = description.and_then(|text| text.lines().next());
     let line: String = line
-        .unwrap_or("no reason was given")
+        .unwrap_or("no reason given")
         .chars()
         .filter(|c| !c.is_control())
         .map(|c| match c {
@@ -65,10 +65,10 @@ mod tests {
         check(r#"{"error":"invalid_request"}"#, "invalid_request", "[]");
         check(
             r#"{"error_codes":["a",99999999999]}"#,
-            "no reason was given",
+            "no reason given",
             "[]",
         );
-        check("<html>502</html>", "no reason was given", "[]");
-        check("", "no reason was given", "[]");
+        check("<html>502</html>", "no reason given", "[]");
+        check("", "no reason given", "[]");
     }
 }

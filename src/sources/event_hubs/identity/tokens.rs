@@ -16,7 +16,7 @@ use super::{build, of_authority, secret_of};
 use crate::config::types::Identity;
 use crate::model::sample::{Failure, FailureKind};
 
-/// An authority that has not answered after so long is asked anew.
+/// An authority that has not answered after so long is asked again.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// For so long after the authority was asked, those who have a token that is still good wait for a fresher one.
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const LAST_MOMENT: Duration = Duration::from_secs(30);
 
 /// Tokens of one identity for one scope. The library's cache renews five minutes before the end; beside that, a token is
-/// used to its end if no other can be had, and a credential is built anew when its secret changed or it was refused.
+/// used to its end if no other can be had, and a credential is rebuilt when its secret changed or it was refused.
 pub struct Tokens {
     identity: Identity,
     scope: &'static str,
@@ -167,14 +167,14 @@ async fn ask(
 
 fn silent() -> Failure {
     let text = format!(
-        "identity: no token: the authority did not answer within {}: check authority_host and the way to it",
+        "identity: no token: the authority did not answer within {}: check authority_host and the network path to it",
         humantime::format_duration(ANSWERS_WITHIN)
     );
     Failure::new(FailureKind::Timeout, text)
 }
 
 fn given_up() -> Failure {
-    let text = "identity: no token: the request to the authority was given up";
+    let text = "identity: no token: the request to the authority was canceled";
     Failure::new(FailureKind::Transient, text)
 }
 

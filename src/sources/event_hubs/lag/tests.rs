@@ -143,7 +143,7 @@ fn a_checkpoint_of_an_event_hub_that_was_created_anew_says_nothing() {
             Some(last.unsigned_abs() + 1),
             "log end {last}"
         );
-        assert!(found.remark.unwrap().contains("created anew"));
+        assert!(found.remark.unwrap().contains("recreated"));
     }
     old.written_at = Some(Timestamp::from_millis(19_000));
     let found = unprocessed(&partition(0, 700), Some(&old), created);
@@ -175,7 +175,12 @@ fn a_checkpoint_ahead_of_an_event_that_came_later_is_of_another_log() {
     let (partition, checkpoint) = at_times(40, 1_000, 499, 900);
     let found = unprocessed(&partition, Some(&checkpoint), None);
     assert_eq!((found.events, found.is_of_another_log), (Some(41), true));
-    assert!(found.remark.expect("a remark").contains("of another log"));
+    assert!(
+        found
+            .remark
+            .expect("a remark")
+            .contains("belongs to another log")
+    );
     // The log has grown past it: it still says nothing, and 0 would be a lie.
     let (partition, checkpoint) = at_times(499, 2_000, 499, 900);
     let past = Past {

@@ -1,4 +1,4 @@
-//! Where to connect and what to prove oneself with, read anew for each connection so that what is rotated is picked up.
+//! Where to connect and what to prove oneself with, read again for each connection so that what is rotated is picked up.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -206,7 +206,7 @@ impl Access {
             Grant::Signature(token) => {
                 let says = sas::expiry(token).ok_or_else(|| {
                     misconfigured(format!(
-                        "{}: the signature in {secret} says not until when it is good (se)",
+                        "{}: the signature in {secret} has no expiry time (se)",
                         target.subject()
                     ))
                 })?;
@@ -215,7 +215,7 @@ impl Access {
         };
         if expires_at <= unix_now() {
             let text = format!(
-                "{}: the signature in {secret} has expired: put a new one there",
+                "{}: the signature in {secret} has expired: replace it",
                 target.subject()
             );
             return Err(Failure::new(FailureKind::Auth, text));
@@ -226,7 +226,9 @@ impl Access {
     async fn token_of_identity(&self, target: &Target) -> Result<Token, Failure> {
         let subject = target.subject();
         let Some(credential) = &self.credential else {
-            return Err(misconfigured(format!("{subject}: no identity was set up")));
+            return Err(misconfigured(format!(
+                "{subject}: no identity is configured"
+            )));
         };
         let given = credential.get_token(&[&self.scope], None).await;
         let given = given.map_err(|error| of_credential(&subject, &error))?;
@@ -274,7 +276,7 @@ fn of_credential(subject: &str, error: &azure_core::Error) -> Failure {
     };
     Failure::new(
         kind,
-        format!("{subject}: the identity got no token: {said}"),
+        format!("{subject}: no token for the identity: {said}"),
     )
 }
 

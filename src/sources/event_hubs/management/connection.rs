@@ -212,7 +212,7 @@ impl Renewal {
                     if ends <= Instant::now() {
                         return failure;
                     }
-                    tracing::warn!(%failure, "a token could not be renewed; the present one is kept");
+                    tracing::warn!(%failure, "the token could not be renewed; streamgauge keeps the current one");
                     next_attempt(ends)
                 }
             };
@@ -226,7 +226,7 @@ impl Renewal {
         let late = |_| Err(failure::timed_out(&subject, "the request for a new token"));
         let (target, token) = granted.unwrap_or_else(late).map_err(Unrenewed::NotNow)?;
         if target != self.target {
-            let text = format!("{subject}: the configuration now leads elsewhere");
+            let text = format!("{subject}: the configuration now points elsewhere");
             return Err(Unrenewed::Lost(failure::misconfigured(text)));
         }
         let put = put(&self.cbs, &self.ids, &self.calls, &target, &token);

@@ -221,7 +221,7 @@ async fn receive(subject: Arc<str>, waiting: Arc<Waiting>, mut receiver: Receive
         match Reply::read(delivery.into_message()) {
             Some((id, reply)) => waiting.answer(id, Ok(reply)),
             // Without it nobody can tell whose answer this is, nor any later one.
-            None => return failure::garbled(&subject, "it names no request of ours"),
+            None => return failure::garbled(&subject, "it does not match any request"),
         }
     }
 }

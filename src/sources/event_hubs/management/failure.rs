@@ -6,7 +6,7 @@ use crate::sources::event_hubs::redact::redact_words;
 const RIGHTS: &str =
     "check the key, or the identity's role (it needs Listen, or Azure Event Hubs Data Receiver)";
 const NOT_FOUND: &str = "it does not exist: check namespace and event_hub";
-const ASKED_AGAIN: &str = "it is asked again";
+const ASKED_AGAIN: &str = "streamgauge retries";
 const LESS_OFTEN: &str =
     "the namespace is throttled: lower management_calls_per_second or poll less often";
 
@@ -55,7 +55,7 @@ pub fn timed_out(subject: &str, to_what: &str) -> Failure {
 /// A reply that cannot be what was asked for.
 pub fn garbled(subject: &str, what: &str) -> Failure {
     let text = format!(
-        "{subject}: the reply cannot be understood: {}",
+        "{subject}: the reply could not be parsed: {}",
         redact_words(what)
     );
     Failure::new(FailureKind::Protocol, text)
@@ -64,7 +64,7 @@ pub fn garbled(subject: &str, what: &str) -> Failure {
 /// No connection, or it broke.
 pub fn unreachable(subject: &str, what: &str) -> Failure {
     let text = format!(
-        "{subject} cannot be reached: {}: check the namespace's name and the way to it",
+        "{subject} cannot be reached: {}: check the namespace's name and the network path to it",
         redact_words(what)
     );
     Failure::new(FailureKind::Unreachable, text)
@@ -105,7 +105,7 @@ fn of_bare_condition(condition: &str, throttled: bool) -> (FailureKind, &'static
         | "amqp:invalid-field"
         | "amqp:decode-error" => (
             FailureKind::Protocol,
-            "the server does not take what this program sends",
+            "the server rejected streamgauge's request as unsupported",
         ),
         "amqp:resource-limit-exceeded"
         | "amqp:connection:forced"
@@ -117,12 +117,13 @@ fn of_bare_condition(condition: &str, throttled: bool) -> (FailureKind, &'static
         | "com.microsoft:operation-cancelled"
         | "com.microsoft:entity-updated"
         | "com.microsoft:container-close" => (FailureKind::Transient, ASKED_AGAIN),
-        _ => (FailureKind::Protocol, "the answer was not expected"),
+        _ => (FailureKind::Protocol, "unexpected response"),
     }
 }
 
 fn of_argument() -> (FailureKind, &'static str) {
-    let advice = "the event hub has no such partition, or the request is not understood";
+    let advice =
+        "the event hub has no such partition, or the server did not understand the request";
     (FailureKind::Misconfigured, advice)
 }
 

@@ -204,7 +204,7 @@ impl Fields<'_> {
         if found.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
-        let text = format!("{name} is {found}, asked for was {expected}");
+        let text = format!("{name} is {found}, requested was {expected}");
         Err(failure::garbled(self.subject, &text))
     }
 

@@ -62,14 +62,14 @@ impl Pipelined {
         let opening = Connection::open(self.access.clone(), self.calls.clone(), self.deadline);
         let bounded = timeout(self.deadline, opening);
         let task = tokio::spawn(async move {
-            let what = "the attempt to connect";
+            let what = "the connection attempt";
             let late = |_| Err(failure::timed_out(&access.subject(), what));
             bounded.await.unwrap_or_else(late)
         });
         let ended = |_| {
             Err(Failure::new(
                 FailureKind::Unreachable,
-                "the attempt to connect was given up",
+                "the connection attempt was canceled",
             ))
         };
         async move { task.await.unwrap_or_else(ended) }
@@ -78,7 +78,7 @@ impl Pipelined {
     }
 
     /// Asks, and once more on a new connection where that may do better: a connection that broke since the last poll, a rotated
-    /// key, or somebody else's attempt to connect that had little time left, is no failure yet.
+    /// key, or somebody else's attempt to connect that had little time left, is not a failure yet.
     async fn read<T>(
         &self,
         request: impl Fn(&Target, &Token) -> Request,
@@ -154,7 +154,7 @@ impl Lease {
 }
 
 /// Whether a connection that this happened on must not be used again: it is silent, out of step, broken, or its token is
-/// refused and the credential has to be read anew.
+/// refused and the credential has to be read again.
 const fn is_fatal(kind: FailureKind) -> bool {
     matches!(
         kind,

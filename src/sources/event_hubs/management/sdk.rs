@@ -177,7 +177,7 @@ fn share_of(until: Instant) -> Instant {
 }
 
 /// Whether a new client may do better than one that was used before: a connection that broke since the last poll, a rotated key,
-/// or one of the SDK's own stalls is no failure yet.
+/// or one of the SDK's own stalls is not a failure yet.
 const fn is_stale(kind: FailureKind) -> bool {
     is_broken(kind) || matches!(kind, FailureKind::Auth)
 }
@@ -196,7 +196,7 @@ fn must_be(subject: &str, what: &str, found: &str, asked: &str) -> Result<(), Fa
     if found.eq_ignore_ascii_case(asked) {
         return Ok(());
     }
-    let text = format!("{what} is {found}, asked for was {asked}");
+    let text = format!("{what} is {found}, requested was {asked}");
     Err(failure::garbled(subject, &text))
 }
 

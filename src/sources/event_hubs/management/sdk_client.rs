@@ -29,7 +29,7 @@ impl Client {
     pub async fn open(access: &Access, calls: &AtomicU64) -> Result<Self, Failure> {
         if access.config().ca_file.is_some() {
             return Err(failure::misconfigured(format!(
-                "{}: ca_file cannot be given to the SDK's client: use client: pipelined, or set SSL_CERT_FILE",
+                "{}: the SDK's client does not accept ca_file: set client: pipelined, or set SSL_CERT_FILE",
                 access.subject()
             )));
         }

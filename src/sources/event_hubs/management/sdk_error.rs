@@ -16,7 +16,7 @@ const DEPTH: usize = 16;
 /// What a call of the SDK failed with.
 pub fn of_error(subject: &str, error: &EventHubsError) -> Failure {
     if matches!(error.kind, ErrorKind::InvalidManagementResponse) {
-        return failure::garbled(subject, "something is missing in it");
+        return failure::garbled(subject, "a field is missing");
     }
     let outermost: &(dyn Error + 'static) = error;
     let layers = || std::iter::successors(Some(outermost), |layer| (*layer).source()).take(DEPTH);

@@ -64,13 +64,13 @@ fn verifier(
     let Some(path) = ca_file else {
         return Verifier::new(provider).map_err(|error| {
             misconfigured(format!(
-                "{subject}: the system's certificate authorities cannot be used: {error}"
+                "{subject}: the system's certificate authorities could not be loaded: {error}"
             ))
         });
     };
     let fail = |error: &dyn std::fmt::Display| {
         misconfigured(format!(
-            "{subject}: ca_file {} cannot be used: {error}",
+            "{subject}: ca_file {} could not be loaded: {error}",
             path.display()
         ))
     };
@@ -79,7 +79,7 @@ fn verifier(
         .collect::<Result<_, _>>()
         .map_err(|error| fail(&error))?;
     if found.is_empty() {
-        return Err(fail(&"it holds no certificate"));
+        return Err(fail(&"it contains no certificate"));
     }
     Verifier::new_with_extra_roots(found, provider).map_err(|error| fail(&error))
 }
@@ -89,7 +89,7 @@ fn of_handshake(subject: &str, error: &io::Error) -> Failure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
         Some(rustls::Error::InvalidCertificate(why)) => misconfigured(format!(
-            "{subject}: its certificate is not trusted ({why}): check the host name, or name its authority in ca_file"
+            "{subject}: its certificate is not trusted ({why}): check the host name, or set ca_file to the authority that issued it"
         )),
         _ => unreachable(subject, &format!("the TLS handshake failed: {error}")),
     }
@@ -106,8 +106,8 @@ mod tests {
         let empty = dir.path().join("empty.pem");
         std::fs::write(&empty, "no certificate\n").expect("written");
         for (path, expect) in [
-            (empty, "it holds no certificate"),
-            (dir.path().join("missing.pem"), "cannot be used"),
+            (empty, "it contains no certificate"),
+            (dir.path().join("missing.pem"), "could not be loaded"),
         ] {
             let failure = client_config("hub", Some(&path)).expect_err("no authority");
             assert_eq!(failure.kind, FailureKind::Misconfigured);

@@ -9,7 +9,7 @@ use crate::model::sample::{Failure, PartitionObservation};
 
 impl Partition {
     /// What to tell of a partition that this poll left out; `None` if it did not. What was last seen stands for a while, unless it was
-    /// nothing: an old zero is no zero.
+    /// nothing: a stale zero is not reported.
     pub fn left_out(&self, outdated_after: Duration) -> Option<PartitionObservation> {
         let Reading::LeftOut(failure) = &self.reading else {
             return None;
@@ -18,7 +18,9 @@ impl Partition {
             return Some(PartitionObservation::NotAsked);
         }
         let text = &failure.text;
-        let text = format!("{text}: the others were read, this one comes first next time");
+        let text = format!(
+            "{text}: the other partitions were read; this one is read first at the next poll"
+        );
         Some(PartitionObservation::Failed(Failure::new(
             failure.kind,
             text,

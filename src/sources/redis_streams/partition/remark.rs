@@ -28,18 +28,18 @@ pub(super) fn remark(
     note(group.is_read_count_garbled, "entries-read");
     if !garbled.is_empty() {
         Some(format!(
-            "the server's answer cannot be read in {}: that is unknown, the rest counts",
+            "the server's reply has unreadable fields ({}): streamgauge treats them as unknown and uses the rest",
             garbled.join(", ")
         ))
     } else if is_ahead {
         Some(format!(
-            "the group's position {} lies after the newest entry {}: it is given nothing until ids pass it; move it with XGROUP SETID",
+            "the group's position {} is after the newest entry {}: the group receives nothing until new ids pass its position; move it with XGROUP SETID",
             group.last_delivered.map_or_else(String::new, id::text),
             stream.last_generated.map_or_else(String::new, id::text),
         ))
     } else if unsearched {
         Some(format!(
-            "{stuck} pending entries are stuck so far, and not all {} were looked at yet",
+            "at least {stuck} pending entries are stuck; not all {} have been checked yet",
             group.pending.unwrap_or(0)
         ))
     } else {

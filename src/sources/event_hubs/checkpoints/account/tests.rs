@@ -99,7 +99,7 @@ fn what_cannot_be_used_is_told_without_the_secret() {
     told(
         of_string(None, "hush"),
         FailureKind::Auth,
-        "not made of key=value",
+        "not a list of key=value",
     );
     told(
         of_string(None, "AccountName=hush"),
@@ -119,7 +119,7 @@ fn what_cannot_be_used_is_told_without_the_secret() {
     told(
         of_string(None, &format!("BlobEndpoint=hush;AccountKey={KEY}")),
         FailureKind::Misconfigured,
-        "no http://",
+        "not an http://",
     );
     told(
         of_string(
@@ -127,7 +127,7 @@ fn what_cannot_be_used_is_told_without_the_secret() {
             &format!("BlobEndpoint=http://127.0.0.1:1;AccountKey={KEY}"),
         ),
         FailureKind::Misconfigured,
-        "name is not known",
+        "name is missing",
     );
     told(of_string(None, " \n"), FailureKind::Auth, "empty");
     told(of_signature("hush"), FailureKind::Auth, "no sig=");

@@ -105,7 +105,7 @@ fn another_partitions_answer_is_never_taken() {
     assert_eq!(failure.kind, FailureKind::Protocol);
     assert_eq!(
         failure.text,
-        "hub: the reply cannot be understood: partition is 2, asked for was 5"
+        "hub: the reply could not be parsed: partition is 2, requested was 5"
     );
 }
 
