@@ -34,12 +34,14 @@ pub(super) fn quantity(quantity: Quantity) -> String {
     }
 }
 
-/// Whole from 10 per second on.
+/// Whole from 10 per second on, two decimals below 1.
 pub(super) fn rate(per_second: f64) -> String {
     if per_second >= 9.95 || per_second == 0.0 {
         grouped(per_second.round() as u64)
-    } else {
+    } else if per_second >= 0.995 {
         format!("{per_second:.1}")
+    } else {
+        format!("{per_second:.2}")
     }
 }
 
@@ -94,8 +96,8 @@ mod tests {
         ];
         assert_eq!(times, words);
         assert_eq!(
-            [0.0, 0.44, 9.96, 12_345.6].map(rate),
-            ["0", "0.4", "10", "12,346"]
+            [0.0, 0.25, 9.4, 9.96, 12_345.6].map(rate),
+            ["0", "0.25", "9.4", "10", "12,346"]
         );
         assert_eq!(count(1, "job"), "1 job");
     }
