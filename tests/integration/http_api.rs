@@ -227,7 +227,8 @@ fn documented() -> Vec<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
     let paths = rows
         .filter_map(|row| row.split_once('`'))
-        .map(|(path, _)| path);
+        .map(|(path, _)| path)
+        .filter(|path| path.starts_with('/'));
     paths.map(str::to_owned).collect()
 }
 

@@ -193,7 +193,7 @@ mod tests {
             "streamgauge retries",
         );
         check(302, "", FailureKind::Misconfigured, "account_url");
-        check(204, "", FailureKind::Protocol, "not expected");
+        check(204, "", FailureKind::Protocol, "unexpected response");
     }
 
     #[tokio::test]
