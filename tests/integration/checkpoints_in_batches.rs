@@ -363,7 +363,7 @@ fn while_a_rest_settles_the_backlog_is_the_reason_and_the_text_says_what_is_wait
     );
     let expected = format!(
         "2 replicas: nothing arrives, and the {} behind the checkpoints look processed; that counts as certain once nothing has \
-         moved for 1m with an owner, or for 5m where no owner is told.",
+         moved for 1 min with an owner, or for 5 min without one.",
         world.backlog()
     );
     assert_eq!(decision.text, expected);
