@@ -47,8 +47,16 @@ pub struct ServeArgs {
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// Config file.
-    #[arg(long, env = "STREAMGAUGE_CONFIG", value_name = "FILE")]
-    pub config: PathBuf,
+    #[arg(
+        long,
+        env = "STREAMGAUGE_CONFIG",
+        value_name = "FILE",
+        required_unless_present = "schema"
+    )]
+    pub config: Option<PathBuf>,
+    /// Print the JSON Schema of the config file, for editors, and check nothing.
+    #[arg(long, conflicts_with = "connect")]
+    pub schema: bool,
     /// Also connect to every source, read every group once, and print a table.
     #[arg(long)]
     pub connect: bool,
@@ -104,7 +112,8 @@ mod tests {
         let Ok(Command::Check(check)) = parse("streamgauge check --config c.yaml --connect") else {
             panic!("check");
         };
-        assert!(check.connect && check.config.ends_with("c.yaml"));
+        let config = check.config.expect("a file");
+        assert!(check.connect && config.ends_with("c.yaml"));
         let Ok(Command::Demo(demo)) = parse("streamgauge demo --redis redis://r --seconds 5")
         else {
             panic!("demo");

@@ -1,7 +1,6 @@
 //! `/api/v1`: groups and their past, decisions, incidents, sources, the service and its config as JSON, and changes as events. Field names: docs/api.md; what is unknown is null.
 
 mod config;
-mod config_sources;
 mod decision;
 mod events;
 mod group;

@@ -8,6 +8,7 @@ mod warnings;
 use std::process::ExitCode;
 
 use crate::cli::CheckArgs;
+use crate::config::reference::json_schema_text;
 use crate::config::types::Config;
 use crate::sources::unguarded;
 
@@ -20,17 +21,20 @@ use signals::SignalReport;
 /// # Errors
 /// None of its own: what is wrong with config or groups is printed and becomes the exit code.
 pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let config = match Config::load(&args.config) {
+    if args.schema {
+        print!("{}", json_schema_text());
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The command line has it wherever there is no `--schema`.
+    let file = args.config.unwrap_or_default();
+    let config = match Config::load(&file) {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
             return Ok(ExitCode::from(2));
         }
     };
-    print!(
-        "{}",
-        report::summary(&args.config.display().to_string(), &config)
-    );
+    print!("{}", report::summary(&file.display().to_string(), &config));
     if !args.connect {
         return Ok(ExitCode::SUCCESS);
     }

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use serde_yaml::Value;
+
+use super::label::shown;
+
 /// One fault of a configuration's contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -87,6 +91,46 @@ impl ConfigErrors {
             Self::Invalid { problems, .. } => problems,
             Self::Unreadable { .. } | Self::Syntax { .. } => &[],
         }
+    }
+}
+
+/// Every place of a file, from top to bottom.
+pub(super) fn order(value: &Value) -> Vec<String> {
+    let mut places = Vec::new();
+    walk(value, String::new(), &mut places);
+    places
+}
+
+fn walk(value: &Value, path: String, places: &mut Vec<String>) {
+    places.push(path.clone());
+    match value {
+        Value::Mapping(mapping) => {
+            for (key, value) in mapping {
+                let key = shown(key.as_str().unwrap_or_default());
+                let path = match path.as_str() {
+                    "" => key,
+                    path => format!("{path}.{key}"),
+                };
+                walk(value, path, places);
+            }
+        }
+        Value::Sequence(items) => {
+            for (n, item) in items.iter().enumerate() {
+                walk(item, format!("{path}[{n}]"), places);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where a problem belongs among the places of its file: what is missing, to the mapping that should hold it.
+pub(super) fn rank(order: &[String], path: &str) -> usize {
+    let at = order.iter().position(|place| place == path);
+    let cut = || path.rfind(['.', '[']).map_or("", |end| &path[..end]);
+    match (at, path) {
+        (Some(at), _) => at,
+        (None, "") => 0,
+        (None, _) => rank(order, cut()),
     }
 }
 

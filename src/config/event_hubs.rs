@@ -3,156 +3,89 @@
 mod checkpoints;
 mod identity;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fmt;
 
-use super::label::{NAME, is_name};
-use super::secret;
-use super::section::Section;
-use super::types::{Endpoint, EventHubsConfig, HubAuth, ManagementClient};
+use super::keys::Place;
+use super::table::EventHubsKeys;
+use super::types::{Endpoint, EventHubsConfig, HubAuth, Identity, ManagementClient, Secret};
 
-/// Below the 50 that Event Hubs allows, so that consumers' own calls find room.
-const DEFAULT_CALLS_PER_SECOND: u32 = 45;
+pub(super) use checkpoints::account_url;
+pub(super) use identity::authority;
 
-/// More makes sense only against a server that sets no limit.
-const MAX_CALLS_PER_SECOND: u32 = 10_000;
-
-/// Reads the section; `None` after a fault that leaves nothing to connect to.
-pub(super) fn read(mut section: Section<'_>) -> Option<EventHubsConfig> {
-    let namespace = read_namespace(&mut section);
-    let event_hub = read_event_hub(&mut section);
-    let endpoint = read_endpoint(&mut section);
-    let ca_file = section.file("ca_file");
-    let auth = read_auth(&mut section, ca_file.as_ref());
-    let client = read_client(&mut section);
-    if client == ManagementClient::Sdk && ca_file.is_some() {
-        section.problem(
+/// `None` only after a fault that leaves nothing to connect to.
+pub(super) fn config(keys: EventHubsKeys, place: &mut Place<'_>) -> Option<EventHubsConfig> {
+    let identity = identity::read(keys.identity, keys.ca_file.as_ref(), place);
+    let auth = auth(keys.connection_string, identity, place);
+    if keys.client == ManagementClient::Sdk && keys.ca_file.is_some() {
+        place.fault_at(
             "ca_file",
             "cannot be given to client: sdk: set SSL_CERT_FILE instead, or use client: pipelined",
         );
     }
-    let management_calls_per_second = read_calls(&mut section);
-    let throughput_units = read_throughput_units(&mut section);
-    let retention = read_retention(&mut section);
-    let checkpoints = checkpoints::read(&mut section, auth.as_ref());
-    section.finish();
+    let checkpoints = keys
+        .checkpoints
+        .and_then(|keys| checkpoints::read(keys, auth.as_ref(), &mut place.at("checkpoints")));
     Some(EventHubsConfig {
-        namespace: namespace?,
-        event_hub: event_hub?,
-        endpoint,
+        namespace: keys.namespace?,
+        event_hub: keys.event_hub?,
+        endpoint: keys.endpoint,
         auth: auth?,
-        ca_file,
-        client,
-        management_calls_per_second,
-        throughput_units,
-        retention,
+        ca_file: keys.ca_file,
+        client: keys.client,
+        management_calls_per_second: keys.management_calls_per_second,
+        throughput_units: keys.throughput_units,
+        retention: keys.retention,
         checkpoints: checkpoints?,
     })
 }
 
-fn read_event_hub(section: &mut Section<'_>) -> Option<String> {
-    let name = section.required_text("event_hub", "name the event hub")?;
-    if !is_name(&name) {
-        section.problem("event_hub", NAME);
-        return None;
-    }
-    Some(name)
-}
-
-/// A host name alone: what stands in a connection string beside it is a secret and must not get here.
-fn read_namespace(section: &mut Section<'_>) -> Option<String> {
-    let host = section.required_text("namespace", NAMESPACE)?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-    if host.is_empty() || !host.chars().all(allowed) {
-        section.problem(
-            "namespace",
-            format!("must be a host name alone: {NAMESPACE}"),
-        );
-        return None;
-    }
-    Some(host)
-}
-
-const NAMESPACE: &str = "name it as in the connection string, ns.servicebus.windows.net";
-
-fn read_auth(section: &mut Section<'_>, ca_file: Option<&PathBuf>) -> Option<HubAuth> {
-    let given = section.has("connection_string");
-    let string = secret::read(section, "connection_string");
-    let identity = identity::read(section, ca_file);
+fn auth(
+    string: Option<Secret>,
+    identity: Option<Option<Identity>>,
+    place: &mut Place<'_>,
+) -> Option<HubAuth> {
     match (string, identity) {
         (Some(_), Some(_)) => {
-            section.problem(
-                "identity",
-                "stands beside connection_string: keep one of them",
-            );
+            let text = "stands beside connection_string: keep one of them";
+            place.fault_at("identity", text);
             None
         }
         (Some(string), None) => Some(HubAuth::ConnectionString(string)),
         (None, Some(identity)) => identity.map(HubAuth::Identity),
-        (None, None) if given => None,
         (None, None) => {
-            section.problem(
-                "",
-                "has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret",
-            );
+            if !place.is_faulty("connection_string") && !place.is_faulty("identity") {
+                place.fault(
+                    "has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret",
+                );
+            }
             None
         }
     }
 }
 
-fn read_client(section: &mut Section<'_>) -> ManagementClient {
-    let words = [
-        ("pipelined", ManagementClient::Pipelined),
-        ("sdk", ManagementClient::Sdk),
-    ];
-    section.word("client", &words).unwrap_or_default()
+/// A host name alone: what stands in a connection string beside it is a secret and must not get here.
+pub(super) fn host(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let is_host = !text.is_empty() && text.chars().all(allowed);
+    is_host.then(|| text.to_owned()).ok_or(
+        "must be a host name alone: name it as in the connection string, ns.servicebus.windows.net",
+    )
 }
 
-fn read_calls(section: &mut Section<'_>) -> u32 {
-    const KEY: &str = "management_calls_per_second";
-    let Some(calls) = section.whole(KEY) else {
-        return DEFAULT_CALLS_PER_SECOND;
-    };
-    if !(1..=MAX_CALLS_PER_SECOND).contains(&calls) {
-        section.problem(
-            KEY,
-            format!("must be between 1 and {MAX_CALLS_PER_SECOND}; Event Hubs allows 50"),
-        );
-    }
-    calls
+/// An AMQP address.
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, &'static str> {
+    parse_endpoint(text).ok_or("must look like amqps://host:5671, or amqp://host:5672 without TLS")
 }
 
-fn read_throughput_units(section: &mut Section<'_>) -> Option<u32> {
-    const KEY: &str = "throughput_units";
-    let units = section.whole(KEY)?;
-    if units == 0 {
-        section.problem(
-            KEY,
-            "must be at least 1: the throughput units of the namespace",
-        );
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "amqps" } else { "amqp" };
+        let (host, port) = (&self.host, self.port);
+        match host.contains(':') {
+            true => write!(f, "{scheme}://[{host}]:{port}"),
+            false => write!(f, "{scheme}://{host}:{port}"),
+        }
     }
-    Some(units)
-}
-
-fn read_retention(section: &mut Section<'_>) -> Option<Duration> {
-    const KEY: &str = "retention";
-    let retention = section.duration(KEY)?;
-    if retention.is_zero() {
-        section.problem(KEY, "must be above 0: how long the event hub keeps events");
-    }
-    Some(retention)
-}
-
-fn read_endpoint(section: &mut Section<'_>) -> Option<Endpoint> {
-    let text = section.text("endpoint")?;
-    let found = parse_endpoint(&text);
-    if found.is_none() {
-        section.problem(
-            "endpoint",
-            "must look like amqps://host:5671, or amqp://host:5672 without TLS",
-        );
-    }
-    found
 }
 
 fn parse_endpoint(text: &str) -> Option<Endpoint> {

@@ -4,25 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use serde_yaml::Value;
 
-use crate::model::identity::{Assignment, GroupKey};
-use crate::policy::forecast::Forecasting;
+use crate::model::identity::GroupKey;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
+use crate::policy::tuning::spec::MAX_REPLICAS;
 
-use super::label::label_fault;
-use super::section::Section;
+use super::keys::{self, Place};
 use super::signals;
-use super::sources::{Sources, read_name};
+use super::sources::{Sources, unique};
 use super::stream::{self, NamedStream};
-use super::types::{EventHubsConfig, Granularity, GroupConfig};
-
-/// The words for the mode, in config and metadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ModeWord {
-    Replicas,
-    Backlog,
-    Jobs,
-}
+use super::table::{ConsumerKeys, GroupKeys, ModeWord, PolicyKeys};
+use super::types::{EventHubsConfig, GroupConfig};
 
 /// The consumer group that every event hub has.
 pub(super) const DEFAULT_HUB_GROUP: &str = "$Default";
@@ -34,131 +27,126 @@ struct Seen {
     keys: BTreeSet<GroupKey>,
 }
 
-/// Reads all groups; none is fine, ScaledObjects may then name streams inline. `asks` is whether PromQL can be asked.
-pub(super) fn read(root: &mut Section<'_>, sources: &Sources, asks: bool) -> Vec<GroupConfig> {
+/// What all groups mean; none is fine, ScaledObjects may then name streams inline. `asks` is whether PromQL can be asked.
+pub(super) fn read(
+    listed: Option<Vec<Option<GroupKeys>>>,
+    sources: &Sources,
+    asks: bool,
+    place: &mut Place<'_>,
+) -> Vec<GroupConfig> {
     let mut seen = Seen::default();
-    let items = root.items("groups").unwrap_or_default();
-    let mut groups = Vec::with_capacity(items.len());
-    for (path, item) in items {
-        if let Some(section) = Section::open(path, item, root.problems()) {
-            groups.extend(read_group(section, sources, asks, &mut seen));
-        }
-    }
-    groups
+    let listed = listed.into_iter().flatten().enumerate();
+    let read = |(n, keys): (usize, Option<GroupKeys>)| {
+        read_group(keys?, sources, asks, &mut seen, &mut place.item(n))
+    };
+    listed.filter_map(read).collect()
 }
 
 fn read_group(
-    mut section: Section<'_>,
+    keys: GroupKeys,
     sources: &Sources,
     asks: bool,
     seen: &mut Seen,
+    place: &mut Place<'_>,
 ) -> Option<GroupConfig> {
-    let name = read_name(&mut section, &mut seen.names, "give the group a name");
-    let source = read_source_name(&mut section, sources);
-    let known = source.as_deref().and_then(|name| sources.valid(name));
+    let name = unique(keys.name, &mut seen.names, place);
+    check_source(keys.source.as_deref(), sources, place);
+    let known = keys.source.as_deref().and_then(|name| sources.valid(name));
     let hub = known.and_then(|source| source.kind.event_hub());
-    let stream = read_stream(&mut section, hub);
-    let consumer_group = read_consumer_group(&mut section, hub.is_some());
-    let poll_interval = section.poll_interval();
-    let words = [
-        ("partition", Granularity::Partition),
-        ("group", Granularity::Group),
-    ];
-    let granularity = section.word("granularity", &words).unwrap_or_default();
-    let policy = read_policy(&mut section);
-    let signals = signals::read_signals(&mut section, asks, hub.is_none());
+    let stream = read_stream(keys.stream, hub, place);
+    let consumer_group = read_consumer_group(keys.consumer_group, hub.is_some(), place);
+    let policy = settings(keys.policy, &keys.consumers, place);
     let policy = known.map_or(policy.clone(), |source| {
         policy.over(&source.kind.default_policy())
     });
-    let poll_interval = poll_interval
-        .or(known.map(|source| source.poll_interval))
-        .unwrap_or(Duration::from_secs(5));
-    let key = |(source, (stream, consumer_group)): (String, (&NamedStream, String))| GroupKey {
-        source,
-        stream: stream.text.clone(),
-        consumer_group,
+    let signals = keys
+        .signals
+        .map(|keys| signals::signals(keys, asks, hub.is_none(), &mut place.at("signals")));
+    let stream = stream?;
+    let key = GroupKey {
+        source: keys.source?,
+        stream: stream.text,
+        consumer_group: consumer_group?,
     };
-    let key = source.zip(stream.as_ref().zip(consumer_group)).map(key);
-    let group = name
-        .zip(key)
-        .zip(stream)
-        .map(|((name, key), stream)| GroupConfig {
-            name,
-            key,
-            selector: stream.selector,
-            poll_interval,
-            policy,
-            signals,
-            granularity,
-        });
-    let identity = |key: &GroupKey| match hub {
-        // Event Hubs ignores the case of names.
-        Some(_) => GroupKey {
-            consumer_group: key.consumer_group.to_ascii_lowercase(),
-            ..key.clone()
-        },
-        None => key.clone(),
-    };
-    if let Some(group) = &group
-        && !seen.keys.insert(identity(&group.key))
-    {
-        section.problem(
-            "",
+    if !seen.keys.insert(identity(&key, hub.is_some())) {
+        place.fault(
             "has the same source, stream and consumer_group as another group: remove one of them",
         );
     }
-    section.finish();
-    group
+    Some(GroupConfig {
+        name: name?,
+        key,
+        selector: stream.selector,
+        poll_interval: keys
+            .poll_interval
+            .or(known.map(|source| source.poll_interval))
+            .unwrap_or(Duration::from_secs(5)),
+        policy,
+        signals: signals.unwrap_or_default(),
+        granularity: keys.granularity,
+    })
 }
 
-fn read_source_name(section: &mut Section<'_>, sources: &Sources) -> Option<String> {
-    let name = section.required_text("source", "name one of the sources")?;
-    if !sources.names.contains(&name) {
+/// What two groups must not have in common. Event Hubs ignores the case of names.
+fn identity(key: &GroupKey, of_hub: bool) -> GroupKey {
+    let mut key = key.clone();
+    if of_hub {
+        key.consumer_group.make_ascii_lowercase();
+    }
+    key
+}
+
+fn check_source(name: Option<&str>, sources: &Sources, place: &mut Place<'_>) {
+    if let Some(name) = name
+        && !sources.names.contains(name)
+    {
         let known: Vec<&str> = sources.names.iter().map(String::as_str).collect();
         let known = known.join(", ");
-        section.problem(
+        place.fault_at(
             "source",
             format!("there is no source {name:?}; sources: {known}"),
         );
     }
-    Some(name)
 }
 
-fn read_stream(section: &mut Section<'_>, hub: Option<&EventHubsConfig>) -> Option<NamedStream> {
-    if let Some(hub) = hub {
-        let named = section.text("stream");
-        let found = stream::of_event_hub(&hub.event_hub, named.as_deref());
-        return found.map_err(|fault| section.problem("stream", fault)).ok();
-    }
-    let Some(value) = section.take("stream") else {
-        section.problem(
-            "stream",
-            "is missing: a key, a pattern \"orders:*\", a template \"orders:{0..15}\", or a list of keys",
-        );
-        return None;
+fn read_stream(
+    value: Option<Value>,
+    hub: Option<&EventHubsConfig>,
+    place: &mut Place<'_>,
+) -> Option<NamedStream> {
+    let found = match (hub, value) {
+        (Some(hub), None) => stream::of_event_hub(&hub.event_hub, None),
+        (Some(hub), Some(Value::String(name))) => stream::of_event_hub(&hub.event_hub, Some(&name)),
+        (Some(_), Some(_)) => Err("must be the event hub of the source: leave it out".into()),
+        (None, Some(value)) => stream::read(&value),
+        (None, None) => {
+            place.missing(
+                "stream",
+                "a key, a pattern \"orders:*\", a template \"orders:{0..15}\", or a list of keys",
+            );
+            return None;
+        }
     };
-    let found = stream::read(&value);
-    found.map_err(|fault| section.problem("stream", fault)).ok()
+    found.map_err(|fault| place.fault_at("stream", fault)).ok()
 }
 
-fn read_consumer_group(section: &mut Section<'_>, of_hub: bool) -> Option<String> {
-    if of_hub && !section.has("consumer_group") {
-        section.take("consumer_group");
-        return Some(DEFAULT_HUB_GROUP.to_owned());
+fn read_consumer_group(
+    name: Option<String>,
+    of_hub: bool,
+    place: &mut Place<'_>,
+) -> Option<String> {
+    match (name, of_hub) {
+        (Some(name), true) => Some(hub_group(&name)),
+        (None, true) => Some(DEFAULT_HUB_GROUP.to_owned()),
+        (Some(name), false) => Some(name),
+        (None, false) => {
+            place.missing(
+                "consumer_group",
+                "name the consumer group whose backlog counts",
+            );
+            None
+        }
     }
-    let name = section.required_text(
-        "consumer_group",
-        "name the consumer group whose backlog counts",
-    )?;
-    if name.is_empty() {
-        section.problem(
-            "consumer_group",
-            "is empty: name the consumer group whose backlog counts",
-        );
-    } else if let Some(fault) = label_fault(&name) {
-        section.problem("consumer_group", fault);
-    }
-    Some(if of_hub { hub_group(&name) } else { name })
 }
 
 /// A consumer group of an event hub as everybody spells it: some tools percent-encode the `$` of `$Default` or write it in lower
@@ -173,59 +161,46 @@ pub(super) fn hub_group(name: &str) -> String {
 }
 
 /// Assignment and consumers stand beside the policy in the file and within it in the program.
-fn read_policy(group: &mut Section<'_>) -> PolicySettings {
-    let assignment = group.word(
-        "assignment",
-        &[
-            ("shared", Assignment::Shared),
-            ("exclusive", Assignment::Exclusive),
-        ],
-    );
-    let consumers_per_replica = group.whole("consumers_per_replica");
-    if consumers_per_replica == Some(0) {
-        group.problem("consumers_per_replica", "must be at least 1");
-    }
-    let mut settings = PolicySettings::default();
-    if let Some(mut section) = group.section("policy") {
-        settings = read_settings(&mut section);
-        for (key, text) in problems(&settings) {
-            section.problem(key, text);
+fn settings(
+    keys: Option<PolicyKeys>,
+    consumers: &ConsumerKeys,
+    place: &mut Place<'_>,
+) -> PolicySettings {
+    let mut place = place.at("policy");
+    let keys = keys.unwrap_or_else(keys::standard);
+    let mode = mode(keys.mode, keys.backlog_threshold, Measure::Backlog);
+    let mode = mode.unwrap_or_else(|(key, text)| {
+        if !place.is_faulty("backlog_threshold") {
+            place.fault_at(key, text);
         }
-        section.finish();
-    }
-    PolicySettings {
-        assignment,
-        consumers_per_replica,
-        ..settings
-    }
-}
-
-fn read_settings(section: &mut Section<'_>) -> PolicySettings {
-    let word = section.word(
-        "mode",
-        &[
-            ("replicas", ModeWord::Replicas),
-            ("backlog", ModeWord::Backlog),
-            ("jobs", ModeWord::Jobs),
-        ],
-    );
-    let threshold = section.whole("backlog_threshold");
-    let mode = mode(word, threshold, Measure::Backlog).unwrap_or_else(|(key, text)| {
-        section.problem(key, text);
         None
     });
-    PolicySettings {
+    let settings = PolicySettings {
         mode,
-        target_delay: section.duration("target_delay"),
-        capacity_per_replica: section.number("capacity_per_replica"),
-        min_replicas: section.whole("min_replicas"),
-        max_replicas: section.whole("max_replicas"),
-        activation_backlog: section.whole("activation_backlog"),
-        activation_window: section.duration("activation_window"),
-        scale_in_hold: section.duration("scale_in_hold"),
-        forecast: section.word("forecast", &Forecasting::WORDS),
-        assignment: None,
-        consumers_per_replica: None,
+        ..keys.settings(consumers)
+    };
+    if let Some((key, text)) = contradiction(&settings) {
+        place.fault_at(key, text);
+    }
+    settings
+}
+
+impl PolicyKeys {
+    /// The settings, but for the mode: it follows from several keys.
+    pub(super) fn settings(&self, consumers: &ConsumerKeys) -> PolicySettings {
+        PolicySettings {
+            mode: None,
+            target_delay: self.target_delay,
+            capacity_per_replica: self.capacity_per_replica,
+            min_replicas: self.min_replicas,
+            max_replicas: self.max_replicas,
+            activation_backlog: self.activation_backlog,
+            activation_window: self.activation_window,
+            scale_in_hold: self.scale_in_hold,
+            assignment: consumers.assignment,
+            consumers_per_replica: consumers.consumers_per_replica,
+            forecast: self.forecast,
+        }
     }
 }
 
@@ -256,16 +231,13 @@ pub(super) fn mode(
 }
 
 /// What is wrong with settings, the defaults of what they leave open included.
-pub(super) fn problems(settings: &PolicySettings) -> Vec<(&'static str, String)> {
-    let mut found = settings.problems();
-    let default_max = PolicySettings::default().resolve().max_replicas;
-    if let (Some(min), None) = (settings.min_replicas, settings.max_replicas)
-        && min > default_max
-    {
-        found.push((
+pub(super) fn contradiction(settings: &PolicySettings) -> Option<(&'static str, String)> {
+    let by_default = || match (settings.min_replicas, settings.max_replicas) {
+        (Some(min), None) if min > MAX_REPLICAS => Some((
             "min_replicas",
-            format!("is above the default max_replicas of {default_max}: set max_replicas, too"),
-        ));
-    }
-    found
+            format!("is above the default max_replicas of {MAX_REPLICAS}: set max_replicas, too"),
+        )),
+        _ => None,
+    };
+    settings.contradiction().or_else(by_default)
 }

@@ -1,7 +1,6 @@
 //! The `incidents` section: whom to tell.
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,18 +8,8 @@ use url::Url;
 
 use crate::model::incident::IncidentKind;
 
-use super::secret;
-use super::section::Section;
+use super::table::WebhookKeys;
 use super::types::Secret;
-use super::web;
-
-/// How long one attempt may take.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Who the events are from, unless the config says otherwise.
-const DEFAULT_SOURCE: &str = "/streamgauge";
 
 /// Where incidents are posted to, as CloudEvents.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,59 +37,17 @@ pub enum WebhookUrl {
     Secret(Secret),
 }
 
-/// Reads the `incidents` section.
-pub(super) fn read(root: &mut Section<'_>) -> Option<WebhookConfig> {
-    let mut section = root.section("incidents")?;
-    let webhook = match section.section("webhook") {
-        Some(webhook) => read_webhook(webhook),
-        None => None,
-    };
-    section.finish();
-    webhook
-}
-
-fn read_webhook(mut section: Section<'_>) -> Option<WebhookConfig> {
-    let url = read_url(&mut section);
-    if !section.has("secret") {
-        let advice = "it signs what is sent: { env: NAME } or { file: /path }";
-        section.missing("secret", advice);
-    }
-    let secret = secret::read(&mut section, "secret");
-    let timeout = web::read_between(&mut section, "timeout", &TIMEOUTS, "between 100ms and 30s");
-    let source = section.text("source");
-    if source.as_ref().is_some_and(|text| !is_reference(text)) {
-        section.problem("source", "must be a URI reference, such as /streamgauge/eu");
-    }
-    let kinds = read_kinds(&mut section);
-    let ca_file = section.file("ca_file");
-    section.finish();
+/// `None` only after a fault.
+pub(super) fn webhook(keys: WebhookKeys) -> Option<WebhookConfig> {
+    let kinds = keys.kinds.unwrap_or_else(|| IncidentKind::ALL.to_vec());
     Some(WebhookConfig {
-        url: url?,
-        secret: secret?,
-        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        source: source.unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
-        kinds,
-        ca_file,
+        url: keys.url?,
+        secret: keys.secret?,
+        timeout: keys.timeout,
+        source: keys.source,
+        kinds: kinds.into_iter().collect(),
+        ca_file: keys.ca_file,
     })
-}
-
-fn read_url(section: &mut Section<'_>) -> Option<WebhookUrl> {
-    if !section.has("url") {
-        let advice = "add url: https://…, or url: { env: NAME } if it carries a token";
-        section.missing("url", advice);
-        return None;
-    }
-    if section.is_mapping("url") {
-        return secret::read(section, "url").map(WebhookUrl::Secret);
-    }
-    let url = section.text("url")?;
-    match webhook_url(&url) {
-        Ok(url) => Some(WebhookUrl::Plain(url)),
-        Err(fault) => {
-            section.problem("url", fault);
-            None
-        }
-    }
 }
 
 /// The address, if it can be posted to.
@@ -117,31 +64,13 @@ pub fn webhook_url(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-fn is_reference(text: &str) -> bool {
+/// The `source` of events: any URI reference.
+pub(super) fn reference(text: &str) -> Result<String, &'static str> {
     let base = Url::parse("http://h/").ok();
-    let is_plain = text.chars().all(|c| c.is_ascii_graphic());
-    !text.is_empty() && is_plain && base.is_some_and(|base| base.join(text).is_ok())
-}
-
-/// All of them, unless some are named.
-fn read_kinds(section: &mut Section<'_>) -> BTreeSet<IncidentKind> {
-    let Some(names) = section.texts("kinds") else {
-        return IncidentKind::ALL.into();
-    };
-    let mut kinds = BTreeSet::new();
-    for name in names {
-        match IncidentKind::ALL.into_iter().find(|k| k.as_str() == name) {
-            Some(kind) => drop(kinds.insert(kind)),
-            None => {
-                let known = IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
-                section.problem("kinds", format!("must be some of {known}"));
-            }
-        }
-    }
-    if kinds.is_empty() && !section.has_problem("kinds") {
-        section.problem("kinds", "names none: leave it out for all of them");
-    }
-    kinds
+    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+    let is_reference = is_plain && base.is_some_and(|base| base.join(text).is_ok());
+    let expected = "must be a URI reference, such as /streamgauge/eu";
+    is_reference.then(|| text.to_owned()).ok_or(expected)
 }
 
 #[cfg(test)]
@@ -200,12 +129,12 @@ mod tests {
              .secret: a secret must not stand in the config: write { env: NAME } or { file: /path }\n\
              .timeout: must be between 100ms and 30s\n\
              .source: must be a URI reference, such as /streamgauge/eu\n\
-             .kinds: must be some of producer_stop, consumer_crash, downstream_outage, hot_partition, slow_consumer, stuck_partition, traffic_surge, unclassified\n\
+             .kinds[0]: must be producer_stop, consumer_crash, downstream_outage, hot_partition, slow_consumer, stuck_partition, traffic_surge or unclassified\n\
              .x: unknown key: remove it; known here: url, secret, timeout, source, kinds, ca_file",
         );
         check(
             "{ url: 'http://u:hunter2@h', secret: { env: S }, kinds: [] }",
-            ".url: must not hold a user or password\n.kinds: names none: leave it out for all of them",
+            ".url: must not hold a user or password\n.kinds: is empty: leave it out for all of them",
         );
     }
 }

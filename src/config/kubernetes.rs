@@ -1,26 +1,8 @@
 //! The `kubernetes` section: whether and how the API of the cluster is read.
 
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::time::Duration;
+use super::keys::{self, Place};
 
-use super::section::Section;
-
-/// Readings count for two minutes: even at the longest interval a few may fail.
-const INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
-
-/// Where replicas are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KubernetesConfig {
-    /// Whether it is read at all.
-    pub enabled: Enabled,
-    /// A kubeconfig file; `None`: the pod's service account, else the user's own kubeconfig.
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of that file; `None`: its current one.
-    pub context: Option<String>,
-    /// How often the replicas of a ScaledObject are read.
-    pub poll_interval: Duration,
-}
+pub use super::table::KubernetesConfig;
 
 /// Whether the Kubernetes API is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,12 +18,7 @@ pub enum Enabled {
 
 impl Default for KubernetesConfig {
     fn default() -> Self {
-        Self {
-            enabled: Enabled::Auto,
-            kubeconfig: None,
-            context: None,
-            poll_interval: Duration::from_secs(10),
-        }
+        keys::standard()
     }
 }
 
@@ -56,27 +33,12 @@ impl KubernetesConfig {
     }
 }
 
-pub(super) fn read(root: &mut Section<'_>) -> KubernetesConfig {
-    let mut config = KubernetesConfig::default();
-    let Some(mut section) = root.section("kubernetes") else {
-        return config;
-    };
-    config.enabled = section.switch("enabled").unwrap_or_default();
-    config.kubeconfig = section.file("kubeconfig");
-    config.context = section.text("context");
-    if config.context.is_some() && config.kubeconfig.is_none() {
-        section.problem(
-            "context",
-            "is the context of a kubeconfig: name that, too, or remove it",
-        );
+/// Notes keys that contradict each other.
+pub(super) fn check(config: &KubernetesConfig, place: &mut Place<'_>) {
+    if config.context.is_some() && config.kubeconfig.is_none() && !place.is_faulty("kubeconfig") {
+        let text = "is the context of a kubeconfig: add kubeconfig, or remove it";
+        place.fault_at("context", text);
     }
-    match section.duration("poll_interval") {
-        Some(interval) if INTERVALS.contains(&interval) => config.poll_interval = interval,
-        Some(_) => section.problem("poll_interval", "must be between 1s and 30s"),
-        None => {}
-    }
-    section.finish();
-    config
 }
 
 #[cfg(test)]
@@ -120,7 +82,7 @@ mod tests {
             said.as_deref(),
             Some(
                 "c.yaml: kubernetes.enabled: must be true, false or auto\n\
-                 c.yaml: kubernetes.context: is the context of a kubeconfig: name that, too, or remove it\n\
+                 c.yaml: kubernetes.context: is the context of a kubeconfig: add kubeconfig, or remove it\n\
                  c.yaml: kubernetes.poll_interval: must be between 1s and 30s\n\
                  c.yaml: kubernetes.kubeconf: unknown key: did you mean kubeconfig? Known here: enabled, kubeconfig, context, poll_interval"
             )

@@ -7,19 +7,21 @@ mod reader;
 
 use std::collections::HashMap;
 
-use crate::model::identity::Assignment;
 use crate::model::stream::{MAX_PARTITIONS, StreamError, StreamSelector};
-use crate::policy::forecast::Forecasting;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 pub use error::{MetadataErrors, MetadataProblem};
 
 use super::allow::is_simple;
-use super::groups::{self, ModeWord};
-use super::label::{is_name, label_fault};
+use super::groups;
+use super::keys::Keys;
+use super::label::is_name;
 use super::stream::{self, NamedStream};
+use super::table::TriggerKeys;
 use super::types::{CheckpointStrategy, RedisConfig};
 use reader::Reader;
+
+pub(super) use keys::camel;
 
 /// What one trigger asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,17 +75,18 @@ impl TriggerRequest {
     /// Everything that is wrong with it, by key. No value ever shows up: it may be a secret that KEDA resolved.
     pub fn parse(metadata: &HashMap<String, String>) -> Result<Self, MetadataErrors> {
         let mut reader = Reader::new(metadata);
+        let keys = TriggerKeys::read(&mut reader);
         let names_server = keda::names_server(&reader);
         reader.refuse_foreign_keys(names_server);
-        let subject = read_subject(&mut reader);
-        let settings = read_settings(&mut reader);
-        let checkpoints = CheckpointClaims {
-            container: reader.text("blobContainer").map(str::to_owned),
-            strategy: keda::strategy(&mut reader),
-        };
-        for (field, text) in settings.problems() {
+        let subject = read_subject(&mut reader, &keys);
+        let settings = read_settings(&mut reader, &keys);
+        if let Some((field, text)) = settings.contradiction() {
             reader.problem_of_field(field, &text);
         }
+        let checkpoints = CheckpointClaims {
+            container: keys.keda.blob_container,
+            strategy: keys.keda.checkpoint_strategy,
+        };
         match (subject, reader.finish()) {
             (Some(subject), Ok(())) => Ok(Self {
                 subject,
@@ -109,8 +112,10 @@ impl TriggerRequest {
     /// The settings contradict each other, although each alone is fine.
     pub fn settings_over(&self, base: &PolicySettings) -> Result<PolicySettings, MetadataErrors> {
         let merged = self.settings.over(base);
-        MetadataErrors::of_fields(groups::problems(&merged))?;
-        Ok(merged)
+        match groups::contradiction(&merged) {
+            Some(fault) => Err(MetadataErrors::of_field(fault)),
+            None => Ok(merged),
+        }
     }
 }
 
@@ -121,7 +126,10 @@ pub fn likely_mode(metadata: &HashMap<String, String>) -> Option<Mode> {
     match reader.text("mode") {
         Some("replicas") => Some(Mode::Replicas),
         Some("jobs") => Some(Mode::Jobs),
-        _ => read_settings(&mut reader).mode,
+        _ => {
+            let keys = TriggerKeys::read(&mut reader);
+            read_settings(&mut reader, &keys).mode
+        }
     }
 }
 
@@ -140,13 +148,10 @@ pub fn fingerprint(metadata: &HashMap<String, String>) -> u64 {
 const NO_SUBJECT: &str =
     "is missing: name a group of the config, or source, stream and consumerGroup";
 
-fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
-    let group = reader.text("group");
-    let inline: Vec<&'static str> = ["source", "stream", "consumerGroup"]
-        .into_iter()
-        .filter(|key| reader.has(key))
-        .collect();
-    match (group, inline.first()) {
+fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
+    let mut inline = ["source", "stream", "consumerGroup"].into_iter();
+    let inline = inline.find(|key| reader.has_key(key));
+    match (&keys.group, inline) {
         (Some(_), Some(key)) => {
             reader.problem(
                 key,
@@ -161,9 +166,9 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
                     "must be the name of a group in streamgauge's config",
                 );
             }
-            Some(Subject::Named(name.to_owned()))
+            Some(Subject::Named(name.clone()))
         }
-        (None, Some(_)) => read_inline(reader),
+        (None, Some(_)) => read_inline(reader, keys),
         (None, None) => {
             reader.problem("group", NO_SUBJECT);
             None
@@ -171,36 +176,30 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
     }
 }
 
-fn read_inline(reader: &mut Reader<'_>) -> Option<Subject> {
-    let is_kedas = keda::names_server(reader);
-    let source = match is_kedas {
-        true => None,
-        false => reader.required("source", "name a source of streamgauge's config"),
-    };
-    if source.is_some_and(|source| !is_name(source)) {
-        reader.problem(
-            "source",
-            "must be the name of a source in streamgauge's config, never an address",
-        );
-    }
-    let stream = reader.text("stream").map(read_stream);
-    let stream = stream
-        .transpose()
-        .map_err(|fault| reader.problem("stream", &fault));
-    let consumer_group = reader.text("consumerGroup");
-    if let Some(fault) = consumer_group.and_then(label_fault) {
-        reader.problem("consumerGroup", fault);
-    }
-    let consumer_group = consumer_group.map(str::to_owned);
-    if is_kedas {
+fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
+    let stream = keys.stream.as_deref().map(read_stream).transpose();
+    let stream = stream.map_err(|fault| reader.problem("stream", &fault));
+    let consumer_group = keys.consumer_group.clone();
+    if keda::names_server(reader) {
         return Some(Subject::AtServer {
             server: keda::server(reader)?,
             stream: stream.ok()?,
             consumer_group,
         });
     }
+    let Some(source) = &keys.source else {
+        let text = "is missing: name a source of streamgauge's config";
+        reader.problem("source", text);
+        return None;
+    };
+    if !is_name(source) {
+        reader.problem(
+            "source",
+            "must be the name of a source in streamgauge's config, never an address",
+        );
+    }
     Some(Subject::Inline {
-        source: source?.to_owned(),
+        source: source.clone(),
         stream: stream.ok()?,
         consumer_group,
     })
@@ -226,17 +225,9 @@ fn read_stream(text: &str) -> Result<NamedStream, String> {
     }
 }
 
-fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
-    let word = reader.word(
-        "mode",
-        &[
-            ("replicas", ModeWord::Replicas),
-            ("backlog", ModeWord::Backlog),
-            ("jobs", ModeWord::Jobs),
-        ],
-    );
-    let threshold = reader.threshold("backlogThreshold");
-    let keda = keda::read(reader, word, threshold);
+fn read_settings(reader: &mut Reader<'_>, keys: &TriggerKeys) -> PolicySettings {
+    let keda = keda::read(reader, keys);
+    let (word, threshold) = (keys.policy.mode, keys.policy.backlog_threshold);
     let mode = match keda {
         Some(mode) => Some(mode),
         None => groups::mode(word, threshold, Measure::Backlog).unwrap_or_else(|(field, text)| {
@@ -244,25 +235,12 @@ fn read_settings(reader: &mut Reader<'_>) -> PolicySettings {
             None
         }),
     };
-    let activation_backlog = reader.whole("activationBacklog");
+    let settings = keys.policy.settings(&keys.consumers);
+    let activation_backlog = keda::activation(reader, &keys.keda, keda);
     PolicySettings {
         mode,
-        target_delay: reader.duration("targetDelay"),
-        capacity_per_replica: reader.number("capacityPerReplica"),
-        min_replicas: reader.whole("minReplicas"),
-        max_replicas: reader.whole("maxReplicas"),
-        activation_backlog: keda::activation(reader, keda).or(activation_backlog),
-        activation_window: reader.duration("activationWindow"),
-        scale_in_hold: reader.duration("scaleInHold"),
-        assignment: reader.word(
-            "assignment",
-            &[
-                ("shared", Assignment::Shared),
-                ("exclusive", Assignment::Exclusive),
-            ],
-        ),
-        consumers_per_replica: reader.whole("consumersPerReplica"),
-        forecast: reader.word("forecast", &Forecasting::WORDS),
+        activation_backlog: activation_backlog.or(settings.activation_backlog),
+        ..settings
     }
 }
 

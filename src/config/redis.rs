@@ -1,55 +1,27 @@
 //! The `redis` section of a source. A URL never shows up in an error: it may hold a password by mistake.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::secret;
-use super::section::Section;
+use super::table::RedisKeys;
 use super::types::RedisConfig;
 
 const DEFAULT_PORT: u16 = 6379;
-const DEFAULT_STUCK_AFTER: Duration = Duration::from_secs(3_600);
 
-/// Reads the section; `None` after a fault that leaves nothing to connect to.
-pub(super) fn read(mut section: Section<'_>) -> Option<RedisConfig> {
-    let server = read_url(&mut section);
-    read_mode(&mut section);
-    let username = section.text("username");
-    if username.as_deref() == Some("") {
-        section.problem("username", "is empty: remove it for the default user");
-    }
-    let password = secret::read(&mut section, "password");
-    let stuck_after = section
-        .duration("stuck_after")
-        .unwrap_or(DEFAULT_STUCK_AFTER);
-    if stuck_after.is_zero() {
-        section.problem("stuck_after", "must be above 0");
-    }
-    section.finish();
+/// Pending entries delivered longer ago count as stuck, unless the config says otherwise.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(3_600);
+
+/// `None` only after a fault that leaves nothing to connect to.
+pub(super) fn config(keys: RedisKeys) -> Option<RedisConfig> {
+    let server = keys.url?;
     Some(RedisConfig {
-        username,
-        password,
-        stuck_after,
-        ..server?
+        host: server.host,
+        port: server.port,
+        database: server.database,
+        username: keys.username,
+        password: keys.password,
+        stuck_after: keys.stuck_after,
     })
-}
-
-fn read_url(section: &mut Section<'_>) -> Option<RedisConfig> {
-    let url = section.required_text("url", "add url: redis://host:6379/0")?;
-    let server = RedisConfig::from_url(&url);
-    server
-        .map_err(|RedisUrlError(fault)| section.problem("url", fault))
-        .ok()
-}
-
-fn read_mode(section: &mut Section<'_>) {
-    match section.text("mode").as_deref() {
-        None | Some("standalone") => {}
-        Some("cluster" | "sentinel") => section.problem(
-            "mode",
-            "cluster and sentinel are not supported yet: remove it, or write standalone",
-        ),
-        Some(_) => section.problem("mode", "must be standalone"),
-    }
 }
 
 /// What is wrong with a Redis URL. Never repeats it.
@@ -63,7 +35,7 @@ impl RedisConfig {
     /// # Errors
     /// The URL is not of that form.
     pub fn from_url(url: &str) -> Result<Self, RedisUrlError> {
-        let Address {
+        let RedisServer {
             host,
             port,
             database,
@@ -74,21 +46,34 @@ impl RedisConfig {
             database,
             username: None,
             password: None,
-            stuck_after: DEFAULT_STUCK_AFTER,
+            stuck_after: STUCK_AFTER,
         })
     }
 }
 
 /// Where a Redis server is.
-#[derive(Debug, PartialEq, Eq)]
-struct Address {
-    host: String,
-    port: u16,
-    database: i64,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisServer {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database number.
+    pub database: i64,
+}
+
+impl fmt::Display for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port, database) = (&self.host, self.port, self.database);
+        match host.contains(':') {
+            true => write!(f, "redis://[{host}]:{port}/{database}"),
+            false => write!(f, "redis://{host}:{port}/{database}"),
+        }
+    }
 }
 
 /// Reads `redis://host[:port][/db]`; the host may be an IPv6 address in brackets.
-fn parse_url(url: &str) -> Result<Address, &'static str> {
+pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     if url.contains('@') {
         return Err(
             "must not hold a user or password: put them into username and password: { env: NAME } or { file: /path }",
@@ -116,7 +101,7 @@ fn parse_url(url: &str) -> Result<Address, &'static str> {
     }
     let (server, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = split_server(server)?;
-    Ok(Address {
+    Ok(RedisServer {
         host,
         port,
         database: parse_database(database)?,
@@ -138,7 +123,7 @@ fn split_server(server: &str) -> Result<(String, u16), &'static str> {
             .split_once(']')
             .ok_or("has an IPv6 address without its closing bracket")?;
         host.parse::<std::net::Ipv6Addr>()
-            .map_err(|_| "has brackets around something that is no IPv6 address")?;
+            .map_err(|_| "has brackets around something that is not an IPv6 address")?;
         (
             host,
             port.strip_prefix(':').or(port.is_empty().then_some("")),
@@ -172,7 +157,7 @@ mod tests {
     #[test]
     fn an_address_has_a_host_and_defaults_for_the_rest() {
         let check = |url: &str, host: &str, port, database| {
-            let expect = Address {
+            let expect = RedisServer {
                 host: host.to_owned(),
                 port,
                 database,

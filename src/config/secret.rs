@@ -3,9 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde_yaml::Value;
-
-use super::section::Section;
 use super::types::Secret;
 
 /// Why a secret cannot be had. Names the place, never the value.
@@ -53,46 +50,8 @@ impl fmt::Display for Secret {
     }
 }
 
-const SHAPE: &str = "write { env: NAME } or { file: /path }";
-
-/// Reads a reference to a secret. A plain value is refused and never shown.
-pub(super) fn read(parent: &mut Section<'_>, key: &'static str) -> Option<Secret> {
-    let value = parent.take(key)?;
-    if !matches!(value, Value::Mapping(_)) {
-        parent.problem(
-            key,
-            format!("a secret must not stand in the config: {SHAPE}"),
-        );
-        return None;
-    }
-    let path = parent.path_of(key);
-    let mut section = Section::open(path, value, parent.problems())?;
-    let env = section.text("env");
-    let file = section.text("file");
-    let found = match (env, file) {
-        (Some(name), None) if is_variable(&name) => Some(Secret::Env(name)),
-        (Some(_), None) => {
-            section.problem(
-                "env",
-                "must be the name of an environment variable, such as REDIS_PASSWORD",
-            );
-            None
-        }
-        (None, Some(path)) if !path.is_empty() => Some(Secret::File(path.into())),
-        _ => {
-            section.problem("", format!("names no single place: {SHAPE}"));
-            None
-        }
-    };
-    section.finish();
-    found
-}
-
-/// Keeps a secret that was put where a variable's name belongs out of later errors.
-fn is_variable(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.chars().all(allowed) && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
-}
+/// How to refer to one.
+pub(super) const SHAPE: &str = "write { env: NAME } or { file: /path }";
 
 #[cfg(test)]
 mod tests {

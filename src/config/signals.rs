@@ -1,7 +1,6 @@
 //! Signals that come from elsewhere than the stream: a group's `signals`, and the `prometheus` section that answers PromQL.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,19 +8,9 @@ use url::Url;
 
 use crate::model::signal::{ErrorSource, Signal};
 
-use super::secret;
-use super::section::Section;
+use super::keys::Place;
+use super::table::{ErrorRateKeys, PrometheusKeys, SignalKeys};
 use super::types::Secret;
-use super::web;
-
-/// How often expressions may be asked.
-const INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
-
-/// How long an answer may take.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
-
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The Prometheus, or whatever speaks its HTTP API, that PromQL is asked of.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,128 +66,119 @@ pub fn counted_errors(signals: &SignalSources) -> Option<&ErrorSource> {
     }
 }
 
-/// Reads the `prometheus` section.
-pub(super) fn read_prometheus(root: &mut Section<'_>) -> Option<PrometheusConfig> {
-    let mut section = root.section("prometheus")?;
-    if !section.has("url") {
-        section.missing("url", "add url: http://prometheus:9090");
+/// The address of an HTTP server that paths are added to.
+pub(super) fn prometheus_url(text: &str) -> Result<Url, &'static str> {
+    let found = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .filter(|url| url.query().is_none() && url.fragment().is_none());
+    let url = found.ok_or(
+        "must be an http or https address without parameters, such as http://prometheus:9090",
+    )?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user or password: put them into username and password");
     }
-    let url = web::read_address(&mut section, "url", "http://prometheus:9090");
-    let timeout = web::read_between(&mut section, "timeout", &TIMEOUTS, "between 100ms and 30s");
-    let interval = web::read_between(&mut section, "interval", &INTERVALS, "between 1s and 10m");
-    let credential = read_credential(&mut section);
-    let ca_file = section.file("ca_file");
-    section.finish();
+    Ok(url)
+}
+
+/// `None` only after a fault.
+pub(super) fn prometheus(keys: PrometheusKeys, place: &mut Place<'_>) -> Option<PrometheusConfig> {
+    let credential = credential(keys.bearer_token, keys.username, keys.password, place);
     Some(PrometheusConfig {
-        url: url?,
-        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        interval: interval.unwrap_or(DEFAULT_INTERVAL),
+        url: keys.url?,
+        timeout: keys.timeout,
+        interval: keys.interval,
         credential,
-        ca_file,
+        ca_file: keys.ca_file,
     })
 }
 
-fn read_credential(section: &mut Section<'_>) -> Option<HttpCredential> {
-    let token = secret::read(section, "bearer_token");
-    let username = section.text("username");
-    let password = secret::read(section, "password");
+fn credential(
+    token: Option<Secret>,
+    username: Option<String>,
+    password: Option<Secret>,
+    place: &mut Place<'_>,
+) -> Option<HttpCredential> {
     match (token, username, password) {
         (Some(token), None, None) => Some(HttpCredential::Bearer(token)),
         (None, Some(username), Some(password)) => Some(HttpCredential::Basic(username, password)),
         (None, None, None) => None,
         (Some(_), ..) => {
-            section.problem(
-                "bearer_token",
-                "excludes username and password: keep one of both ways",
-            );
+            let text = "excludes username and password: keep one or the other";
+            place.fault_at("bearer_token", text);
             None
         }
-        (None, ..) => {
-            section.problem("username", "and password belong together: add the other");
+        (None, Some(_), None) => {
+            place.missing("password", "username needs it");
+            None
+        }
+        (None, None, Some(_)) => {
+            place.missing("username", "password needs it");
             None
         }
     }
 }
 
-/// Reads a group's `signals`. `asks` is whether a Prometheus is configured, `counts` whether its source can count errors.
-pub(super) fn read_signals(group: &mut Section<'_>, asks: bool, counts: bool) -> SignalSources {
+/// What a group's `signals` mean. `asks` is whether a Prometheus is configured, `counts` whether its source can count errors.
+pub(super) fn signals(
+    keys: SignalKeys,
+    asks: bool,
+    counts: bool,
+    place: &mut Place<'_>,
+) -> SignalSources {
     let mut found = SignalSources::new();
-    let Some(mut section) = group.section("signals") else {
-        return found;
-    };
-    for (key, signal) in [
-        ("error_rate", Signal::ErrorRate),
-        ("resource_utilization", Signal::ResourceUtilization),
-    ] {
-        if let Some(mut of_signal) = section.section(key) {
-            let source = read_source(&mut of_signal, signal, asks, counts);
-            found.extend(source.map(|source| (signal, source)));
-            of_signal.finish();
-        }
+    if let Some(keys) = keys.error_rate {
+        let source = error_rate(keys, asks, counts, &mut place.at("error_rate"));
+        found.extend(source.map(|source| (Signal::ErrorRate, source)));
     }
-    section.finish();
+    if let Some(expression) = keys.resource_utilization.and_then(|keys| keys.promql) {
+        let source = prom_ql(expression, asks, &mut place.at("resource_utilization"));
+        found.insert(Signal::ResourceUtilization, source);
+    }
     found
 }
 
-fn read_source(
-    section: &mut Section<'_>,
-    signal: Signal,
+fn error_rate(
+    keys: ErrorRateKeys,
     asks: bool,
     counts: bool,
+    place: &mut Place<'_>,
 ) -> Option<SignalSource> {
-    let mut found = Vec::new();
-    if let Some(expression) = section.text("promql") {
-        if expression.trim().is_empty() {
-            section.problem("promql", "is empty: give an expression with one value");
-        } else if !asks {
-            section.problem(
-                "promql",
-                "needs somebody to ask: add prometheus: { url: http://prometheus:9090 } at the top",
-            );
+    let counted = [
+        ("redeliveries", keys.redeliveries.is_some()),
+        ("dead_letter", keys.dead_letter.is_some()),
+    ];
+    for (key, _) in counted
+        .into_iter()
+        .filter(|(_, is_there)| *is_there && !counts)
+    {
+        place.fault_at(key, "is only counted in Redis Streams: use promql");
+    }
+    match (keys.promql, keys.redeliveries, keys.dead_letter) {
+        (Some(expression), None, None) => Some(prom_ql(expression, asks, place)),
+        (None, Some(true), None) => Some(SignalSource::Counted(ErrorSource::Redeliveries)),
+        (None, Some(false), None) => {
+            place.fault_at("redeliveries", "must be true, or leave the signal out");
+            None
         }
-        found.push(SignalSource::PromQl(expression));
+        (None, None, Some(key)) => Some(SignalSource::Counted(ErrorSource::DeadLetter(key))),
+        _ => {
+            if !place.is_faulty("") {
+                place.fault(
+                    "must come from one place: promql: \"…\", redeliveries: true or dead_letter: KEY",
+                );
+            }
+            None
+        }
     }
-    if signal == Signal::ErrorRate {
-        found.extend(read_counted(section, counts).map(SignalSource::Counted));
-    }
-    let one = found.pop();
-    if one.is_none() || !found.is_empty() {
-        let ways = match signal {
-            Signal::ErrorRate => "promql: \"…\", redeliveries: true or dead_letter: KEY",
-            _ => "promql: \"…\"",
-        };
-        section.problem("", format!("must come from one place: {ways}"));
-    }
-    one
 }
 
-fn read_counted(section: &mut Section<'_>, counts: bool) -> Option<ErrorSource> {
-    let redeliveries = section.flag("redeliveries");
-    let key = section.text("dead_letter");
-    let asked = match (&redeliveries, &key) {
-        (Some(_), _) => "redeliveries",
-        (None, Some(_)) => "dead_letter",
-        (None, None) => return None,
-    };
-    if !counts {
-        section.problem(asked, "is only counted in Redis Streams: use promql");
+fn prom_ql(expression: String, asks: bool, place: &mut Place<'_>) -> SignalSource {
+    if !asks {
+        let text = "needs a server to query: add prometheus: { url: http://prometheus:9090 } at the top of the file";
+        place.fault_at("promql", text);
     }
-    match (redeliveries, key) {
-        (Some(true), None) => Some(ErrorSource::Redeliveries),
-        (Some(false), None) => {
-            section.problem("redeliveries", "must be true: or leave the signal out");
-            None
-        }
-        (None, Some(key)) if !key.is_empty() => Some(ErrorSource::DeadLetter(key)),
-        (None, _) => {
-            section.problem("dead_letter", "is empty: give the key of a stream");
-            None
-        }
-        (Some(_), Some(_)) => {
-            section.problem("dead_letter", "excludes redeliveries: keep one of both");
-            None
-        }
-    }
+    SignalSource::PromQl(expression)
 }
 
 #[cfg(test)]
@@ -273,7 +253,7 @@ mod tests {
             "main",
             "{ error_rate: { promql: a } }",
             &format!(
-                "{at}.error_rate.promql: needs somebody to ask: add prometheus: {{ url: http://prometheus:9090 }} at the top"
+                "{at}.error_rate.promql: needs a server to query: add prometheus: {{ url: http://prometheus:9090 }} at the top of the file"
             ),
         );
         check(
@@ -288,7 +268,7 @@ mod tests {
             "{ error_rate: { promql: a, dead_letter: d }, resource_utilization: { redeliveries: true }, errors: 1 }",
             &format!(
                 "{at}.error_rate: must come from one place: promql: \"…\", redeliveries: true or dead_letter: KEY\n\
-                 {at}.resource_utilization: must come from one place: promql: \"…\"\n\
+                 {at}.resource_utilization.promql: is missing: give an expression with one value\n\
                  {at}.resource_utilization.redeliveries: unknown key: remove it; known here: promql\n\
                  {at}.errors: unknown key: remove it; known here: error_rate, resource_utilization"
             ),
@@ -298,16 +278,16 @@ mod tests {
             "main",
             "{}",
             "prometheus.url: must not hold a user or password: put them into username and password\n\
-             prometheus.timeout: must be between 100ms and 30s\n\
              prometheus.interval: must be between 1s and 10m\n\
-             prometheus.bearer_token: excludes username and password: keep one of both ways",
+             prometheus.timeout: must be between 100ms and 30s\n\
+             prometheus.bearer_token: excludes username and password: keep one or the other",
         );
         check(
             "prometheus: { url: 'http://p?x=1', username: u }",
             "main",
             "{}",
-            "prometheus.url: must be an http or https address without parameters, such as http://prometheus:9090\n\
-             prometheus.username: and password belong together: add the other",
+            "prometheus.password: is missing: username needs it\n\
+             prometheus.url: must be an http or https address without parameters, such as http://prometheus:9090",
         );
     }
 }

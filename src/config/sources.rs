@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_yaml::Value;
-
-use super::error::Problem;
 use super::event_hubs;
-use super::label::{NAME, is_name};
+use super::keys::Place;
 use super::redis;
-use super::section::Section;
+use super::table::{AllowKeys, EventHubsKeys, RedisKeys, SourceKeys};
 use super::types::{AllowRule, SourceConfig, SourceKind};
 
 /// Reading a Redis stream costs next to nothing, …
@@ -34,34 +31,33 @@ impl Sources {
 }
 
 /// Reads all sources. `poll_interval` is what the file says for all of them.
-pub(super) fn read(root: &mut Section<'_>, poll_interval: Option<Duration>) -> Sources {
+pub(super) fn read(
+    listed: Option<Vec<Option<SourceKeys>>>,
+    poll_interval: Option<Duration>,
+    place: &mut Place<'_>,
+) -> Sources {
     let mut found = Sources::default();
-    let listed = root.path_of("sources");
-    let items = root.items("sources").unwrap_or_default();
-    if items.is_empty() && !root.problems().iter().any(|p| p.path == listed) {
-        root.problem("sources", "is missing: name at least one source");
+    if listed.as_ref().is_some_and(Vec::is_empty) {
+        place.missing("", "name at least one source");
     }
-    for (path, item) in items {
-        let Some(section) = Section::open(path, item, root.problems()) else {
-            continue;
-        };
-        found
-            .valid
-            .extend(read_source(section, &mut found.names, poll_interval));
+    for (n, keys) in listed.into_iter().flatten().enumerate() {
+        let source = keys.and_then(|keys| {
+            read_source(keys, &mut found.names, poll_interval, &mut place.item(n))
+        });
+        found.valid.extend(source);
     }
     found
 }
 
 fn read_source(
-    mut section: Section<'_>,
+    keys: SourceKeys,
     names: &mut BTreeSet<String>,
     poll_interval: Option<Duration>,
+    place: &mut Place<'_>,
 ) -> Option<SourceConfig> {
-    let name = read_name(&mut section, names, "give the source a name");
-    let poll_interval = section.poll_interval().or(poll_interval);
-    let kind = read_kind(&mut section);
-    let allow = read_allow(&mut section);
-    section.finish();
+    let name = unique(keys.name, names, place);
+    let kind = read_kind(keys.redis, keys.event_hubs, place);
+    let poll_interval = keys.poll_interval.or(poll_interval);
     Some(SourceConfig {
         name: name?,
         poll_interval: poll_interval.unwrap_or(match kind {
@@ -69,78 +65,59 @@ fn read_source(
             _ => REDIS_POLL_INTERVAL,
         }),
         kind: kind?,
-        allow,
+        allow: keys
+            .allow
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(rule)
+            .collect(),
     })
 }
 
-/// Reads a `name` that must be valid and new.
-pub(super) fn read_name(
-    section: &mut Section<'_>,
+/// A name that must be new.
+pub(super) fn unique(
+    name: Option<String>,
     names: &mut BTreeSet<String>,
-    advice: &str,
+    place: &mut Place<'_>,
 ) -> Option<String> {
-    let name = section.required_text("name", advice)?;
-    if !is_name(&name) {
-        section.problem("name", NAME);
-    } else if !names.insert(name.clone()) {
-        section.problem("name", format!("{name:?} is taken: names must be unique"));
+    let name = name?;
+    if !names.insert(name.clone()) {
+        place.fault_at("name", format!("{name:?} is taken: names must be unique"));
     }
     Some(name)
 }
 
 /// One optional section per kind, and exactly one of them.
-fn read_kind(section: &mut Section<'_>) -> Option<SourceKind> {
-    match (section.has("redis"), section.has("event_hubs")) {
-        (true, true) => {
-            section.problem(
-                "event_hubs",
-                "stands beside redis: a source is one of them, make two sources",
-            );
-            section.take("redis");
-            section.take("event_hubs");
+fn read_kind(
+    redis: Option<RedisKeys>,
+    event_hubs: Option<EventHubsKeys>,
+    place: &mut Place<'_>,
+) -> Option<SourceKind> {
+    match (redis, event_hubs) {
+        (Some(_), Some(_)) => {
+            let text = "stands beside redis: a source is one of them, make two sources";
+            place.fault_at("event_hubs", text);
             None
         }
-        (true, false) => redis::read(section.section("redis")?).map(SourceKind::Redis),
-        (false, true) => event_hubs::read(section.section("event_hubs")?)
+        (Some(redis), None) => redis::config(redis).map(SourceKind::Redis),
+        (None, Some(hub)) => event_hubs::config(hub, &mut place.at("event_hubs"))
             .map(|hub| SourceKind::EventHubs(Box::new(hub))),
-        (false, false) => {
-            section.take("redis");
-            section.take("event_hubs");
-            section.problem(
-                "",
-                "has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }",
-            );
+        (None, None) => {
+            if !place.is_faulty("redis") && !place.is_faulty("event_hubs") {
+                place.fault(
+                    "has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }",
+                );
+            }
             None
         }
     }
 }
 
-fn read_allow(section: &mut Section<'_>) -> Vec<AllowRule> {
-    let items = section.items("allow").unwrap_or_default();
-    let rules = items.into_iter();
-    rules
-        .filter_map(|(path, item)| read_rule(path, item, section.problems()))
-        .collect()
-}
-
-fn read_rule(path: String, item: Value, problems: &mut Vec<Problem>) -> Option<AllowRule> {
-    let mut section = Section::open(path, item, problems)?;
-    let mut part = |key: &'static str| {
-        let before = section.problems().len();
-        let texts = section.texts(key).unwrap_or_default();
-        if texts.is_empty() && section.problems().len() == before {
-            section.problem(
-                key,
-                "is missing: list what is allowed, or [\"*\"] for everything",
-            );
-        }
-        texts
-    };
-    let rule = AllowRule {
-        namespaces: part("namespaces"),
-        streams: part("streams"),
-        consumer_groups: part("consumer_groups"),
-    };
-    section.finish();
-    Some(rule)
+fn rule(keys: AllowKeys) -> AllowRule {
+    AllowRule {
+        namespaces: keys.namespaces.unwrap_or_default(),
+        streams: keys.streams.unwrap_or_default(),
+        consumer_groups: keys.consumer_groups.unwrap_or_default(),
+    }
 }

@@ -6,7 +6,6 @@ use crate::model::identity::PartitionId;
 use crate::model::stream::StreamSelector;
 
 use super::label::{control_fault, shortened};
-use super::section::as_texts;
 
 /// A stream with the text that names it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +21,15 @@ pub(super) fn read(value: &Value) -> Result<NamedStream, String> {
     if let Some(text) = value.as_str() {
         return expression(text);
     }
-    let keys = as_texts(value).ok_or("must be text or a list of texts: put numbers in quotes")?;
+    let keys: Vec<String> = value
+        .as_sequence()
+        .and_then(|items| {
+            items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect()
+        })
+        .ok_or("must be a string or a list of strings: put numbers in quotes")?;
     if let Some(fault) = keys.iter().find_map(|key| control_fault(key)) {
         return Err(format!("holds a key that {fault}"));
     }
@@ -140,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             read(&Value::from(7)).expect_err("a number"),
-            "must be text or a list of texts: put numbers in quotes"
+            "must be a string or a list of strings: put numbers in quotes"
         );
     }
 }

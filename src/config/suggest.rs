@@ -1,5 +1,7 @@
 //! "Did you mean": the known key nearest to a mistyped one.
 
+use strsim::osa_distance;
+
 /// What to write instead of an unknown key: the nearest known one, or all of them.
 pub(super) fn did_you_mean(key: &str, known: &[&str]) -> String {
     let all = known.join(", ");
@@ -14,30 +16,15 @@ pub(super) fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let folded = fold(key);
     let candidates = known.iter();
     let (distance, nearest) = candidates
-        .map(|candidate| (distance(&folded, &fold(candidate)), *candidate))
+        .map(|candidate| (osa_distance(&folded, &fold(candidate)), *candidate))
         .min()?;
     (distance <= 1 + nearest.len() / 5).then_some(nearest)
 }
 
 /// Without case and separators, so that `targetDelay` is near `target_delay`.
-fn fold(text: &str) -> Vec<char> {
+fn fold(text: &str) -> String {
     let plain = text.chars().filter(|c| !matches!(c, '_' | '-'));
     plain.flat_map(char::to_lowercase).take(64).collect()
-}
-
-/// Levenshtein's distance.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

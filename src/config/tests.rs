@@ -138,32 +138,30 @@ groups:
     check(
         text,
         "\
-server.tls: not supported yet: remove it
 server.grpc: must be an IP address and a port, such as 0.0.0.0:9090
 server.htp: unknown key: did you mean http? Known here: grpc, http, reflection
+server.tls: not supported yet: remove it
+poll_interval: must be a duration with its unit, such as 500ms, 5s, 1m30s or 2h
+state.dir: is missing: the folder for what is learned
 state.redis: not supported yet: remove it
 state.interval: must be between 1s and 1h
-poll_interval: must be a whole number with its unit, such as 500ms, 5s, 2m or 1h
 sources[0].name: must be 1 to 128 of the characters A-Z a-z 0-9 . _ -
 sources[0].redis.pasword: unknown key: did you mean password? Known here: url, mode, username, password, stuck_after
 sources[1].event_hubs.event_hub: is missing: name the event hub
-sources[1].event_hubs: has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret
 sources[1].event_hubs.checkpoints: is missing: say where consumers store them: account_url, container, strategy and a credential
-sources[2].name: \"a\" is taken: names must be unique
+sources[1].event_hubs: has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret
 sources[2]: has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }
+sources[2].name: \"a\" is taken: names must be unique
 groups[0].source: there is no source \"nope\"; sources: a
 groups[0].stream: is empty: give a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys
-groups[1]: is of another shape: must be a mapping, lines of `key: value`",
+groups[1]: must be a mapping, lines of `key: value`",
     );
 }
 
 #[test]
 fn files_that_are_no_config_are_refused_with_the_place() {
-    check("", "is empty: must be a mapping, lines of `key: value`");
-    check(
-        "[]",
-        "is of another shape: must be a mapping, lines of `key: value`",
-    );
+    check("", "is empty: it must be a mapping, lines of `key: value`");
+    check("[]", "must be a mapping, lines of `key: value`");
     check("{}", "sources: is missing: name at least one source");
     check(
         "sources: []",
@@ -203,11 +201,11 @@ fn secrets_must_be_references_and_are_never_shown() {
     );
     check(
         &redis("password: {}"),
-        &format!("{at}: names no single place: {how}"),
+        &format!("{at}: must be either env or file: {how}"),
     );
     check(
         &redis("password: { env: A, file: /b }"),
-        &format!("{at}: names no single place: {how}"),
+        &format!("{at}: must be either env or file: {how}"),
     );
     check(
         &redis("password: { env: 'hunter 2' }"),
@@ -234,7 +232,7 @@ fn each_fault_of_a_source_has_its_text() {
     };
     check(
         "mode: cluster",
-        "sources[0].redis.mode: cluster and sentinel are not supported yet: remove it, or write standalone",
+        "sources[0].redis.mode: is not supported yet: write standalone, or remove it",
     );
     check("mode: x", "sources[0].redis.mode: must be standalone");
     check(
@@ -247,16 +245,16 @@ fn each_fault_of_a_source_has_its_text() {
     );
     check(
         "username: 7",
-        "sources[0].redis.username: must be text: put it in quotes",
+        "sources[0].redis.username: must be a string: put it in quotes",
     );
     let rule = "}, allow: [{ namespaces: [a], streams: a, x: 1 }], poll_interval: 10ms, redos: {";
     check(
         rule,
-        "sources[0].poll_interval: must be between 50ms and 5m
-sources[0].allow[0].streams: must be a list of texts, such as [\"orders:*\"]
-sources[0].allow[0].consumer_groups: is missing: list what is allowed, or [\"*\"] for everything
+        "sources[0].allow[0].consumer_groups: is missing: list what is allowed, or [\"*\"] for everything
+sources[0].allow[0].streams: must be a list, such as [\"a\", \"b\"]
 sources[0].allow[0].x: unknown key: remove it; known here: namespaces, streams, consumer_groups
-sources[0].redos: unknown key: did you mean redis? Known here: name, poll_interval, redis, allow",
+sources[0].poll_interval: must be between 50ms and 5m
+sources[0].redos: unknown key: did you mean redis? Known here: name, poll_interval, redis, event_hubs, allow",
     );
 }
 
@@ -273,19 +271,19 @@ fn each_fault_of_a_group_has_its_text() {
     );
     check(
         "policy: { min_replicas: -1 }",
-        "groups[0].policy.min_replicas: must be a whole number, 0 or more, within range",
+        "groups[0].policy.min_replicas: must be a whole number, 0 or more",
     );
     check(
         "policy: { target_delay: 30 }",
-        "groups[0].policy.target_delay: must be a whole number with its unit, such as 500ms, 5s, 2m or 1h",
+        "groups[0].policy.target_delay: must be a duration with its unit, such as 500ms, 5s, 1m30s or 2h",
     );
     check(
         "policy: { target_delay: 0s }",
-        "groups[0].policy.target_delay: must be above 0 and at most 1day",
+        "groups[0].policy.target_delay: must be above 0 and at most 24h",
     );
     check(
         "policy: { mode: replica }",
-        "groups[0].policy.mode: must be replicas or backlog or jobs",
+        "groups[0].policy.mode: must be replicas, backlog or jobs",
     );
     check(
         "policy: { mode: backlog }",
@@ -297,11 +295,11 @@ fn each_fault_of_a_group_has_its_text() {
     );
     check(
         "policy: { backlog_threshold: 0 }",
-        "groups[0].policy.backlog_threshold: must be at least 1 message per replica",
+        "groups[0].policy.backlog_threshold: must be a whole number, 1 or more: messages per replica",
     );
     check(
         "consumers_per_replica: 0",
-        "groups[0].consumers_per_replica: must be at least 1",
+        "groups[0].consumers_per_replica: must be a whole number between 1 and 1000",
     );
     check(
         "assignment: sticky",
@@ -321,8 +319,8 @@ fn groups_are_unique_by_name_and_by_what_they_observe() {
     check(
         &format!("{SOURCE}groups:\n{}{}{}", group("a"), group("b"), group("a")),
         "groups[1]: has the same source, stream and consumer_group as another group: remove one of them
-groups[2].name: \"a\" is taken: names must be unique
-groups[2]: has the same source, stream and consumer_group as another group: remove one of them",
+groups[2]: has the same source, stream and consumer_group as another group: remove one of them
+groups[2].name: \"a\" is taken: names must be unique",
     );
 }
 
@@ -338,7 +336,7 @@ fn a_recording_needs_a_folder_and_keeps_two_files_at_least() {
     check(
         &format!("{SOURCE}recording: {{ keep_files: 1, keep: 3 }}\n"),
         "recording.dir: is missing: the folder for the files
-recording.keep_files: must be between 2 and 10000
+recording.keep_files: must be a whole number between 2 and 10,000
 recording.keep: unknown key: remove it; known here: dir, keep_files",
     );
 }

@@ -1,6 +1,5 @@
 //! The configuration after validation: what the rest of the program may rely on.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::policy::spec::PolicySettings;
 use super::incidents::WebhookConfig;
 use super::kubernetes::KubernetesConfig;
 use super::signals::{PrometheusConfig, SignalSources};
+pub use super::table::ServerConfig;
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,17 +33,6 @@ pub struct Config {
     pub max_series: usize,
     /// Whom to tell of incidents; `None`: nobody.
     pub webhook: Option<WebhookConfig>,
-}
-
-/// Listening addresses and switches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerConfig {
-    /// KEDA calls here.
-    pub grpc: SocketAddr,
-    /// Metrics, API, probes.
-    pub http: SocketAddr,
-    /// Whether gRPC server reflection is offered.
-    pub reflection: bool,
 }
 
 /// Arrivals on disk, for `simulate`.

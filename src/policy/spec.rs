@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::identity::Assignment;
 
 use super::forecast::Forecasting;
-use crate::policy::tuning::spec::MOST_CONSUMERS;
+use super::tuning::spec::{
+    MAX_REPLICAS, MIN_REPLICAS, SCALE_IN_HOLD, TARGET_DELAY,
+};
 
 /// The policy fields of a config group or of a trigger's metadata; `None` is "not said here".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,77 +127,27 @@ impl PolicySettings {
     pub fn resolve(&self) -> TargetSpec {
         TargetSpec {
             mode: self.mode.unwrap_or_default(),
-            target_delay: self.target_delay.unwrap_or(Duration::from_secs(30)),
+            target_delay: self.target_delay.unwrap_or(TARGET_DELAY),
             capacity_per_replica: self.capacity_per_replica,
-            min_replicas: self.min_replicas.unwrap_or(0),
-            max_replicas: self.max_replicas.unwrap_or(100),
+            min_replicas: self.min_replicas.unwrap_or(MIN_REPLICAS),
+            max_replicas: self.max_replicas.unwrap_or(MAX_REPLICAS),
             activation_backlog: self.activation_backlog.unwrap_or(0),
             activation_window: self.activation_window,
-            scale_in_hold: self.scale_in_hold.unwrap_or(Duration::from_secs(300)),
+            scale_in_hold: self.scale_in_hold.unwrap_or(SCALE_IN_HOLD),
             assignment: self.assignment.unwrap_or_default(),
             consumers_per_replica: self.consumers_per_replica.unwrap_or(1),
             forecast: self.forecast.unwrap_or_default(),
         }
     }
 
-    /// What is wrong with the values, as (field in snake_case, what and what to do). Used for config and metadata alike.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let mut found = Vec::new();
-        if let (Some(min), Some(max)) = (self.min_replicas, self.max_replicas)
-            && max < min
-        {
-            found.push((
+    /// What is wrong with the values together, as (field in snake_case, what and what to do). Each alone was checked when it was read.
+    pub fn contradiction(&self) -> Option<(&'static str, String)> {
+        match (self.min_replicas, self.max_replicas) {
+            (Some(min), Some(max)) if max < min => Some((
                 "max_replicas",
                 format!("must not be less than min_replicas ({min}), is {max}"),
-            ));
+            )),
+            _ => None,
         }
-        if self.max_replicas == Some(0) {
-            found.push((
-                "max_replicas",
-                "must be at least 1: with 0 nothing could ever run".into(),
-            ));
-        }
-        if self
-            .capacity_per_replica
-            .is_some_and(|c| !(c.is_finite() && c > 0.0))
-        {
-            found.push((
-                "capacity_per_replica",
-                "must be a number above 0 (messages per second); leave it out to have it learned"
-                    .into(),
-            ));
-        }
-        if self
-            .consumers_per_replica
-            .is_some_and(|n| !(1..=MOST_CONSUMERS).contains(&n))
-        {
-            found.push((
-                "consumers_per_replica",
-                format!("must be between 1 and {MOST_CONSUMERS}"),
-            ));
-        }
-        if let Some(Mode::Backlog { threshold: 0, .. }) = self.mode {
-            found.push((
-                "backlog_threshold",
-                "must be at least 1 message per replica".into(),
-            ));
-        }
-        for (name, value, most) in [
-            ("target_delay", self.target_delay, 86_400),
-            ("activation_window", self.activation_window, 3_600),
-            ("scale_in_hold", self.scale_in_hold, 3_600),
-        ] {
-            let most = Duration::from_secs(most);
-            if value.is_some_and(|v| v.is_zero() || v > most) {
-                found.push((
-                    name,
-                    format!(
-                        "must be above 0 and at most {}",
-                        humantime::format_duration(most)
-                    ),
-                ));
-            }
-        }
-        found
     }
 }

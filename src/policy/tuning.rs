@@ -2,8 +2,22 @@
 
 /// Settings.
 pub mod spec {
-    /// Consumers that one replica may run.
+    use std::time::Duration;
+
+    /// Consumers that one replica may run, at most.
     pub const MOST_CONSUMERS: u32 = 1_000;
+    /// The longest target delay.
+    pub const LONGEST_TARGET_DELAY: Duration = Duration::from_secs(24 * 3600);
+    /// The longest activation window, and the longest hold.
+    pub const LONGEST_HOLD: Duration = Duration::from_secs(3600);
+    /// How long a message may wait by default.
+    pub const TARGET_DELAY: Duration = Duration::from_secs(30);
+    /// The default hold: as long as the HPA's own.
+    pub const SCALE_IN_HOLD: Duration = Duration::from_secs(300);
+    /// The default bounds of the answer …
+    pub const MIN_REPLICAS: u32 = 0;
+    /// … are those of KEDA.
+    pub const MAX_REPLICAS: u32 = 100;
 }
 
 /// What is waited for.

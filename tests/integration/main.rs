@@ -19,6 +19,7 @@ mod checkpoints_in_batches;
 mod clock_steps;
 mod closed_loop;
 mod config_properties;
+mod config_reference;
 mod dashboards;
 mod decision_steps;
 mod decisions_in_words;

@@ -1,76 +1,50 @@
 //! Where the checkpoints of an event hub are, how they are laid out, and who may read them.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use crate::config::secret;
-use crate::config::section::Section;
+use crate::config::keys::Place;
+use crate::config::table::CheckpointKeys;
 use crate::config::types::{BlobAuth, CheckpointStrategy, CheckpointsConfig, HubAuth};
 
 use super::identity;
 
-/// .NET's processor lets an ownership expire after two minutes, the others sooner.
-const DEFAULT_OWNERSHIP_EXPIRY: Duration = Duration::from_secs(120);
-
-/// Reads `checkpoints:` of an event hub that authenticates with `hub_auth`.
+/// What `checkpoints:` mean for an event hub that authenticates with `hub_auth`.
 pub(super) fn read(
-    parent: &mut Section<'_>,
+    keys: CheckpointKeys,
     hub_auth: Option<&HubAuth>,
+    place: &mut Place<'_>,
 ) -> Option<CheckpointsConfig> {
-    if !parent.has("checkpoints") {
-        parent.missing(
-            "checkpoints",
-            "say where consumers store them: account_url, container, strategy and a credential",
+    let is_functions = matches!(
+        keys.strategy,
+        CheckpointStrategy::Auto | CheckpointStrategy::AzureFunction
+    );
+    if !is_functions && keys.container.is_none() {
+        place.missing(
+            "container",
+            "name it: only auto and azure_function have a container of their own, that of Azure Functions",
         );
-        return None;
     }
-    let mut section = parent.section("checkpoints")?;
-    let account_url = read_account_url(&mut section);
-    let container = section.text("container");
-    let strategy = read_strategy(&mut section, container.is_some());
-    let ca_file = section.file("ca_file");
-    let auth = read_auth(&mut section, hub_auth, ca_file.as_ref());
-    if account_url.is_none()
-        && !section.has_problem("account_url")
-        && !matches!(auth, Some(BlobAuth::ConnectionString(_)) | None)
-    {
-        section.missing("account_url", "https://account.blob.core.windows.net");
+    let (account_url, container, strategy) = (
+        keys.account_url.clone(),
+        keys.container.clone(),
+        keys.strategy,
+    );
+    let (ca_file, ownership_expiry) = (keys.ca_file.clone(), keys.ownership_expiry);
+    let auth = auth(keys, hub_auth, place);
+    let needs_url = !matches!(auth, Some(BlobAuth::ConnectionString(_)) | None);
+    if account_url.is_none() && needs_url {
+        place.missing("account_url", "https://account.blob.core.windows.net");
     }
-    let ownership_expiry = section.duration("ownership_expiry");
-    if ownership_expiry.is_some_and(|expiry| expiry.is_zero()) {
-        section.problem("ownership_expiry", "must be above 0");
-    }
-    section.finish();
     Some(CheckpointsConfig {
         account_url,
         container,
         strategy,
         auth: auth?,
         ca_file,
-        ownership_expiry: ownership_expiry.unwrap_or(DEFAULT_OWNERSHIP_EXPIRY),
+        ownership_expiry,
     })
 }
 
-fn read_strategy(section: &mut Section<'_>, has_container: bool) -> CheckpointStrategy {
-    let word = section.word("strategy", &CheckpointStrategy::WORDS);
-    let strategy = word.unwrap_or_default();
-    let is_functions = matches!(
-        strategy,
-        CheckpointStrategy::Auto | CheckpointStrategy::AzureFunction
-    );
-    if !is_functions && !has_container {
-        section.missing(
-            "container",
-            "name it: only auto and azure_function have a container of their own, that of Azure Functions",
-        );
-    }
-    strategy
-}
-
 /// An address without credentials: a signature in it would be a secret in the config.
-fn read_account_url(section: &mut Section<'_>) -> Option<String> {
-    const KEY: &str = "account_url";
-    let text = section.text(KEY)?;
+pub(in crate::config) fn account_url(text: &str) -> Result<String, &'static str> {
     let bare = |url: &url::Url| {
         matches!(url.scheme(), "https" | "http")
             && url.has_host()
@@ -79,52 +53,54 @@ fn read_account_url(section: &mut Section<'_>) -> Option<String> {
             && url.query().is_none()
             && url.fragment().is_none()
     };
-    if url::Url::parse(&text).is_ok_and(|url| bare(&url)) {
-        return Some(text.trim_end_matches('/').to_owned());
+    if url::Url::parse(text).is_ok_and(|url| bare(&url)) {
+        return Ok(text.trim_end_matches('/').to_owned());
     }
-    section.problem(
-        KEY,
+    Err(
         "must be the account's address alone, such as https://account.blob.core.windows.net; a signature belongs under sas: { env: NAME }",
-    );
-    None
+    )
 }
 
-fn read_auth(
-    section: &mut Section<'_>,
+fn auth(
+    keys: CheckpointKeys,
     hub_auth: Option<&HubAuth>,
-    ca_file: Option<&PathBuf>,
+    place: &mut Place<'_>,
 ) -> Option<BlobAuth> {
-    const SECRETS: [&str; 3] = ["connection_string", "account_key", "sas"];
-    let named: Vec<&str> = SECRETS
+    let identity = identity::read(keys.identity, keys.ca_file.as_ref(), place);
+    let all = [
+        (
+            "connection_string",
+            keys.connection_string.map(BlobAuth::ConnectionString),
+        ),
+        ("account_key", keys.account_key.map(BlobAuth::AccountKey)),
+        ("sas", keys.sas.map(BlobAuth::Sas)),
+        (
+            "identity",
+            identity.clone().flatten().map(BlobAuth::Identity),
+        ),
+    ];
+    let is_faulty = all.iter().any(|(key, _)| place.is_faulty(key)) || identity == Some(None);
+    let found: Vec<(&str, BlobAuth)> = all
         .into_iter()
-        .filter(|key| section.has(key))
-        .chain(section.has("identity").then_some("identity"))
+        .filter_map(|(key, auth)| auth.map(|auth| (key, auth)))
         .collect();
-    let [string, key, sas] = SECRETS.map(|key| secret::read(section, key));
-    let identity = identity::read(section, ca_file);
-    if let [_, second, ..] = named[..] {
-        section.problem(
+    if let [_, (second, _), ..] = &found[..] {
+        let named: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+        let named = named.join(", ");
+        place.fault_at(
             second,
-            format!(
-                "stands beside another credential: keep one of {}",
-                named.join(", ")
-            ),
+            format!("stands beside another credential: keep one of {named}"),
         );
         return None;
     }
-    let found = string
-        .map(BlobAuth::ConnectionString)
-        .or(key.map(BlobAuth::AccountKey))
-        .or(sas.map(BlobAuth::Sas))
-        .or(identity.flatten().map(BlobAuth::Identity));
-    if found.is_some() || !named.is_empty() {
-        return found;
+    if let Some((_, auth)) = found.into_iter().next() {
+        return Some(auth);
     }
     match hub_auth {
+        _ if is_faulty => None,
         Some(HubAuth::Identity(identity)) => Some(BlobAuth::Identity(identity.clone())),
         Some(HubAuth::ConnectionString(_)) => {
-            section.problem(
-                "",
+            place.fault(
                 "has no credential: add connection_string, account_key or sas: { env: NAME }, or an identity",
             );
             None

@@ -2,137 +2,99 @@
 
 use std::path::PathBuf;
 
-use crate::config::secret;
-use crate::config::section::Section;
-use crate::config::types::{Cloud, Identity, IdentityKind};
+use crate::config::keys::Place;
+use crate::config::table::{IdentityKeys, IdentityWord};
+use crate::config::types::{Identity, IdentityKind};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Workload,
-    Managed,
-    ClientSecret,
-}
-
-/// Keys that mean something only beside `identity`.
-const KEYS: [&str; 6] = [
-    "tenant_id",
-    "client_id",
-    "client_secret",
-    "federated_token_file",
-    "cloud",
-    "authority_host",
-];
-
-/// Reads the identity of a section: `None` where it names none, `Some(None)` after a fault. `ca_file` is the section's.
+/// What a section's identity is: `None` where it names none, `Some(None)` after a fault. `ca_file` is the section's.
 pub(super) fn read(
-    section: &mut Section<'_>,
+    keys: IdentityKeys,
     ca_file: Option<&PathBuf>,
+    place: &mut Place<'_>,
 ) -> Option<Option<Identity>> {
-    let given = section.has("identity");
-    let beside: Vec<&str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
-    let word = section.word(
-        "identity",
-        &[
-            ("workload", Word::Workload),
-            ("managed", Word::Managed),
-            ("client_secret", Word::ClientSecret),
-        ],
-    );
-    let tenant_id = section.text("tenant_id");
-    let client_id = section.text("client_id");
-    let client_secret = secret::read(section, "client_secret");
-    let token_file = section.file("federated_token_file");
-    let cloud = read_cloud(section);
-    let authority_host = read_authority(section);
-    let Some(word) = word else {
-        if !given {
-            for key in beside {
-                section.problem(
-                    key,
-                    "belongs to an identity: add identity: workload, managed or client_secret",
-                );
-            }
-            return None;
+    let beside = beside(&keys);
+    let Some(word) = keys.identity else {
+        if place.is_faulty("identity") {
+            return Some(None);
         }
-        return Some(None);
+        for key in beside {
+            place.fault_at(
+                key,
+                "belongs to an identity: add identity: workload, managed or client_secret",
+            );
+        }
+        return None;
     };
-    refuse(section, word, &beside);
-    let kind = match word {
-        Word::Workload => IdentityKind::Workload {
-            client_id,
-            tenant_id,
-            token_file,
-        },
-        Word::Managed => IdentityKind::Managed { client_id },
-        Word::ClientSecret => {
-            let needs = [
-                ("tenant_id", tenant_id.is_none()),
-                ("client_id", client_id.is_none()),
-                (
-                    "client_secret",
-                    client_secret.is_none() && !beside.contains(&"client_secret"),
-                ),
-            ];
-            for (key, _) in needs.into_iter().filter(|(_, missing)| *missing) {
-                section.missing(key, "identity: client_secret needs it");
-            }
-            match (tenant_id, client_id, client_secret) {
-                (Some(tenant_id), Some(client_id), Some(client_secret)) => {
-                    IdentityKind::ClientSecret {
-                        tenant_id,
-                        client_id,
-                        client_secret,
-                    }
-                }
-                _ => return Some(None),
+    refuse(word, &beside, place);
+    if word == IdentityWord::ClientSecret {
+        for key in ["tenant_id", "client_id", "client_secret"] {
+            if !beside.contains(&key) {
+                place.missing(key, "identity: client_secret needs it");
             }
         }
-    };
-    Some(Some(Identity {
+    }
+    let (cloud, authority_host) = (keys.cloud, keys.authority_host.clone());
+    let identity = |kind| Identity {
         kind,
         cloud: cloud.unwrap_or_default(),
         authority_host,
         ca_file: ca_file.cloned(),
-    }))
+    };
+    Some(kind(word, keys).map(identity))
+}
+
+/// `None` where a part is missing.
+fn kind(word: IdentityWord, keys: IdentityKeys) -> Option<IdentityKind> {
+    let (client_id, tenant_id) = (keys.client_id, keys.tenant_id);
+    Some(match word {
+        IdentityWord::Workload => IdentityKind::Workload {
+            client_id,
+            tenant_id,
+            token_file: keys.federated_token_file,
+        },
+        IdentityWord::Managed => IdentityKind::Managed { client_id },
+        IdentityWord::ClientSecret => IdentityKind::ClientSecret {
+            tenant_id: tenant_id?,
+            client_id: client_id?,
+            client_secret: keys.client_secret?,
+        },
+    })
+}
+
+/// Keys that mean something only beside `identity`.
+fn beside(keys: &IdentityKeys) -> Vec<&'static str> {
+    let all = [
+        ("tenant_id", keys.tenant_id.is_some()),
+        ("client_id", keys.client_id.is_some()),
+        ("client_secret", keys.client_secret.is_some()),
+        ("federated_token_file", keys.federated_token_file.is_some()),
+        ("cloud", keys.cloud.is_some()),
+        ("authority_host", keys.authority_host.is_some()),
+    ];
+    let there = all.into_iter().filter(|(_, is_there)| *is_there);
+    there.map(|(key, _)| key).collect()
 }
 
 /// Notes keys that this kind of identity would ignore.
-fn refuse(section: &mut Section<'_>, word: Word, beside: &[&str]) {
+fn refuse(word: IdentityWord, beside: &[&str], place: &mut Place<'_>) {
     let foreign: &[&str] = match word {
-        Word::Workload => &["client_secret"],
-        Word::Managed => &[
+        IdentityWord::Workload => &["client_secret"],
+        IdentityWord::Managed => &[
             "tenant_id",
             "client_secret",
             "federated_token_file",
             "authority_host",
         ],
-        Word::ClientSecret => &["federated_token_file"],
+        IdentityWord::ClientSecret => &["federated_token_file"],
     };
     for key in foreign.iter().filter(|key| beside.contains(key)) {
-        section.problem(key, "has no meaning for this kind of identity: remove it");
+        place.fault_at(key, "has no meaning for this kind of identity: remove it");
     }
 }
 
-fn read_cloud(section: &mut Section<'_>) -> Option<Cloud> {
-    section.word(
-        "cloud",
-        &[
-            ("public", Cloud::Public),
-            ("us_government", Cloud::UsGovernment),
-            ("china", Cloud::China),
-        ],
-    )
-}
-
-fn read_authority(section: &mut Section<'_>) -> Option<String> {
-    const KEY: &str = "authority_host";
-    let text = section.text(KEY)?;
-    if url::Url::parse(&text).is_ok_and(|url| url.scheme() == "https" && url.has_host()) {
-        return Some(text);
-    }
-    section.problem(
-        KEY,
-        "must be an https address, such as https://login.microsoftonline.com",
-    );
-    None
+/// The address of an authority that issues tokens.
+pub(in crate::config) fn authority(text: &str) -> Result<String, &'static str> {
+    let is_https = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
+    let expected = "must be an https address, such as https://login.microsoftonline.com";
+    is_https.then(|| text.to_owned()).ok_or(expected)
 }

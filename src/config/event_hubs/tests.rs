@@ -105,11 +105,11 @@ fn each_fault_has_its_place_and_its_cure() {
     );
     check(
         &format!("{string}, management_calls_per_second: 0, {CHECKPOINTS}"),
-        ".management_calls_per_second: must be between 1 and 10000; Event Hubs allows 50",
+        ".management_calls_per_second: must be a whole number between 1 and 10,000; Event Hubs allows 50",
     );
     check(
         &format!("{string}, retention: 0s, {CHECKPOINTS}"),
-        ".retention: must be above 0: how long the event hub keeps events",
+        ".retention: must be above 0",
     );
     check(
         &format!("{string}, checkpoints: {{ container: c }}"),

@@ -38,13 +38,9 @@ impl MetadataErrors {
         }
     }
 
-    /// Faults of settings, whose fields are written in camelCase here.
-    pub(super) fn of_fields(faults: Vec<(&'static str, String)>) -> Result<(), Self> {
-        let problem = |(field, text): (&str, String)| MetadataProblem {
-            key: in_camel_case(field),
-            text: in_camel_case(&text),
-        };
-        Self::unless_empty(faults.into_iter().map(problem).collect())
+    /// A fault of settings, whose fields are written in camelCase here.
+    pub(super) fn of_field((field, text): (&'static str, String)) -> Self {
+        Self::single(&in_camel_case(field), &in_camel_case(&text))
     }
 
     pub(super) fn unless_empty(mut problems: Vec<MetadataProblem>) -> Result<(), Self> {

@@ -2,17 +2,21 @@
 //! with a consumer group, `lagCount` goes before `pendingEntriesCount` (default 5) and `streamLength` does not count; without one,
 //! `streamLength` (default 5) alone does.
 
-use crate::config::groups::ModeWord;
-use crate::config::types::{CheckpointStrategy, RedisConfig};
+use crate::config::keys::{Keys, Reader as _, Whole};
+use crate::config::table::{ConsumerKeys, KedaKeys, ModeWord, PolicyKeys, TriggerKeys};
+use crate::config::types::RedisConfig;
 use crate::policy::spec::{Measure, Mode};
 
-use super::keys::{ADDRESS, DATABASE, HOST, KNOWN, Kind, PORT};
+use super::keys::{ADDRESS, DATABASE, HOST, PORT};
 use super::reader::Reader;
 
 const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
 
 /// KEDA's threshold for event hubs.
 const UNPROCESSED: &str = "unprocessedEventThreshold";
+
+/// Ours.
+const OF_OURS: &str = "backlogThreshold";
 
 const OF_HUBS_ACTIVATION: &str = "activationUnprocessedEventThreshold";
 
@@ -35,77 +39,80 @@ pub(in crate::config) const DEFAULT_COUNT: u64 = 5;
 const DEFAULT_UNPROCESSED: u64 = 64;
 
 /// The mode that KEDA's keys ask for, its defaults included; `None` if there are none, or with a fault noted.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    word: Option<ModeWord>,
-    threshold: Option<u64>,
-) -> Option<Mode> {
+pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> {
     let all = KEYS.into_iter().chain([UNPROCESSED]);
-    let named: Vec<&str> = all.filter(|key| reader.has(key)).collect();
+    let named: Vec<&str> = all.filter(|key| reader.has_key(key)).collect();
     let Some(first) = named.first().copied() else {
-        return default(reader, word, threshold);
+        return default(reader, keys.policy.mode);
     };
-    let [lag, pending, length] = KEYS.map(|key| match key {
-        // For KEDA, 0 is as good as no lagCount.
-        "lagCount" if reader.is_0(key) => None,
-        key => reader.threshold(key),
-    });
-    let unprocessed = reader.threshold(UNPROCESSED);
-    if word == Some(ModeWord::Replicas) {
+    if keys.policy.mode == Some(ModeWord::Replicas) {
         reader.problem(
             first,
             "has no meaning in mode replicas: remove it, or set mode to backlog",
         );
     }
-    if threshold.is_some() {
+    if reader.has_key(OF_OURS) {
         reader.problem(first, "stands beside backlogThreshold: keep one of them");
     }
-    if reader.has(UNPROCESSED) {
+    if reader.has_key(UNPROCESSED) {
         if first != UNPROCESSED {
             reader.problem(
                 first,
                 "counts Redis streams, unprocessedEventThreshold event hubs: keep one of them",
             );
         }
-        return unprocessed.map(unprocessed_events);
+        return keys
+            .keda
+            .unprocessed_event_threshold
+            .map(unprocessed_events);
     }
-    let is_faulty = |(key, value): (&str, Option<u64>)| {
-        reader.has(key) && value.is_none() && !(key == "lagCount" && reader.is_0(key))
-    };
-    if KEYS.into_iter().zip([lag, pending, length]).any(is_faulty) {
+    counted(reader, &keys.keda)
+}
+
+/// What KEDA's redis-streams trigger counts.
+fn counted(reader: &Reader<'_>, keys: &KedaKeys) -> Option<Mode> {
+    let found = [
+        keys.lag_count,
+        keys.pending_entries_count,
+        keys.stream_length,
+    ];
+    let is_faulty = |(key, value): (&str, Option<u64>)| reader.has_key(key) && value.is_none();
+    if KEYS.into_iter().zip(found).any(is_faulty) {
         return None;
     }
-    let has_group = reader.has("consumerGroup");
+    let [lag, pending, length] = found;
+    // For KEDA, 0 is as good as no lagCount.
+    let lag = lag.filter(|lag| *lag > 0);
+    let has_group = reader.has_key("consumerGroup");
     let (measure, threshold) = match (lag, pending, length) {
         // A group of the config has its consumer group, yet streamLength asks for the stream's length alone.
         (_, _, Some(length)) if !has_group => (Measure::StreamLength, length),
         (Some(lag), ..) => (Measure::Lag, lag),
         (_, Some(pending), _) => (Measure::Pending, pending),
-        _ if has_group || reader.has("group") => (Measure::Pending, DEFAULT_COUNT),
+        _ if has_group || reader.has_key("group") => (Measure::Pending, DEFAULT_COUNT),
         _ => (Measure::StreamLength, DEFAULT_COUNT),
     };
     Some(Mode::Backlog { threshold, measure })
 }
 
-/// What KEDA does without any threshold, for triggers that show by another key that they are KEDA's.
-fn default(reader: &Reader<'_>, word: Option<ModeWord>, threshold: Option<u64>) -> Option<Mode> {
+/// What KEDA does without any threshold, for triggers that show by another key that they are KEDA's: whoever writes a setting of ours
+/// does not rely on KEDA's defaults.
+fn default(reader: &Reader<'_>, word: Option<ModeWord>) -> Option<Mode> {
+    let mut settings = PolicyKeys::NAMES.iter().chain(ConsumerKeys::NAMES);
     let is_ours = matches!(word, Some(ModeWord::Replicas | ModeWord::Jobs))
-        || threshold.is_some()
-        || reader.has("group")
-        || KNOWN
-            .iter()
-            .any(|(key, kind)| *kind == Kind::Ours && reader.has(key));
+        || reader.has_key("group")
+        || settings.any(|name| *name != "mode" && reader.has(name));
     if is_ours {
         return None;
     }
     const OF_HUBS: [&str; 3] = [OF_HUBS_ACTIVATION, "blobContainer", "checkpointStrategy"];
-    if OF_HUBS.iter().any(|key| reader.has(key)) {
+    if OF_HUBS.iter().any(|key| reader.has_key(key)) {
         return Some(unprocessed_events(DEFAULT_UNPROCESSED));
     }
-    let is_kedas = reader.has("activationLagCount") || names_server(reader);
+    let is_kedas = reader.has_key("activationLagCount") || names_server(reader);
     is_kedas.then(|| Mode::Backlog {
         threshold: DEFAULT_COUNT,
-        measure: match reader.has("consumerGroup") {
+        measure: match reader.has_key("consumerGroup") {
             true => Measure::Pending,
             false => Measure::StreamLength,
         },
@@ -120,10 +127,18 @@ const fn unprocessed_events(threshold: u64) -> Mode {
 }
 
 /// The backlog up to which a target stays inactive, by KEDA's name for it, in the mode that KEDA's keys ask for.
-pub(super) fn activation(reader: &mut Reader<'_>, mode: Option<Mode>) -> Option<u64> {
+pub(super) fn activation(
+    reader: &mut Reader<'_>,
+    keys: &KedaKeys,
+    mode: Option<Mode>,
+) -> Option<u64> {
+    let said = [
+        keys.activation_lag_count,
+        keys.activation_unprocessed_event_threshold,
+    ];
     let mut found = None;
-    for (key, alone) in ACTIVATIONS {
-        let Some(backlog) = reader.whole(key) else {
+    for ((key, alone), backlog) in ACTIVATIONS.into_iter().zip(said) {
+        let Some(backlog) = backlog else {
             continue;
         };
         let thresholds: &[&str] = match key {
@@ -131,10 +146,10 @@ pub(super) fn activation(reader: &mut Reader<'_>, mode: Option<Mode>) -> Option<
             _ => &KEYS,
         };
         let of_hubs = |measure| measure == Measure::UnprocessedEvents;
-        let belongs = thresholds.iter().any(|key| reader.has(key))
+        let belongs = thresholds.iter().any(|key| reader.has_key(key))
             || matches!(mode, Some(Mode::Backlog { measure, .. })
                 if measure != Measure::Backlog && of_hubs(measure) == (key == OF_HUBS_ACTIVATION));
-        if reader.has("activationBacklog") {
+        if reader.has_key("activationBacklog") {
             reader.problem(key, "stands beside activationBacklog: keep one of them");
         } else if !belongs {
             reader.problem(key, alone);
@@ -146,7 +161,7 @@ pub(super) fn activation(reader: &mut Reader<'_>, mode: Option<Mode>) -> Option<
 
 /// Whether it names its server as KEDA's redis-streams trigger does, by an address, and no source of the config.
 pub(super) fn names_server(reader: &Reader<'_>) -> bool {
-    let is_ours = reader.has("source") || reader.has("group");
+    let is_ours = reader.has_key("source") || reader.has_key("group");
     !is_ours && (text(reader, ADDRESS).is_some() || text(reader, HOST).is_some())
 }
 
@@ -161,8 +176,8 @@ pub(super) fn server(reader: &mut Reader<'_>) -> Option<RedisConfig> {
         reader.problem(key, fault);
         return None;
     }
-    let database: u16 = match reader.has(DATABASE) {
-        true => reader.whole(DATABASE)?,
+    let database: u16 = match reader.has_key(DATABASE) {
+        true => reader.value("database_index", &Whole::from(0).to(u16::MAX.into()))?,
         false => 0,
     };
     // Its own texts speak of a URL.
@@ -191,16 +206,4 @@ fn text<'m>(reader: &Reader<'m>, keys: [&str; 2]) -> Option<&'m str> {
     let with_env = keys.iter().map(|key| format!("{key}FromEnv"));
     let mut names = keys.iter().map(|key| (*key).to_owned()).chain(with_env);
     names.find_map(|name| reader.text(&name)).map(str::trim)
-}
-
-/// The layout of checkpoints, by KEDA's word or by ours. KEDA takes any other word for its oldest layout; a typing error is no
-/// layout here.
-pub(super) fn strategy(reader: &mut Reader<'_>) -> Option<CheckpointStrategy> {
-    const KEDAS: [(&str, CheckpointStrategy); 3] = [
-        ("blobMetadata", CheckpointStrategy::BlobMetadata),
-        ("azureFunction", CheckpointStrategy::AzureFunction),
-        ("goSdk", CheckpointStrategy::GoSdk),
-    ];
-    let words = [&KEDAS[..], &CheckpointStrategy::WORDS[..]].concat();
-    reader.word("checkpointStrategy", &words)
 }

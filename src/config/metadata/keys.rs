@@ -1,45 +1,8 @@
-//! The keys of trigger metadata: ours, KEDA's own, those to come, and those that must not be here.
+//! Keys of trigger metadata that are refused, and why; how keys are spelled there.
 
+use crate::config::keys::Keys;
 use crate::config::suggest::{did_you_mean, nearest};
-
-/// What a key with a meaning is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// It says what is asked for.
-    Subject,
-    /// A setting of ours: whoever writes one does not rely on KEDA's defaults.
-    Ours,
-    /// One of KEDA's.
-    Keda,
-}
-
-/// Keys with a meaning.
-pub(super) const KNOWN: [(&str, Kind); 24] = [
-    ("group", Kind::Subject),
-    ("source", Kind::Subject),
-    ("stream", Kind::Subject),
-    ("consumerGroup", Kind::Subject),
-    ("mode", Kind::Subject),
-    ("targetDelay", Kind::Ours),
-    ("capacityPerReplica", Kind::Ours),
-    ("minReplicas", Kind::Ours),
-    ("maxReplicas", Kind::Ours),
-    ("activationBacklog", Kind::Ours),
-    ("activationWindow", Kind::Ours),
-    ("scaleInHold", Kind::Ours),
-    ("assignment", Kind::Ours),
-    ("consumersPerReplica", Kind::Ours),
-    ("forecast", Kind::Ours),
-    ("backlogThreshold", Kind::Ours),
-    ("lagCount", Kind::Keda),
-    ("pendingEntriesCount", Kind::Keda),
-    ("streamLength", Kind::Keda),
-    ("activationLagCount", Kind::Keda),
-    ("unprocessedEventThreshold", Kind::Keda),
-    ("activationUnprocessedEventThreshold", Kind::Keda),
-    ("blobContainer", Kind::Keda),
-    ("checkpointStrategy", Kind::Keda),
-];
+use crate::config::table::{ConsumerKeys, PolicyKeys};
 
 /// Keys by which KEDA's redis-streams trigger names its server, each also with `FromEnv`, and its database.
 pub(super) const ADDRESS: [&str; 2] = ["address", "addresses"];
@@ -105,8 +68,7 @@ const CREDENTIALS: [&str; 10] = [
 ];
 
 /// Why a key is refused, if it is; where the server is named as KEDA names it, its address is not.
-pub(super) fn refusal(key: &str, names_server: bool) -> Option<String> {
-    let known = KNOWN.map(|(name, _)| name);
+pub(super) fn refusal(key: &str, known: &[&str], names_server: bool) -> Option<String> {
     if known.contains(&key) || KEDAS_OWN.contains(&key) {
         return None;
     }
@@ -139,31 +101,23 @@ pub(super) fn refusal(key: &str, names_server: bool) -> Option<String> {
         );
     }
     // Short where it can be: an event holds no list of all keys per fault.
-    Some(match nearest(key, &known) {
+    Some(match nearest(key, known) {
         Some(meant) => format!("unknown key: did you mean {meant}?"),
-        None => format!("unknown key: {}", did_you_mean(key, &known)),
+        None => format!("unknown key: {}", did_you_mean(key, known)),
     })
 }
 
 /// Every field name of the policy in the text as metadata writes it: `min_replicas` becomes `minReplicas`.
 pub(super) fn in_camel_case(text: &str) -> String {
-    const FIELDS: [&str; 9] = [
-        "target_delay",
-        "capacity_per_replica",
-        "min_replicas",
-        "max_replicas",
-        "activation_backlog",
-        "activation_window",
-        "scale_in_hold",
-        "consumers_per_replica",
-        "backlog_threshold",
-    ];
-    FIELDS.iter().fold(text.to_owned(), |text, field| {
+    let fields = PolicyKeys::NAMES.iter().chain(ConsumerKeys::NAMES);
+    let snakes = fields.filter(|field| field.contains('_'));
+    snakes.fold(text.to_owned(), |text, field| {
         text.replace(field, &camel(field))
     })
 }
 
-fn camel(snake: &str) -> String {
+/// `min_replicas` as metadata writes it: `minReplicas`.
+pub(in crate::config) fn camel(snake: &str) -> String {
     let mut words = snake.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |mut name, word| {

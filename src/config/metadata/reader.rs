@@ -1,18 +1,17 @@
-//! Typed access to trigger metadata that notes faults by key and never repeats a value.
+//! Trigger metadata as a reader of keys: notes faults by key and never repeats a value.
 
 use std::collections::HashMap;
-use std::str::FromStr;
-use std::time::Duration;
 
-use crate::config::duration;
+use crate::config::keys::{self, Kind};
 use crate::config::label::shown;
 
 use super::error::{MetadataErrors, MetadataProblem};
-use super::keys::{in_camel_case, refusal};
+use super::keys::{camel, in_camel_case, refusal};
 
 /// The metadata with the faults found so far.
 pub(super) struct Reader<'m> {
     metadata: &'m HashMap<String, String>,
+    known: Vec<String>,
     problems: Vec<MetadataProblem>,
 }
 
@@ -20,14 +19,17 @@ impl<'m> Reader<'m> {
     pub fn new(metadata: &'m HashMap<String, String>) -> Self {
         Self {
             metadata,
+            known: Vec::new(),
             problems: Vec::new(),
         }
     }
 
-    /// Notes every key that is unknown, not supported yet, or must not be here, as a server's address where none is named by it.
+    /// Notes every key that nobody asked for: unknown, not supported yet, or not for here, as a server's address where none is named
+    /// by it.
     pub fn refuse_foreign_keys(&mut self, names_server: bool) {
+        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         for key in self.metadata.keys() {
-            if let Some(text) = refusal(key, names_server) {
+            if let Some(text) = refusal(key, &known, names_server) {
                 self.problems.push(MetadataProblem {
                     key: shown(key),
                     text,
@@ -36,7 +38,7 @@ impl<'m> Reader<'m> {
         }
     }
 
-    /// Notes a fault.
+    /// Notes a fault of a key, in camelCase.
     pub fn problem(&mut self, key: &str, text: &str) {
         self.problems.push(MetadataProblem {
             key: key.to_owned(),
@@ -57,96 +59,35 @@ impl<'m> Reader<'m> {
         MetadataErrors::unless_empty(self.problems)
     }
 
-    /// Whether a key is there and says something.
-    pub fn has(&self, key: &str) -> bool {
-        self.metadata
-            .get(key)
-            .is_some_and(|value| !value.trim().is_empty())
+    /// Whether a key, in camelCase, is there and says something.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.text(key).is_some()
     }
 
-    /// The text of a key; an empty one is absence, as Helm charts write it.
+    /// The text of a key, in camelCase; an empty one is absence, as Helm charts write it.
     pub fn text(&self, key: &str) -> Option<&'m str> {
         self.metadata
             .get(key)
             .map(String::as_str)
             .filter(|value| !value.trim().is_empty())
     }
+}
 
-    /// As [`Self::text`], but it has to be there.
-    pub fn required(&mut self, key: &str, advice: &str) -> Option<&'m str> {
-        let found = self.text(key);
-        if found.is_none() {
-            self.problem(key, &format!("is missing: {advice}"));
-        }
-        found
+impl keys::Reader for Reader<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.has_key(&camel(name))
     }
 
-    fn value<T>(
-        &mut self,
-        key: &str,
-        expected: &str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
-        let found = read(self.text(key)?.trim());
-        if found.is_none() {
-            self.problem(key, &format!("must be {expected}"));
-        }
-        found
+    fn value<K: Kind>(&mut self, name: &'static str, kind: &K) -> Option<K::Value> {
+        let key = camel(name);
+        let found = self.text(&key).map(|text| kind.read_text(text));
+        let found = found.transpose();
+        let found = found.map_err(|fault| self.problem(&key, &fault));
+        self.known.push(key);
+        found.ok().flatten()
     }
 
-    /// A whole number that fits `T`.
-    pub fn whole<T: FromStr>(&mut self, key: &str) -> Option<T> {
-        self.value(key, "a whole number, 0 or more, within range", |text| {
-            let digits = text.bytes().all(|b| b.is_ascii_digit());
-            digits.then(|| text.parse().ok())?
-        })
-    }
-
-    /// Whether a key says 0.
-    pub fn is_0(&self, key: &str) -> bool {
-        self.text(key)
-            .is_some_and(|text| text.trim().parse() == Ok(0_u64))
-    }
-
-    /// Messages per replica: at least 1.
-    pub fn threshold(&mut self, key: &str) -> Option<u64> {
-        self.value(
-            key,
-            "a whole number of messages per replica, at least 1",
-            |text| {
-                text.parse()
-                    .ok()
-                    .filter(|n| (1..=i64::MAX as u64).contains(n))
-            },
-        )
-    }
-
-    /// A number above 0.
-    pub fn number(&mut self, key: &str) -> Option<f64> {
-        self.value(key, "a number above 0", |text| {
-            text.parse()
-                .ok()
-                .filter(|n: &f64| n.is_finite() && *n > 0.0)
-        })
-    }
-
-    /// A time span; a bare number is seconds.
-    pub fn duration(&mut self, key: &str) -> Option<Duration> {
-        self.value(
-            key,
-            "seconds, or a whole number with its unit, such as 30, 500ms or 2m",
-            duration::parse_metadata,
-        )
-    }
-
-    /// One of the words.
-    pub fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
-        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-        self.value(key, &names.join(" or "), |text| {
-            words
-                .iter()
-                .find(|(name, _)| *name == text)
-                .map(|(_, value)| *value)
-        })
+    fn missing(&mut self, name: &'static str, advice: &str) {
+        self.problem(&camel(name), &format!("is missing: {advice}"));
     }
 }

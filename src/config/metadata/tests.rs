@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model::identity::Assignment;
 use crate::policy::forecast::Forecasting;
 use crate::policy::spec::Mode;
 
@@ -80,19 +81,19 @@ fn everything_that_can_be_set_is_read() {
 fn each_fault_has_its_text() {
     check(
         &[("targetDelay", "soon")],
-        "targetDelay: must be seconds, or a whole number with its unit, such as 30, 500ms or 2m",
+        "targetDelay: must be seconds or a duration, such as 30, 500ms or 1m30s",
     );
     check(
         &[("targetDelay", "0")],
-        "targetDelay: must be above 0 and at most 1day",
+        "targetDelay: must be above 0 and at most 24h",
     );
     check(
         &[("capacityPerReplica", "NaN")],
-        "capacityPerReplica: must be a number above 0",
+        "capacityPerReplica: must be a number above 0: messages per second; leave it out to have it learned",
     );
     check(
         &[("minReplicas", "-1")],
-        "minReplicas: must be a whole number, 0 or more, within range",
+        "minReplicas: must be a whole number, 0 or more",
     );
     check(
         &[("minReplicas", "5"), ("maxReplicas", "2")],
@@ -100,11 +101,11 @@ fn each_fault_has_its_text() {
     );
     check(
         &[("maxReplicas", "0")],
-        "maxReplicas: must be at least 1: with 0 nothing could ever run",
+        "maxReplicas: must be a whole number, 1 or more",
     );
     check(
         &[("mode", "auto")],
-        "mode: must be replicas or backlog or jobs",
+        "mode: must be replicas, backlog or jobs",
     );
     check(
         &[("mode", "backlog")],
@@ -116,11 +117,11 @@ fn each_fault_has_its_text() {
     );
     check(
         &[("consumersPerReplica", "0")],
-        "consumersPerReplica: must be between 1 and 1000",
+        "consumersPerReplica: must be a whole number between 1 and 1000",
     );
     check(
         &[("backlogThreshold", "0")],
-        "backlogThreshold: must be a whole number of messages per replica, at least 1",
+        "backlogThreshold: must be a whole number, 1 or more: messages per replica",
     );
     check(
         &[("mode", "replicas"), ("backlogThreshold", "5")],
@@ -136,7 +137,7 @@ fn each_fault_has_its_text() {
     );
     check(
         &[("lagCount", "-1")],
-        "lagCount: must be a whole number of messages per replica, at least 1",
+        "lagCount: must be a whole number, 0 or more: messages per replica",
     );
     check(
         &[("activationLagCount", "5")],
@@ -156,7 +157,7 @@ fn each_fault_has_its_text() {
 fn unknown_keys_get_a_suggestion_and_all_faults_are_told_at_once() {
     check(
         &[("target_delay", "5"), ("mode", "x")],
-        "mode: must be replicas or backlog or jobs; target_delay: unknown key: did you mean targetDelay?",
+        "mode: must be replicas, backlog or jobs; target_delay: unknown key: did you mean targetDelay?",
     );
 }
 

@@ -184,7 +184,7 @@ fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
         ),
         (
             &[address, ("databaseIndex", "hunter2")],
-            "databaseIndex: must be a whole number, 0 or more, within range",
+            "databaseIndex: must be a whole number between 0 and 65,535",
         ),
     ] {
         let error = of_server(pairs).expect_err("faulty").to_string();
@@ -248,11 +248,10 @@ fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_s
         &[("stalePartitionInfoThreshold", "5")],
         "stalePartitionInfoThreshold: is not needed: a checkpoint ahead of the log end is never taken for 0; remove it",
     );
-    let known = keys::KNOWN
-        .iter()
-        .map(|(key, _)| *key)
-        .filter(|key| !matches!(*key, "stream" | "consumerGroup"));
-    for key in known {
+    let known = crate::config::reference::trigger_keys().into_iter();
+    let known = known.map(|(key, _)| key);
+    for key in known.filter(|key| !matches!(key.as_str(), "stream" | "consumerGroup")) {
+        let key = key.as_str();
         let error = parse(&[(key, "redis://:hunter2@host")])
             .expect_err(key)
             .to_string();

@@ -1,0 +1,192 @@
+//! The file itself, and the sections that stand in it once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::{GroupKeys, SourceKeys};
+use crate::config::duration::POLL_INTERVAL;
+use crate::config::incidents::{WebhookUrl, reference};
+use crate::config::keys::{
+    Flag, Listed, Parsed, Sections, Span, Sub, Switch, Text, UrlOrSecret, Whole, Words, always,
+    file, keys, optional, preset, required, secret, without_path,
+};
+use crate::config::kubernetes::Enabled;
+use crate::config::signals::prometheus_url;
+use crate::config::types::Secret;
+use crate::model::incident::IncidentKind;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How long one HTTP request may take.
+const TIMEOUTS: Span = Span::between(Duration::from_millis(100), Duration::from_secs(30));
+
+keys! {
+    /// The whole file.
+    pub struct FileKeys {
+        /// Where streamgauge listens. Needs a restart to change.
+        server: ServerConfig = always::<ServerConfig>(),
+        /// Where current and ready replicas are read.
+        kubernetes: KubernetesConfig = always::<KubernetesConfig>(),
+        /// Limits of `/metrics`.
+        metrics: MetricsKeys = always::<MetricsKeys>(),
+        /// Arrivals on disk, for `simulate`. Needs a restart to change.
+        recording: Option<RecordingKeys> = optional(Sub::<RecordingKeys>::new()).else_words("nothing is recorded"),
+        /// What is learned, kept over restarts. Needs a restart to change.
+        state: Option<StateKeys> = optional(Sub::<StateKeys>::new()).else_words("kept in memory only"),
+        /// The server that answers the PromQL of `groups[].signals`.
+        prometheus: Option<PrometheusKeys> = optional(Sub::<PrometheusKeys>::new()),
+        /// Where incidents are reported.
+        incidents: Option<IncidentsKeys> = optional(Sub::<IncidentsKeys>::new()),
+        /// How often groups are read, for every source that does not set its own.
+        poll_interval: Option<Duration> = optional(poll_interval()).else_words("`5s`; event hubs `15s`"),
+        /// The servers and event hubs to read. At least one.
+        sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "name at least one source"),
+        /// The consumer groups to read.
+        groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only what ScaledObjects name inline"),
+    }
+}
+
+/// How often a group may be read.
+pub(super) const fn poll_interval() -> Span {
+    Span::between(*POLL_INTERVAL.start(), *POLL_INTERVAL.end())
+}
+
+keys! {
+    /// Where streamgauge listens. Needs a restart to change.
+    pub struct ServerConfig {
+        /// The address that KEDA calls (gRPC).
+        grpc: SocketAddr = preset(listen(), (Ipv4Addr::UNSPECIFIED, 9090).into()),
+        /// The address of metrics, page, API and probes (HTTP).
+        http: SocketAddr = preset(listen(), (Ipv4Addr::UNSPECIFIED, 8080).into()),
+        /// Whether gRPC server reflection is on.
+        reflection: bool = preset(Flag, false),
+    }
+    later ["tls"]
+}
+
+const fn listen() -> Parsed<SocketAddr> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| "must be an IP address and a port, such as 0.0.0.0:9090")
+    };
+    Parsed::new(
+        parse,
+        ToString::to_string,
+        r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$",
+    )
+}
+
+keys! {
+    /// Where current and ready replicas are read, beside the active consumers. Read only, by watch.
+    pub struct KubernetesConfig {
+        /// Whether the Kubernetes API is read. `auto`: in a pod with a service account's token, or if `kubeconfig` is set.
+        enabled: Enabled = preset(Switch, Enabled::Auto),
+        /// A kubeconfig file, to read a cluster from outside.
+        kubeconfig: Option<PathBuf> = optional(file()).else_words("the pod's service account, else `KUBECONFIG` or `~/.kube/config`"),
+        /// The context of `kubeconfig`.
+        context: Option<String> = optional(Text::ANY).else_words("the file's current context"),
+        /// How soon a dead watch is noticed: each watch is renewed every three of these. Changes are known at once, whatever it is.
+        // Readings count for two minutes: even at the longest interval a few may fail.
+        poll_interval: Duration = preset(Span::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
+    }
+}
+
+keys! {
+    /// Limits of `/metrics`.
+    pub struct MetricsKeys {
+        /// The most partition series that `/metrics` holds; a partition takes up to 28. Beyond that, the largest groups are exported
+        /// without their partitions, and what is left out is counted.
+        // 11,000 partitions: the 10,000 that a group may have, and some.
+        max_series: usize = preset(Whole::<usize>::from(0), 300_000),
+    }
+}
+
+keys! {
+    /// Arrivals per group on disk, in the form that `simulate --trace` reads. Needs a restart to change.
+    pub struct RecordingKeys {
+        /// The folder. It is made if it does not exist.
+        dir: Option<PathBuf> = required(file(), "the folder for the files"),
+        /// The files to keep per group; the oldest are deleted. A new one begins each day.
+        keep_files: u32 = preset(Whole::<u32>::from(2).to(10_000), 14),
+    }
+}
+
+keys! {
+    /// What groups learn over hours and weeks (baselines, capacity, the forecast, incidents), in one file per group. Needs a restart to
+    /// change.
+    pub struct StateKeys {
+        /// The folder. It is made if it does not exist. Two running instances must not share it.
+        dir: Option<PathBuf> = required(file(), "the folder for what is learned"),
+        /// How often each group is written; it is also written when the process ends.
+        interval: Duration = preset(Span::between(SECOND, HOUR), MINUTE),
+    }
+    later ["redis"]
+}
+
+keys! {
+    /// The server that answers the PromQL of `groups[].signals`: Prometheus, or anything with its HTTP API (Thanos, Mimir,
+    /// VictoriaMetrics).
+    pub struct PrometheusKeys {
+        /// Its address, up to where `/api/v1` begins.
+        url: Option<Url> = required(
+            Parsed::new(prometheus_url, without_path, r"^https?://[^@?#]+$"),
+            "add url: http://prometheus:9090"
+        ),
+        /// How long a query may take.
+        timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(5)),
+        /// How often each expression is queried.
+        interval: Duration = preset(Span::between(SECOND, MINUTE.saturating_mul(10)), SECOND.saturating_mul(30)),
+        /// A token, read at every query. Not together with `username`.
+        bearer_token: Option<Secret> = optional(secret()),
+        /// A user name; needs `password`.
+        username: Option<String> = optional(Text::ANY),
+        /// The password of `username`, read at every query.
+        password: Option<Secret> = optional(secret()),
+        /// A PEM file of certificate authorities to trust in addition to the system's.
+        ca_file: Option<PathBuf> = optional(file()),
+    }
+}
+
+keys! {
+    /// Where incidents are reported.
+    pub struct IncidentsKeys {
+        /// An HTTP endpoint that takes CloudEvents.
+        webhook: Option<WebhookKeys> = optional(Sub::<WebhookKeys>::new()),
+    }
+}
+
+keys! {
+    /// An HTTP endpoint that every incident is posted to: when it begins, when its kind changes, and when it ends.
+    pub struct WebhookKeys {
+        /// Its address, `http` or `https`; a secret if it carries a token.
+        url: Option<WebhookUrl> = required(UrlOrSecret, "add url: https://…, or url: { env: NAME } if it carries a token"),
+        /// The key that signs each request: `whsec_` and base64, or any text.
+        secret: Option<Secret> = required(secret(), "it signs what is sent: { env: NAME } or { file: /path }"),
+        /// How long one attempt may take.
+        timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(10)),
+        /// The `source` of the events: tells several installations apart.
+        source: String = preset(
+            Parsed::new(reference, String::clone, r"^[!-~]+$"),
+            "/streamgauge".into()
+        ),
+        /// The [kinds](detection.md) of incidents to report.
+        kinds: Option<Vec<IncidentKind>> = optional(Listed::of(Words::of(&KINDS), "leave it out for all of them")).else_words("all"),
+        /// A PEM file of certificate authorities to trust in addition to the system's.
+        ca_file: Option<PathBuf> = optional(file()),
+    }
+}
+
+const KINDS: [(&str, IncidentKind); IncidentKind::ALL.len()] = {
+    let mut words = [("", IncidentKind::ALL[0]); IncidentKind::ALL.len()];
+    let mut n = 0;
+    while n < words.len() {
+        words[n] = (IncidentKind::ALL[n].as_str(), IncidentKind::ALL[n]);
+        n += 1;
+    }
+    words
+};

@@ -1,0 +1,66 @@
+//! The metadata of a ScaledObject's trigger. Names stand here in snake_case, in metadata in camelCase.
+
+use super::{ConsumerKeys, PolicyKeys};
+use crate::config::keys::{Text, Whole, Words, flat, keys, optional};
+use crate::config::label::GroupName;
+use crate::config::types::CheckpointStrategy;
+
+keys! {
+    /// The metadata of a trigger: a group, or source, stream and consumer group; and settings that go over the config's, key by key.
+    pub struct TriggerKeys {
+        /// A group of the config.
+        group: Option<String> = optional(Text::ANY),
+        /// Inline: a source of the config. Needs an `allow` rule.
+        source: Option<String> = optional(Text::ANY),
+        /// Inline: the stream; patterns may hold `*` only. An event hub needs none.
+        stream: Option<String> = optional(Text::ANY),
+        /// Inline: the consumer group. Event hubs have `$Default`; without one, only a stream's length can be counted.
+        consumer_group: Option<String> = optional(GroupName),
+        /// As in the config.
+        policy: PolicyKeys = flat::<PolicyKeys>(),
+        /// As in the config.
+        consumers: ConsumerKeys = flat::<ConsumerKeys>(),
+        /// KEDA's own keys.
+        keda: KedaKeys = flat::<KedaKeys>(),
+    }
+}
+
+const fn threshold() -> Whole<u64> {
+    Whole::from(1)
+        .to(i64::MAX as u64)
+        .note(": messages per replica")
+}
+
+const STRATEGIES: [(&str, CheckpointStrategy); 9] = {
+    let [auto, blob, function, go, dapr, legacy] = CheckpointStrategy::WORDS;
+    let kedas = [
+        ("blobMetadata", CheckpointStrategy::BlobMetadata),
+        ("azureFunction", CheckpointStrategy::AzureFunction),
+        ("goSdk", CheckpointStrategy::GoSdk),
+    ];
+    [
+        kedas[0], kedas[1], kedas[2], auto, blob, function, go, dapr, legacy,
+    ]
+};
+
+keys! {
+    /// Keys of KEDA's redis-streams and azure-eventhub triggers.
+    pub struct KedaKeys {
+        /// redis-streams: undelivered messages per replica; `0` is as good as none.
+        lag_count: Option<u64> = optional(Whole::<u64>::from(0).to(i64::MAX as u64).note(": messages per replica")),
+        /// redis-streams: pending entries per replica.
+        pending_entries_count: Option<u64> = optional(threshold()).else_words("KEDA's: `5`"),
+        /// redis-streams: messages in the stream per replica.
+        stream_length: Option<u64> = optional(threshold()).else_words("KEDA's: `5`"),
+        /// redis-streams: a backlog up to this does not activate.
+        activation_lag_count: Option<u64> = optional(Whole::<u64>::from(0)),
+        /// azure-eventhub: events per replica.
+        unprocessed_event_threshold: Option<u64> = optional(threshold()).else_words("KEDA's: `64`"),
+        /// azure-eventhub: a backlog up to this does not activate.
+        activation_unprocessed_event_threshold: Option<u64> = optional(Whole::<u64>::from(0)),
+        /// azure-eventhub: must be the source's container.
+        blob_container: Option<String> = optional(Text::ANY),
+        /// azure-eventhub: must be the source's layout, by KEDA's word or ours. A source that reads `auto` takes any.
+        checkpoint_strategy: Option<CheckpointStrategy> = optional(Words::of(&STRATEGIES)),
+    }
+}
