@@ -17,8 +17,6 @@ use super::time::{Timestamp, WallOffset};
 /// A group at the time of its last readable observation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupFacts {
-    /// When that was; `None` before the first.
-    pub observed_at: Option<Timestamp>,
     /// Where the wall clock is.
     #[serde(default)]
     pub wall: WallOffset,

@@ -1,6 +1,7 @@
 //! The fold: a group's state changes only by `apply`, so that a journal of events is enough to compute it again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,8 @@ const OBJECT_TOLD_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupState {
     model: GroupModel,
-    facts: GroupFacts,
+    /// Shared with what is published, and the same as long as nothing of it changed.
+    facts: Arc<GroupFacts>,
     targets: BTreeMap<TargetKey, TargetState>,
     last_failure: Option<Failure>,
     decided_at: Option<Timestamp>,
@@ -84,7 +86,7 @@ impl GroupState {
     pub fn new(rules: CapacityRules) -> Self {
         Self {
             model: GroupModel::new(rules),
-            facts: GroupFacts::default(),
+            facts: Arc::default(),
             targets: BTreeMap::new(),
             last_failure: None,
             decided_at: None,
@@ -134,7 +136,7 @@ impl GroupState {
             }
             What::WallClockSet(wall) => {
                 self.model.wall_clock_set(*wall);
-                self.facts.wall = *wall;
+                Arc::make_mut(&mut self.facts).wall = *wall;
                 Vec::new()
             }
             What::SignalForgotten(signal) => {
@@ -156,8 +158,13 @@ impl GroupState {
     }
 
     /// What is known of the group.
-    pub fn facts(&self) -> &GroupFacts {
+    pub fn facts(&self) -> &Arc<GroupFacts> {
         &self.facts
+    }
+
+    /// Whether anything was observed.
+    pub fn was_observed(&self) -> bool {
+        self.model.first_observed_at().is_some()
     }
 
     /// Every target.
@@ -190,7 +197,7 @@ impl GroupState {
 
     /// Later it would be older than what is known.
     fn restore(&mut self, remembered: &Remembered) {
-        if self.model.first_observed_at().is_some() {
+        if self.was_observed() {
             return;
         }
         self.model.restore(remembered.learned.clone());
@@ -202,10 +209,10 @@ impl GroupState {
     fn start_over(&mut self, at: Timestamp) {
         *self = Self {
             model: self.model.start_over(),
-            facts: GroupFacts {
+            facts: Arc::new(GroupFacts {
                 wall: self.facts.wall,
                 ..GroupFacts::default()
-            },
+            }),
             targets: std::mem::take(&mut self.targets),
             last_failure: None,
             decided_at: None,
@@ -234,7 +241,10 @@ impl GroupState {
         let told = told(at, &self.targets);
         self.model.tell(told);
         self.model.observe(at, sample);
-        self.facts = self.model.facts();
+        let facts = self.model.facts();
+        if facts != *self.facts {
+            self.facts = Arc::new(facts);
+        }
         let early = self.facts.early_capacity_per_consumer;
         let early = early.filter(|_| self.facts.is_early_capacity_proven);
         let learned = self.facts.capacity_per_consumer.or(early);

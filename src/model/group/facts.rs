@@ -29,7 +29,6 @@ impl GroupModel {
                 .count() as u32
         };
         GroupFacts {
-            observed_at: self.observed_at,
             wall: self.wall,
             backlog: self.total(PartitionModel::backlog),
             lag: self.total(|p| part(p, |s| s.lag, |_| 0)),
