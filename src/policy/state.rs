@@ -273,6 +273,8 @@ impl GroupState {
         awaits_object: bool,
     ) -> Vec<(TargetKey, Decision)> {
         match self.targets.get_mut(key) {
+            // As before, so that a reload that changes nothing costs nothing.
+            Some(target) if target.spec == *spec && target.decision.is_some() => return Vec::new(),
             Some(target) => target.spec = spec.clone(),
             None => {
                 let target = TargetState {
