@@ -42,7 +42,7 @@ const READ_LIMIT_REACHED: f64 = 0.9;
 /// The work per second of every partition, and what share of it is backlog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second, hottest first; b' is without what is only yet to be committed.
+    /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second; b' is without what is only yet to be committed.
     per_partition: Vec<f64>,
     /// The part of the sum that comes from backlog.
     pub from_backlog: f64,
@@ -56,18 +56,17 @@ impl Work {
     pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64, raise: f64) -> Self {
         let catch_up = spec.target_delay.as_secs_f64();
         let mut work = Self {
-            per_partition: Vec::new(),
+            per_partition: Vec::with_capacity(facts.partitions.len()),
             from_backlog: 0.0,
             from_arrivals: 0.0,
         };
-        for partition in facts.partitions.values().filter(|p| !p.lacks_group) {
-            let arrivals = partition.arrival_per_second.unwrap_or(0.0) * raise / utilization;
-            let backlog = partition.waiting() as f64 / catch_up;
+        for load in facts.tally().loads.iter().filter(|p| !p.lacks_group) {
+            let arrivals = load.arrival_per_second * raise / utilization;
+            let backlog = load.waiting as f64 / catch_up;
             work.from_arrivals += arrivals;
             work.from_backlog += backlog;
             work.per_partition.push(arrivals + backlog);
         }
-        work.per_partition.sort_by(|a, b| b.total_cmp(a));
         work
     }
 
@@ -95,9 +94,11 @@ impl Work {
         if self.total() <= 0.0 {
             return 0;
         }
+        let mut hottest_first = self.per_partition.clone();
+        hottest_first.sort_unstable_by(|a, b| b.total_cmp(a));
         let fits = |consumers: usize| {
             let hottest = partitions.div_ceil(consumers);
-            let load: f64 = self.per_partition[..hottest]
+            let load: f64 = hottest_first[..hottest]
                 .iter()
                 .map(|w| w.min(capacity))
                 .sum();

@@ -85,11 +85,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
     let activation_window = window(model, spec, cooldown);
     Inputs {
         backlog: facts.backlog,
-        uncommitted: facts
-            .partitions
-            .values()
-            .filter_map(|p| p.uncommitted)
-            .sum(),
+        uncommitted: facts.tally().uncommitted,
         read_limit_per_second: facts.read_limit_per_second,
         stuck_in_work: facts.stuck_in_work,
         lost_per_second: facts.lost_per_second,

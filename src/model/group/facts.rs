@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::model::facts::{Gathered, GroupFacts, PartitionFacts};
 use crate::model::partition::{PartitionModel, PartitionState};
 use crate::model::quantity::{Quantity, Sum};
 use crate::model::sample::PartitionSample;
@@ -60,6 +60,7 @@ impl GroupModel {
             partitions,
             signals: self.signals.clone(),
             normal: self.normal.facts(),
+            gathered: Gathered::default(),
         }
     }
 
