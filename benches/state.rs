@@ -309,6 +309,9 @@ fn register(scene: &Scene, n: usize) -> (f64, f64) {
     })
 }
 
+/// The configuration that a round puts in force, if it does.
+type Changed<'a> = &'a dyn Fn(usize) -> Option<Config>;
+
 fn reloads() {
     let scene = Scene::of(MOST, TRIGGERS);
     println!(
@@ -316,7 +319,7 @@ fn reloads() {
         "", "ms, min", "p50", "reload, min", "p50"
     );
     let replicas = |n: usize| config(&format!(", max_replicas: {}", 50 + n));
-    let cases: [(&str, &dyn Fn(usize) -> Option<Config>); 3] = [
+    let cases: [(&str, Changed<'_>); 3] = [
         ("no reload", &|_| None),
         ("a reload that changes nothing", &|_| Some(config(""))),
         ("a reload that changes the group", &|n| Some(replicas(n))),

@@ -332,7 +332,7 @@ fn calls_are_answered_while_groups_are_told() {
     };
     let ask = || drop(registry.resolve("shop", "b", &billing(&[]), at(1)));
     assert!(asks_meanwhile(&ask));
-    let remove = || drop(registry.remove_object("shop", "b", at(2)));
+    let remove = || assert!(registry.remove_object("shop", "b", at(2)));
     assert!(asks_meanwhile(&remove));
     let changed = CONFIG.replace("group: billing }", "group: billing, poll_interval: 9s }");
     let changed = Config::parse(&changed, "test.yaml").expect("a valid config");
