@@ -113,14 +113,9 @@ impl Group {
     pub fn apply(&self, event: &Event) {
         let mut state = lock(&self.state);
         let changed = state.apply(event);
-        let snapshot = snapshot(&state, event.at);
-        self.published.send_if_modified(|current| {
-            let modified = **current != snapshot;
-            if modified {
-                *current = Arc::new(snapshot);
-            }
-            modified
-        });
+        if let Some(next) = self.snapshot().after(event, &state) {
+            self.published.send_replace(Arc::new(next));
+        }
         // After the snapshot: who reads the time first can only take the snapshot for older than it is.
         if let Some(at) = state.decided_at() {
             self.decided_at.store(at.as_millis(), Ordering::Release);
@@ -154,7 +149,7 @@ impl Group {
 
     /// Whether anything was observed, by this group or the one that it succeeded.
     pub fn was_observed(&self) -> bool {
-        lock(&self.state).facts().observed_at.is_some()
+        lock(&self.state).was_observed()
     }
 
     /// Whether every target certainly has nothing to run for.
@@ -335,34 +330,6 @@ impl Group {
             }
             history.push_back(DecisionRecord { target, decision });
         }
-    }
-}
-
-fn snapshot(state: &GroupState, now: Timestamp) -> GroupSnapshot {
-    let mut facts = state.facts().clone();
-    facts.observed_at = None;
-    let named = state.targets().keys().any(|key| !key.is_unnamed());
-    let targets = state
-        .targets()
-        .iter()
-        .filter(|(key, _)| !(named && key.is_unnamed()))
-        .map(|(key, target)| {
-            let snapshot = TargetSnapshot {
-                spec: target.spec.clone(),
-                decision: target.decision.clone(),
-                changes: target.changes.clone(),
-                kubernetes: target.replicas.seen_at(now).cloned(),
-                kubernetes_failure: target.replicas.failure_at(now).cloned(),
-            };
-            (key.clone(), snapshot)
-        })
-        .collect();
-    GroupSnapshot {
-        facts,
-        targets,
-        incidents: state.incidents().iter().cloned().collect(),
-        incidents_total: state.incidents().totals(),
-        failure: state.last_failure().cloned(),
     }
 }
 

@@ -7,7 +7,7 @@ mod succession;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -29,10 +29,12 @@ pub use self::expiry::EXPIRES_AFTER;
 /// KEDA's calls come in bursts: within this time they are one.
 const APART: Duration = Duration::from_secs(1);
 
-/// Groups and targets.
+/// Groups and targets. Whoever changes them takes turns, tells groups what concerns them (which may take a while) during its own turn,
+/// and holds the lock that every answer needs only to write down who asks for what.
 #[derive(Debug)]
 pub struct Registry {
     rules: CapacityRules,
+    turns: Mutex<()>,
     inner: RwLock<Inner>,
     /// New groups, for whoever starts their collectors.
     started: mpsc::UnboundedSender<Arc<Group>>,
@@ -97,6 +99,7 @@ impl Registry {
         };
         let registry = Self {
             rules,
+            turns: Mutex::default(),
             inner: RwLock::new(empty),
             started,
             newcomer: Notify::new(),
@@ -137,7 +140,8 @@ impl Registry {
     ) -> Result<Arc<Target>, Refusal> {
         admission::check_names(&key)?;
         let request = TriggerRequest::parse(metadata)?;
-        let mut inner = self.write();
+        let _turn = self.turn();
+        let inner = self.read();
         let resolved = inner.config.resolve(&request, &key.namespace)?;
         let spec = resolved.settings.resolve();
         if let Some(target) = inner.targets.get(&key) {
@@ -147,38 +151,64 @@ impl Registry {
         if heritage.replaces.is_none() {
             admission::check_room(&inner, &key.namespace)?;
         }
-        let group = self.group_of(&mut inner, resolved);
-        inner.registered += 1;
         let ordinal = heritage.replaces.as_ref().map(|old| old.ordinal);
+        let ordinal = ordinal.unwrap_or(inner.registered + 1);
+        let known = inner.groups.get(&resolved.key).cloned();
+        drop(inner);
+        let new = || Arc::new(Group::new(inline(resolved), self.rules));
         let target = Arc::new(Target {
-            key: key.clone(),
-            spec: spec.clone(),
-            group: group.clone(),
+            key,
+            spec,
+            group: known.unwrap_or_else(new),
             request,
-            ordinal: ordinal.unwrap_or(inner.registered),
+            ordinal,
             registered_at: now,
             last_called: AtomicU64::new(now.as_millis()),
             call_interval: AtomicU64::new(0),
             gone: AtomicBool::new(false),
         });
-        inner.targets.insert(key.clone(), target.clone());
-        if let Some(from) = heritage.inherits {
+        // Whoever finds it is to find an answer.
+        self.tell_group(&target, heritage.inherits, now);
+        self.enter(&target, heritage.replaces.as_slice(), now);
+        self.newcomer.notify_one();
+        Ok(target)
+    }
+
+    fn tell_group(&self, target: &Target, inherits: Option<TargetKey>, now: Timestamp) {
+        let (key, group) = (&target.key, &target.group);
+        if let Some(from) = inherits {
             let what = What::TargetInherits(from, key.clone());
             group.apply_contained(&Event { at: now, what });
         }
-        let spec = Box::new(spec);
+        let spec = Box::new(target.spec.clone());
         let what = match self.objects_are_read.load(Ordering::Relaxed) {
             true => What::TargetAwaited(key.clone(), spec),
             false => What::TargetRegistered(key.clone(), spec),
         };
         group.apply_contained(&Event { at: now, what });
-        inner.replaced.remove(&key);
-        if let Some(old) = heritage.replaces {
-            inner.replaced.insert(old.key.clone(), now);
-            expiry::remove(&mut inner, &old, now);
+    }
+
+    /// Writes a target down, in the place of those that it replaces.
+    fn enter(&self, target: &Arc<Target>, replaces: &[Arc<Target>], now: Timestamp) {
+        let mut inner = self.write();
+        inner.registered += 1;
+        inner.targets.insert(target.key.clone(), target.clone());
+        let group = &target.group;
+        let key = group.definition().key.clone();
+        let is_new = inner.groups.insert(key, group.clone()).is_none();
+        inner.replaced.remove(&target.key);
+        let replaced = replaces.iter().map(|old| (old.key.clone(), now));
+        inner.replaced.extend(replaced);
+        expiry::remove(inner, replaces, now);
+        if is_new {
+            self.start(group);
         }
-        self.newcomer.notify_one();
-        Ok(target)
+    }
+
+    /// Has a group polled.
+    fn start(&self, group: &Arc<Group>) {
+        // Only fails while shutting down, when nobody polls any more.
+        let _ = self.started.send(group.clone());
     }
 
     /// Has new targets wait for what the Kubernetes API tells of their objects, or no longer.
@@ -277,22 +307,9 @@ impl Registry {
         labels
     }
 
-    /// The group that a request resolved to: the config's, one that others ask for already, or a new inline one.
-    fn group_of(&self, inner: &mut Inner, resolved: ResolvedTarget) -> Arc<Group> {
-        match inner.groups.get(&resolved.key) {
-            Some(group) => group.clone(),
-            None => self.add_group(inner, Group::new(inline(resolved), self.rules)),
-        }
-    }
-
-    fn add_group(&self, inner: &mut Inner, group: Group) -> Arc<Group> {
-        let group = Arc::new(group);
-        inner
-            .groups
-            .insert(group.definition().key.clone(), group.clone());
-        // Only fails while shutting down, when nobody polls any more.
-        let _ = self.started.send(group.clone());
-        group
+    /// Until it is dropped nobody else changes who asks for what. To be taken before the lock, never under it.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {

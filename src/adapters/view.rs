@@ -118,7 +118,7 @@ impl GroupView {
 
     /// What is known; `None` while nothing is, or once it is too old.
     pub fn facts(&self) -> Option<&GroupFacts> {
-        self.is_usable().then_some(&self.snapshot.facts)
+        self.is_usable().then_some(self.snapshot.facts.as_ref())
     }
 
     /// Messages per second that one replica of the group's own policy does.

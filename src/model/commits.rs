@@ -156,18 +156,30 @@ impl CommitRhythm {
 }
 
 fn median<T: Ord + Copy + Default>(values: impl Iterator<Item = T>) -> T {
-    let mut sorted: Vec<T> = values.collect();
-    sorted.sort();
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    let mut kept = [T::default(); KEPT];
+    let known = filled(&mut kept, values);
+    known.sort_unstable();
+    known.get(known.len() / 2).copied().unwrap_or_default()
 }
 
-fn regular(values: impl Iterator<Item = f64> + Clone) -> bool {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-    sorted
+fn regular(values: impl Iterator<Item = f64>) -> bool {
+    let mut kept = [0.0; KEPT];
+    let known = filled(&mut kept, values);
+    known.sort_unstable_by(f64::total_cmp);
+    let middle = known.get(known.len() / 2).copied().unwrap_or_default();
+    known
         .iter()
         .all(|value| (value - middle).abs() <= middle * REGULAR_RATIO)
+}
+
+/// The values in a place of their own: this is asked for several times per partition and poll.
+fn filled<T>(place: &mut [T; KEPT], values: impl Iterator<Item = T>) -> &mut [T] {
+    let mut count = 0;
+    for (place, value) in place.iter_mut().zip(values) {
+        *place = value;
+        count += 1;
+    }
+    &mut place[..count]
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is known of a group after an observation, as policy and adapters read it. Unknown is absent, never 0.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,6 @@ use super::time::{Timestamp, WallOffset};
 /// A group at the time of its last readable observation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupFacts {
-    /// When that was; `None` before the first.
-    pub observed_at: Option<Timestamp>,
     /// Where the wall clock is.
     #[serde(default)]
     pub wall: WallOffset,
@@ -85,6 +84,17 @@ pub struct GroupFacts {
     pub signals: BTreeMap<Signal, SignalReading>,
     /// Every signal beside what is normal.
     pub normal: BTreeMap<Signal, Normal>,
+    /// See [`Self::tally`].
+    #[serde(skip)]
+    pub gathered: Gathered,
+}
+
+impl GroupFacts {
+    /// What policies ask of all partitions together: gathered at the first call, for every target that is decided on, and close
+    /// together, for each decision goes over it several times.
+    pub fn tally(&self) -> &Tally {
+        self.gathered.get(&self.partitions)
+    }
 }
 
 /// One partition at the time of the last observation. Counts are messages.
@@ -175,5 +185,87 @@ impl PartitionFacts {
         let uncommitted = self.uncommitted.filter(|n| *n > 0);
         let spared = uncommitted.and(self.commit_interval_seconds);
         Some((self.oldest_age_seconds? - spared.unwrap_or(0.0)).max(0.0))
+    }
+}
+
+/// The figures of a group's partitions, and their sums. Messages, and messages per second.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Of every partition, in the order of the facts.
+    pub loads: Vec<Load>,
+    /// What is processed already and only not committed yet, as far as can be told.
+    pub uncommitted: u64,
+    /// What consumers still have to work on.
+    pub waiting: u64,
+    /// Whether anybody is told to hold a partition.
+    pub is_held: bool,
+}
+
+/// The figures of one partition. A rate that is not known counts as none.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// See [`PartitionFacts::lacks_group`].
+    pub lacks_group: bool,
+    /// See [`PartitionFacts::arrival_per_second`].
+    pub arrival_per_second: f64,
+    /// See [`PartitionFacts::newest_arrival_per_second`].
+    pub newest_arrival_per_second: f64,
+    /// See [`PartitionFacts::steady_arrival_per_second`].
+    pub steady_arrival_per_second: f64,
+    /// See [`PartitionFacts::waiting`].
+    pub waiting: u64,
+    /// See [`PartitionFacts::waiting_seconds`].
+    pub waiting_seconds: Option<f64>,
+}
+
+impl Tally {
+    fn of(partitions: &BTreeMap<PartitionId, PartitionFacts>) -> Self {
+        let mut tally = Self {
+            loads: Vec::with_capacity(partitions.len()),
+            ..Self::default()
+        };
+        for partition in partitions.values() {
+            let load = Load::of(partition);
+            tally.uncommitted += partition.uncommitted.unwrap_or(0);
+            tally.waiting += load.waiting;
+            tally.is_held |= partition.owner.is_some();
+            tally.loads.push(load);
+        }
+        tally
+    }
+}
+
+impl Load {
+    fn of(partition: &PartitionFacts) -> Self {
+        Self {
+            lacks_group: partition.lacks_group,
+            arrival_per_second: partition.arrival_per_second.unwrap_or(0.0),
+            newest_arrival_per_second: partition.newest_arrival_per_second.unwrap_or(0.0),
+            steady_arrival_per_second: partition.steady_arrival_per_second.unwrap_or(0.0),
+            waiting: partition.waiting(),
+            waiting_seconds: partition.waiting_seconds(),
+        }
+    }
+}
+
+/// A [`Tally`] once it was asked for. No part of what the facts say: a copy, which may be changed, gathers its own.
+#[derive(Debug, Default)]
+pub struct Gathered(OnceLock<Tally>);
+
+impl Gathered {
+    fn get(&self, partitions: &BTreeMap<PartitionId, PartitionFacts>) -> &Tally {
+        self.0.get_or_init(|| Tally::of(partitions))
+    }
+}
+
+impl Clone for Gathered {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Gathered {
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }

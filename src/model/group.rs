@@ -3,7 +3,7 @@
 mod facts;
 mod learned;
 mod learning;
-mod normality;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,10 +20,12 @@ use super::normal::GroupNormal;
 use super::owners::Owners;
 use super::partition::{PartitionModel, Step};
 use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
-use super::sample::{Holder, Sample};
+use super::sample::{Holder, PartitionObservation, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};
 use super::time::{Moment, Timestamp, WallOffset};
 use super::whole::{Together, WAITS_FOR};
+
+use shown::{Shown, note_normal};
 
 pub use learned::Learned;
 
@@ -143,24 +145,26 @@ impl GroupModel {
     /// Takes in one poll.
     pub fn observe(&mut self, at: Timestamp, sample: &Sample) {
         let now = self.moment(at);
-        self.partitions
-            .retain(|id, _| sample.partitions.contains_key(id));
-        for (id, seen) in &sample.partitions {
-            let partition = self.partitions.entry(id.clone()).or_default();
+        self.follow(&sample.partitions);
+        let mut shown = Shown::by(at);
+        let seen = sample.partitions.values();
+        for (partition, seen) in self.partitions.values_mut().zip(seen) {
             let step = partition.observe(now, seen, sample.consumers);
             if let Some(count) = step.and_then(|step| step.arrived) {
                 self.arrivals.add(at, count);
             }
+            let values = note_normal(partition, now);
+            shown.add(partition, values);
         }
-        let together = self.put_together(at);
+        let together = self.put_together(at, &shown);
         if let Some(together) = &together {
             self.note_arrivals(together);
         }
         self.consumers = sample.consumers;
         self.holders.clone_from(&sample.holders);
         self.read_limit_per_second = sample.read_limit_per_second;
-        self.learn(at, together);
-        self.note_normal(now);
+        self.learn(at, together, &shown);
+        self.note_whole(now, &shown);
         if let Some(count) = &sample.errors {
             self.note_errors(at, count);
         }
@@ -168,10 +172,19 @@ impl GroupModel {
         self.first_observed_at.get_or_insert(at);
     }
 
+    /// Knows exactly the partitions that a poll saw.
+    fn follow(&mut self, seen: &BTreeMap<PartitionId, PartitionObservation>) {
+        if !self.partitions.keys().eq(seen.keys()) {
+            self.partitions.retain(|id, _| seen.contains_key(id));
+            for id in seen.keys() {
+                self.partitions.entry(id.clone()).or_default();
+            }
+        }
+    }
+
     /// What is new of all partitions together; `None` if that has to wait for one of them.
-    fn put_together(&mut self, at: Timestamp) -> Option<Together> {
-        let mut read = self.partitions.values().map(PartitionModel::read_at);
-        let until = read.try_fold(at, |until, read| Some(until.min(read?)));
+    fn put_together(&mut self, at: Timestamp, shown: &Shown) -> Option<Together> {
+        let until = shown.read_until;
         let is_known = until.is_some_and(|until| at.since(until) <= WAITS_FOR);
         let until = until.filter(|_| is_known).unwrap_or(at);
         let Some(since) = self.known_until else {

@@ -41,10 +41,8 @@ pub struct PartitionModel {
     /// Messages that left the log unprocessed since we watch.
     #[serde(default)]
     pub(super) losses: Losses,
-    /// Arrivals per second.
+    /// Arrivals per second, over [`STEADY_WINDOW`]; see [`Self::arrival_per_second`].
     pub(super) arrival: RateWindow,
-    /// Arrivals per second over a longer time.
-    pub(super) steady: RateWindow,
     /// Processed messages per second.
     pub(super) processing: RateWindow,
     /// The largest arrival rates of the last hours.
@@ -57,8 +55,8 @@ pub struct PartitionModel {
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
     quiet: Option<Quiet>,
-    /// What is normal for it.
-    pub(super) normal: PartitionNormal,
+    /// What is normal for it. Apart, for it is large and only looked at once per poll.
+    pub(super) normal: Box<PartitionNormal>,
 }
 
 impl Default for PartitionModel {
@@ -71,34 +69,26 @@ impl Default for PartitionModel {
             arrived_total: 0,
             processed_total: 0,
             losses: Losses::default(),
-            arrival: RateWindow::new(ARRIVAL_WINDOW),
-            steady: RateWindow::new(STEADY_WINDOW),
+            arrival: RateWindow::new(STEADY_WINDOW),
             processing: RateWindow::new(PROCESSING_WINDOW),
             peaks: Peaks::default(),
             progress: Progress::default(),
             changed_hands: None,
             commits: CommitRhythm::default(),
             quiet: None,
-            normal: PartitionNormal::default(),
+            normal: Box::default(),
         }
     }
 }
 
 /// What the last poll saw of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every value is the large one: a box would only cost"
-)]
 pub(super) enum PartitionState {
     /// Nothing yet.
     #[default]
     Unseen,
-    /// It could be read; `rewound` if the group was moved back or anew since the poll before.
-    Present {
-        sample: PartitionSample,
-        rewound: bool,
-    },
+    /// It could be read, and is as the last reading says; `rewound` if the group was moved back or anew since the poll before.
+    Present { rewound: bool },
     /// Only the stream is there.
     GroupMissing { length: u64 },
     /// Never seen, or gone for good: no messages.
@@ -181,10 +171,7 @@ impl PartitionModel {
                 let step = self.advance(at, sample.log_end, Some(sample));
                 self.note_commit(now, sample, step, consumers);
                 self.note_progress(at, sample, step.processed.map_or(went_on, |n| n > 0));
-                self.state = PartitionState::Present {
-                    sample: sample.clone(),
-                    rewound,
-                };
+                self.state = PartitionState::Present { rewound };
                 step
             }
         };
@@ -199,7 +186,7 @@ impl PartitionModel {
     /// Unfinished work; `None` if unknown.
     pub(super) fn backlog(&self) -> Option<Quantity> {
         match &self.state {
-            PartitionState::Present { sample, .. } => sample.backlog(),
+            PartitionState::Present { .. } => self.sample()?.backlog(),
             PartitionState::GroupMissing { .. } | PartitionState::Absent => {
                 Some(Quantity::Exact(0))
             }
@@ -212,7 +199,7 @@ impl PartitionModel {
     /// The sample of the last poll, if it saw the group.
     pub(super) fn sample(&self) -> Option<&PartitionSample> {
         match &self.state {
-            PartitionState::Present { sample, .. } => Some(sample),
+            PartitionState::Present { .. } => self.last.as_ref()?.sample.as_ref(),
             _ => None,
         }
     }
@@ -237,6 +224,11 @@ impl PartitionModel {
             return false;
         };
         backlog.exact().is_some_and(|n| n < batch) && self.quiet.is_some_and(Quiet::is_over)
+    }
+
+    /// Arrivals per second over [`ARRIVAL_WINDOW`].
+    pub(super) fn arrival_per_second(&self) -> Option<f64> {
+        self.arrival.per_second_within(ARRIVAL_WINDOW)
     }
 
     /// Processed messages per second; where commits are further apart than the window, over those commits.
@@ -281,16 +273,14 @@ impl PartitionModel {
     }
 
     fn note_progress(&mut self, at: Timestamp, sample: &PartitionSample, moved: bool) {
-        let lately = self.arrival.per_second().unwrap_or(0.0) * BEHIND.as_secs_f64();
-        let before = self.progress.owner().map(str::to_owned);
-        let changed = self.progress.observe(&Look {
+        let lately = self.arrival_per_second().unwrap_or(0.0) * BEHIND.as_secs_f64();
+        self.changed_hands = self.progress.observe(&Look {
             at,
             owner: sample.owner.as_deref(),
             moved,
             backlog: sample.backlog().map_or(0, Quantity::value),
             arrived_lately: lately as u64,
         });
-        self.changed_hands = changed.then_some(before);
     }
 
     /// Processed per second by the newest commits, where these are known; a consumer that is late with its next one still counts.
@@ -304,7 +294,6 @@ impl PartitionModel {
 
     fn missing(&mut self, at: Timestamp) {
         self.arrival.clear();
-        self.steady.clear();
         self.processing.clear();
         self.last = Some(Reading {
             at,
@@ -347,20 +336,15 @@ impl PartitionModel {
             None if log_ends.is_none() => {
                 // Not counted this time: the rates of a moment ago are a better guess than none.
                 self.arrival.expire(at, UNCOUNTED_FOR);
-                self.steady.expire(at, UNCOUNTED_FOR);
             }
             Some(count) => {
                 self.arrived_total += count;
                 self.arrival.add(at, covered, count);
-                self.steady.add(at, covered, count);
-                if let Some(rate) = self.steady.per_second() {
+                if let Some(rate) = self.arrival.per_second() {
                     self.peaks.add(at, rate, PEAKS_WINDOW);
                 }
             }
-            None => {
-                self.arrival.clear();
-                self.steady.clear();
-            }
+            None => self.arrival.clear(),
         }
         let processed = sample
             .zip(before.sample.as_ref())

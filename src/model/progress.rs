@@ -46,12 +46,13 @@ impl Progress {
         self.owner.as_deref()
     }
 
-    /// Takes in one poll; whether the partition changed hands.
-    pub(super) fn observe(&mut self, look: &Look<'_>) -> bool {
-        let changed = self.owner.as_deref() != look.owner;
+    /// Takes in one poll. If the partition changed hands: who let it go.
+    pub(super) fn observe(&mut self, look: &Look<'_>) -> Option<Option<String>> {
+        let mut let_go = None;
         let first = !std::mem::replace(&mut self.seen, true);
-        if changed {
-            self.owner = look.owner.map(str::to_owned);
+        if self.owner.as_deref() != look.owner {
+            let owner = look.owner.map(str::to_owned);
+            let_go = Some(std::mem::replace(&mut self.owner, owner));
             self.owned_since = Some(look.at).filter(|_| !first);
             self.behind_since = None;
             self.not_falling_since = None;
@@ -71,7 +72,7 @@ impl Progress {
         } else {
             self.stalled_since.get_or_insert(look.at);
         }
-        changed
+        let_go
     }
 
     /// It could not be read: whether what waits fell meanwhile cannot be known.

@@ -45,10 +45,31 @@ impl Quantity {
     /// Sums parts of which some may be unknown. An unknown part makes the sum a lower bound, and a lower bound of 0
     /// says nothing: it counts as unknown. No parts at all are exactly 0.
     pub fn sum(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
-        let total = parts.into_iter().fold(Self::Exact(0), |sum, part| {
-            sum.plus(part.unwrap_or(Self::AtLeast(0)))
-        });
-        (total != Self::AtLeast(0)).then_some(total)
+        let mut sum = Sum::default();
+        parts.into_iter().for_each(|part| sum.add(part));
+        sum.total()
+    }
+}
+
+/// A sum in the making, as [`Quantity::sum`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sum(Quantity);
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self(Quantity::Exact(0))
+    }
+}
+
+impl Sum {
+    /// Adds a part; `None`: unknown.
+    pub fn add(&mut self, part: Option<Quantity>) {
+        self.0 = self.0.plus(part.unwrap_or(Quantity::AtLeast(0)));
+    }
+
+    /// The sum of what was added.
+    pub fn total(self) -> Option<Quantity> {
+        (self.0 != Quantity::AtLeast(0)).then_some(self.0)
     }
 }
 

@@ -27,6 +27,9 @@ const BUCKET: Duration = Duration::from_millis(2_500);
 pub struct RateWindow {
     window: Duration,
     intervals: VecDeque<Interval>,
+    /// Of all intervals together.
+    covered: Duration,
+    count: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,11 +45,15 @@ impl RateWindow {
         Self {
             window,
             intervals: VecDeque::new(),
+            covered: Duration::ZERO,
+            count: 0,
         }
     }
 
     /// Adds `count` messages counted over the `covered` time that ended at `end`.
     pub fn add(&mut self, end: Timestamp, covered: Duration, count: u64) {
+        self.covered += covered;
+        self.count += count;
         match self.intervals.back_mut() {
             Some(last) if last.covered + covered <= BUCKET && end.since(last.end) == covered => {
                 last.end = end;
@@ -60,11 +67,11 @@ impl RateWindow {
             }),
         }
         while self.intervals.len() > 1
-            && self
-                .intervals
-                .front()
-                .is_some_and(|first| end.since(first.end) >= self.window)
+            && let Some(first) = self.intervals.front()
+            && end.since(first.end) >= self.window
         {
+            self.covered -= first.covered;
+            self.count -= first.count;
             self.intervals.pop_front();
         }
     }
@@ -72,8 +79,18 @@ impl RateWindow {
     /// Messages per second: all counted ÷ all covered time, of a few over five seconds at least; `None` before the first
     /// interval.
     pub fn per_second(&self) -> Option<f64> {
-        let covered: Duration = self.intervals.iter().map(|i| i.covered).sum();
-        let count: u64 = self.intervals.iter().map(|i| i.count).sum();
+        (!self.covered.is_zero()).then(|| rate(self.count, self.covered))
+    }
+
+    /// As [`Self::per_second`], of a window that is only so long.
+    pub fn per_second_within(&self, window: Duration) -> Option<f64> {
+        let end = self.intervals.back()?.end;
+        let (mut covered, mut count) = (Duration::ZERO, 0);
+        let newest_first = self.intervals.iter().rev();
+        for interval in newest_first.take_while(|i| end.since(i.end) < window) {
+            covered += interval.covered;
+            count += interval.count;
+        }
         (!covered.is_zero()).then(|| rate(count, covered))
     }
 
@@ -97,6 +114,8 @@ impl RateWindow {
     /// Forgets everything, after a reset of the counter behind it.
     pub fn clear(&mut self) {
         self.intervals.clear();
+        self.covered = Duration::ZERO;
+        self.count = 0;
     }
 }
 

@@ -55,6 +55,10 @@ impl PartitionStatus {
 
 /// Tells those that could be read and are not ok.
 pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, PartitionFacts>) {
+    let may_be_told = |p: &PartitionFacts| p.status == PartitionStatus::Ok && is_odd(now, p);
+    if !partitions.values().any(may_be_told) {
+        return;
+    }
     let holders = Holders::of(partitions.values());
     let of = |p: &PartitionFacts| match p.status {
         PartitionStatus::Ok => status(now, p, &holders),
@@ -66,16 +70,29 @@ pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, Parti
     }
 }
 
-fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> PartitionStatus {
+/// Whether anything is to be said of it, whatever its holder does with others.
+fn is_odd(now: Timestamp, partition: &PartitionFacts) -> bool {
+    partition.is_ahead
+        || partition.lost_per_second > 0.0
+        || stays_behind(now, partition)
+        || stands_still(now, partition)
+}
+
+/// Whether what waits became no less over the whole window.
+fn stays_behind(now: Timestamp, partition: &PartitionFacts) -> bool {
     let read_at = partition.read_at.unwrap_or(now);
-    let grows = |since| read_at.since(since) >= window(partition);
+    let over = |since| read_at.since(since) >= window(partition);
+    partition.not_falling_since.is_some_and(over)
+}
+
+fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> PartitionStatus {
     if partition.is_ahead {
         PartitionStatus::Stopped
     } else if stands_still(now, partition) && holders.move_elsewhere(now, partition) {
         PartitionStatus::Stuck
     } else if stands_still(now, partition) {
         PartitionStatus::Stopped
-    } else if partition.lost_per_second > 0.0 || partition.not_falling_since.is_some_and(grows) {
+    } else if partition.lost_per_second > 0.0 || stays_behind(now, partition) {
         PartitionStatus::Behind
     } else {
         PartitionStatus::Ok

@@ -31,7 +31,7 @@ impl Utilization {
 /// The work per second of every partition, and what share of it is backlog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupWork {
-    /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second, hottest first; b' is without what is only yet to be committed.
+    /// w_p = λ_p ÷ ρ + b'_p ÷ T, messages per second; b' is without what is only yet to be committed.
     per_partition: Vec<f64>,
     /// The part of the sum that comes from backlog.
     pub from_backlog: f64,
@@ -51,7 +51,7 @@ impl GroupWork {
     pub fn of(facts: &GroupFacts, spec: &TargetSpec, utilization: f64, raise: f64) -> Self {
         let catch_up = spec.target_delay.as_secs_f64();
         let mut work = Self {
-            per_partition: Vec::new(),
+            per_partition: Vec::with_capacity(facts.partitions.len()),
             from_backlog: 0.0,
             from_arrivals: 0.0,
             counted_per_second: 0.0,
@@ -59,17 +59,16 @@ impl GroupWork {
             utilization_ratio: utilization,
             catch_up_seconds: catch_up,
         };
-        for partition in facts.partitions.values().filter(|p| !p.lacks_group) {
-            let counted = partition.arrival_per_second.unwrap_or(0.0) * raise;
+        for load in facts.tally().loads.iter().filter(|p| !p.lacks_group) {
+            let counted = load.arrival_per_second * raise;
             let arrivals = counted / utilization;
-            let backlog = partition.waiting() as f64 / catch_up;
+            let backlog = load.waiting as f64 / catch_up;
             work.counted_per_second += counted;
-            work.waiting += partition.waiting();
+            work.waiting += load.waiting;
             work.from_arrivals += arrivals;
             work.from_backlog += backlog;
             work.per_partition.push(arrivals + backlog);
         }
-        work.per_partition.sort_by(|a, b| b.total_cmp(a));
         work
     }
 
@@ -119,9 +118,11 @@ impl GroupWork {
         if self.total() <= 0.0 {
             return 0;
         }
+        let mut hottest_first = self.per_partition.clone();
+        hottest_first.sort_unstable_by(|a, b| b.total_cmp(a));
         let fits = |consumers: usize| {
             let hottest = partitions.div_ceil(consumers);
-            let load: f64 = self.per_partition[..hottest]
+            let load: f64 = hottest_first[..hottest]
                 .iter()
                 .map(|w| w.min(capacity))
                 .sum();

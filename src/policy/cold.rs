@@ -109,8 +109,8 @@ fn keeps_up(facts: &GroupFacts) -> bool {
 
 /// Arrivals per second of the last minute.
 pub fn steady_arrivals(facts: &GroupFacts) -> f64 {
-    let steady = facts.partitions.values();
-    steady.filter_map(|p| p.steady_arrival_per_second).sum()
+    let loads = facts.tally().loads.iter();
+    loads.map(|load| load.steady_arrival_per_second).sum()
 }
 
 #[cfg(test)]

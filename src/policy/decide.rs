@@ -92,11 +92,7 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
     let work = GroupWork::of(facts, spec, Utilization::of(spec.assignment).up, 1.0);
     Inputs {
         backlog: facts.backlog,
-        uncommitted: facts
-            .partitions
-            .values()
-            .filter_map(|p| p.uncommitted)
-            .sum(),
+        uncommitted: facts.tally().uncommitted,
         read_limit_per_second: facts.read_limit_per_second,
         settled: facts.settled,
         stuck_in_work: facts.stuck_in_work,

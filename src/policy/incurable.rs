@@ -45,8 +45,12 @@ impl Diagnosis {
         assignment: Assignment,
         known: Option<Known>,
     ) -> Self {
+        let comparable = known.filter(|_| assignment == Assignment::Exclusive);
+        if comparable.is_none() && !facts.tally().is_held {
+            return Self(vec![None; facts.partitions.len()]);
+        }
         let holders = Holders::of(facts.partitions.values());
-        let hot = Hotness::of(facts, known.filter(|_| assignment == Assignment::Exclusive));
+        let hot = Hotness::of(facts, comparable);
         let of = |p: &PartitionFacts| {
             if holders.is_stuck(now, p) {
                 Some(Incurable::Stuck)
@@ -71,10 +75,10 @@ impl Diagnosis {
 
     /// How long the oldest message waits that replicas can help; `None` as soon as that is unknown of a partition.
     pub fn waiting_seconds(&self, facts: &GroupFacts) -> Option<f64> {
-        let partitions = facts.partitions.values().zip(self.iter());
-        let mut curable = partitions.filter(|(_, found)| found.is_none());
-        curable.try_fold(0.0_f64, |oldest, (p, _)| {
-            Some(oldest.max(p.waiting_seconds()?))
+        let loads = facts.tally().loads.iter().zip(self.iter());
+        let mut curable = loads.filter(|(_, found)| found.is_none());
+        curable.try_fold(0.0_f64, |oldest, (load, _)| {
+            Some(oldest.max(load.waiting_seconds?))
         })
     }
 }

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::identity::Assignment;
 
 use super::forecast::Forecasting;
-use super::tuning::spec::{
-    MAX_REPLICAS, MIN_REPLICAS, SCALE_IN_HOLD, TARGET_DELAY,
-};
+use super::tuning::spec::{MAX_REPLICAS, MIN_REPLICAS, SCALE_IN_HOLD, TARGET_DELAY};
 
 /// The policy fields of a config group or of a trigger's metadata; `None` is "not said here".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

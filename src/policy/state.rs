@@ -1,6 +1,7 @@
 //! The fold: a group's state changes only by `apply`, so that a journal of events is enough to compute it again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,8 @@ use crate::policy::tuning::state::OBJECT_TOLD_WITHIN;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupState {
     model: GroupModel,
-    facts: GroupFacts,
+    /// Shared with what is published, and the same as long as nothing of it changed.
+    facts: Arc<GroupFacts>,
     targets: BTreeMap<TargetKey, TargetState>,
     last_failure: Option<Failure>,
     decided_at: Option<Timestamp>,
@@ -81,7 +83,7 @@ impl GroupState {
     pub fn new(rules: CapacityRules) -> Self {
         Self {
             model: GroupModel::new(rules),
-            facts: GroupFacts::default(),
+            facts: Arc::default(),
             targets: BTreeMap::new(),
             last_failure: None,
             decided_at: None,
@@ -131,7 +133,7 @@ impl GroupState {
             }
             What::WallClockSet(wall) => {
                 self.model.wall_clock_set(*wall);
-                self.facts.wall = *wall;
+                Arc::make_mut(&mut self.facts).wall = *wall;
                 Vec::new()
             }
             What::SignalForgotten(signal) => {
@@ -153,8 +155,13 @@ impl GroupState {
     }
 
     /// What is known of the group.
-    pub fn facts(&self) -> &GroupFacts {
+    pub fn facts(&self) -> &Arc<GroupFacts> {
         &self.facts
+    }
+
+    /// Whether anything was observed.
+    pub fn was_observed(&self) -> bool {
+        self.model.first_observed_at().is_some()
     }
 
     /// Every target.
@@ -187,7 +194,7 @@ impl GroupState {
 
     /// Later it would be older than what is known.
     fn restore(&mut self, remembered: &Remembered) {
-        if self.model.first_observed_at().is_some() {
+        if self.was_observed() {
             return;
         }
         self.model.restore(remembered.learned.clone());
@@ -199,10 +206,10 @@ impl GroupState {
     fn start_over(&mut self, at: Timestamp) {
         *self = Self {
             model: self.model.start_over(),
-            facts: GroupFacts {
+            facts: Arc::new(GroupFacts {
                 wall: self.facts.wall,
                 ..GroupFacts::default()
-            },
+            }),
             targets: std::mem::take(&mut self.targets),
             last_failure: None,
             decided_at: None,
@@ -231,7 +238,10 @@ impl GroupState {
         let told = told(at, &self.targets);
         self.model.tell(told);
         self.model.observe(at, sample);
-        self.facts = self.model.facts();
+        let facts = self.model.facts();
+        if facts != *self.facts {
+            self.facts = Arc::new(facts);
+        }
         let early = self.facts.early_capacity_per_consumer;
         let early = early.filter(|_| self.facts.is_early_capacity_proven);
         let learned = self.facts.capacity_per_consumer.or(early);
@@ -260,6 +270,8 @@ impl GroupState {
         awaits_object: bool,
     ) -> Vec<(TargetKey, Decision)> {
         match self.targets.get_mut(key) {
+            // As before, so that a reload that changes nothing costs nothing.
+            Some(target) if target.spec == *spec && target.decision.is_some() => return Vec::new(),
             Some(target) => target.spec = spec.clone(),
             None => {
                 let target = TargetState {

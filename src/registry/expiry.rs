@@ -1,10 +1,11 @@
 //! Targets that nobody asks for any more go, and inline groups with them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, RwLockWriteGuard};
 use std::time::Duration;
 
+use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
 use crate::policy::event::{Event, What};
 use crate::publish::Group;
@@ -24,18 +25,19 @@ const SUPERSEDED_AFTER: Duration = Duration::from_secs(600);
 impl Registry {
     /// Drops targets that nobody asked for lately, and inline groups without any.
     pub fn expire(&self, now: Timestamp) {
-        let mut inner = self.write();
-        for target in over(&inner, now) {
-            remove(&mut inner, &target, now);
-        }
+        let _turn = self.turn();
+        let over = over(&self.read(), now);
+        remove(self.write(), &over, now);
+        let objects: HashSet<ObjectKey> = self.targets().iter().map(|t| t.object()).collect();
         let is_fresh = |at: &Timestamp| now.since(*at) < SUPERSEDED_AFTER;
+        let mut inner = self.write();
         inner.replaced.retain(|_, at| is_fresh(at));
-        let objects: HashSet<ObjectKey> = inner.targets.values().map(|t| t.object()).collect();
         inner.orders.retain(|object, _| objects.contains(object));
     }
 
     /// Drops all that an object asked for: it does not exist any more. Whether there was anything.
     pub fn remove_object(&self, namespace: &str, name: &str, now: Timestamp) -> bool {
+        let _turn = self.turn();
         let mut inner = self.write();
         let object = (namespace.to_owned(), name.to_owned());
         inner.orders.remove(&object);
@@ -44,21 +46,28 @@ impl Registry {
             .retain(|key, _| key.namespace != namespace || key.name != name);
         let targets = inner.targets.values();
         let of_it: Vec<Arc<Target>> = targets.filter(|t| t.object() == object).cloned().collect();
-        for target in &of_it {
-            remove(&mut inner, target, now);
-        }
+        remove(inner, &of_it, now);
         !of_it.is_empty()
     }
 }
 
-pub(super) fn remove(inner: &mut Inner, target: &Arc<Target>, now: Timestamp) {
-    inner.targets.remove(&target.key);
-    target.gone.store(true, Ordering::Release);
-    target.group.apply_contained(&Event {
-        at: now,
-        what: What::TargetExpired(target.key.clone()),
-    });
-    retire_if_unused(inner, &target.group);
+/// Strikes targets out, and inline groups that nobody asks for then. Groups hear of it once the lock is free.
+pub(super) fn remove(
+    mut inner: RwLockWriteGuard<'_, Inner>,
+    targets: &[Arc<Target>],
+    now: Timestamp,
+) {
+    let unused = inner.strike_out(targets);
+    drop(inner);
+    for target in targets {
+        target.group.apply_contained(&Event {
+            at: now,
+            what: What::TargetExpired(target.key.clone()),
+        });
+    }
+    for group in unused {
+        group.retire();
+    }
 }
 
 fn over(inner: &Inner, now: Timestamp) -> Vec<Arc<Target>> {
@@ -78,6 +87,22 @@ fn over(inner: &Inner, now: Timestamp) -> Vec<Arc<Target>> {
 }
 
 impl Inner {
+    /// Gives the inline groups that went with the targets.
+    fn strike_out(&mut self, targets: &[Arc<Target>]) -> Vec<Arc<Group>> {
+        for target in targets {
+            self.targets.remove(&target.key);
+            target.gone.store(true, Ordering::Release);
+        }
+        let key = |target: &'_ Arc<Target>| target.group.definition().key.clone();
+        let used: HashSet<GroupKey> = match targets {
+            [] => HashSet::new(),
+            _ => self.targets.values().map(key).collect(),
+        };
+        let inline = targets.iter().filter(|t| !t.group.definition().configured);
+        let unused = inline.map(key).filter(|key| !used.contains(key));
+        unused.filter_map(|key| self.groups.remove(&key)).collect()
+    }
+
     /// Whether Kubernetes shows the trigger in its object's spec.
     fn is_listed(&self, target: &Target) -> bool {
         let order = self.orders.get(&target.object());
@@ -92,16 +117,5 @@ fn patience(target: &Target) -> Duration {
         Some(interval) => {
             (interval * SUPERSEDED_AFTER_INTERVALS).clamp(SUPERSEDED_AT_THE_EARLIEST, EXPIRES_AFTER)
         }
-    }
-}
-
-fn retire_if_unused(inner: &mut Inner, group: &Arc<Group>) {
-    let used = inner
-        .targets
-        .values()
-        .any(|target| Arc::ptr_eq(&target.group, group));
-    if !group.definition().configured && !used {
-        inner.groups.remove(&group.definition().key);
-        group.retire();
     }
 }

@@ -1,89 +1,101 @@
 //! Another configuration, put in force at once: what is the same goes on, what changed starts anew with what it knew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::config::types::Config;
+use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
 use crate::policy::event::{Event, TargetKey, What};
 use crate::publish::{Group, GroupDefinition};
 
-use super::{Inner, Registry, Target, configured, inline};
+use super::{Registry, Target, configured, inline};
 
 type Groups = BTreeMap<GroupKey, Arc<Group>>;
+type Targets = HashMap<TargetKey, Arc<Target>>;
 
 impl Registry {
     /// Replaces the configuration. `replaced` names the sources that are opened anew: their groups are, too. Triggers are
-    /// resolved again; those that the new configuration refuses go, and hear why at their next call.
+    /// resolved again; those that the new configuration refuses go, and hear why at their next call. Until everything is ready
+    /// calls are answered as before.
     pub fn reconfigure(&self, config: Config, replaced: &BTreeSet<String>, now: Timestamp) {
-        let mut inner = self.write();
-        let before = std::mem::take(&mut inner.groups);
-        inner.config = config;
-        let definitions: Vec<GroupDefinition> =
-            inner.config.groups.iter().map(configured).collect();
-        for definition in definitions {
-            let group = self.adopt(&mut inner, &before, replaced, definition, now);
+        let _turn = self.turn();
+        let (before, asking) = {
+            let inner = self.read();
+            (inner.groups.clone(), inner.targets.clone())
+        };
+        let mut next = Next {
+            rules: self.rules,
+            now,
+            before: &before,
+            replaced,
+            groups: Groups::new(),
+            targets: Targets::new(),
+            new: Vec::new(),
+        };
+        next.take_over_groups(&config);
+        next.take_over_targets(&config, &asking);
+        let Next {
+            groups,
+            targets,
+            new,
+            ..
+        } = next;
+        {
+            let mut inner = self.write();
+            inner.config = config;
+            inner.groups.clone_from(&groups);
+            inner.targets.clone_from(&targets);
+        }
+        for group in &new {
+            self.start(group);
+        }
+        let refused = asking.iter().filter(|(key, _)| !targets.contains_key(key));
+        for (_, target) in refused {
+            target.gone.store(true, Ordering::Release);
+        }
+        forget_the_refused(&groups, &targets, now);
+        let goes_on = |key, group| groups.get(key).is_some_and(|now| Arc::ptr_eq(now, group));
+        for (_, group) in before.iter().filter(|(key, group)| !goes_on(key, group)) {
+            group.retire();
+        }
+    }
+}
+
+/// What a configuration makes of the groups and targets before.
+struct Next<'a> {
+    rules: CapacityRules,
+    now: Timestamp,
+    before: &'a Groups,
+    /// Sources that are opened anew.
+    replaced: &'a BTreeSet<String>,
+    groups: Groups,
+    targets: Targets,
+    /// Groups that are to be polled from now on.
+    new: Vec<Arc<Group>>,
+}
+
+impl Next<'_> {
+    fn take_over_groups(&mut self, config: &Config) {
+        for definition in config.groups.iter().map(configured) {
+            let group = self.adopt(definition);
             let spec = Box::new(group.definition().settings.resolve());
             let what = What::TargetRegistered(TargetKey::default(), spec);
-            group.apply_contained(&Event { at: now, what });
-        }
-        self.resolve_again(&mut inner, &before, replaced, now);
-        for (key, group) in before {
-            let goes_on = inner
-                .groups
-                .get(&key)
-                .is_some_and(|now| Arc::ptr_eq(now, &group));
-            if !goes_on {
-                group.retire();
-            }
+            group.apply_contained(&Event { at: self.now, what });
         }
     }
 
-    /// The group of that definition: the very same if nothing changed, else a new one that knows what the old one knew.
-    fn adopt(
-        &self,
-        inner: &mut Inner,
-        before: &Groups,
-        replaced: &BTreeSet<String>,
-        definition: GroupDefinition,
-        now: Timestamp,
-    ) -> Arc<Group> {
-        let key = definition.key.clone();
-        if let Some(group) = inner.groups.get(&key) {
-            return group.clone();
-        }
-        match before.get(&key) {
-            Some(known) if *known.definition() == definition && !replaced.contains(&key.source) => {
-                inner.groups.insert(key, known.clone());
-                known.clone()
-            }
-            Some(known) => {
-                let group = known.succeed(definition);
-                forget_other_signals(known, &group, now);
-                self.add_group(inner, group)
-            }
-            None => self.add_group(inner, Group::new(definition, self.rules)),
-        }
-    }
-
-    fn resolve_again(
-        &self,
-        inner: &mut Inner,
-        before: &Groups,
-        replaced: &BTreeSet<String>,
-        now: Timestamp,
-    ) {
-        for (key, target) in std::mem::take(&mut inner.targets) {
-            let Ok(resolved) = inner.config.resolve(&target.request, &key.namespace) else {
-                target.gone.store(true, Ordering::Release);
+    fn take_over_targets(&mut self, config: &Config, asking: &Targets) {
+        for (key, target) in asking {
+            let Ok(resolved) = config.resolve(&target.request, &key.namespace) else {
                 continue;
             };
             let spec = resolved.settings.resolve();
-            let group = self.adopt(inner, before, replaced, inline(resolved), now);
+            let group = self.adopt(inline(resolved));
             let what = What::TargetRegistered(key.clone(), Box::new(spec.clone()));
-            group.apply_contained(&Event { at: now, what });
+            group.apply_contained(&Event { at: self.now, what });
             let target = Target {
                 key: key.clone(),
                 spec,
@@ -95,21 +107,45 @@ impl Registry {
                 call_interval: AtomicU64::new(target.call_interval.load(Ordering::Relaxed)),
                 gone: AtomicBool::new(false),
             };
-            inner.targets.insert(key, Arc::new(target));
+            self.targets.insert(key.clone(), Arc::new(target));
         }
-        forget_the_refused(inner, now);
+    }
+
+    /// The group of that definition: the very same if nothing changed, else a new one that knows what the old one knew.
+    fn adopt(&mut self, definition: GroupDefinition) -> Arc<Group> {
+        let key = definition.key.clone();
+        if let Some(group) = self.groups.get(&key) {
+            return group.clone();
+        }
+        let is_replaced = self.replaced.contains(&key.source);
+        let group = match self.before.get(&key) {
+            Some(known) if *known.definition() == definition && !is_replaced => known.clone(),
+            Some(known) => {
+                let group = known.succeed(definition);
+                forget_other_signals(known, &group, self.now);
+                self.is_new(group)
+            }
+            None => self.is_new(Group::new(definition, self.rules)),
+        };
+        self.groups.insert(key, group.clone());
+        group
+    }
+
+    fn is_new(&mut self, group: Group) -> Arc<Group> {
+        let group = Arc::new(group);
+        self.new.push(group.clone());
+        group
     }
 }
 
 /// Groups that go on or know what their predecessors knew still hold targets that were refused, and the unnamed one of a
 /// group that the configuration no longer names.
-fn forget_the_refused(inner: &Inner, now: Timestamp) {
-    for group in inner.groups.values() {
+fn forget_the_refused(groups: &Groups, targets: &Targets, now: Timestamp) {
+    for group in groups.values() {
         let held: Vec<TargetKey> = group.target_keys();
         let wanted = |key: &TargetKey| match key.is_unnamed() {
             true => group.definition().configured,
-            false => inner
-                .targets
+            false => targets
                 .get(key)
                 .is_some_and(|target| Arc::ptr_eq(&target.group, group)),
         };

@@ -89,15 +89,19 @@ impl Registry {
     /// none of these go as soon as their successors ask, or when nobody asks for them any more.
     pub fn note_triggers(&self, namespace: &str, name: &str, order: &[u64], now: Timestamp) {
         let object = (namespace.to_owned(), name.to_owned());
-        let mut inner = self.write();
-        inner.orders.insert(object.clone(), order.to_vec());
-        let targets = inner.targets.values();
-        let of_it: Vec<Arc<Target>> = targets.filter(|t| t.object() == object).cloned().collect();
+        let _turn = self.turn();
+        let of_it: Vec<Arc<Target>> = {
+            let mut inner = self.write();
+            inner.orders.insert(object.clone(), order.to_vec());
+            let targets = inner.targets.values();
+            targets.filter(|t| t.object() == object).cloned().collect()
+        };
         let (listed, mut others): (Vec<_>, Vec<_>) = of_it
             .into_iter()
             .partition(|target| order.contains(&target.key.metadata_hash));
         others.retain(|old| now.since(old.registered_at) >= WATCH_LAG);
         others.sort_by_key(|old| old.ordinal);
+        let mut over = Vec::new();
         for old in others {
             let successor = listed.iter().find(|new| {
                 new.registered_at > old.registered_at
@@ -108,13 +112,15 @@ impl Registry {
                 new.group.apply_contained(&Event { at: now, what });
             }
             if successor.is_some() || old.is_quiet(now) {
-                expiry::remove(&mut inner, &old, now);
+                over.push(old);
             }
         }
+        expiry::remove(self.write(), &over, now);
     }
 
     /// Nobody shows the triggers of objects any more.
     pub fn forget_triggers(&self) {
+        let _turn = self.turn();
         self.write().orders.clear();
     }
 }

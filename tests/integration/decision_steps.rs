@@ -183,7 +183,6 @@ impl Moment {
         });
         let ages = partitions.values().filter_map(|p| p.oldest_age_seconds);
         GroupFacts {
-            observed_at: Some(now),
             backlog: sum(|p| p.backlog),
             backlog_or_length: sum(|p| p.backlog),
             lag: sum(|p| p.lag),

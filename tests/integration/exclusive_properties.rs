@@ -141,7 +141,6 @@ impl Case {
         let unknown = self.parts.iter().filter(|p| !p.known).count() as u32;
         let partitions: std::collections::BTreeMap<_, _> = partitions.collect();
         GroupFacts {
-            observed_at: Some(NOW),
             backlog: Quantity::sum(partitions.values().map(|p| p.backlog)),
             waiting_seconds: (unknown == 0).then_some(0.0),
             arrival_per_second: partitions.values().map(|p| p.arrival_per_second).sum(),

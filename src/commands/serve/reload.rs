@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Follows `path` for ever; `config` is what is in force.
 ///
 /// # Errors
-/// The signal handler cannot be installed.
+/// The signal handler cannot be installed; a change could not be put in force.
 pub(super) async fn follow(
     path: PathBuf,
     mut config: Config,
@@ -40,14 +40,28 @@ pub(super) async fn follow(
         seen = now;
         match Config::load(&path) {
             Ok(changed) => {
-                parts.change(&config, &changed, clock);
-                config = changed;
+                config = put_in_force(&parts, config, changed, clock).await?;
             }
             Err(errors) => tracing::error!(
                 "the changed config is invalid; the previous one stays in force: {errors}"
             ),
         }
     }
+}
+
+/// Not on a thread of the runtime, which has calls to answer: large groups whose definition changed are copied.
+async fn put_in_force(
+    parts: &Arc<Parts>,
+    before: Config,
+    now: Config,
+    clock: Clock,
+) -> Result<Config> {
+    let parts = Arc::clone(parts);
+    let changing = tokio::task::spawn_blocking(move || {
+        parts.change(&before, &now, clock);
+        now
+    });
+    changing.await.context("a change of the config failed")
 }
 
 /// `None` while the file cannot be read, as in the moment it is replaced.

@@ -15,7 +15,7 @@ pub(super) fn log2(x: f64) -> f64 {
     // ln m = 2 artanh((m − 1) / (m + 1)), and the argument is below 0.172.
     let t = (mantissa - 1.0) / (mantissa + 1.0);
     let square = t * t;
-    let series = t * (1.0 + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square / 7.0)));
+    let series = t * (1.0 + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square * (1.0 / 7.0))));
     exponent as f64 + 2.0 * std::f64::consts::LOG2_E * series
 }
 

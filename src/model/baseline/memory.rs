@@ -39,14 +39,14 @@ pub(super) struct Memory {
     pub level_weight: f64,
     pub slow_spans: [f64; 4],
     pub tail_samples: f64,
-    /// Surprise of what was not seen once in a whole memory.
-    pub rarest_bits: f64,
     pub record_kept: f32,
     pub record_growth: f32,
     pub pattern_samples: f64,
-    pub pattern_bits: f64,
-    pub trust_samples: f64,
-    pub level_samples: f64,
+    /// Shares by which what is remembered follows this sample.
+    pub tail_pace: f64,
+    pub trust_pace: f64,
+    pub level_pace: f64,
+    newest: f64,
     pub suspicious_samples: f64,
     pub density: f64,
 }
@@ -56,26 +56,38 @@ impl Memory {
     pub fn of(samples: u64, pace: Pace) -> Self {
         let density = pace.density();
         let suspicious_samples = suspicious_samples(density);
+        let samples = samples as f64;
+        let newest = 1.0 / samples;
         let (tail_samples, pattern_samples) = (
             TAIL_SAMPLES * density,
             (PATTERN_SAMPLES * density).min(MOST_PATTERN_SAMPLES),
         );
         Self {
-            samples: samples as f64,
+            samples,
             weight: 1.0,
             level_weight: 1.0,
             slow_spans: SLOW_SPANS.map(|span| span * density),
             tail_samples,
-            rarest_bits: log2(tail_samples),
             record_kept: (1.0 - 1.0 / (RECORD_SAMPLES * density)) as f32,
             record_growth: (1.0 + SUSPICIOUS_RECORD_GROWTH / suspicious_samples) as f32,
             pattern_samples,
-            pattern_bits: log2(pattern_samples),
-            trust_samples: TRUST_SAMPLES * density,
-            level_samples: LEVEL_SAMPLES * density,
+            tail_pace: newest.max(1.0 / tail_samples),
+            trust_pace: newest.max(1.0 / (TRUST_SAMPLES * density)),
+            level_pace: newest.max(1.0 / (LEVEL_SAMPLES * density)),
+            newest,
             suspicious_samples,
             density,
         }
+    }
+
+    /// Surprise of what was not seen once in a whole memory.
+    pub fn rarest_bits(&self) -> f64 {
+        log2(self.tail_samples)
+    }
+
+    /// As that, of a pattern.
+    pub fn rarest_pattern_bits(&self) -> f64 {
+        log2(self.pattern_samples)
     }
 
     /// For a sample that may be an anomaly.
@@ -86,7 +98,7 @@ impl Memory {
 
     /// Share by which an average over `span` follows this sample.
     pub fn share(&self, span: f64) -> f64 {
-        (2.0 / (span + 1.0)).max(1.0 / self.samples)
+        (2.0 / (span + 1.0)).max(self.newest)
     }
 }
 

@@ -12,8 +12,9 @@ const BINS_PER_OCTAVE: f64 = 2.0;
 const COUNTS_PER_SAMPLE: f64 = 2.0;
 /// Bins as if each had been seen half a time before.
 const PRIOR: f64 = 0.5;
-/// A pattern that is seen one time in ten is no surprise.
+/// A pattern that is seen one time in ten is no surprise: most are seen more often, and no logarithm is needed to tell.
 const SURPRISE_FROM_BITS: f64 = 3.32;
+const NO_SURPRISE_FROM: f64 = 0.11;
 
 /// Histograms of the projections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,12 +51,18 @@ impl Patterns {
             places[n] = histogram.place(projections[n]);
             let count = histogram.near(places[n]);
             let share = (count / COUNTS_PER_SAMPLE + PRIOR) / weight;
-            surprise += (-log2(share) - SURPRISE_FROM_BITS).max(0.0);
+            if share < NO_SURPRISE_FROM {
+                surprise += (-log2(share) - SURPRISE_FROM_BITS).max(0.0);
+            }
+        }
+        if surprise > 0.0 {
+            let rarest = memory.rarest_pattern_bits() - SURPRISE_FROM_BITS;
+            surprise = surprise / PROJECTIONS as f64 / rarest;
         }
         Pattern {
             projections,
             places,
-            surprise: surprise / PROJECTIONS as f64 / (memory.pattern_bits - SURPRISE_FROM_BITS),
+            surprise,
         }
     }
 
@@ -117,7 +124,7 @@ impl Histogram {
         if memory.samples <= 1.0 {
             self.centre = projection as f32;
         }
-        let pace = (1.0 / memory.samples).max(1.0 / memory.tail_samples);
+        let pace = memory.tail_pace;
         let distance = projection - f64::from(self.centre);
         self.centre += (pace * distance) as f32;
         self.spread += (pace * (distance.abs() - f64::from(self.spread))) as f32;

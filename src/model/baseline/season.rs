@@ -81,8 +81,11 @@ impl Seasons {
 
     /// What is usual at that moment above the long-run level.
     pub fn usual(&self, at: Timestamp) -> f64 {
+        self.trusted(self.hours(at))
+    }
+
+    fn trusted(&self, (day, week): (Option<f64>, Option<f64>)) -> f64 {
         let (day_trust, week_trust) = self.trusts();
-        let (day, week) = self.hours(at);
         day.unwrap_or(0.0) * day_trust + week.unwrap_or(0.0) * week_trust
     }
 
@@ -99,11 +102,10 @@ impl Seasons {
             day.map_or(unseen, |day| (residual - day).abs()),
             week.map_or(unseen, |week| (residual - day.unwrap_or(0.0) - week).abs()),
         ];
-        let pace = (1.0 / memory.samples).max(1.0 / memory.trust_samples);
         for (mean, error) in self.errors.iter_mut().zip(errors) {
-            *mean += (pace * (error - f64::from(*mean))) as f32;
+            *mean += (memory.trust_pace * (error - f64::from(*mean))) as f32;
         }
-        let usual = self.usual(at);
+        let usual = self.trusted((day, week));
         Seasonal {
             usual,
             residual: residual - usual,
@@ -115,8 +117,7 @@ impl Seasons {
     pub fn learn(&mut self, at: Timestamp, value: f64, memory: &Memory) {
         let residual = value - self.level;
         let (day, week) = self.hours(at);
-        let pace = (1.0 / memory.samples).max(1.0 / memory.level_samples);
-        self.level += pace * residual;
+        self.level += memory.level_pace * residual;
         let day = day.unwrap_or(0.0);
         self.day.learn(at, residual, day, memory);
         if let Some(hours) = &mut self.week {

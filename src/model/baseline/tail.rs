@@ -64,7 +64,7 @@ impl Tails {
                 bits += BEYOND * log2(size / largest);
             }
         }
-        let span = memory.rarest_bits - SURPRISE_FROM_BITS;
+        let span = memory.rarest_bits() - SURPRISE_FROM_BITS;
         Surprise {
             rarity: ((bits - SURPRISE_FROM_BITS) / span).clamp(0.0, 1.0),
             record,
@@ -73,7 +73,7 @@ impl Tails {
 
     /// Takes the departure in. While what is seen is suspicious, `memory.weight` is below 1 and the largest grows slowly.
     pub fn learn(&mut self, departure: f64, memory: &Memory) {
-        let pace = memory.weight * (1.0 / memory.samples).max(1.0 / memory.tail_samples);
+        let pace = memory.weight * memory.tail_pace;
         self.mean += (pace * (departure.abs() - f64::from(self.mean))) as f32;
         self.follow_mean();
         if self.unit <= 0.0 {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::model::facts::{Gathered, GroupFacts, PartitionFacts};
 use crate::model::partition::{PartitionModel, PartitionState};
-use crate::model::quantity::Quantity;
+use crate::model::quantity::{Quantity, Sum};
 use crate::model::sample::PartitionSample;
 use crate::model::status::{PartitionStatus, judge};
 use crate::model::time::Timestamp;
@@ -15,38 +15,31 @@ impl GroupModel {
     /// What is known now.
     pub fn facts(&self) -> GroupFacts {
         let now = self.observed_at.unwrap_or_default();
-        let mut partitions: BTreeMap<_, _> = self
-            .partitions
-            .iter()
-            .map(|(id, model)| (id.clone(), partition_facts(model, now)))
-            .collect();
+        let mut totals = Totals::default();
+        let told = self.partitions.iter().map(|(id, model)| {
+            let facts = partition_facts(model, now);
+            totals.add(model, &facts);
+            (id.clone(), facts)
+        });
+        let mut partitions: BTreeMap<_, _> = told.collect();
         judge(now, &mut partitions);
-        let settled = self.partitions.values().filter(|p| p.is_settled());
-        let count = |wanted: fn(&PartitionState) -> bool| {
-            self.partitions
-                .values()
-                .filter(|p| wanted(&p.state))
-                .count() as u32
-        };
+        let total = |sum: Sum| self.observed_at.and(sum.total());
         GroupFacts {
-            observed_at: self.observed_at,
             wall: self.wall,
-            backlog: self.total(PartitionModel::backlog),
-            lag: self.total(|p| part(p, |s| s.lag, |_| 0)),
-            pending: self.total(|p| part(p, |s| known(s.pending, s.lacks_pending), |_| 0)),
-            length: self.total(|p| part(p, |s| known(s.length, s.lacks_length), |length| length)),
-            backlog_or_length: self.total(|p| part(p, PartitionSample::backlog, |length| length)),
-            settled: settled
-                .filter_map(|p| p.backlog().map(Quantity::value))
-                .sum(),
-            oldest_age_seconds: oldest(partitions.values(), |p| p.oldest_age_seconds),
-            waiting_seconds: oldest(partitions.values(), PartitionFacts::waiting_seconds),
+            backlog: total(totals.backlog),
+            lag: total(totals.lag),
+            pending: total(totals.pending),
+            length: total(totals.length),
+            backlog_or_length: total(totals.backlog_or_length),
+            settled: totals.settled,
+            oldest_age_seconds: totals.oldest_age_seconds.0,
+            waiting_seconds: totals.waiting_seconds.0,
             read_limit_per_second: self.read_limit_per_second,
-            arrival_per_second: sum_known(partitions.values().map(|p| p.arrival_per_second)),
+            arrival_per_second: totals.arrival.sum(),
             newest_arrival_per_second: self.newest_arrival_per_second(),
-            processing_per_second: sum_known(partitions.values().map(|p| p.processing_per_second)),
-            stuck_in_work: partitions.values().map(|p| p.stuck_in_work).sum(),
-            lost_per_second: partitions.values().map(|p| p.lost_per_second).sum(),
+            processing_per_second: totals.processing.sum(),
+            stuck_in_work: totals.stuck_in_work,
+            lost_per_second: totals.lost_per_second,
             capacity_per_consumer: self.capacity.per_consumer(),
             early_capacity_per_consumer: self.capacity.early_per_consumer(),
             is_early_capacity_proven: self.capacity.proven_early().is_some(),
@@ -60,20 +53,14 @@ impl GroupModel {
             forecast: self.forecast.facts(),
             consumers: self.consumers,
             holders: self.holders.clone(),
-            skew_ratio: skew_ratio(partitions.values()),
-            unknown_partitions: count(|s| {
-                matches!(
-                    s,
-                    PartitionState::Failed(_)
-                        | PartitionState::Vanished { .. }
-                        | PartitionState::Unseen
-                )
-            }),
-            partitions_without_group: count(|s| matches!(s, PartitionState::GroupMissing { .. })),
-            vanished_partitions: count(|s| matches!(s, PartitionState::Vanished { .. })),
+            skew_ratio: totals.arrival.skew_ratio(),
+            unknown_partitions: totals.unknown,
+            partitions_without_group: totals.without_group,
+            vanished_partitions: totals.vanished,
             partitions,
             signals: self.signals.clone(),
             normal: self.normal.facts(),
+            gathered: Gathered::default(),
         }
     }
 
@@ -84,25 +71,105 @@ impl GroupModel {
             .then(|| self.arrival.newest_per_second())
             .flatten()
     }
+}
 
-    pub(super) fn total(
-        &self,
-        of: impl Fn(&PartitionModel) -> Option<Quantity>,
-    ) -> Option<Quantity> {
-        self.observed_at?;
-        Quantity::sum(self.partitions.values().map(of))
+/// What is told of all partitions, gathered while each of them is looked at.
+#[derive(Default)]
+struct Totals {
+    backlog: Sum,
+    lag: Sum,
+    pending: Sum,
+    length: Sum,
+    backlog_or_length: Sum,
+    settled: u64,
+    oldest_age_seconds: Oldest,
+    waiting_seconds: Oldest,
+    arrival: Rates,
+    processing: Rates,
+    stuck_in_work: u64,
+    lost_per_second: f64,
+    unknown: u32,
+    without_group: u32,
+    vanished: u32,
+}
+
+impl Totals {
+    fn add(&mut self, model: &PartitionModel, facts: &PartitionFacts) {
+        self.backlog.add(facts.backlog);
+        self.lag.add(facts.lag);
+        let pending = |s: &PartitionSample| known(s.pending, s.lacks_pending);
+        self.pending.add(part(model, pending, |_| 0));
+        let length = |s: &PartitionSample| known(s.length, s.lacks_length);
+        self.length.add(part(model, length, |length| length));
+        let or_length = part(model, PartitionSample::backlog, |length| length);
+        self.backlog_or_length.add(or_length);
+        if model.is_settled() {
+            self.settled += facts.backlog.map_or(0, Quantity::value);
+        }
+        self.oldest_age_seconds.add(facts.oldest_age_seconds);
+        self.waiting_seconds.add(facts.waiting_seconds());
+        self.arrival.add(facts.arrival_per_second);
+        self.processing.add(facts.processing_per_second);
+        self.stuck_in_work += facts.stuck_in_work;
+        self.lost_per_second += facts.lost_per_second;
+        match &model.state {
+            PartitionState::Vanished { .. } => {
+                self.unknown += 1;
+                self.vanished += 1;
+            }
+            PartitionState::Failed(_) | PartitionState::Unseen => self.unknown += 1,
+            PartitionState::GroupMissing { .. } => self.without_group += 1,
+            PartitionState::Present { .. } | PartitionState::Absent => {}
+        }
+    }
+}
+
+/// The largest value over all partitions; `None` as soon as one of them has none.
+struct Oldest(Option<f64>);
+
+impl Default for Oldest {
+    fn default() -> Self {
+        Self(Some(0.0))
+    }
+}
+
+impl Oldest {
+    fn add(&mut self, age: Option<f64>) {
+        self.0 = self.0.zip(age).map(|(oldest, age)| oldest.max(age));
+    }
+}
+
+/// The rates of the partitions that have one.
+#[derive(Default)]
+struct Rates {
+    count: usize,
+    sum: f64,
+    largest: f64,
+}
+
+impl Rates {
+    fn add(&mut self, rate: Option<f64>) {
+        if let Some(rate) = rate {
+            self.count += 1;
+            self.sum += rate;
+            self.largest = self.largest.max(rate);
+        }
+    }
+
+    /// `None` if no partition has one.
+    fn sum(&self) -> Option<f64> {
+        (self.count > 0).then_some(self.sum)
+    }
+
+    /// The largest ÷ the mean; `None` without any.
+    fn skew_ratio(&self) -> Option<f64> {
+        let mean = self.sum / self.count as f64;
+        (mean > 0.0).then_some(self.largest / mean)
     }
 }
 
 fn known(count: u64, is_unknown: bool) -> Option<Quantity> {
     (!is_unknown).then_some(Quantity::Exact(count))
-}
-
-/// The sum over the partitions that have one; `None` if none of them has.
-pub(super) fn sum_known(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let mut rates = rates.flatten().peekable();
-    rates.peek()?;
-    Some(rates.sum())
 }
 
 /// One partition's part of a sum: from its sample, or from its length where it has no group; absent streams hold 0.
@@ -112,7 +179,7 @@ pub(super) fn part(
     without_group: impl Fn(u64) -> u64,
 ) -> Option<Quantity> {
     match &model.state {
-        PartitionState::Present { sample, .. } => of_sample(sample),
+        PartitionState::Present { .. } => model.sample().and_then(of_sample),
         PartitionState::GroupMissing { length } => Some(Quantity::Exact(without_group(*length))),
         PartitionState::Absent => Some(Quantity::Exact(0)),
         PartitionState::Unseen | PartitionState::Vanished { .. } | PartitionState::Failed(_) => {
@@ -123,19 +190,14 @@ pub(super) fn part(
 
 fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
     let sample = model.sample();
+    let remark = sample.and_then(|s| s.remark.clone());
     let (status, problem) = match &model.state {
-        PartitionState::Present {
-            rewound: true,
-            sample,
-        } => (PartitionStatus::Rewound, sample.remark.clone()),
-        PartitionState::Present { sample, .. } if sample.backlog().is_none() => (
+        PartitionState::Present { rewound: true } => (PartitionStatus::Rewound, remark),
+        PartitionState::Present { .. } if model.backlog().is_none() => (
             PartitionStatus::Unknown,
-            sample
-                .remark
-                .clone()
-                .or_else(|| Some("undelivered messages could not be counted".to_owned())),
+            remark.or_else(|| Some("undelivered messages could not be counted".to_owned())),
         ),
-        PartitionState::Present { sample, .. } => (PartitionStatus::Ok, sample.remark.clone()),
+        PartitionState::Present { .. } => (PartitionStatus::Ok, remark),
         PartitionState::Absent => (PartitionStatus::Ok, None),
         PartitionState::GroupMissing { .. } => (
             PartitionStatus::Ok,
@@ -167,7 +229,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
             .map(|s| s.age_method),
         uncommitted: model.uncommitted(),
         commit_interval_seconds: model.commits.interval().map(|i| i.as_secs_f64()),
-        arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
+        arrival_per_second: readable.then(|| model.arrival_per_second()).flatten(),
         processing_per_second: readable.then(|| model.processing_per_second()).flatten(),
         recent_processing_per_second: model.recent_processing_per_second(),
         arrived_total: model.arrived_total,
@@ -179,7 +241,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         newest_arrival_per_second: readable
             .then(|| model.arrival.newest_per_second())
             .flatten(),
-        steady_arrival_per_second: readable.then(|| model.steady.per_second()).flatten(),
+        steady_arrival_per_second: readable.then(|| model.arrival.per_second()).flatten(),
         owner: sample.and_then(|s| s.owner.clone()),
         owned_since: model.progress.owned_since,
         behind_since: model.progress.behind_since,
@@ -197,19 +259,4 @@ pub(super) fn age_seconds(model: &PartitionModel) -> Option<f64> {
         Some(sample) => sample.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
         None => model.backlog().filter(|n| n.value() == 0).map(|_| 0.0),
     }
-}
-
-/// The largest over all partitions; `None` as soon as one of them has none.
-fn oldest<'a>(
-    mut partitions: impl Iterator<Item = &'a PartitionFacts>,
-    age: impl Fn(&PartitionFacts) -> Option<f64>,
-) -> Option<f64> {
-    partitions.try_fold(0.0_f64, |oldest, p| Some(oldest.max(age(p)?)))
-}
-
-fn skew_ratio<'a>(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Option<f64> {
-    let rates: Vec<f64> = partitions.filter_map(|p| p.arrival_per_second).collect();
-    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-    let hottest = rates.iter().copied().fold(0.0, f64::max);
-    (mean > 0.0).then_some(hottest / mean)
 }

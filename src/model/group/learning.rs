@@ -10,11 +10,11 @@ use crate::model::time::Timestamp;
 use crate::model::whole::Together;
 
 use super::GroupModel;
-use super::facts::part;
+use super::shown::Shown;
 
 impl GroupModel {
     /// Learns from the poll at `at`, and from what became known with it of all partitions together.
-    pub(super) fn learn(&mut self, at: Timestamp, together: Option<Together>) {
+    pub(super) fn learn(&mut self, at: Timestamp, together: Option<Together>, shown: &Shown) {
         let Some(before) = self.observed_at else {
             return;
         };
@@ -23,7 +23,7 @@ impl GroupModel {
             self.forecast
                 .observe(until, all.covered(), all.step.arrived);
         }
-        let busy = self.busy_owners(at);
+        let busy = self.busy_owners(at, shown);
         if self.owners.count() > 0 {
             self.capacity.forget_slowly(at.since(before));
             if let Some(all) = &together {
@@ -32,7 +32,7 @@ impl GroupModel {
             return self.learn_from_owners(at, &busy);
         }
         match together {
-            Some(together) => self.learn_from_all(&together),
+            Some(together) => self.learn_from_all(&together, shown),
             None if self.told.is_shared => self.turn_breaker(at, Fleet::Unknown),
             None => {}
         }
@@ -59,7 +59,7 @@ impl GroupModel {
         );
     }
 
-    fn learn_from_all(&mut self, together: &Together) {
+    fn learn_from_all(&mut self, together: &Together, shown: &Shown) {
         let (at, total) = (together.until, together.step);
         let known = self.known_per_consumer();
         if self.told.is_shared {
@@ -68,7 +68,7 @@ impl GroupModel {
                 covered: together.covered(),
                 processed: total.processed,
                 arrived: total.arrived.unwrap_or(0),
-                undelivered: self.total(|p| part(p, |s| s.lag, |_| 0)),
+                undelivered: shown.lag.total(),
                 seen: self.consumers,
                 consumers: self.told.at_work(self.consumers),
             };
@@ -79,24 +79,13 @@ impl GroupModel {
             let fleet = self.fleet.observe(&interval, known);
             self.turn_breaker(at, fleet);
         }
-        let backlog = Quantity::sum(self.partitions.values().map(PartitionModel::backlog));
-        let uncommitted = self
-            .partitions
-            .values()
-            .filter_map(PartitionModel::uncommitted);
-        let uncommitted: u64 = uncommitted.sum();
-        let intervals = self
-            .partitions
-            .values()
-            .filter_map(|p| p.commits.interval());
+        let backlog = shown.backlog.total().and_then(Quantity::exact);
         let interval = BusyInterval {
-            commit_interval: intervals.max().unwrap_or_default(),
+            commit_interval: shown.commit_interval,
             end: at,
             covered: together.covered(),
             processed: total.processed,
-            backlog: backlog
-                .and_then(Quantity::exact)
-                .map(|backlog| backlog.saturating_sub(uncommitted)),
+            backlog: backlog.map(|backlog| backlog.saturating_sub(shown.uncommitted)),
             arrived_lately: self.arrivals.within(self.capacity.behind(), at),
             consumers: self.consumers,
         };
@@ -105,12 +94,10 @@ impl GroupModel {
     }
 
     /// Who holds partitions and is never idle.
-    fn busy_owners(&mut self, at: Timestamp) -> Vec<Busy> {
-        let lost: Vec<String> = self
-            .partitions
-            .values()
-            .filter_map(|p| p.changed_hands.clone().flatten())
-            .collect();
+    fn busy_owners(&mut self, at: Timestamp, shown: &Shown) -> Vec<Busy> {
+        if !shown.is_held {
+            return self.owners.observe(at, std::iter::empty(), &shown.left);
+        }
         let held = self.partitions.values().filter_map(|p| {
             Some(Held {
                 owner: p.progress.owner()?,
@@ -122,7 +109,7 @@ impl GroupModel {
                 commit_interval: p.commits.interval(),
             })
         });
-        self.owners.observe(at, held, &lost)
+        self.owners.observe(at, held, &shown.left)
     }
 
     fn learn_from_owners(&mut self, at: Timestamp, busy: &[Busy]) {

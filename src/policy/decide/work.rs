@@ -181,7 +181,7 @@ pub(super) fn known(facts: &GroupFacts, spec: &TargetSpec, capacity: Option<f64>
 }
 
 fn has_holders(facts: &GroupFacts, spec: &TargetSpec) -> bool {
-    spec.assignment == Assignment::Exclusive && facts.partitions.values().any(|p| p.owner.is_some())
+    spec.assignment == Assignment::Exclusive && facts.tally().is_held
 }
 
 fn by_holders(
@@ -316,7 +316,7 @@ impl Fleet {
         kept: f64,
         target_delay: Duration,
     ) -> Option<Enough> {
-        let waiting: u64 = facts.partitions.values().map(|p| p.waiting()).sum();
+        let waiting = facts.tally().waiting;
         let arrivals = facts.arrival_per_second.unwrap_or(0.0) * raise;
         let left = waiting as f64
             + (arrivals - self.now) * self.ready_in

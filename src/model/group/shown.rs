@@ -1,0 +1,88 @@
+//! What one poll shows of all partitions together, gathered in one pass: there may be ten thousand of them, and none is in a cache.
+
+use std::time::Duration;
+
+use crate::model::partition::{PartitionModel, PartitionState};
+use crate::model::quantity::{Quantity, Sum};
+use crate::model::signal::Signal;
+use crate::model::time::{Moment, Timestamp};
+
+use super::GroupModel;
+use super::facts::{age_seconds, part};
+
+/// What a poll shows.
+pub(super) struct Shown {
+    /// Throughput, backlog and age; `None` unless certain of every partition.
+    whole: [Option<f64>; 3],
+    /// Up to when every partition was read; `None` if one never was.
+    pub read_until: Option<Timestamp>,
+    /// Undelivered messages.
+    pub lag: Sum,
+    /// Unfinished messages.
+    pub backlog: Sum,
+    /// Of these, those that are only yet to be committed.
+    pub uncommitted: u64,
+    /// The longest time between commits.
+    pub commit_interval: Duration,
+    /// Whether anybody is told to hold a partition.
+    pub is_held: bool,
+    /// Holders that a partition left.
+    pub left: Vec<String>,
+}
+
+impl Shown {
+    /// Of no partition yet, by a poll at `at`.
+    pub fn by(at: Timestamp) -> Self {
+        Self {
+            whole: [Some(0.0); 3],
+            read_until: Some(at),
+            lag: Sum::default(),
+            backlog: Sum::default(),
+            uncommitted: 0,
+            commit_interval: Duration::ZERO,
+            is_held: false,
+            left: Vec::new(),
+        }
+    }
+
+    /// Adds a partition that was just observed, with its [`note_normal`].
+    pub fn add(&mut self, partition: &PartitionModel, values: [Option<f64>; 3]) {
+        let [rate, waiting, oldest] = &mut self.whole;
+        *rate = rate.zip(values[0]).map(|(a, b)| a + b);
+        *waiting = waiting.zip(values[1]).map(|(a, b)| a + b);
+        *oldest = oldest.zip(values[2]).map(|(a, b)| a.max(b));
+        let read = self.read_until.zip(partition.read_at());
+        self.read_until = read.map(|(until, read)| until.min(read));
+        self.lag.add(part(partition, |s| s.lag, |_| 0));
+        self.backlog.add(partition.backlog());
+        self.uncommitted += partition.uncommitted().unwrap_or(0);
+        let interval = partition.commits.interval().unwrap_or_default();
+        self.commit_interval = self.commit_interval.max(interval);
+        self.is_held |= partition.progress.owner().is_some();
+        self.left.extend(partition.changed_hands.clone().flatten());
+    }
+}
+
+/// Baselines learn from what is certain: a lower bound is no sample. Gives throughput, backlog and age.
+pub(super) fn note_normal(partition: &mut PartitionModel, now: Moment) -> [Option<f64>; 3] {
+    let readable = !matches!(partition.state, PartitionState::Failed(_));
+    let throughput = readable.then(|| partition.processing_per_second());
+    let backlog = partition.backlog().and_then(Quantity::exact);
+    let values = [
+        throughput.flatten(),
+        backlog.map(|n| n as f64),
+        age_seconds(partition),
+    ];
+    partition.normal.observe(now, values);
+    values
+}
+
+impl GroupModel {
+    /// Baselines of the group: a part of the partitions is no sample.
+    pub(super) fn note_whole(&mut self, now: Moment, shown: &Shown) {
+        let signals = [Signal::Throughput, Signal::Backlog, Signal::Age];
+        for (signal, value) in signals.into_iter().zip(shown.whole) {
+            self.normal.observe(now, signal, value);
+        }
+    }
+}
