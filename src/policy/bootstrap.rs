@@ -17,14 +17,14 @@ use crate::policy::tuning::fleet::{CATCHES_UP_RATIO, DOUBLE, TOO_LONG_RATIO};
 /// The step last taken and the idle spell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
-    step: Option<Trial>,
+    step: Option<StepTaken>,
     idle_since: Option<Timestamp>,
     /// A count that was too few, and the arrivals per second then.
     too_few: Option<(u32, f64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Trial {
+struct StepTaken {
     replicas: u32,
     taken_at: Timestamp,
     landed_at: Option<Timestamp>,
@@ -80,7 +80,7 @@ impl Bootstrap {
 
     fn step_to(&mut self, replicas: u32, now: Timestamp) -> u32 {
         self.idle_since = None;
-        self.step = Some(Trial {
+        self.step = Some(StepTaken {
             replicas,
             taken_at: now,
             landed_at: None,
