@@ -81,9 +81,12 @@ impl Group {
 
     /// A group of another definition that knows and has decided all that this one did.
     pub fn succeed(&self, definition: GroupDefinition) -> Self {
+        // One moment: what is published is published under this lock.
+        let state = lock(&self.state);
+        let (state, snapshot) = (state.clone(), self.snapshot());
         Self {
-            state: Mutex::new(lock(&self.state).clone()),
-            published: watch::Sender::new(self.snapshot()),
+            state: Mutex::new(state),
+            published: watch::Sender::new(snapshot),
             decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
             history: Mutex::new(lock(&self.history).clone()),
             past: Mutex::new(self.past_for(&definition)),

@@ -140,6 +140,8 @@ impl Registry {
     ) -> Result<Arc<Target>, Refusal> {
         admission::check_names(&key)?;
         let request = TriggerRequest::parse(metadata)?;
+        // A trigger that is refused does not wait for a reload: KEDA asks for it again and again.
+        admission::check(&self.read(), &key, &request)?;
         let _turn = self.turn();
         let inner = self.read();
         let resolved = inner.config.resolve(&request, &key.namespace)?;
@@ -221,8 +223,9 @@ impl Registry {
         self.newcomer.notified().await;
     }
 
-    /// Returns once the lock that every call needs can be had.
+    /// Returns once the locks that calls need can be had.
     pub fn wait_for_lock(&self) {
+        drop(self.turn());
         drop(self.read());
     }
 

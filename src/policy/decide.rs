@@ -53,7 +53,11 @@ pub fn decide(
     match target.spec.mode {
         Mode::Replicas | Mode::Jobs => decide_replicas(model, &seen, target, inputs),
         Mode::Backlog { threshold, measure } => {
-            let counted = Counted { measure, threshold };
+            let counted = Counted {
+                measure,
+                threshold,
+                is_at_least: false,
+            };
             decide_backlog(now, model, facts, target, inputs, counted)
         }
     }

@@ -70,7 +70,7 @@ impl Because {
     /// Share of its capacity that a consumer is meant to use.
     pub const fn utilization(self) -> f64 {
         match self {
-            Self::Spread => UTILIZATION_DOWN,
+            Self::Spread | Self::Reserve => UTILIZATION_DOWN,
             Self::Arrivals => 1.0,
             _ => UTILIZATION_UP,
         }
@@ -85,7 +85,7 @@ impl Because {
             Self::Reserve => Rule::Reserve(figures),
             Self::Arrivals => Rule::Arrivals(figures),
             Self::Explored => Rule::Explored(Explored {
-                seen_per_second: figures.capacity_per_second,
+                seen_per_second: figures.consumer_capacity_per_second,
             }),
         }
     }
@@ -100,10 +100,14 @@ pub fn recommend(question: &Question<'_>) -> Recommendation {
     } else {
         relaxed(question, &view, asked)
     };
+    let work = match because {
+        Because::Spread | Because::Reserve => view.work(because.utilization(), |p| p.steady),
+        _ => view.work(UTILIZATION_UP, |p| p.arrival),
+    };
     Recommendation {
         replicas,
         because,
-        work_per_second: view.work(UTILIZATION_UP, |p| p.arrival).iter().sum(),
+        work_per_second: work.iter().sum(),
         busiest_per_second: view.busiest(),
     }
 }

@@ -7,12 +7,10 @@ mod step;
 use std::time::Duration;
 
 use crate::model::facts::GroupFacts;
-use crate::model::quantity::Quantity;
 
 use super::decision::Inputs;
-use super::rule::Rule;
 use super::steps::{Step, Steps};
-use numbers::{count, duration, grouped, quantity};
+use numbers::{count, duration};
 
 /// The text of a decision in `replicas` mode.
 pub fn replicas(steps: &Steps, inputs: &Inputs) -> String {
@@ -25,35 +23,18 @@ pub fn jobs(steps: &Steps, inputs: &Inputs) -> String {
 }
 
 /// The text of a decision in `backlog` mode.
-pub fn backlog(steps: &Steps, counted: Quantity, active: bool, inputs: &Inputs) -> String {
-    let state = if active { "active" } else { "inactive" };
+pub fn backlog(steps: &Steps, active: bool, inputs: &Inputs) -> String {
     let mut text = String::new();
     for step in steps.iter() {
-        let sentence = match &step.rule {
-            Rule::Counted(mode) => format!(
-                "{} {} at {} per replica; {state}.",
-                quantity(counted),
-                step::messages(mode.measure),
-                grouped(mode.threshold),
-            ),
-            Rule::PartitionCount(_) => format!(
-                "{} are sent: more replicas than partitions would have nothing to do.",
-                grouped(step.after)
-            ),
-            Rule::Uncertain => format!(
-                "{} were sent before, and that stands until the count is exact.",
-                grouped(step.after)
-            ),
-            _ => sentence(step, inputs),
-        };
-        push(&mut text, &sentence);
+        push(&mut text, &sentence(step, inputs));
     }
+    push(&mut text, if active { "Active." } else { "Inactive." });
     text
 }
 
 /// One step as a sentence; empty where another step says it all.
 pub fn sentence(step: &Step, inputs: &Inputs) -> String {
-    if step.before == 0 && (step.rule.is_first() || matches!(step.rule, Rule::Activation)) {
+    if step.opens() {
         let mut sentence = demand::first(step, inputs);
         if let Some(first) = sentence.get_mut(..1) {
             first.make_ascii_uppercase();
@@ -65,9 +46,7 @@ pub fn sentence(step: &Step, inputs: &Inputs) -> String {
 
 /// The first step after the count, and all others as sentences of their own.
 fn text(count: &str, steps: &Steps, inputs: &Inputs) -> String {
-    let is_opening = |step: &&Step| {
-        step.before == 0 && (step.rule.is_first() || matches!(step.rule, Rule::Activation))
-    };
+    let is_opening = |step: &&Step| step.opens();
     // The last of them: what wakes a target is said instead of the work that needs nothing.
     let opening = steps.iter().rev().find(is_opening);
     let why = opening.map_or_else(String::new, |step| demand::first(step, inputs));

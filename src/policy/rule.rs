@@ -20,7 +20,7 @@ pub use figures::{
 #[serde(tag = "rule", content = "figures", rename_all = "snake_case")]
 pub enum Rule {
     // What the work needs: one of these is the first step.
-    /// Nothing waits and nothing arrived within the activation window: 0.
+    /// Nothing waits, and nothing arrived within the activation window (jobs: nothing that no job has taken): 0.
     Idle,
     /// `backlog` mode counts messages instead of replicas.
     Counted(Counted),
@@ -43,10 +43,10 @@ pub enum Rule {
     FirstStep(FirstStep),
     /// Nothing is known of μ, and partitions belong to replicas: double while messages wait too long, explore downwards when idle.
     Delay,
-
-    // What is added to it or taken from it.
     /// μ is not known yet, so what runs stays.
     Kept,
+
+    // What is added to it or taken from it.
     /// What runs cannot keep up, whatever one replica does: twice as many.
     FallsBehind(FallsBehind),
     /// Scale-in leaves more room than scale-out: down only to what does the work at a lower ρ.

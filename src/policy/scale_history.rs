@@ -15,6 +15,9 @@ use crate::policy::tuning::scale_history::{
 pub struct ScaleHistory {
     rose_at: Option<Timestamp>,
     fell_at: Option<Timestamp>,
+    /// The fall that taught last.
+    #[serde(default)]
+    taught_by: Option<Timestamp>,
     /// How often it fell too early.
     lessons: u32,
     learned_at: Option<Timestamp>,
@@ -42,11 +45,12 @@ impl ScaleHistory {
             self.rose_at = Some(now);
             // A rise in several steps is one lesson.
             let too_early = self.fell_at.is_some_and(|fell| {
-                now.since(fell) < TOO_EARLY_WITHIN && self.learned_at.is_none_or(|at| at < fell)
+                now.since(fell) < TOO_EARLY_WITHIN && self.taught_by != Some(fell)
             });
             if too_early && before > 0 {
                 self.lessons = (self.lessons + 1).min(MOST_LESSONS);
                 self.learned_at = Some(now);
+                self.taught_by = self.fell_at;
             }
         }
     }

@@ -18,6 +18,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it may begin a sentence: it says by itself why a count is needed.
+    pub const fn opens(&self) -> bool {
+        self.before == 0 && (self.rule.is_first() || matches!(self.rule, Rule::Activation))
+    }
+
     /// Whether it left another count than it found.
     pub const fn changes(&self) -> bool {
         self.before != self.after

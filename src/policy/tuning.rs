@@ -1,4 +1,4 @@
-//! Every value that the policy is tuned by, in the order of the rules: its meaning, its unit and why it is so large.
+//! Every value that the policy is tuned by: its meaning, its unit and why it is so large.
 
 /// Settings.
 pub mod spec {
@@ -283,8 +283,8 @@ pub mod held {
     pub const MOMENT_RATIO: f64 = 0.2;
     /// What is handed out is being worked on as long as the oldest of it is no older than so many times what all of it takes.
     pub const IN_WORK_RATIO: f64 = 3.0;
-    /// After an outage the first step is this share of the count, at least one.
-    pub const STEP_AFTER_OUTAGE: u32 = 2;
+    /// After an outage the first step is the count divided by this, at least one.
+    pub const STEP_AFTER_OUTAGE_DIVISOR: u32 = 2;
     /// So much of a replica is no reason for another one.
     pub const ROUNDING: f64 = 1e-6;
 }

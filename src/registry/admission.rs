@@ -1,10 +1,10 @@
 //! Who is let in: names that may become labels, and room for more.
 
-use crate::config::metadata::MetadataErrors;
+use crate::config::metadata::{MetadataErrors, TriggerRequest};
 use crate::config::resolve::ResolveError;
 use crate::policy::event::TargetKey;
 
-use super::Inner;
+use super::{Inner, succession};
 
 /// Targets that ScaledObjects may have registered at a time.
 pub const MOST_TARGETS: usize = 2_000;
@@ -71,4 +71,19 @@ pub(super) fn check_room(inner: &Inner, namespace: &str) -> Result<(), Refusal> 
         )));
     }
     Ok(())
+}
+
+/// Whether the trigger would be served as things are.
+pub(super) fn check(
+    inner: &Inner,
+    key: &TargetKey,
+    request: &TriggerRequest,
+) -> Result<(), Refusal> {
+    let resolved = inner.config.resolve(request, &key.namespace)?;
+    let spec = resolved.settings.resolve();
+    let heritage = succession::heritage(inner, key, &resolved.key, &spec);
+    match heritage.replaces {
+        None => check_room(inner, &key.namespace),
+        Some(_) => Ok(()),
+    }
 }

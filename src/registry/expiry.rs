@@ -26,8 +26,10 @@ impl Registry {
     /// Drops targets that nobody asked for lately, and inline groups without any.
     pub fn expire(&self, now: Timestamp) {
         let _turn = self.turn();
-        let over = over(&self.read(), now);
-        remove(self.write(), &over, now);
+        // Under one lock: a target that KEDA asks for meanwhile stays.
+        let inner = self.write();
+        let over = over(&inner, now);
+        remove(inner, &over, now);
         let objects: HashSet<ObjectKey> = self.targets().iter().map(|t| t.object()).collect();
         let is_fresh = |at: &Timestamp| now.since(*at) < SUPERSEDED_AFTER;
         let mut inner = self.write();

@@ -275,7 +275,12 @@ fn what_a_layer_is_tuned_by_stands_in_one_file() {
         }
         let code = file.text.split("#[cfg(test)]").next().unwrap_or_default();
         for line in code.lines() {
-            let declared = line.trim_start_matches("pub ").strip_prefix("const ");
+            let declared = line.trim_start();
+            let declared = match declared.strip_prefix("pub") {
+                Some(rest) => rest.split_once("const ").map(|(_, declared)| declared),
+                None => declared.strip_prefix("const "),
+            };
+            let declared = declared.filter(|rest| !rest.starts_with("fn "));
             let Some((name, kind)) = declared.and_then(|rest| rest.split_once(": ")) else {
                 continue;
             };

@@ -1,5 +1,5 @@
-//! A decision is its steps: each begins where the one before ended, in the order of the rules, and every count and every number
-//! in the sentence follows from the figures beside it. Over random histories of random groups.
+//! A decision is its steps: each begins where the one before ended, in the order of the rules, and every number in a sentence is
+//! one of the figures beside it. Where a rule is a formula its count is computed again. Over random histories of random groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use streamgauge::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decide::decide;
 use streamgauge::policy::decision::{Decision, Limit};
+use streamgauge::policy::explain;
 use streamgauge::policy::forecast::Forecasting;
 use streamgauge::policy::replicas::{ObjectSettings, Pause, ReplicasObserved};
 use streamgauge::policy::rule::{Rule, Work};
@@ -304,10 +305,11 @@ fn contradiction(step: &Step, decision: &Decision, spec: &TargetSpec) -> Option<
                 && u64::from(figures.replicas_if_shared) == replicas
         }
         Rule::Busiest(f) | Rule::Relief(f) | Rule::Spread(f) | Rule::Reserve(f) => {
-            let if_shared = up(f.work_per_second / f.capacity_per_second).max(1);
+            let capacity = f.consumer_capacity_per_second * f64::from(spec.consumers_per_replica);
+            let if_shared = up(f.work_per_second / capacity).max(1);
             after > 0 && u64::from(f.replicas_if_shared) == if_shared
         }
-        Rule::Arrivals(figures) => after > 0 && figures.capacity_per_second > 0.0,
+        Rule::Arrivals(figures) => after > 0 && figures.consumer_capacity_per_second > 0.0,
         Rule::Explored(figures) => after > 0 && figures.seen_per_second > 0.0,
         Rule::FirstStep(f) => {
             let meanwhile = f.counted_per_second * f.start_seconds;
@@ -423,7 +425,10 @@ fn unexplained(decision: &Decision) -> Option<f64> {
         Some(at) => format!("{}{}", &decision.text[..at], &decision.text[at + 37..]),
         None => decision.text.clone(),
     };
-    let mut all = numbers(&text).into_iter();
+    let steps = decision.steps.iter();
+    let sentences = steps.filter(|step| !matches!(step.rule, Rule::PodsNotReady(_)));
+    let sentences = sentences.map(|step| explain::sentence(step, inputs));
+    let mut all = sentences.chain([text]).flat_map(|text| numbers(&text));
     all.find(|number| !known.iter().any(|figure| is_written_from(*number, figure)))
 }
 
@@ -452,7 +457,8 @@ proptest! {
                 prop_assert_eq!(count, u64::from(desired), "{:?}", steps);
             }
             let limits = steps.iter().any(|step| step.rule.limit() != Limit::None);
-            prop_assert!(decision.desired.is_none() || limits == (decision.limit != Limit::None));
+            let is_answer = decision.metric.is_some();
+            prop_assert!(!is_answer || limits == (decision.limit != Limit::None));
         }
     }
 

@@ -104,7 +104,7 @@ const SCENARIOS = {
     const steps = await page.$$eval(".ladder tbody tr", (rows) => rows.map((row) => row.innerText));
     check(steps.filter((step) => step.includes("decides")).length === 1, `one step decides: ${steps.join(" / ")}`);
     check(/^\d+ replicas?/.test(await text(page, ".headline")), "a headline");
-    check((await text(page, "main")).includes("KEDA is told"), "what KEDA is told");
+    check((await text(page, "main")).includes("KEDA gets"), "what KEDA gets");
     await page.goto(`${base}#/config`);
     await until(page, () => document.querySelector("#scaled-object")?.textContent.includes("kind: ScaledObject"));
     await page.click("[data-copy=scaled-object]");

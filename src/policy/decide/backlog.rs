@@ -19,7 +19,9 @@ pub(super) fn decide_backlog(
     inputs: Inputs,
     mode: Counted,
 ) -> Decision {
-    let Counted { measure, threshold } = mode;
+    let Counted {
+        measure, threshold, ..
+    } = mode;
     let counted = match measure {
         Measure::Backlog | Measure::UnprocessedEvents => facts.backlog_or_length,
         Measure::StreamLength => facts.length,
@@ -35,6 +37,10 @@ pub(super) fn decide_backlog(
         let text = explain::unsure(&inputs);
         return Decision::unavailable(now, inputs, Limit::None, text);
     };
+    let mode = Counted {
+        is_at_least: !counted.is_exact(),
+        ..mode
+    };
     let mut steps = Steps::counted(counted.value(), Rule::Counted(mode));
     if measure == Measure::UnprocessedEvents {
         // As KEDA: consumers beyond one per partition have nothing to do. Activity knows no such cap.
@@ -42,7 +48,6 @@ pub(super) fn decide_backlog(
         let rule = Rule::PartitionCount(Bound { bound });
         steps.change(steps.total().min(bound), rule);
     }
-    let limit = steps.limit();
     if !counted.is_exact() {
         let last = target.last_metric.map_or(0, |last| last.milli / 1_000);
         steps.change(steps.total().max(last), Rule::Uncertain);
@@ -60,9 +65,9 @@ pub(super) fn decide_backlog(
         metric: Some(Metric::whole(steps.total())),
         active: Some(active),
         desired: None,
-        limit,
+        limit: steps.limit(),
         reason,
-        text: explain::backlog(&steps, counted, active, &inputs),
+        text: explain::backlog(&steps, active, &inputs),
         steps,
         inputs,
     }

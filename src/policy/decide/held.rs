@@ -20,7 +20,7 @@ use super::Seen;
 use crate::policy::tuning::fleet::TOO_LONG_RATIO;
 use crate::policy::tuning::held::{
     ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
-    ROUNDING, STEP_AFTER_OUTAGE, WORTH_MOVING_RATIO,
+    ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_MOVING_RATIO,
 };
 
 /// In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first. `last` is what was
@@ -41,7 +41,7 @@ pub(super) fn downstream(
             let step = if tried {
                 0
             } else {
-                (last / STEP_AFTER_OUTAGE).max(1)
+                (last / STEP_AFTER_OUTAGE_DIVISOR).max(1)
             };
             count.min(last.saturating_add(step))
         }

@@ -8,7 +8,8 @@ use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
 use crate::policy::explain;
 use crate::policy::rule::{Bound, Rule};
 use crate::policy::state::TargetState;
-use crate::policy::steps::{Proposal, Steps};
+use crate::policy::steps::{Proposal, Step, Steps};
+use crate::policy::surge::surge;
 
 use super::Seen;
 
@@ -16,12 +17,18 @@ use super::Seen;
 pub(super) fn decide_jobs(
     seen: &Seen<'_>,
     target: &TargetState,
-    inputs: Inputs,
+    mut inputs: Inputs,
     signal: Signal,
 ) -> Decision {
     let facts = seen.facts;
     let backlog = facts.backlog.map_or(0, Quantity::value);
     let mut steps = Steps::begin(needed(seen, target, &inputs));
+    // Only the first step counts a surge here.
+    let counts_surge =
+        |step: &Step| matches!(step.rule, Rule::FirstStep(first) if first.counted_per_second > 0.0);
+    if steps.deciding().is_some_and(counts_surge) {
+        inputs.surge_ratio = Some(surge(facts)).filter(|ratio| *ratio > 1.0);
+    }
     let messages = u32::try_from(backlog).unwrap_or(u32::MAX);
     let with_work = steps.replicas().min(messages);
     steps.apply(Some(Proposal::to(with_work, Rule::OneJobPerMessage)));

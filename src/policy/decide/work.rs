@@ -208,7 +208,7 @@ fn by_holders(
         work_per_second: answer.work_per_second,
         utilization_ratio: answer.because.utilization(),
         catch_up_seconds: target.spec.target_delay.as_secs_f64() * CATCH_UP_RATIO,
-        capacity_per_second: capacity,
+        consumer_capacity_per_second: known.per_second(),
         is_at_least: matches!(known, Known::AtLeast(_)),
         replicas_if_shared: if_shared.max(1),
     };

@@ -4,28 +4,46 @@ use std::time::Duration;
 
 use crate::model::quantity::Quantity;
 use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
+use crate::policy::answering::Answering;
 use crate::policy::decision::{CapacitySource, Inputs};
-use crate::policy::rule::{Holders, Rule};
+use crate::policy::rule::{Counted, Holders, Rule};
+use crate::policy::spec::Measure;
 use crate::policy::steps::Step;
 
 use super::numbers::{duration, grouped, percent, quantity, rate, seconds};
 
 /// Why the work needs what it needs, as the rest of a sentence, with its full stop.
 pub(super) fn first(step: &Step, inputs: &Inputs) -> String {
+    match &step.rule {
+        Rule::Idle => return idle(inputs),
+        Rule::Counted(counted) => return messages(step.after, counted),
+        _ => {}
+    }
     let nothing_to_count = inputs.work_per_second() == 0.0 && step.after > 0;
     let is_activation = matches!(step.rule, Rule::Activation);
-    if step.rule == Rule::Idle {
-        return idle(inputs);
-    }
     let without_work = Some(inputs).filter(|_| is_activation || nothing_to_count);
     without_work.and_then(without_work_text).unwrap_or_else(|| {
-        let load = load(inputs, &step.rule);
-        format!("{load}; {}.", needs(step.after, &step.rule, inputs))
+        let needs = needs(step.after, &step.rule, inputs);
+        format!("{}; {needs}.", load(inputs, &step.rule))
     })
 }
 
 fn idle(inputs: &Inputs) -> String {
     let quiet = duration(inputs.activation_window);
+    let arrived = inputs.arrived_in_window.unwrap_or(0);
+    let waiting = inputs.backlog.map_or(0, Quantity::value);
+    let waiting = waiting.saturating_sub(inputs.settled);
+    if inputs.answering == Answering::Jobs && waiting == 0 && arrived > 0 {
+        // Jobs that are at work have taken it.
+        return "nothing waits.".to_owned();
+    }
+    if waiting > 0 || arrived > 0 {
+        return format!(
+            "{} wait and {} arrived within {quiet}: no more than activationBacklog.",
+            grouped(waiting),
+            grouped(arrived)
+        );
+    }
     match inputs.uncommitted {
         0 => format!("nothing waits and nothing arrived for {quiet}."),
         rest => format!(
@@ -58,7 +76,10 @@ fn load(inputs: &Inputs, rule: &Rule) -> String {
 
 /// That it is not the mean that counts; empty where it is.
 fn surging(inputs: &Inputs, rule: &Rule) -> String {
-    let is_counted = !matches!(rule, Rule::Explored(_) | Rule::Kept | Rule::Delay);
+    let is_counted = !matches!(
+        rule,
+        Rule::Explored(_) | Rule::Kept | Rule::Delay | Rule::Spread(_) | Rule::Reserve(_)
+    );
     let surge = inputs.arrival_per_second.zip(inputs.surge_ratio);
     let surge = surge.filter(|_| is_counted);
     surge.map_or_else(String::new, |(mean, ratio)| {
@@ -79,9 +100,9 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
             by_count(work.replicas_if_shared, replicas),
         ),
         Rule::Busiest(holders) if holders.is_at_least => format!(
-            "the busiest consumer receives {}/s, more than one replica was seen to do ({}/s), so {after} are tried",
+            "the busiest consumer receives {}/s{}, so {after} are tried",
             rate(holders.busiest_per_second),
-            rate(holders.capacity_per_second),
+            beyond_what_was_seen(holders),
         ),
         Rule::Busiest(holders) => format!(
             "{}, more than it can do in time; that needs {after}{}",
@@ -103,7 +124,7 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
         ),
         Rule::Arrivals(holders) => format!(
             "{}; all arrivals together need at least {after}",
-            at_capacity(holders.capacity_per_second, inputs)
+            at_consumer_capacity(holders, inputs)
         ),
         Rule::Explored(explored) => format!(
             "{}, but one was seen to do {} messages/s, so {after} will do as long as nothing waits",
@@ -117,6 +138,7 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
             "{}, and what runs keeps up, so {after} stay",
             unknown_capacity(inputs)
         ),
+        Rule::Activation => format!("{after} starts for it"),
         _ => format!(
             "{}, so the target follows the delay",
             unknown_capacity(inputs)
@@ -124,19 +146,62 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
     }
 }
 
-fn at_capacity(per_second: f64, inputs: &Inputs) -> String {
-    let source = match inputs.capacity_source {
+/// Where a capacity is from.
+const fn source(inputs: &Inputs) -> &'static str {
+    match inputs.capacity_source {
         CapacitySource::Configured => "configured",
         CapacitySource::Estimated => "seen in the first busy seconds",
         CapacitySource::Learned | CapacitySource::Unknown => "learned",
-    };
+    }
+}
+
+fn at_capacity(per_second: f64, inputs: &Inputs) -> String {
+    let source = source(inputs);
     format!("at {} messages/s per replica ({source})", rate(per_second))
+}
+
+fn at_consumer_capacity(holders: &Holders, inputs: &Inputs) -> String {
+    let source = source(inputs);
+    let capacity = rate(holders.consumer_capacity_per_second);
+    format!("at {capacity} messages/s per consumer ({source})")
+}
+
+/// Why a holder is given relief while capacity is only known to be at least so much.
+fn beyond_what_was_seen(holders: &Holders) -> String {
+    let seen = holders.consumer_capacity_per_second;
+    if holders.busiest_per_second > seen {
+        format!(", more than one was seen to do ({}/s)", rate(seen))
+    } else {
+        format!(" and is behind (one was seen to do {}/s)", rate(seen))
+    }
+}
+
+/// The count in `backlog` mode.
+fn messages(count: u64, counted: &Counted) -> String {
+    format!(
+        "{}{} {} at {} per replica.",
+        if counted.is_at_least { "at least " } else { "" },
+        grouped(count),
+        measured(counted.measure),
+        grouped(counted.threshold),
+    )
+}
+
+/// What `backlog` mode counts.
+const fn measured(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Backlog => "unfinished messages",
+        Measure::Lag => "undelivered messages",
+        Measure::Pending => "pending messages",
+        Measure::StreamLength => "messages in the stream",
+        Measure::UnprocessedEvents => "unprocessed events",
+    }
 }
 
 fn busiest(holders: &Holders, inputs: &Inputs) -> String {
     format!(
         "{}, the busiest consumer receives {}/s",
-        at_capacity(holders.capacity_per_second, inputs),
+        at_consumer_capacity(holders, inputs),
         rate(holders.busiest_per_second)
     )
 }

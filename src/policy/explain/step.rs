@@ -6,8 +6,8 @@ use crate::model::forecast::{HORIZON, LOOK_AHEAD};
 use crate::policy::agreement;
 use crate::policy::decision::Inputs;
 use crate::policy::rule::{Foreseen, HeldFor, Rule, Slack};
-use crate::policy::spec::Measure;
 use crate::policy::steps::Step;
+use crate::policy::tuning::new_instance::MEASURED_FOR;
 
 use super::numbers::{count, duration, grouped, percent, rate, seconds};
 
@@ -40,7 +40,7 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
             rate(inputs.read_limit_per_second.unwrap_or(0.0)),
         ),
         Rule::PodsNotReady(_) => pods_not_ready(inputs),
-        Rule::NotMeasured(_) => "Not more than runs, or than the backlog needs, until arrivals have been measured for 15 s.".to_owned(),
+        Rule::NotMeasured(_) => format!("Not more than runs, or than the backlog needs, until arrivals have been measured for {}.", duration(MEASURED_FOR)),
         Rule::HpaTolerance(tolerance) => format!(
             "The HPA ignores a rise of {} or less, so {after} are asked for.",
             percent(tolerance.tolerance_ratio)
@@ -48,6 +48,7 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
         Rule::MinReplicas(_) => format!("minReplicas is {after}."),
         Rule::Downstream if inputs.breaker.is_open() => "Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned(),
         Rule::Downstream => "What consumers depend on was slow until a moment ago: one step is tried first.".to_owned(),
+        Rule::Draining if inputs.lost_per_second > 0.0 => "Held: messages are being lost.".to_owned(),
         Rule::Draining => "Held: a backlog still drains.".to_owned(),
         Rule::Uncertain => "Held: scale-in waits until everything that it depends on is known.".to_owned(),
         Rule::HeldArrivals(hold) => format!("Held: as much arrived within the last {}.", window(hold)),
@@ -70,8 +71,8 @@ fn note(remark: &Rule, inputs: &Inputs) -> String {
         ),
         Rule::Skew => {
             let hot = match inputs.hot_partitions {
-                1 => "One partition receives more than one replica can do".to_owned(),
-                n => format!("{n} partitions receive more than one replica can do"),
+                1 => "One partition receives more than one consumer can do".to_owned(),
+                n => format!("{n} partitions receive more than one consumer can do"),
             };
             format!("{hot}: more replicas cannot cure that, more partitions can.{}", would_do(inputs))
         }
@@ -90,17 +91,6 @@ fn note(remark: &Rule, inputs: &Inputs) -> String {
         ),
         Rule::Paused => inputs.paused.map_or_else(String::new, agreement::paused),
         _ => String::new(),
-    }
-}
-
-/// What `backlog` mode counts.
-pub(super) fn messages(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Backlog => "unfinished messages",
-        Measure::Lag => "undelivered messages",
-        Measure::Pending => "pending messages",
-        Measure::StreamLength => "messages in the stream",
-        Measure::UnprocessedEvents => "unprocessed events",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What each rule computed its count from: enough to compute it again. Letters as in [`super::Rule`].
+//! What each rule computed with. Letters as in [`super::Rule`].
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub struct Counted {
     pub measure: Measure,
     /// Messages per replica, for the HPA.
     pub threshold: u64,
+    /// Whether more may be there.
+    pub is_at_least: bool,
 }
 
 /// The work of all partitions, and what one replica does of it.
@@ -39,15 +41,15 @@ pub struct Work {
 pub struct Holders {
     /// Arrivals per second at the consumer that receives most.
     pub busiest_per_second: f64,
-    /// Work per second at the utilization for a rise, all partitions together.
+    /// Work per second at that utilization, all partitions together.
     pub work_per_second: f64,
     /// Share of its capacity that a consumer is meant to use.
     pub utilization_ratio: f64,
     /// Within what time a backlog is to be gone.
     pub catch_up_seconds: f64,
-    /// What one replica does, or at least does.
-    pub capacity_per_second: f64,
-    /// Whether it may do more: it was never seen busy.
+    /// What one consumer does, or at least does.
+    pub consumer_capacity_per_second: f64,
+    /// Whether it may do more: none was ever seen busy.
     pub is_at_least: bool,
     /// Replicas that do it if any replica may take any part of it.
     pub replicas_if_shared: u32,

@@ -1,4 +1,4 @@
-// Why so many replicas: from what was measured to what KEDA is told, step by step, with the step that decided marked.
+// Why so many replicas: from what was measured to the answer to KEDA, step by step, with the step that decided marked.
 
 import { chip, h, show, table } from "../dom.js";
 import { clock, number, orDash, seconds, words } from "../format.js";
@@ -11,7 +11,7 @@ const ADVICE = {
   partition_count: "A partition has one consumer at a time: more replicas need more partitions.",
   skew: "One partition gets more than a consumer can do: spread its keys, or make consumers faster. More replicas do not help.",
   downstream: "What the consumers depend on is slow: look there first. More replicas would press it harder.",
-  stuck: "Partitions are held but nobody gets on with them: look at their consumers. More replicas do not help.",
+  stuck: "Partitions make no progress although consumers hold them: look at these consumers. More replicas do not help.",
   hold: "More was needed a while ago, and scale_in_hold (in the config) keeps it: shorten that (scaleInHold in the trigger) to follow faster, at the price of more moves.",
   warm_up: "Too little is known since the start: what runs is kept until it is.",
   pods_not_ready: "Pods do not become ready: look at them. More would only join them.",
@@ -51,8 +51,8 @@ export function openDecision(main, app, name) {
 function headline(target, app) {
   const asked = target.last_asked_at && (app.now() - Date.parse(target.last_asked_at)) / 1000;
   const unit = target.mode === "backlog" ? "messages" : "replicas";
-  const told = target.emitted === null ? "KEDA is told nothing: an error, so that its fallback holds" : `KEDA is told ${target.emitted} ${unit}`;
-  const facts = [told, target.active === null ? null : target.active ? "active" : "inactive", target.current === null ? "how many run is not known" : `${target.current} run`,
+  const answer = target.emitted === null ? "KEDA gets an error, so its fallback applies" : `KEDA gets ${target.emitted} ${unit}`;
+  const facts = [answer, target.active === null ? null : target.active ? "active" : "inactive", target.current === null ? "how many run is not known" : `${target.current} run`,
     target.scaled_object ? (asked === null ? "not asked yet" : `asked ${seconds(Math.max(0, Math.round(asked)))} ago`) : "no ScaledObject asks"];
   return [
     h("p", { class: "headline" }, h("strong", {}, target.desired === null ? "No answer" : `${target.desired} ${target.desired === 1 ? "replica" : "replicas"}`), " ",
@@ -69,7 +69,7 @@ function ladder({ steps, emitted, desired, mode }) {
   if (steps.length === 0) return null;
   const count = (step) => (step.before === step.after && step !== steps[0] ? "" : number(step.after));
   const rows = steps.map((step) => [words(step.rule), step.text, count(step), step.decides ? chip("decides", "fine") : ""]);
-  if (emitted !== null && mode !== "backlog" && emitted !== desired) rows.push(["sent to KEDA", "past what the HPA ignores", number(emitted), ""]);
+  if (emitted !== null && mode !== "backlog" && emitted !== desired) rows.push(["sent to KEDA", "adjusted to the HPA's tolerance", number(emitted), ""]);
   return table("From what is measured to the answer", [["Rule", ""], ["Why", "why"], [mode === "backlog" ? "Messages" : "Replicas", "n"], ["Which counts", ""]], rows, { class: "ladder" });
 }
 
