@@ -223,9 +223,8 @@ impl Registry {
         self.newcomer.notified().await;
     }
 
-    /// Returns once the locks that calls need can be had.
+    /// Returns once the lock that every call needs can be had.
     pub fn wait_for_lock(&self) {
-        drop(self.turn());
         drop(self.read());
     }
 

@@ -37,12 +37,16 @@ fn counts(scenario: &str, capacity: Option<f64>, seed: u64) -> Vec<(usize, Strin
 fn where_replicas_cannot_help_no_more_of_them_are_asked_for() {
     for (scenario, capacity, said) in [
         ("downstream-outage", None, "what they depend on is slow"),
-        ("stuck-partition", None, "1 partition does not move"),
-        ("hotter-than-a-replica", None, "hotter than a replica"),
+        ("stuck-partition", None, "1 partition makes no progress"),
+        (
+            "hotter-than-a-replica",
+            None,
+            "more than one consumer can do",
+        ),
         (
             "hotter-than-a-replica",
             Some(100.0),
-            "hotter than a replica",
+            "more than one consumer can do",
         ),
     ] {
         for seed in 0..4 {
