@@ -86,7 +86,7 @@ fn consumers_start_for_the_events_and_every_count_is_explained() {
         "/api/v1/groups/clicks",
         "1 replica: ",
         " replicas: ",
-        "at 50 messages/s per replica (configured)",
+        "at 50 messages/s per consumer (configured)",
     ] {
         assert!(said.contains(expected), "{expected}: {said}{complained}");
     }
