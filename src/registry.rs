@@ -1,12 +1,13 @@
 //! Who asks for what: groups and targets, with limits and expiry. Adapters register, collectors poll.
 
 mod admission;
+mod calls;
 mod expiry;
 mod reload;
 mod succession;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -24,10 +25,8 @@ use crate::policy::spec::{Mode, PolicySettings, TargetSpec};
 use crate::publish::{Group, GroupDefinition};
 
 pub use self::admission::{MOST_TARGETS, MOST_TARGETS_PER_NAMESPACE, Refusal};
+use self::calls::Calls;
 pub use self::expiry::EXPIRES_AFTER;
-
-/// KEDA's calls come in bursts: within this time they are one.
-const APART: Duration = Duration::from_secs(1);
 
 /// Groups and targets. Whoever changes them takes turns, tells groups what concerns them (which may take a while) during its own turn,
 /// and holds the lock that every answer needs only to write down who asks for what.
@@ -72,9 +71,7 @@ pub struct Target {
     request: TriggerRequest,
     ordinal: u64,
     registered_at: Timestamp,
-    last_called: AtomicU64,
-    /// Milliseconds between calls, the longest of late; 0 before there were two.
-    call_interval: AtomicU64,
+    calls: Arc<Calls>,
     gone: AtomicBool,
 }
 
@@ -165,8 +162,7 @@ impl Registry {
             request,
             ordinal,
             registered_at: now,
-            last_called: AtomicU64::new(now.as_millis()),
-            call_interval: AtomicU64::new(0),
+            calls: Arc::new(Calls::since(now)),
             gone: AtomicBool::new(false),
         });
         // Whoever finds it is to find an answer.
@@ -326,13 +322,7 @@ impl Registry {
 impl Target {
     /// Notes that somebody still wants it.
     pub fn touch(&self, now: Timestamp) {
-        let last = self.last_called.swap(now.as_millis(), Ordering::Relaxed);
-        let gap = now.as_millis().saturating_sub(last);
-        if gap >= APART.as_millis() as u64 {
-            let before = self.call_interval.load(Ordering::Relaxed);
-            let longest = gap.max(before - before / 8);
-            self.call_interval.store(longest, Ordering::Relaxed);
-        }
+        self.calls.note(now);
     }
 
     /// When it was first asked for.
@@ -347,15 +337,12 @@ impl Target {
 
     /// When it was last asked for.
     pub fn called_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.last_called.load(Ordering::Relaxed))
+        self.calls.last_at()
     }
 
     /// How long KEDA leaves between its calls, once it called twice.
     fn call_interval(&self) -> Option<Duration> {
-        match self.call_interval.load(Ordering::Relaxed) {
-            0 => None,
-            millis => Some(Duration::from_millis(millis)),
-        }
+        self.calls.interval()
     }
 
     fn object(&self) -> ObjectKey {

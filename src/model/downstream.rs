@@ -15,7 +15,7 @@ pub(super) const TRUSTED_RATIO: f64 = COLLAPSED_RATIO;
 const RECOVERED_RATIO: f64 = 0.8;
 /// Health has to last before the breaker closes.
 const HALF_OPEN_FOR: Duration = Duration::from_secs(60);
-/// After so long it is no outage but how it is: capacity is learned again.
+/// An outage that lasts longer is the new normal: capacity is learned again.
 pub const ACCEPTED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The breaker.

@@ -197,7 +197,7 @@ pub struct Tally {
     pub uncommitted: u64,
     /// What consumers still have to work on.
     pub waiting: u64,
-    /// Whether anybody is told to hold a partition.
+    /// Whether any partition has a known owner.
     pub is_held: bool,
 }
 

@@ -87,7 +87,7 @@ pub(super) enum PartitionState {
     /// Nothing yet.
     #[default]
     Unseen,
-    /// It could be read, and is as the last reading says; `rewound` if the group was moved back or anew since the poll before.
+    /// It could be read; `rewound` if the group was moved back or recreated since the last poll.
     Present { rewound: bool },
     /// Only the stream is there.
     GroupMissing { length: u64 },

@@ -39,12 +39,13 @@ pub fn recommend(
     } else {
         EXPLORED_RATIO
     };
-    let seen_per_second = seen * f64::from(spec.consumers_per_replica);
     let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
     let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
     Steps::begin(Proposal::to(
         enough.clamp(1, present),
-        Rule::Explored(Explored { seen_per_second }),
+        Rule::Explored(Explored {
+            consumer_seen_per_second: seen,
+        }),
     ))
 }
 

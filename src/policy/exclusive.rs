@@ -85,7 +85,7 @@ impl Because {
             Self::Reserve => Rule::Reserve(figures),
             Self::Arrivals => Rule::Arrivals(figures),
             Self::Explored => Rule::Explored(Explored {
-                seen_per_second: figures.consumer_capacity_per_second,
+                consumer_seen_per_second: figures.consumer_capacity_per_second,
             }),
         }
     }

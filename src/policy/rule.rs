@@ -37,7 +37,7 @@ pub enum Rule {
     Reserve(Holders),
     /// ⌈λ ÷ μ⌉, whoever holds what.
     Arrivals(Holders),
-    /// μ is not known yet, but one replica was seen to do so much: somewhat more than that is tried.
+    /// μ is not known yet, but one consumer was seen to do so much: somewhat more than that is tried.
     Explored(Explored),
     /// Nothing is known of μ: ⌈(λ + (b + λ · start) ÷ T) ÷ supposed μ⌉, at least 1, at most `largest`.
     FirstStep(FirstStep),

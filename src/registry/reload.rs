@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::types::Config;
 use crate::model::capacity::CapacityRules;
@@ -17,7 +17,7 @@ type Groups = BTreeMap<GroupKey, Arc<Group>>;
 type Targets = HashMap<TargetKey, Arc<Target>>;
 
 impl Registry {
-    /// Replaces the configuration. `replaced` names the sources that are opened anew: their groups are, too. Triggers are
+    /// Replaces the configuration. `replaced` names the sources that are reopened; so are their groups. Triggers are
     /// resolved again; those that the new configuration refuses go, and hear why at their next call. Until everything is ready
     /// calls are answered as before.
     pub fn reconfigure(&self, config: Config, replaced: &BTreeSet<String>, now: Timestamp) {
@@ -69,7 +69,7 @@ struct Next<'a> {
     rules: CapacityRules,
     now: Timestamp,
     before: &'a Groups,
-    /// Sources that are opened anew.
+    /// Sources that are reopened.
     replaced: &'a BTreeSet<String>,
     groups: Groups,
     targets: Targets,
@@ -103,8 +103,7 @@ impl Next<'_> {
                 request: target.request.clone(),
                 ordinal: target.ordinal,
                 registered_at: target.registered_at,
-                last_called: AtomicU64::new(target.called_at().as_millis()),
-                call_interval: AtomicU64::new(target.call_interval.load(Ordering::Relaxed)),
+                calls: Arc::clone(&target.calls),
                 gone: AtomicBool::new(false),
             };
             self.targets.insert(key.clone(), Arc::new(target));

@@ -24,7 +24,7 @@ pub(super) struct Shown {
     pub uncommitted: u64,
     /// The longest time between commits.
     pub commit_interval: Duration,
-    /// Whether anybody is told to hold a partition.
+    /// Whether any partition has a known owner.
     pub is_held: bool,
     /// Holders that a partition left.
     pub left: Vec<String>,

@@ -127,9 +127,9 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
             at_consumer_capacity(holders, inputs)
         ),
         Rule::Explored(explored) => format!(
-            "{}, but one was seen to do {} messages/s, so {after} will do as long as nothing waits",
+            "{}, but one consumer was seen to do {} messages/s, so {after} will do as long as nothing waits",
             unknown_capacity(inputs),
-            rate(explored.seen_per_second),
+            rate(explored.consumer_seen_per_second),
         ),
         Rule::FirstStep(_) => format!(
             "what one replica does is not known yet, so {after} start until the first busy seconds show it"

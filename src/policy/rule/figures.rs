@@ -58,8 +58,8 @@ pub struct Holders {
 /// A count tried with a capacity that was seen, busy or not.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explored {
-    /// What one replica was seen to do.
-    pub seen_per_second: f64,
+    /// What one consumer was seen to do.
+    pub consumer_seen_per_second: f64,
 }
 
 /// The first step of a target of which nothing is known.
