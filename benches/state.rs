@@ -14,17 +14,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use streamgauge::config::types::Config;
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::group::GroupModel;
 use streamgauge::model::identity::{GroupKey, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::event::{Event, What};
-use streamgauge::policy::replicas::ReplicasObserved;
-use streamgauge::policy::state::GroupState;
 use streamgauge::publish::Group;
 use streamgauge::registry::{Registry, Target};
+use streamgauge::scaled_object::ReplicasObserved;
 use streamgauge::state::{Files, StateStore};
 
 const MOST: usize = 10_000;

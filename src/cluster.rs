@@ -9,37 +9,30 @@ mod object;
 mod record;
 mod resource;
 mod seen;
+mod shared;
 mod shelf;
 mod watch;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::kubernetes::KubernetesConfig;
-use crate::policy::replicas::{Unread, UnreadKind};
-use crate::resilience::budget::CallBudget;
+use crate::scaled_object::Unread;
 
-use self::record::Record;
 use self::resource::Place;
-use self::shelf::{Item, Shelf};
+use self::shared::{Inner, Shared};
+use self::shelf::Shelf;
 
 pub use self::connect::has_account;
 pub use self::object::ObjectName;
 pub use self::record::ClusterStats;
 pub use self::seen::{Presence, Seen};
-
-/// The longest that one call may take; a watch, until it is open.
-const DEADLINE: Duration = Duration::from_secs(3);
-
-/// Calls within any second, over all watches.
-const CALLS_PER_SECOND: u32 = 50;
 
 /// A watch is renewed after so many poll intervals: a dead one is then noticed long before its last word stops to count.
 const INTERVALS_PER_RENEWAL: u32 = 3;
@@ -56,34 +49,6 @@ pub struct Watches {
     running: JoinSet<()>,
     places: BTreeMap<Place, AbortHandle>,
     generation: u64,
-}
-
-#[derive(Debug)]
-struct Shared {
-    clock: Clock,
-    inner: Mutex<Inner>,
-    /// Something is another than before.
-    news: Notify,
-    connecting: tokio::sync::Mutex<()>,
-}
-
-struct Inner {
-    /// `None`: not to be read.
-    config: Option<KubernetesConfig>,
-    /// Counts configurations: watches of an older one are void.
-    generation: u64,
-    client: Option<kube::Client>,
-    budget: CallBudget,
-    shelves: BTreeMap<Place, Shelf>,
-    record: Record,
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Cluster {
@@ -189,91 +154,6 @@ impl Watches {
             }
             stays
         });
-    }
-}
-
-impl Shared {
-    fn listed(&self, place: &Place, items: BTreeMap<String, Item>) {
-        let now = self.clock.now();
-        self.on_shelf(place, |shelf| shelf.replace(now, items));
-    }
-
-    fn changed(&self, place: &Place, name: String, item: Option<Item>) {
-        let now = self.clock.now();
-        self.on_shelf(place, |shelf| shelf.put(now, name, item));
-    }
-
-    fn alive(&self, place: &Place) {
-        let now = self.clock.now();
-        self.on_shelf(place, |shelf| shelf.alive(now));
-    }
-
-    fn failed(&self, place: &Place, unread: Unread) {
-        let now = self.clock.now();
-        let mut inner = self.inner();
-        inner.record.failed(unread.kind);
-        match unread.kind {
-            UnreadKind::Throttled => inner.budget.throttled(now),
-            // A connection that died silently would make every later call wait on it.
-            UnreadKind::Timeout => inner.client = None,
-            _ => {}
-        }
-        drop(inner);
-        self.on_shelf(place, |shelf| shelf.fail(unread));
-    }
-
-    /// `change` says whether it brought news.
-    fn on_shelf(&self, place: &Place, change: impl FnOnce(&mut Shelf) -> bool) {
-        let mut inner = self.inner();
-        if inner.shelves.get_mut(place).is_some_and(change) {
-            self.news.notify_one();
-        }
-    }
-
-    fn take_leave(&self) -> Result<(), Duration> {
-        let now = self.clock.now();
-        let mut inner = self.inner();
-        inner.budget.take(now)?;
-        inner.record.called();
-        Ok(())
-    }
-
-    async fn client(&self) -> Result<kube::Client, Unread> {
-        // One at a time: watches that start together share what the first of them makes.
-        let _turn = self.connecting.lock().await;
-        let config = {
-            let inner = self.inner();
-            if let Some(client) = &inner.client {
-                return Ok(client.clone());
-            }
-            inner.config.clone().unwrap_or_default()
-        };
-        // Reading and checking certificates takes long enough to keep an answer to KEDA waiting.
-        let runtime = Handle::current();
-        let connected = spawn_blocking(move || runtime.block_on(connect::client(&config))).await;
-        let client = match connected {
-            Ok(client) => client?,
-            Err(ended) => return Err(connect::misconfigured(ended.to_string())),
-        };
-        self.inner().client = Some(client.clone());
-        Ok(client)
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn new(config: &KubernetesConfig, generation: u64) -> Self {
-        Self {
-            config: config.is_on(has_account()).then(|| config.clone()),
-            generation,
-            client: None,
-            budget: CallBudget::new(CALLS_PER_SECOND),
-            shelves: BTreeMap::new(),
-            record: Record::default(),
-        }
     }
 }
 

@@ -16,8 +16,8 @@ use tracing::field::Empty;
 
 use crate::clock::Clock;
 use crate::config::signals::counted_errors;
+use crate::group::event::{Event, What};
 use crate::model::sample::{Failure, FailureKind, Sample};
-use crate::policy::event::{Event, What};
 use crate::policy::pace::{Pace, between_wakes};
 use crate::publish::Group;
 use crate::publish::notices::Notices;

@@ -12,16 +12,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::group::GroupState;
+use crate::group::event::{Event, TargetKey, What};
+use crate::group::remembered::Remembered;
 use crate::model::capacity::CapacityRules;
 use crate::model::time::{Moment, Timestamp};
 use crate::policy::decision::{Decision, Metric};
-use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::freshness::Freshness;
-use crate::policy::remembered::Remembered;
-use crate::policy::state::GroupState;
 use crate::trace::Origin;
 
-use self::contained::contained;
 use self::past::{Column, GroupCell, Past};
 pub use self::snapshot::{DecisionRecord, GroupDefinition, GroupSnapshot, TargetSnapshot};
 
@@ -129,11 +128,6 @@ impl Group {
         }
         drop(state);
         self.remember(changed);
-    }
-
-    /// As [`Self::apply`], for who also serves other groups: a fault of the program costs this one what it knew.
-    pub fn apply_contained(&self, event: &Event) {
-        contained([self], event.at, || self.apply(event));
     }
 
     /// Gives up all that is known, after its collector failed, and counts that.

@@ -13,3 +13,4 @@ pub mod scenarios;
 pub mod steps;
 pub mod study;
 pub mod trace;
+pub mod workload;

@@ -3,9 +3,9 @@
 mod files;
 mod keeper;
 
+use crate::group::remembered::Remembered;
 use crate::model::identity::GroupKey;
 use crate::model::time::{Moment, Timestamp};
-use crate::policy::remembered::Remembered;
 
 pub use self::files::Files;
 pub use self::keeper::{Keeper, KeeperStats};

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::GroupFacts;
-use crate::model::status::PartitionStatus;
-use crate::policy::decision::Limit;
+use crate::model::facts::{GroupFacts, PartitionStatus};
 use crate::policy::freshness::Freshness;
+use crate::policy::rule::Limit;
 
 use super::view::GroupView;
 

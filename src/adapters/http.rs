@@ -1,6 +1,5 @@
 //! The HTTP server's routes: metrics, API, probes and the page.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,39 +10,12 @@ use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
-use crate::registry::Registry;
-use crate::shutdown::Shutdown;
-
-use super::health::{self, Readiness};
+use super::health;
 use super::json_api;
 use super::page;
 use super::prometheus::Exporter;
 use super::prometheus::negotiate::Form;
-use super::view::Now;
-use super::views::Views;
-
-/// What the routes read.
-#[derive(Clone)]
-pub struct HttpState {
-    /// Groups and targets.
-    pub registry: Arc<Registry>,
-    /// Statistics of the parts.
-    pub views: Views,
-    /// The time.
-    pub now: Now,
-    /// Whether requests are wanted.
-    pub readiness: Readiness,
-    /// When streams have to end.
-    pub shutdown: Shutdown,
-}
-
-impl fmt::Debug for HttpState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpState")
-            .field("readiness", &self.readiness)
-            .finish_non_exhaustive()
-    }
-}
+use super::views::HttpState;
 
 /// Every route.
 pub fn router(state: HttpState) -> Router {

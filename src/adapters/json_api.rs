@@ -1,5 +1,6 @@
 //! `/api/v1`: groups and their past, decisions, incidents, sources, the service and its config as JSON, and changes as events. Field names: docs/api.md; what is unknown is null.
 
+mod answer;
 mod config;
 mod decision;
 mod events;
@@ -18,8 +19,6 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -27,6 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::publish::DecisionRecord;
 
+use self::answer::{ApiError, MOST, views};
 use self::config::ConfigShape;
 use self::decision::DecisionShape;
 use self::group::GroupShape;
@@ -34,13 +34,11 @@ use self::incident::IncidentShape;
 use self::service::ServiceShape;
 use self::source::SourceShape;
 use self::target::Askers;
-use super::http::HttpState;
-use super::view::{self, GroupView};
+use super::view::GroupView;
+use super::views::HttpState;
 
 /// Decisions or incidents in an answer, unless the query says otherwise.
 const USUAL: usize = 100;
-/// … and at most.
-const MOST: usize = 1_000;
 
 /// The routes of the API.
 pub fn routes(state: HttpState) -> Router {
@@ -59,31 +57,6 @@ pub fn routes(state: HttpState) -> Router {
         .route("/api/v1/config", get(config))
         .with_state(state)
         .merge(listening)
-}
-
-/// Why a request is refused.
-#[derive(Debug, thiserror::Error)]
-enum ApiError {
-    #[error("group {0:?} does not exist; GET /api/v1/groups lists all groups")]
-    NoSuchGroup(String),
-    #[error("{0}")]
-    Path(#[from] PathRejection),
-    #[error("{0}")]
-    Query(#[from] QueryRejection),
-    #[error("limit must be 1 to {MOST}, not {0}")]
-    Limit(usize),
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let status = match &self {
-            Self::NoSuchGroup(_) => StatusCode::NOT_FOUND,
-            Self::Path(rejection) => rejection.status(),
-            Self::Query(_) | Self::Limit(_) => StatusCode::BAD_REQUEST,
-        };
-        let error = serde_json::json!({ "error": self.to_string() });
-        (status, Json(error)).into_response()
-    }
 }
 
 #[derive(Serialize)]
@@ -233,8 +206,4 @@ async fn service(State(state): State<HttpState>) -> Json<ServiceShape> {
 
 async fn config(State(state): State<HttpState>) -> Json<ConfigShape> {
     Json(ConfigShape::of(&state.registry.config()))
-}
-
-fn views(state: &HttpState) -> Vec<GroupView> {
-    view::groups(&state.registry, (state.now)())
 }

@@ -33,12 +33,10 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use crate::registry::Registry;
 
 use self::exemplars::Marked;
+use self::family::PREFIX;
 use self::negotiate::Form;
 use super::view::{self, Now};
 use super::views::Views;
-
-/// Stands before every name.
-const PREFIX: &str = "streamgauge";
 
 /// Writes the metrics.
 #[derive(Debug)]

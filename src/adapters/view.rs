@@ -3,21 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use crate::model::facts::{GroupFacts, PartitionFacts};
+use crate::group::event::TargetKey;
+use crate::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
-use crate::model::status::PartitionStatus;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
-use crate::policy::agreement;
 use crate::policy::decision::Decision;
-use crate::policy::event::TargetKey;
 use crate::policy::freshness::Freshness;
 use crate::policy::spec::TargetSpec;
 use crate::publish::{
     Answer, DecisionRecord, Group, GroupDefinition, GroupSnapshot, NoAnswer, TargetSnapshot,
 };
 use crate::registry::Registry;
+use crate::registry::agreement;
 
 use super::natural_order;
 

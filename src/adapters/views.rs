@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::time::Timestamp;
+use crate::registry::Registry;
+use crate::shutdown::Shutdown;
 
 use super::calls_view::CallsViews;
 use super::grpc::stats::RpcStats;
+use super::health::Readiness;
 use super::sources_view::SourcesView;
+use super::view::Now;
 
 /// Rows that could not be written since the start; `None` where nothing is recorded.
 pub type RecordingView = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
@@ -58,5 +62,28 @@ pub struct Views {
 impl fmt::Debug for Views {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Views").finish_non_exhaustive()
+    }
+}
+
+/// What the routes read.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Groups and targets.
+    pub registry: Arc<Registry>,
+    /// Statistics of the parts.
+    pub views: Views,
+    /// The time.
+    pub now: Now,
+    /// Whether requests are wanted.
+    pub readiness: Readiness,
+    /// When streams have to end.
+    pub shutdown: Shutdown,
+}
+
+impl fmt::Debug for HttpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpState")
+            .field("readiness", &self.readiness)
+            .finish_non_exhaustive()
     }
 }

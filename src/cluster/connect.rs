@@ -5,7 +5,7 @@ use std::path::Path;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 use crate::config::kubernetes::KubernetesConfig;
-use crate::policy::replicas::{Unread, UnreadKind};
+use crate::scaled_object::{Unread, UnreadKind};
 
 /// Where a pod finds the token of its service account, unless that is not mounted.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::Error;
 use kube::client::AuthError;
 
-use crate::policy::replicas::{Unread, UnreadKind};
+use crate::scaled_object::{Unread, UnreadKind};
 
 use super::resource::Place;
 

@@ -6,7 +6,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use crate::config::metadata::fingerprint;
-use crate::policy::replicas::{FallbackBehavior, ObjectKind, ObjectSettings, Pause, Unread};
+use crate::scaled_object::{FallbackBehavior, ObjectKind, ObjectSettings, Pause, Unread};
 
 use super::failure::misunderstood;
 use super::resource::Resource;

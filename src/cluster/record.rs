@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::replicas::{Unread, UnreadKind};
+use crate::scaled_object::{Unread, UnreadKind};
 
 use super::object::ObjectName;
 

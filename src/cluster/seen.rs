@@ -1,12 +1,12 @@
 //! One ScaledObject or ScaledJob as all watches together show it.
 
 use crate::model::time::Timestamp;
-use crate::policy::replicas::{ReplicasObserved, Unread, UnreadKind};
+use crate::scaled_object::{ReplicasObserved, Unread, UnreadKind};
 
-use super::Inner;
 use super::failure::unread;
 use super::object::{Described, ObjectName, ScaleTarget};
 use super::resource::{Place, Resource};
+use super::shared::Inner;
 use super::shelf::{Item, Shelf};
 use super::workload::{Hpa, Replicas};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 
 use crate::model::time::Timestamp;
-use crate::policy::replicas::{ObjectKind, Unread, UnreadKind};
+use crate::scaled_object::{ObjectKind, Unread, UnreadKind};
 
 use super::object::{Described, describe};
 use super::resource::{Place, Resource};

@@ -10,12 +10,12 @@ use futures_util::StreamExt;
 use kube::api::{Api, DynamicObject, ListParams, WatchEvent, WatchParams};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::policy::replicas::Unread;
+use crate::scaled_object::Unread;
 
 use super::failure::{self, Asked};
 use super::resource::Place;
+use super::shared::{DEADLINE, Shared};
 use super::shelf::Item;
-use super::{DEADLINE, Shared};
 
 /// Objects per page of a list.
 const PAGE: u32 = 500;

@@ -3,7 +3,7 @@
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::policy::replicas::{HpaObserved, Unread};
+use crate::scaled_object::{HpaObserved, Unread};
 
 use super::failure::misunderstood;
 use super::object::whole;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::group::event::{Event, What};
 use crate::model::time::Moment;
-use crate::policy::event::{Event, What};
 use crate::publish::Group;
 use crate::state::Keeper;
 

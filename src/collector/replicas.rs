@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ObjectName, Presence, Seen, Watches};
+use crate::group::event::{Event, TargetKey, What};
 use crate::model::time::Timestamp;
-use crate::policy::agreement::contradictions;
-use crate::policy::event::{Event, TargetKey, What};
-use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::publish::contained::contained;
+use crate::registry::agreement::contradictions;
 use crate::registry::{Registry, Target};
+use crate::scaled_object::{ReplicasObserved, Unread};
 
 use super::keep_going::RESTS_FOR;
 

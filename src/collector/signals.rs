@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::signals::SignalSource;
+use crate::group::event::{Event, What};
 use crate::model::signal::{Signal, SignalReading};
-use crate::policy::event::{Event, What};
 use crate::publish::Group;
 use crate::publish::contained::contained;
 use crate::registry::Registry;

@@ -4,13 +4,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::group::event::TargetKey;
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::{GroupKey, PartitionId};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{PartitionObservation, PartitionSample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
-use crate::policy::event::TargetKey;
 use crate::policy::spec::{PolicySettings, TargetSpec};
 use crate::publish::GroupDefinition;
 use crate::publish::contained::contained;

@@ -31,15 +31,11 @@ use crate::shutdown;
 use super::serve::Service;
 use super::serve::sources::Sources;
 use keda_client::KedaClient;
+use story::{CAPACITY_PER_SECOND, CONSUMER_GROUP, GROUP, START_UP};
 use workload::Workload;
 
-const GROUP: &str = "demo";
 const NAMESPACE: &str = "demo";
 const OBJECT: &str = "worker";
-const CONSUMER_GROUP: &str = "workers";
-/// Messages per second that one replica does.
-const CAPACITY_PER_SECOND: f64 = 50.0;
-const START_UP: Duration = Duration::from_secs(3);
 const MOST_REPLICAS: u32 = 30;
 /// How often the played world moves on.
 const TICK: Duration = Duration::from_millis(100);

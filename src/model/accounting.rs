@@ -1,11 +1,36 @@
 //! Between two samples of a partition: what was processed, and what left the log unread. Where two samples leave that open, the
 //! certain part of each, and how much lies between. Source of the rules: docs/policy.md, "Lost messages".
 
+use serde::{Deserialize, Serialize};
+
 use super::quantity::Quantity;
 use super::sample::{Counting, PartitionSample};
 
 /// The length of a log that is trimmed in whole blocks varies by so much.
 const TRIM_BLOCK: u64 = 100;
+
+/// What happened between two polls of a partition. `None`: cannot be known for this interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Step {
+    /// Messages that arrived.
+    pub arrived: Option<u64>,
+    /// Messages processed; `None` as well when it cannot be known whether messages were lost, or the group was moved.
+    pub processed: Option<u64>,
+}
+
+impl Step {
+    pub const NOTHING: Self = Self {
+        arrived: Some(0),
+        processed: Some(0),
+    };
+    pub fn and(self, other: Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
+        Self {
+            arrived: sum(self.arrived, other.arrived),
+            processed: sum(self.processed, other.processed),
+        }
+    }
+}
 
 /// Messages that left the unfinished part of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,11 +22,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::alarm::Verdict;
-use self::state::State;
+use self::state::{LEARNING_SAMPLES, State};
 use super::time::{Moment, Timestamp};
 
-/// Until so many samples were seen nothing is flagged, however long that takes.
-const LEARNING_SAMPLES: u64 = 200;
+pub use self::state::Reading;
+
 /// Values beyond are no measurements.
 const LARGEST_VALUE: f64 = 1e200;
 
@@ -46,27 +46,6 @@ impl Default for BaselineRules {
             learning: Duration::from_secs(4 * 3600),
         }
     }
-}
-
-/// What the baseline says of one sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
-    /// What was expected before the sample was seen; `None` before the first.
-    pub expected: Option<f64>,
-    /// About 98 of 100 samples lie between lower and upper.
-    pub lower: Option<f64>,
-    /// See `lower`.
-    pub upper: Option<f64>,
-    /// How much this is news, 0 to 1: from 0.5 on it fires. Halved where the like was flagged just before.
-    pub score: f64,
-    /// How unusual the series is now, on the same scale, news or not.
-    pub departure: f64,
-    /// The flag: up from the firing until 5 samples in a row were below half the threshold.
-    pub anomaly: bool,
-    /// Whether the flag was raised by this sample, or raised anew.
-    pub fired: bool,
-    /// Not enough was seen yet to flag anything, or not enough since a gap.
-    pub learning: bool,
 }
 
 /// The baseline of one series.

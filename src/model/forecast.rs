@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::expert::Measured;
 use self::holt::Holt;
 use self::score::Score;
 use self::season::Season;
@@ -84,16 +85,6 @@ struct Pending {
     due: Timestamp,
     by_expert: BTreeMap<Expert, f64>,
     given: f64,
-}
-
-/// A rate over the time that ended at `end`.
-#[derive(Clone, Copy, Debug)]
-struct Measured {
-    end: Timestamp,
-    /// What the wall clock showed then.
-    wall: Timestamp,
-    covered: Duration,
-    per_second: f64,
 }
 
 impl Measured {

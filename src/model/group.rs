@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounting::Step;
 use super::baseline::counter::CounterRate;
 use super::capacity::{Capacity, CapacityRules};
 use super::downstream::Breaker;
@@ -18,7 +19,7 @@ use super::forecast::Forecast;
 use super::identity::PartitionId;
 use super::normal::GroupNormal;
 use super::owners::Owners;
-use super::partition::{PartitionModel, Step};
+use super::partition::PartitionModel;
 use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::{Holder, PartitionObservation, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};

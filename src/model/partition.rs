@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounting::{Settled, is_likely_loss, repositioned, settle, turned_over, went_on};
+use super::accounting::{
+    Settled, Step, is_likely_loss, repositioned, settle, turned_over, went_on,
+};
 use super::commits::CommitRhythm;
 use super::losses::Losses;
 use super::normal::PartitionNormal;
@@ -106,29 +108,6 @@ struct Reading {
     log_end: Option<u64>,
     /// The group's part; `None` where there was no group.
     sample: Option<PartitionSample>,
-}
-
-/// What happened between two polls of a partition. `None`: cannot be known for this interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Step {
-    /// Messages that arrived.
-    pub arrived: Option<u64>,
-    /// Messages processed; `None` as well when it cannot be known whether messages were lost, or the group was moved.
-    pub processed: Option<u64>,
-}
-
-impl Step {
-    pub const NOTHING: Self = Self {
-        arrived: Some(0),
-        processed: Some(0),
-    };
-    pub fn and(self, other: Self) -> Self {
-        let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
-        Self {
-            arrived: sum(self.arrived, other.arrived),
-            processed: sum(self.processed, other.processed),
-        }
-    }
 }
 
 impl PartitionModel {

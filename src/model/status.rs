@@ -2,56 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use super::facts::PartitionFacts;
+use super::facts::{PartitionFacts, PartitionStatus};
 use super::identity::PartitionId;
 use super::standstill::{Holders, stands_still, window};
 use super::time::Timestamp;
-
-/// What a partition is like. A closed set: it is a label value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PartitionStatus {
-    /// It could be read, and nothing odd was seen.
-    Ok,
-    /// Its consumer was never idle over the window, and what waits became no less; or messages leave the log before it gets to
-    /// them.
-    Behind,
-    /// It does not move, though messages wait and its consumer makes progress on others.
-    Stuck,
-    /// It does not move, and nobody makes progress on anything; or the group stands after the newest message and is given none.
-    Stopped,
-    /// The group was moved back, or recreated, since the observation before.
-    Rewound,
-    /// It could not be read.
-    #[default]
-    Unknown,
-}
-
-impl PartitionStatus {
-    /// Every status, in label order.
-    pub const ALL: [Self; 6] = [
-        Self::Ok,
-        Self::Behind,
-        Self::Stuck,
-        Self::Stopped,
-        Self::Rewound,
-        Self::Unknown,
-    ];
-
-    /// The word users read.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Behind => "behind",
-            Self::Stuck => "stuck",
-            Self::Stopped => "stopped",
-            Self::Rewound => "rewound",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// Tells those that could be read and are not ok.
 pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, PartitionFacts>) {

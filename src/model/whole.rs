@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::partition::Step;
+use super::accounting::Step;
 use super::time::Timestamp;
 
 /// For a partition that could not be read for so long nobody waits: meanwhile nothing is known of the whole.

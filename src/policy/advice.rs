@@ -12,8 +12,8 @@ use crate::model::identity::Assignment;
 use crate::model::peaks::Peaks;
 use crate::model::time::Timestamp;
 
-use super::bounds::Utilization;
 use super::spec::TargetSpec;
+use super::tuning::utilization::Utilization;
 use crate::policy::tuning::advice::{
     CLEAR_RATIO, NEVER_TOO_MANY, REMEMBERED, SPARE_RATIO, TOO_MANY_RATIO,
 };

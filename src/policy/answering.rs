@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::replicas::{ObjectKind, ObjectSettings};
 use super::spec::{Mode, TargetSpec};
+use crate::scaled_object::{ObjectKind, ObjectSettings};
 
 /// What KEDA makes of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,25 +5,15 @@ use crate::model::identity::Assignment;
 
 use super::rule::{Bound, Rule, Work};
 use super::spec::TargetSpec;
-use crate::policy::tuning::{self, bounds::READ_LIMIT_REACHED};
-
-/// Shares of its capacity that a replica is meant to use.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Utilization {
-    /// When the target rises.
-    pub up: f64,
-    /// When it falls: lower, so that one replica more or less does not tip it back.
-    pub down: f64,
-    /// Arrivals up to this share of what the present replicas can do ask for no more of them.
-    pub kept: f64,
-}
+use crate::policy::tuning::bounds::READ_LIMIT_REACHED;
+use crate::policy::tuning::utilization::{self, Utilization};
 
 impl Utilization {
     /// By who may take what.
     pub const fn of(assignment: Assignment) -> Self {
         match assignment {
-            Assignment::Shared => tuning::utilization::SHARED,
-            Assignment::Exclusive => tuning::utilization::EXCLUSIVE,
+            Assignment::Shared => utilization::SHARED,
+            Assignment::Exclusive => utilization::EXCLUSIVE,
         }
     }
 }

@@ -14,22 +14,24 @@ use crate::model::time::Timestamp;
 
 use super::activation::{Signal, signal, window};
 use super::answering::Answering;
-use super::bounds::{Cap, GroupWork, Utilization, cap};
-use super::decision::{CapacitySource, Decision, Inputs, Limit, Reason};
+use super::bounds::{Cap, GroupWork, cap};
+use super::decision::{CapacitySource, Decision, Inputs, Reason};
 use super::emit::{Band, emitted, reachable};
 use super::explain;
 use super::hold::Hold;
-use super::incurable::{Diagnosis, Incurable, Known};
+use super::incurable::{Diagnosis, Incurable};
+use super::rule::Limit;
 use super::rule::{Bound, Counted, HpaTolerance, Rule};
 use super::spec::Mode;
-use super::state::TargetState;
 use super::steps::{Proposal, Steps};
 use super::surge::surge;
+use super::target::TargetState;
+use super::tuning::utilization::Utilization;
 use crate::policy::tuning::new_instance::MEASURED_FOR;
 use backlog::decide_backlog;
 use held::{downstream, hold, keep, moves, too_early, warm_up};
 use jobs::decide_jobs;
-use work::{Demand, demand, known, rest_settles};
+use work::{Demand, Seen, demand, known, rest_settles};
 
 /// Decides for `target` from what is known at `now`. Changes only the memory that decisions need (holds, steps).
 pub fn decide(
@@ -61,15 +63,6 @@ pub fn decide(
             decide_backlog(now, model, facts, target, inputs, counted)
         }
     }
-}
-
-/// What a decision looks at.
-struct Seen<'a> {
-    now: Timestamp,
-    facts: &'a GroupFacts,
-    /// What one consumer does.
-    known: Option<Known>,
-    diagnosis: Diagnosis,
 }
 
 fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &TargetState) -> Inputs {
@@ -330,6 +323,3 @@ fn most_of_a_new_instance(
     let present = running.max(inputs.desired_before.unwrap_or(0));
     is_new.then(|| present.max((backlog / in_time).ceil() as u32))
 }
-
-#[cfg(test)]
-mod tests;

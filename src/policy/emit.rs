@@ -4,7 +4,7 @@
 //! its `behavior`.
 
 use super::decision::Metric;
-use super::replicas::ObjectSettings;
+use crate::scaled_object::ObjectSettings;
 
 /// The HPA's dead band, in thousandths of the current count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,6 @@ mod figures;
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::Limit;
-
 pub use figures::{
     Bound, Counted, Enough, Explored, FallsBehind, FirstStep, Foreseen, HeldFor, Holders,
     HpaTolerance, Slack, Work,
@@ -168,5 +166,68 @@ impl Rule {
                 | Self::OneJobPerMessage
         );
         adds || self.is_first()
+    }
+}
+
+/// The bound that decided. A closed set: it is a label value (docs/metrics.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Nothing held it back.
+    #[default]
+    None,
+    /// `minReplicas`.
+    MinReplicas,
+    /// `maxReplicas`.
+    MaxReplicas,
+    /// More replicas than partitions would idle.
+    PartitionCount,
+    /// A partition is hotter than one replica: replicas cannot cure it.
+    Skew,
+    /// What consumers depend on is slow: more of them would make it worse.
+    Downstream,
+    /// A partition does not move although somebody holds it: replicas cannot cure it.
+    Stuck,
+    /// A larger recommendation is still held.
+    Hold,
+    /// Too little is known since the start.
+    WarmUp,
+    /// Pods that were asked for hang before they are ready: more of them would hang, too.
+    PodsNotReady,
+    /// The source gives out no more than the replicas read already.
+    ThroughputUnits,
+}
+
+impl Limit {
+    /// Every limit that exists by now, in label order.
+    pub const ALL: [Self; 11] = [
+        Self::None,
+        Self::MinReplicas,
+        Self::MaxReplicas,
+        Self::PartitionCount,
+        Self::Skew,
+        Self::Downstream,
+        Self::Stuck,
+        Self::Hold,
+        Self::WarmUp,
+        Self::PodsNotReady,
+        Self::ThroughputUnits,
+    ];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::MinReplicas => "min_replicas",
+            Self::MaxReplicas => "max_replicas",
+            Self::PartitionCount => "partition_count",
+            Self::Skew => "skew",
+            Self::Downstream => "downstream",
+            Self::Stuck => "stuck",
+            Self::Hold => "hold",
+            Self::WarmUp => "warm_up",
+            Self::PodsNotReady => "pods_not_ready",
+            Self::ThroughputUnits => "throughput_units",
+        }
     }
 }

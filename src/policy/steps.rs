@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::Limit;
-use super::rule::Rule;
+use super::rule::{Limit, Rule};
 
 /// One rule, applied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ pub mod spec {
 }
 
 /// What is waited for.
-pub mod state {
+pub mod target {
     use std::time::Duration;
 
     /// A call to the Kubernetes API takes three seconds at most.
@@ -78,7 +78,16 @@ pub mod activation {
 
 /// Shares of its capacity that a replica is meant to use, where nobody knows who holds which partition.
 pub mod utilization {
-    use crate::policy::bounds::Utilization;
+    /// Shares of its capacity that a replica is meant to use.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Utilization {
+        /// When the target rises.
+        pub up: f64,
+        /// When it falls: lower, so that one replica more or less does not tip it back.
+        pub down: f64,
+        /// Arrivals up to this share of what the present replicas can do ask for no more of them.
+        pub kept: f64,
+    }
 
     /// Any consumer may take any message: the others take what one has no time for, and one more helps at once.
     pub const SHARED: Utilization = Utilization {
@@ -341,11 +350,4 @@ pub mod advice {
     pub const WEEKS_AHEAD: f64 = 4.0;
     /// Two weeks say nothing of more growth than this.
     pub const MOST_GROWTH: f64 = 4.0;
-}
-
-/// Numbers that were kept.
-pub mod remembered {
-    /// Milliseconds since 1970 stay below it until the year 33658, counters of a million messages a second for thirty years.
-    /// Beside them there is only the largest number of 32 bits, for "none yet".
-    pub const LARGEST: f64 = 1e15;
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::group::event::Event;
 use crate::model::time::Timestamp;
 
 use super::Group;
@@ -28,6 +29,13 @@ pub fn contained<'g, T>(
         group.start_over(at);
     }
     None
+}
+
+impl Group {
+    /// As [`Self::apply`], for who also serves other groups: a fault of the program costs this one what it knew.
+    pub fn apply_contained(&self, event: &Event) {
+        contained([self], event.at, || self.apply(event));
+    }
 }
 
 /// What a panic said.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::config::signals::SignalSources;
 use crate::config::types::Granularity;
+use crate::group::GroupState;
+use crate::group::event::{Event, TargetKey, What};
 use crate::model::facts::GroupFacts;
 use crate::model::identity::GroupKey;
 use crate::model::incident::{Incident, IncidentKind};
@@ -13,10 +15,9 @@ use crate::model::sample::Failure;
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::policy::decision::{Decision, Reason};
-use crate::policy::event::{Event, TargetKey, What};
-use crate::policy::replicas::{ReplicasObserved, Unread};
 use crate::policy::spec::{PolicySettings, TargetSpec};
-use crate::policy::state::{GroupState, TargetState};
+use crate::policy::target::TargetState;
+use crate::scaled_object::{ReplicasObserved, Unread};
 
 /// What a group is, unchanging while it is observed.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use crate::config::metadata::{MetadataErrors, TriggerRequest};
 use crate::config::resolve::ResolveError;
-use crate::policy::event::TargetKey;
+use crate::group::event::TargetKey;
 
 use super::{Inner, succession};
 

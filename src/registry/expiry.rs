@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLockWriteGuard};
 use std::time::Duration;
 
+use crate::group::event::{Event, What};
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
-use crate::policy::event::{Event, What};
 use crate::publish::Group;
 
 use super::{Inner, ObjectKey, Registry, Target};

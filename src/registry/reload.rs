@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::types::Config;
+use crate::group::event::{Event, TargetKey, What};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
-use crate::policy::event::{Event, TargetKey, What};
 use crate::publish::{Group, GroupDefinition};
 
-use super::{Registry, Target, configured, inline};
+use super::registration::{configured, inline};
+use super::{Registry, Target};
 
 type Groups = BTreeMap<GroupKey, Arc<Group>>;
 type Targets = HashMap<TargetKey, Arc<Target>>;

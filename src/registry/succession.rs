@@ -4,9 +4,9 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::group::event::{Event, TargetKey, What};
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
-use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::spec::TargetSpec;
 
 use super::{Inner, Registry, Target, expiry};

@@ -5,10 +5,11 @@ mod meanwhile;
 
 use super::*;
 use crate::config::metadata::fingerprint;
+use crate::group::event::{Event, What};
 use crate::model::sample::Sample;
 use crate::model::signal::{Signal, SignalReading};
-use crate::policy::replicas::ReplicasObserved;
 use crate::publish::NoAnswer;
+use crate::scaled_object::ReplicasObserved;
 
 const CONFIG: &str = r#"
 sources:

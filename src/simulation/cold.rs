@@ -9,10 +9,9 @@ use rand_pcg::Pcg64;
 use crate::model::identity::Assignment;
 
 use super::plant::{ClusterSpec, PlantSpec};
-use super::run::Workload;
-use super::scenarios::draw;
 use super::steps::StepLength;
 use super::trace::Trace;
+use super::workload::{Workload, draw};
 
 /// Nothing arrives before that: the service has seen an empty stream.
 const QUIET: Duration = Duration::from_secs(30);

@@ -1,5 +1,6 @@
 //! The plant: replicas that start, get partitions, process and commit, in steps of 5 s or 1 s. What it simplifies: docs/simulate.md, "The plant".
 
+mod done;
 mod partition;
 mod pool;
 mod spec;
@@ -19,8 +20,8 @@ use super::faults::Fault;
 use super::steps::StepLength;
 
 use pool::Pool;
-use work::Work;
 
+pub use done::LATE;
 pub use partition::PlantPartition;
 pub use pool::Listed;
 pub use spec::{ClusterSpec, Commits, PlantSpec};
@@ -56,9 +57,6 @@ pub struct TickOutcome {
     /// Replicas that exist, starting ones included.
     pub replicas: u32,
 }
-
-/// A message is late after this.
-pub const LATE: Duration = Duration::from_secs(30);
 
 /// Replicas, partitions and who holds which.
 #[derive(Clone, Debug)]

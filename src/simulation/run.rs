@@ -1,34 +1,14 @@
 //! One trace, one policy, one seed: the loop, and what comes of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::time::Timestamp;
-
-use super::faults::Fault;
 use super::plant::{Plant, PlantSpec};
 use super::policies::Policy;
-use super::steps::StepLength;
 use super::trace::Trace;
+use super::workload::Workload;
 
 /// A reversal within this time is a flap.
 pub const FLAP_WITHIN: Duration = Duration::from_secs(15 * 60);
-
-/// The time at the end of so many ticks of 5 s.
-pub fn at(tick: usize) -> Timestamp {
-    StepLength::default().at(tick)
-}
-
-/// A trace with what goes wrong during it.
-#[derive(Clone, Debug)]
-pub struct Workload {
-    /// What arrives.
-    pub trace: Arc<Trace>,
-    /// What goes wrong.
-    pub faults: Vec<Fault>,
-    /// What a policy saw before that is to have learned; `None`: the same trace.
-    pub lesson: Option<Arc<Trace>>,
-}
 
 /// What one policy made of one workload. Rates are per day of the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]

@@ -2,41 +2,16 @@
 
 mod cold;
 mod load;
+mod scenario;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64;
-
-use super::cold::Cold;
 use super::faults::{Fault, FaultKind};
-use super::plant::{Commits, PlantSpec};
-use super::run::Workload;
-use super::trace::{TICK, Trace};
+
+use scenario::PLAIN;
 
 pub use cold::COLD;
-
-/// A workload by name.
-#[derive(Clone, Copy, Debug)]
-pub struct Scenario {
-    /// As `--scenario` takes it.
-    pub name: &'static str,
-    /// In a line.
-    pub about: &'static str,
-    hours: f64,
-    partitions: usize,
-    /// Arrivals of a partition at an hour, in parts of what one replica can do.
-    load: fn(usize, f64) -> f64,
-    /// What goes wrong; given what one replica can do per second.
-    faults: fn(f64) -> Vec<Fault>,
-    /// What is odd about the load: from hour, to hour, what.
-    events: &'static [(f64, f64, &'static str)],
-    /// Consumers that commit by count, and a fleet that may go to zero.
-    counted_commits: bool,
-    /// A start from zero, which has a plant of its own; the fields from `hours` on mean nothing then.
-    cold: Option<Cold>,
-}
+pub use scenario::Scenario;
 
 impl Scenario {
     /// The one of that name.
@@ -44,91 +19,7 @@ impl Scenario {
         let all = ALL.iter().chain(COLD);
         all.into_iter().find(|scenario| scenario.name == name)
     }
-
-    /// Whether it is a start from zero.
-    pub const fn is_cold(&self) -> bool {
-        self.cold.is_some()
-    }
-
-    /// What arrives and what goes wrong, where one replica does `capacity_per_second`. The same for the same seed.
-    pub fn workload(&self, capacity_per_second: f64, seed: u64) -> Workload {
-        if let Some(cold) = &self.cold {
-            return cold.workload(self.name, seed);
-        }
-        // Scenarios draw apart from the plant, which is seeded alike.
-        let mut rng = Pcg64::seed_from_u64(seed ^ 0x5ce7_a410);
-        let ticks = (self.hours * 3600.0 / TICK.as_secs_f64()) as usize;
-        let per_tick = capacity_per_second * TICK.as_secs_f64();
-        let trace = Trace::generate(self.name, self.partitions, ticks, |tick, partition| {
-            let hour = tick as f64 * TICK.as_secs_f64() / 3600.0;
-            draw((self.load)(partition, hour) * per_tick, &mut rng)
-        });
-        Workload {
-            trace: Arc::new(trace),
-            faults: (self.faults)(capacity_per_second),
-            lesson: None,
-        }
-    }
-
-    /// The plant it runs in: as asked for, but for what makes the scenario.
-    pub fn plant(&self, mut spec: PlantSpec) -> PlantSpec {
-        if let Some(cold) = &self.cold {
-            return cold.plant(spec);
-        }
-        if self.counted_commits {
-            spec.commits = Commits::After(100);
-            spec.min_replicas = 0;
-        }
-        spec
-    }
-
-    /// What is odd about the load: from, to, what.
-    pub fn events(&self) -> impl Iterator<Item = (Duration, Duration, &'static str)> {
-        let time = |hours: f64| Duration::from_secs_f64(hours * 3600.0);
-        let events = self.events.iter();
-        events.map(move |(from, to, what)| (time(*from), time(*to), *what))
-    }
-
-    /// Partitions and length.
-    pub fn size(&self) -> (usize, Duration) {
-        if let Some(cold) = &self.cold {
-            return cold.size();
-        }
-        let length = Duration::from_secs_f64(self.hours * 3600.0);
-        (self.partitions, length)
-    }
 }
-
-/// A count around `mean`, as independent arrivals scatter: sums of coin throws below 8, of twelve uniform draws above. Neither
-/// needs a logarithm, whose last bit differs between machines.
-pub(super) fn draw(mean: f64, rng: &mut Pcg64) -> u32 {
-    if mean <= 0.0 {
-        return 0;
-    }
-    if mean < 8.0 {
-        let throws = 64;
-        let chance = mean / f64::from(throws);
-        return (0..throws)
-            .filter(|_| rng.random_range(0.0..1.0) < chance)
-            .count() as u32;
-    }
-    let normal = (0..12).map(|_| rng.random_range(0.0..1.0)).sum::<f64>() - 6.0;
-    (mean + mean.sqrt() * normal).round().max(0.0) as u32
-}
-
-const NONE: fn(f64) -> Vec<Fault> = |_| Vec::new();
-
-const PLAIN: Scenario = Scenario {
-    name: "",
-    about: "",
-    hours: 4.0,
-    partitions: 12,
-    load: |p, _| load::uneven(p, 3.0),
-    faults: NONE,
-    events: &[],
-    counted_commits: false,
-    cold: None,
-};
 
 /// Every scenario but the starts from zero, in the order of the documentation.
 pub const ALL: &[Scenario] = &[

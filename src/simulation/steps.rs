@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
-use super::trace::TICK;
+/// The plant's usual step in time. Shorter rows are added up, longer ones spread evenly.
+pub const TICK: Duration = Duration::from_secs(5);
 
 /// Time starts here, so that nothing depends on the epoch.
 const START: Timestamp = Timestamp::from_millis(1_000_000_000);
@@ -52,4 +53,9 @@ impl StepLength {
     pub fn at(self, tick: usize) -> Timestamp {
         START.plus(self.0 * tick as u32)
     }
+}
+
+/// The time at the end of so many ticks of 5 s.
+pub fn at(tick: usize) -> Timestamp {
+    StepLength::default().at(tick)
 }

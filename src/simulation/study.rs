@@ -5,28 +5,18 @@ mod load;
 
 use std::sync::Arc;
 
-use crate::model::incident::{Incident, IncidentKind};
+use crate::model::incident::Incident;
 use crate::model::time::Timestamp;
 
 use super::plant::{Plant, PlantSpec};
 use super::policies::{Ours, Policy};
-use super::run::{Workload, at};
+use super::steps::{TICK, at};
+use super::workload::Workload;
 
-pub use load::{Habit, Struck};
+pub use load::{Habit, Strike, Struck};
 
 /// A strike that the data did not show within its time is none.
 const AFTERMATH: usize = 60;
-
-/// What happens to a group at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Strike {
-    /// What it is.
-    pub kind: IncidentKind,
-    /// The tick it begins at.
-    pub from: usize,
-    /// The tick it ends at.
-    pub to: usize,
-}
 
 /// What became of a strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,15 +148,7 @@ fn judge(
 }
 
 fn ticks_between(from: Timestamp, to: Timestamp) -> usize {
-    to.since(from).as_millis() as usize / super::trace::TICK.as_millis() as usize
-}
-
-impl Strike {
-    /// Strikes that are in the arrivals themselves show at once.
-    fn seen_in_arrivals(&self) -> Option<usize> {
-        use IncidentKind::{HotPartition, ProducerStop, TrafficSurge};
-        matches!(self.kind, HotPartition | ProducerStop | TrafficSurge).then_some(self.from + 1)
-    }
+    to.since(from).as_millis() as usize / TICK.as_millis() as usize
 }
 
 /// Traffic of a habit for so many weeks, without faults but for the deploys of every working day.

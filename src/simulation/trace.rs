@@ -8,9 +8,6 @@ use crate::model::identity::PartitionId;
 
 use super::steps::StepLength;
 
-/// The plant's usual step in time. Shorter rows are added up, longer ones spread evenly.
-pub const TICK: Duration = Duration::from_secs(5);
-
 /// Values a trace may have after resampling: 48 h of 2,500 partitions.
 const MOST_VALUES: u64 = 100_000_000;
 

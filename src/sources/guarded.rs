@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hourly::HourlyRequests;
-use super::{GroupReader, Requests, Source};
+use super::source::{GroupReader, Requests, Source};
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;

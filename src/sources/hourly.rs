@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Requests;
+use super::source::Requests;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -13,9 +13,9 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::group::remembered::{Remembered, Sections, Written};
 use crate::model::identity::GroupKey;
 use crate::model::time::{Moment, Timestamp, WallOffset, moved_by};
-use crate::policy::remembered::{Remembered, Sections, Written};
 
 use super::{Loaded, StateError, StateStore};
 

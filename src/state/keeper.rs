@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::group::remembered::Remembered;
 use crate::model::identity::GroupKey;
 use crate::model::time::{Moment, Timestamp};
-use crate::policy::remembered::Remembered;
 
 use super::StateStore;
 

@@ -16,9 +16,10 @@ use streamgauge::model::identity::Assignment;
 use streamgauge::simulation::comparison::Entry;
 use streamgauge::simulation::plant::{ClusterSpec, PlantSpec};
 use streamgauge::simulation::policies::PolicyName;
-use streamgauge::simulation::run::{Outcome, Workload, run};
+use streamgauge::simulation::run::{Outcome, run};
 use streamgauge::simulation::steps::StepLength;
 use streamgauge::simulation::trace::Trace;
+use streamgauge::simulation::workload::Workload;
 
 /// Runs of the simulator, each with other phases of polls and syncs: a real run is one of them.
 const SEEDS: u64 = 15;

@@ -13,13 +13,13 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Sample};
 use streamgauge::model::time::{Timestamp, WallOffset};
-use streamgauge::policy::event::{Event, What};
-use streamgauge::policy::state::GroupState;
 
 const HOUR: i64 = 3_600;
 /// What stamps may be off while they are right.

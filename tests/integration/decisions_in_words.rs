@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::{Assignment, GroupKey, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{Decision, Limit, Reason};
-use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::decision::{Decision, Reason};
+use streamgauge::policy::rule::Limit;
 use streamgauge::policy::rule::{Rule, Work};
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
 use streamgauge::publish::{Group, GroupDefinition, NoAnswer};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);

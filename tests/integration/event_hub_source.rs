@@ -6,13 +6,13 @@ mod faults;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::{GroupKey, PartitionId};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{AgeMethod, Failure, FailureKind, PartitionObservation};
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
 use streamgauge::publish::{Group, GroupDefinition};
 use streamgauge::sources::event_hubs::checkpoints::CheckpointState;

@@ -13,7 +13,7 @@ use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decide::decide;
 use streamgauge::policy::decision::Decision;
 use streamgauge::policy::spec::{PolicySettings, TargetSpec};
-use streamgauge::policy::state::TargetState;
+use streamgauge::policy::target::TargetState;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const CAPACITY: f64 = 100.0;

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use crate::support::exported::{Exported, LAST_POLL, sample};
 use serde_json::Value;
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::{Assignment, PartitionId};
 use streamgauge::model::sample::{PartitionObservation, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{Decision, Limit, Reason};
-use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::decision::{Decision, Reason};
 use streamgauge::policy::forecast::Forecasting;
+use streamgauge::policy::rule::Limit;
 use streamgauge::policy::rule::Rule;
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
 use streamgauge::policy::steps::Step;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use streamgauge::autoscaler::hpa::{HpaSpec, Reading};
 use streamgauge::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decision::Decision;
-use streamgauge::policy::event::{Event, TargetKey, What};
-use streamgauge::policy::replicas::{ObjectSettings, ReplicasObserved};
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
+use streamgauge::scaled_object::{ObjectSettings, ReplicasObserved};
 use streamgauge::sources::simulated::{SimulatedSource, SimulatedStream};
 use streamgauge::sources::{GroupReader, Source};
 

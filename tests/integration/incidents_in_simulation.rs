@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use streamgauge::group::GroupState;
+use streamgauge::group::remembered::Remembered;
 use streamgauge::model::incident::{Incident, IncidentKind};
-use streamgauge::policy::remembered::Remembered;
 use streamgauge::policy::spec::TargetSpec;
-use streamgauge::policy::state::GroupState;
 use streamgauge::simulation::plant::PlantSpec;
 use streamgauge::simulation::policies::PolicyName;
-use streamgauge::simulation::run::{at, run};
+use streamgauge::simulation::run::run;
 use streamgauge::simulation::scenarios::Scenario;
+use streamgauge::simulation::steps::at;
 
 /// Whatever a run teaches can be kept: no number of it is lost on the way through JSON.
 fn keep_and_read_again(state: &GroupState) {

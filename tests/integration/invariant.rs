@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::{GroupKey, PartitionId};
 use streamgauge::model::quantity::Quantity;
@@ -13,7 +14,6 @@ use streamgauge::model::sample::{
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decision::Decision;
-use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::{Measure, Mode, PolicySettings, TargetSpec};
 use streamgauge::publish::{Group, GroupDefinition};
 

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::support::exported::{Exported, LAST_POLL, sample};
+use streamgauge::group::event::What;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::event::What;
-use streamgauge::policy::replicas::ReplicasObserved;
+use streamgauge::scaled_object::ReplicasObserved;
 
 const POLL: Duration = Duration::from_secs(15);
 

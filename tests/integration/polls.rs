@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::downstream::Breaker;
 use streamgauge::model::identity::{Assignment, PartitionId};
@@ -13,10 +15,8 @@ use streamgauge::model::sample::{
     Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
 };
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::event::{Event, TargetKey, What};
-use streamgauge::policy::replicas::ReplicasObserved;
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
+use streamgauge::scaled_object::ReplicasObserved;
 
 const START: u64 = 1_700_000_000_000;
 /// The rate changes once, and then there is time for every hold to end.

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{Decision, Limit, ReplicaSource};
-use streamgauge::policy::event::{Event, TargetKey, What};
-use streamgauge::policy::replicas::{ObjectSettings, Pause, ReplicasObserved};
+use streamgauge::policy::decision::Decision;
+use streamgauge::policy::replicas::ReplicaSource;
+use streamgauge::policy::rule::Limit;
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
+use streamgauge::scaled_object::{ObjectSettings, Pause, ReplicasObserved};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use redis::Connection;
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
-use streamgauge::model::facts::{GroupFacts, PartitionFacts};
+use streamgauge::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
 use streamgauge::model::group::GroupModel;
-use streamgauge::model::status::PartitionStatus;
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::event::{Event, TargetKey, What};
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use streamgauge::autoscaler::hpa::{HpaSpec, Reading};
 use streamgauge::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{CapacitySource, Decision, Limit};
-use streamgauge::policy::event::{Event, TargetKey, What};
+use streamgauge::policy::decision::{CapacitySource, Decision};
+use streamgauge::policy::rule::Limit;
 use streamgauge::policy::spec::TargetSpec;
-use streamgauge::policy::state::GroupState;
 use streamgauge::sources::Source;
 use streamgauge::sources::simulated::{SimulatedSource, SimulatedStream};
 

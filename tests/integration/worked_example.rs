@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use streamgauge::group::GroupState;
+use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::decision::{Decision, Limit};
-use streamgauge::policy::event::{Event, TargetKey, What};
-use streamgauge::policy::replicas::ReplicasObserved;
+use streamgauge::policy::decision::Decision;
+use streamgauge::policy::rule::Limit;
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::policy::state::GroupState;
+use streamgauge::scaled_object::ReplicasObserved;
 
 const POLL: Duration = Duration::from_secs(15);
 

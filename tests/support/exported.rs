@@ -12,10 +12,11 @@ use futures_util::{Stream, StreamExt};
 use streamgauge::adapters::calls_view::CallsView;
 use streamgauge::adapters::grpc::stats::{Method, RpcStats};
 use streamgauge::adapters::health::Readiness;
-use streamgauge::adapters::http::{HttpState, router};
+use streamgauge::adapters::http::router;
 use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
-use streamgauge::adapters::views::{NotificationsView, StateView, Views};
+use streamgauge::adapters::views::{HttpState, NotificationsView, StateView, Views};
 use streamgauge::config::types::Config;
+use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
@@ -23,7 +24,6 @@ use streamgauge::model::sample::{
     Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
 };
 use streamgauge::model::time::Timestamp;
-use streamgauge::policy::event::{Event, What};
 use streamgauge::publish::Group;
 use streamgauge::registry::Registry;
 use tower::Service;

@@ -4,11 +4,13 @@ use serde::Serialize;
 
 use crate::adapters::view::{Labels, label_of};
 use crate::policy::answering::Answering;
-use crate::policy::decision::{CapacitySource, Decision, Inputs, Limit, Reason, ReplicaSource};
+use crate::policy::decision::{CapacitySource, Decision, Inputs, Reason};
 use crate::policy::explain;
-use crate::policy::replicas::Pause;
+use crate::policy::replicas::ReplicaSource;
+use crate::policy::rule::Limit;
 use crate::policy::steps::Step;
 use crate::publish::DecisionRecord;
+use crate::scaled_object::Pause;
 
 use super::values::{QuantityShape, Thousandths, number, rfc3339};
 

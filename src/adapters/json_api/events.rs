@@ -14,14 +14,14 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use crate::adapters::http::HttpState;
 use crate::adapters::view::GroupView;
+use crate::adapters::views::HttpState;
 use crate::shutdown::Phase;
 
+use super::answer::views;
 use super::group::GroupShape;
 use super::target::Askers;
 use super::values::rfc3339;
-use super::views;
 
 /// Listeners at a time: each costs a little work whenever something changes.
 pub(super) const MOST_LISTENERS: usize = 64;

@@ -6,13 +6,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::adapters::http::HttpState;
 use crate::adapters::natural_order;
+use crate::adapters::views::HttpState;
 use crate::clock::on_the_wall;
 use crate::model::time::Timestamp;
 use crate::publish::past::{Column, GroupCell, Measure};
 
-use super::ApiError;
+use super::answer::ApiError;
 use super::values::{Thousandths, rfc3339};
 
 /// Half an hour, unless the query says otherwise.

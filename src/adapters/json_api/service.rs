@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use crate::adapters::calls_view::CallsView;
 use crate::adapters::grpc::stats::RpcStats;
-use crate::adapters::http::HttpState;
-use crate::adapters::views::{NotificationsView, StateView};
+use crate::adapters::views::{HttpState, NotificationsView, StateView};
 
 use super::values::rfc3339;
 

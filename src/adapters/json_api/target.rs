@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::adapters::view::{GroupView, Labels, TargetView};
+use crate::group::event::TargetKey;
 use crate::model::time::Timestamp;
-use crate::policy::decision::{Limit, Reason};
-use crate::policy::event::TargetKey;
-use crate::policy::replicas::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
+use crate::policy::decision::Reason;
+use crate::policy::rule::Limit;
 use crate::registry::Registry;
+use crate::scaled_object::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
 
 use super::decision::{InputsShape, StepShape};
 use super::policy::{PolicyShape, mode};

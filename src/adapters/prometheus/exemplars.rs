@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use super::PREFIX;
+use super::family::PREFIX;
 use crate::trace::Exemplar;
 
 /// The exemplars of one histogram, one place per bucket.

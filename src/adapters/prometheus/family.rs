@@ -12,6 +12,9 @@ use crate::adapters::histogram::Counts;
 use crate::adapters::view::GroupView;
 use crate::model::quantity::Quantity;
 
+/// Stands before every name.
+pub(super) const PREFIX: &str = "streamgauge";
+
 /// A label: name and value.
 pub(super) type Label<'a> = (&'static str, &'a str);
 

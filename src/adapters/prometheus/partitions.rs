@@ -6,8 +6,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::{GroupView, PartitionView};
 use crate::config::types::Granularity;
+use crate::model::facts::PartitionStatus;
 use crate::model::sample::AgeMethod;
-use crate::model::status::PartitionStatus;
 
 use super::family::{About, Label, Value, counter, gauge, group_labels};
 

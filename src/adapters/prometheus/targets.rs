@@ -5,7 +5,8 @@ use std::fmt;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::view::{GroupView, Labels, TargetView};
-use crate::policy::decision::{Limit, Metric, Reason};
+use crate::policy::decision::{Metric, Reason};
+use crate::policy::rule::Limit;
 use crate::policy::spec::Mode;
 
 use super::family::{About, Label, Value, counter, gauge, group_labels};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
-use super::HpaSpec;
+use super::spec::HpaSpec;
 
 /// Kubernetes' `scaleUpLimitMinimum`.
 const LEAST_LIMIT_WITHOUT_BEHAVIOR: u32 = 4;

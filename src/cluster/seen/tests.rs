@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::kubernetes::KubernetesConfig;
-use crate::policy::replicas::ObjectKind;
+use crate::scaled_object::ObjectKind;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+/// The group, and the source that it is read through.
+pub const GROUP: &str = "demo";
+/// Its consumer group.
+pub const CONSUMER_GROUP: &str = "workers";
+/// Messages per second that one replica does.
+pub const CAPACITY_PER_SECOND: f64 = 50.0;
+/// How long a replica takes to start.
+pub const START_UP: Duration = Duration::from_secs(3);
 /// Partitions of the demo's stream.
 pub const PARTITIONS: usize = 16;
 /// How long one round takes.

@@ -13,7 +13,7 @@ use crate::sources::open;
 use crate::sources::simulated::{SimulatedSource, SimulatedStream};
 
 use super::redis_workload::{RedisProducers, RedisReaders, create_groups, delete_keys};
-use super::{CAPACITY_PER_SECOND, CONSUMER_GROUP, GROUP, START_UP, story};
+use super::story::{self, CAPACITY_PER_SECOND, CONSUMER_GROUP, GROUP, START_UP};
 
 /// A stream, its producers and its consumers.
 pub enum Workload {

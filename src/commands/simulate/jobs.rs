@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use super::plan::{Cell, Plan};
 use crate::simulation::course::{Course, Recorder};
 use crate::simulation::policies::PolicyName;
-use crate::simulation::run::{Outcome, Workload, run as run_one};
+use crate::simulation::run::{Outcome, run as run_one};
+use crate::simulation::workload::Workload;
 
 /// What came of one cell.
 #[derive(Debug)]

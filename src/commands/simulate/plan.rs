@@ -16,10 +16,10 @@ use crate::policy::spec::TargetSpec;
 use crate::simulation::fault_list::FaultList;
 use crate::simulation::plant::{ClusterSpec, Commits, PlantSpec};
 use crate::simulation::policies::PolicyName;
-use crate::simulation::run::Workload;
 use crate::simulation::scenarios::{ALL, Scenario};
 use crate::simulation::steps::StepLength;
 use crate::simulation::trace::Trace;
+use crate::simulation::workload::Workload;
 
 /// Everything that is to be run.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ use super::pace::Pace;
 use super::pattern::{Pattern, Patterns};
 use super::season::{Seasonal, Seasons};
 use super::tail::Tails;
-use super::{LEARNING_SAMPLES, Reading};
 use crate::model::time::Timestamp;
 
+/// Until so many samples were seen nothing is flagged, however long that takes.
+pub(super) const LEARNING_SAMPLES: u64 = 200;
 /// What each kind of evidence counts beside the rarity of departures.
 const RECORD_WEIGHT: f64 = 0.6;
 const PATTERN_WEIGHT: f64 = 0.2;
@@ -57,6 +58,27 @@ pub(super) struct State {
     slowed: f64,
     negative: bool,
     pub alarm: Alarm,
+}
+
+/// What the baseline says of one sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// What was expected before the sample was seen; `None` before the first.
+    pub expected: Option<f64>,
+    /// About 98 of 100 samples lie between lower and upper.
+    pub lower: Option<f64>,
+    /// See `lower`.
+    pub upper: Option<f64>,
+    /// How much this is news, 0 to 1: from 0.5 on it fires. Halved where the like was flagged just before.
+    pub score: f64,
+    /// How unusual the series is now, on the same scale, news or not.
+    pub departure: f64,
+    /// The flag: up from the firing until 5 samples in a row were below half the threshold.
+    pub anomaly: bool,
+    /// Whether the flag was raised by this sample, or raised anew.
+    pub fired: bool,
+    /// Not enough was seen yet to flag anything, or not enough since a gap.
+    pub learning: bool,
 }
 
 /// What one sample shows.

@@ -1,6 +1,10 @@
-//! Who forecasts.
+//! Who forecasts, and from what.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::time::Timestamp;
 
 /// One way to forecast. A closed set: it is a label value.
 #[derive(
@@ -40,4 +44,14 @@ impl Expert {
             Self::Daily | Self::Weekly => 0.85,
         }
     }
+}
+
+/// A rate over the time that ended at `end`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    pub(super) end: Timestamp,
+    /// What the wall clock showed then.
+    pub(super) wall: Timestamp,
+    pub(super) covered: Duration,
+    pub(super) per_second: f64,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Measured;
+use super::expert::Measured;
 
 /// Weights of the newest rate in the level and in the slope, and what is left of the slope after each step.
 const LEVEL: f64 = 0.5;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expert, Measured};
+use super::expert::{Expert, Measured};
 
 /// Errors fade over so long …
 const MEMORY: Duration = Duration::from_secs(6 * 3600);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
 
-use super::Measured;
+use super::expert::Measured;
 
 const BIN: Duration = Duration::from_secs(300);
 const BINS_PER_DAY: usize = 288;

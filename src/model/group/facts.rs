@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::facts::{Gathered, GroupFacts, PartitionFacts};
+use crate::model::facts::{Gathered, GroupFacts, PartitionFacts, PartitionStatus};
 use crate::model::partition::{PartitionModel, PartitionState};
 use crate::model::quantity::{Quantity, Sum};
 use crate::model::sample::PartitionSample;
-use crate::model::status::{PartitionStatus, judge};
+use crate::model::status::judge;
 use crate::model::time::Timestamp;
 
 use super::GroupModel;
+use super::shown::{age_seconds, part};
 
 impl GroupModel {
     /// What is known now.
@@ -172,22 +173,6 @@ fn known(count: u64, is_unknown: bool) -> Option<Quantity> {
     (!is_unknown).then_some(Quantity::Exact(count))
 }
 
-/// One partition's part of a sum: from its sample, or from its length where it has no group; absent streams hold 0.
-pub(super) fn part(
-    model: &PartitionModel,
-    of_sample: impl Fn(&PartitionSample) -> Option<Quantity>,
-    without_group: impl Fn(u64) -> u64,
-) -> Option<Quantity> {
-    match &model.state {
-        PartitionState::Present { .. } => model.sample().and_then(of_sample),
-        PartitionState::GroupMissing { length } => Some(Quantity::Exact(without_group(*length))),
-        PartitionState::Absent => Some(Quantity::Exact(0)),
-        PartitionState::Unseen | PartitionState::Vanished { .. } | PartitionState::Failed(_) => {
-            None
-        }
-    }
-}
-
 fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
     let sample = model.sample();
     let remark = sample.and_then(|s| s.remark.clone());
@@ -250,13 +235,5 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         not_falling_since: model.progress.not_falling_since,
         moved_at: model.progress.moved_at,
         problem,
-    }
-}
-
-/// How long the oldest unfinished message has waited; 0 for none.
-pub(super) fn age_seconds(model: &PartitionModel) -> Option<f64> {
-    match model.sample() {
-        Some(sample) => sample.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
-        None => model.backlog().filter(|n| n.value() == 0).map(|_| 0.0),
     }
 }

@@ -6,13 +6,22 @@ use crate::model::fleet::Interval;
 use crate::model::owners::{Busy, Held};
 use crate::model::partition::PartitionModel;
 use crate::model::quantity::Quantity;
-use crate::model::time::Timestamp;
+use crate::model::signal::Signal;
+use crate::model::time::{Moment, Timestamp};
 use crate::model::whole::Together;
 
 use super::GroupModel;
 use super::shown::Shown;
 
 impl GroupModel {
+    /// Baselines of the group: a part of the partitions is no sample.
+    pub(super) fn note_whole(&mut self, now: Moment, shown: &Shown) {
+        let signals = [Signal::Throughput, Signal::Backlog, Signal::Age];
+        for (signal, value) in signals.into_iter().zip(shown.whole) {
+            self.normal.observe(now, signal, value);
+        }
+    }
+
     /// Learns from the poll at `at`, and from what became known with it of all partitions together.
     pub(super) fn learn(&mut self, at: Timestamp, together: Option<Together>, shown: &Shown) {
         let Some(before) = self.observed_at else {

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use crate::model::partition::{PartitionModel, PartitionState};
 use crate::model::quantity::{Quantity, Sum};
-use crate::model::signal::Signal;
+use crate::model::sample::PartitionSample;
 use crate::model::time::{Moment, Timestamp};
-
-use super::GroupModel;
-use super::facts::{age_seconds, part};
 
 /// What a poll shows.
 pub(super) struct Shown {
     /// Throughput, backlog and age; `None` unless certain of every partition.
-    whole: [Option<f64>; 3],
+    pub whole: [Option<f64>; 3],
     /// Up to when every partition was read; `None` if one never was.
     pub read_until: Option<Timestamp>,
     /// Undelivered messages.
@@ -77,12 +74,26 @@ pub(super) fn note_normal(partition: &mut PartitionModel, now: Moment) -> [Optio
     values
 }
 
-impl GroupModel {
-    /// Baselines of the group: a part of the partitions is no sample.
-    pub(super) fn note_whole(&mut self, now: Moment, shown: &Shown) {
-        let signals = [Signal::Throughput, Signal::Backlog, Signal::Age];
-        for (signal, value) in signals.into_iter().zip(shown.whole) {
-            self.normal.observe(now, signal, value);
+/// One partition's part of a sum: from its sample, or from its length where it has no group; absent streams hold 0.
+pub(super) fn part(
+    model: &PartitionModel,
+    of_sample: impl Fn(&PartitionSample) -> Option<Quantity>,
+    without_group: impl Fn(u64) -> u64,
+) -> Option<Quantity> {
+    match &model.state {
+        PartitionState::Present { .. } => model.sample().and_then(of_sample),
+        PartitionState::GroupMissing { length } => Some(Quantity::Exact(without_group(*length))),
+        PartitionState::Absent => Some(Quantity::Exact(0)),
+        PartitionState::Unseen | PartitionState::Vanished { .. } | PartitionState::Failed(_) => {
+            None
         }
+    }
+}
+
+/// How long the oldest unfinished message has waited; 0 for none.
+pub(super) fn age_seconds(model: &PartitionModel) -> Option<f64> {
+    match model.sample() {
+        Some(sample) => sample.oldest_age_millis.map(|ms| ms as f64 / 1000.0),
+        None => model.backlog().filter(|n| n.value() == 0).map(|_| 0.0),
     }
 }

@@ -4,12 +4,13 @@ use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
-use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
+use crate::policy::decision::{Decision, Inputs, Metric, Reason};
 use crate::policy::explain;
+use crate::policy::rule::Limit;
 use crate::policy::rule::{Bound, Counted, Rule};
 use crate::policy::spec::Measure;
-use crate::policy::state::TargetState;
 use crate::policy::steps::Steps;
+use crate::policy::target::TargetState;
 
 pub(super) fn decide_backlog(
     now: Timestamp,

@@ -8,15 +8,15 @@ use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 use crate::policy::answering::Answering;
-use crate::policy::bounds::Utilization;
 use crate::policy::cold::steady_arrivals;
 use crate::policy::decision::Inputs;
 use crate::policy::explain;
 use crate::policy::rule::{HeldFor, Rule};
-use crate::policy::state::TargetState;
 use crate::policy::steps::Proposal;
+use crate::policy::target::TargetState;
+use crate::policy::tuning::utilization::Utilization;
 
-use super::Seen;
+use super::work::Seen;
 use crate::policy::tuning::fleet::TOO_LONG_RATIO;
 use crate::policy::tuning::held::{
     ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,

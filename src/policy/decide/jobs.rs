@@ -2,16 +2,18 @@
 
 use crate::model::quantity::Quantity;
 use crate::policy::activation::Signal;
-use crate::policy::bounds::{GroupWork, Utilization, ceil_replicas};
+use crate::policy::bounds::{GroupWork, ceil_replicas};
 use crate::policy::cold;
-use crate::policy::decision::{Decision, Inputs, Limit, Metric, Reason};
+use crate::policy::decision::{Decision, Inputs, Metric, Reason};
 use crate::policy::explain;
+use crate::policy::rule::Limit;
 use crate::policy::rule::{Bound, Rule};
-use crate::policy::state::TargetState;
 use crate::policy::steps::{Proposal, Step, Steps};
 use crate::policy::surge::surge;
+use crate::policy::target::TargetState;
+use crate::policy::tuning::utilization::Utilization;
 
-use super::Seen;
+use super::work::Seen;
 
 /// KEDA starts `answer − running` jobs at every poll: what is counted is all unfinished work, that of running jobs included.
 pub(super) fn decide_jobs(

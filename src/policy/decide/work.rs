@@ -5,27 +5,37 @@ use std::time::Duration;
 use crate::model::facts::GroupFacts;
 use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
+use crate::model::time::Timestamp;
 use crate::policy::activation::Signal;
 use crate::policy::answering::Answering;
-use crate::policy::bounds::{GroupWork, Utilization, ceil_replicas};
+use crate::policy::bounds::{GroupWork, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::Inputs;
 use crate::policy::exclusive::{self, Question};
 use crate::policy::forecast::{Forecasting, Raise};
-use crate::policy::incurable::Known;
+use crate::policy::incurable::{Diagnosis, Known};
 use crate::policy::losing;
 use crate::policy::rule::{Enough, FallsBehind, Foreseen, Holders, Rule, Slack};
 use crate::policy::spec::TargetSpec;
-use crate::policy::state::TargetState;
 use crate::policy::steps::{Proposal, Steps};
 use crate::policy::surge::surge;
+use crate::policy::target::TargetState;
+use crate::policy::tuning::utilization::Utilization;
 
-use super::Seen;
 use crate::policy::tuning::bootstrap::STEP_SETTLES;
 use crate::policy::tuning::exclusive::CATCH_UP_RATIO;
 use crate::policy::tuning::fleet::{
     ASKED_WITHIN, CATCHES_UP_RATIO, DOUBLE, LONGEST_START, TOO_LONG_RATIO,
 };
+
+/// What a decision looks at.
+pub(super) struct Seen<'a> {
+    pub(super) now: Timestamp,
+    pub(super) facts: &'a GroupFacts,
+    /// What one consumer does.
+    pub(super) known: Option<Known>,
+    pub(super) diagnosis: Diagnosis,
+}
 
 /// What the work needs.
 pub(super) struct Demand {

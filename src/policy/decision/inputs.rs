@@ -8,7 +8,8 @@ use crate::model::downstream::Breaker;
 use crate::model::quantity::Quantity;
 use crate::model::time::{Timestamp, WallOffset};
 use crate::policy::answering::Answering;
-use crate::policy::replicas::Pause;
+use crate::policy::replicas::ReplicaSource;
+use crate::scaled_object::Pause;
 
 /// The figures a decision was computed from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -139,19 +140,6 @@ pub enum CapacitySource {
     /// Seen in the first seconds in which consumers were busy: good enough to size by, corrected until it is learned.
     Estimated,
     /// Not known yet: the answer follows the delay instead.
-    #[default]
-    Unknown,
-}
-
-/// Where a count of replicas comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReplicaSource {
-    /// The scale target's status.
-    Kubernetes,
-    /// Active consumers or partition owners ÷ `consumersPerReplica`.
-    Consumers,
-    /// Nobody tells.
     #[default]
     Unknown,
 }

@@ -8,7 +8,7 @@ use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
 use crate::policy::surge::surge;
 
-use super::{Because, Question};
+use super::question::{Because, Question};
 use crate::policy::tuning::exclusive::BEHIND_AFTER;
 use crate::policy::tuning::exclusive::{
     BACKLOG_SHARE, BORNE_RATIO, CATCH_UP_RATIO, DEAD_BAND_RATIO, HELPS_AFTER, LIKELY_DOWN,

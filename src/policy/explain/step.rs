@@ -3,11 +3,11 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::forecast::{HORIZON, LOOK_AHEAD};
-use crate::policy::agreement;
 use crate::policy::decision::Inputs;
 use crate::policy::rule::{Foreseen, HeldFor, Rule, Slack};
 use crate::policy::steps::Step;
 use crate::policy::tuning::new_instance::MEASURED_FOR;
+use crate::scaled_object::Pause;
 
 use super::numbers::{count, duration, grouped, percent, rate, seconds};
 
@@ -89,7 +89,7 @@ fn note(remark: &Rule, inputs: &Inputs) -> String {
             inputs.unknown_partitions,
             count(inputs.partitions, "partition"),
         ),
-        Rule::Paused => inputs.paused.map_or_else(String::new, agreement::paused),
+        Rule::Paused => inputs.paused.map_or_else(String::new, Pause::sentence),
         _ => String::new(),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Commits, LATE, Work};
+use super::done::{LATE, Work};
+use super::spec::Commits;
 use crate::simulation::steps::StepLength;
 
 /// A log with one reader.

@@ -5,8 +5,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
+use super::done::{LATE, Work};
 use super::partition::PlantPartition;
-use super::{LATE, Work};
 
 /// A second.
 const SECOND: f64 = 1e6;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::identity::Assignment;
 use crate::simulation::assignment::Rebalance;
 use crate::simulation::steps::StepLength;
-use crate::simulation::trace::TICK;
+use crate::simulation::steps::TICK;
 
 /// How consumers commit.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use crate::autoscaler::keda::ScaledObjectSpec;
 use crate::model::identity::{Assignment, PartitionId};
 use crate::policy::spec::TargetSpec;
 use crate::simulation::plant::PlantSpec;
-use crate::simulation::run::Workload;
+use crate::simulation::workload::Workload;
 
 use super::{Clairvoyant, Cpu, Flink, KedaLag, Numaflow, Ours, OursSpec, Policy, Static};
 

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use crate::autoscaler::hpa::{HpaSpec, Reading};
 use crate::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use crate::group::GroupState;
+use crate::group::event::{Event, TargetKey, What};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::{Assignment, PartitionId};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, PartitionObservation, PartitionSample, Position, Sample};
 use crate::model::time::Timestamp;
-use crate::policy::event::{Event, TargetKey, What};
 use crate::policy::pace::{Pace, between_wakes};
-use crate::policy::replicas::{HpaObserved, ObjectSettings, ReplicasObserved};
 use crate::policy::spec::TargetSpec;
-use crate::policy::state::GroupState;
+use crate::scaled_object::{HpaObserved, ObjectSettings, ReplicasObserved};
 use crate::simulation::plant::{Plant, PlantPartition};
-use crate::simulation::run::at;
+use crate::simulation::steps::at;
 
 use census::Census;
 

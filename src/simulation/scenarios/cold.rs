@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::identity::Assignment;
 use crate::simulation::cold::{Cold, Start};
 
-use super::{PLAIN, Scenario};
+use super::scenario::{PLAIN, Scenario};
 
 /// 400/s at once, consumers of 50/s that are ready within 3 s, polls every 5 s.
 const START: Cold = Cold {

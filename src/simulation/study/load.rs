@@ -8,11 +8,9 @@ use rand_pcg::Pcg64;
 
 use crate::model::incident::IncidentKind;
 use crate::simulation::faults::{Fault, FaultKind};
-use crate::simulation::run::Workload;
-use crate::simulation::scenarios::draw;
-use crate::simulation::trace::{TICK, Trace};
-
-use super::Strike;
+use crate::simulation::steps::TICK;
+use crate::simulation::trace::Trace;
+use crate::simulation::workload::{Workload, draw};
 
 /// Ticks of an hour.
 const HOUR: usize = 720;
@@ -212,5 +210,24 @@ impl Load {
             to: strike.to,
             kind,
         })
+    }
+}
+
+/// What happens to a group at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// What it is.
+    pub kind: IncidentKind,
+    /// The tick it begins at.
+    pub from: usize,
+    /// The tick it ends at.
+    pub to: usize,
+}
+
+impl Strike {
+    /// Strikes that are in the arrivals themselves show at once.
+    pub(super) fn seen_in_arrivals(&self) -> Option<usize> {
+        use IncidentKind::{HotPartition, ProducerStop, TrafficSurge};
+        matches!(self.kind, HotPartition | ProducerStop | TrafficSurge).then_some(self.from + 1)
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::group::GroupState;
+use crate::group::event::{Event, What};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
-use crate::policy::event::{Event, What};
-use crate::policy::state::GroupState;
 
 fn key() -> GroupKey {
     GroupKey {

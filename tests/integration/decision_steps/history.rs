@@ -16,9 +16,9 @@ use streamgauge::model::time::Timestamp;
 use streamgauge::policy::decide::decide;
 use streamgauge::policy::decision::Decision;
 use streamgauge::policy::forecast::Forecasting;
-use streamgauge::policy::replicas::{ObjectSettings, Pause, ReplicasObserved};
 use streamgauge::policy::spec::{Measure, Mode, PolicySettings, TargetSpec};
-use streamgauge::policy::state::TargetState;
+use streamgauge::policy::target::TargetState;
+use streamgauge::scaled_object::{ObjectSettings, Pause, ReplicasObserved};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

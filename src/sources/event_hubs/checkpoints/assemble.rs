@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::checkpoint::{Checkpoint, CheckpointState};
 use super::document::{Document, Mark, of_metadata};
 use super::layout::{OwnerPlace, Site};
 use super::listing::Blob;
-use super::{Checkpoint, CheckpointState};
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 

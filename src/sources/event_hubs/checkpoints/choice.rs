@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::CheckpointState;
 use super::assemble::Found;
+use super::checkpoint::CheckpointState;
 use super::layout::Site;
 use crate::model::time::Timestamp;
 

@@ -8,8 +8,8 @@ use fe2o3_amqp::types::messaging::{
 use fe2o3_amqp::types::primitives::{OrderedMap, SimpleValue, Timestamp as AmqpTimestamp, Value};
 
 use super::access::{Target, Token};
+use super::client::{HubProperties, PartitionProperties};
 use super::failure::{self, Refusal};
-use super::{HubProperties, PartitionProperties};
 use crate::model::sample::Failure;
 use crate::model::time::Timestamp;
 

@@ -9,9 +9,10 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::{Access, Target, Token};
+use super::client::{HubProperties, Management, PartitionProperties};
 use super::connection::Connection;
+use super::failure;
 use super::message::{Reply, Request};
-use super::{HubProperties, Management, PartitionProperties, failure};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::BoxFuture as Boxed;
 

@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::access::{Access, Target};
+use super::client::{HubProperties, Management, PartitionProperties};
 use super::sdk_client::Client;
-use super::{HubProperties, Management, PartitionProperties, failure, sdk_error};
+use super::{failure, sdk_error};
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 use crate::sources::BoxFuture as Boxed;

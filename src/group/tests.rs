@@ -1,15 +1,16 @@
 //! What a group's past makes of its targets, seconds at a time: one partition, any consumer takes any message.
 
+use crate::group::GroupState;
+use crate::group::event::{Event, TargetKey, What};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
 use crate::model::time::Timestamp;
-use crate::policy::decision::{CapacitySource, Decision, Limit};
-use crate::policy::event::{Event, TargetKey, What};
-use crate::policy::replicas::{ObjectSettings, ReplicasObserved};
+use crate::policy::decision::{CapacitySource, Decision};
+use crate::policy::rule::Limit;
 use crate::policy::spec::{Mode, PolicySettings};
-use crate::policy::state::GroupState;
+use crate::scaled_object::{ObjectSettings, ReplicasObserved};
 
 mod activity;
 mod unknown;

@@ -6,9 +6,10 @@ use crate::model::sample::{Failure, Sample};
 use crate::model::signal::{Signal, SignalReading};
 use crate::model::time::{Timestamp, WallOffset};
 
+use crate::policy::spec::TargetSpec;
+use crate::scaled_object::{ReplicasObserved, Unread};
+
 use super::remembered::Remembered;
-use super::replicas::{ReplicasObserved, Unread};
-use super::spec::TargetSpec;
 
 /// Who asks: one trigger of one ScaledObject, or nobody (`TargetKey::default`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

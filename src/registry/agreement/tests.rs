@@ -1,7 +1,7 @@
 //! ScaledObjects that agree with the policy, and those that do not.
 
-use super::super::spec::{Measure, PolicySettings};
 use super::*;
+use crate::policy::spec::{Measure, PolicySettings};
 
 fn agreeing() -> ObjectSettings {
     ObjectSettings {

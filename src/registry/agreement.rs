@@ -1,7 +1,7 @@
 //! Where a ScaledObject and the policy contradict each other, in words. Nothing here changes a decision.
 
-use super::replicas::{FallbackBehavior, ObjectKind, ObjectSettings, Pause, ReplicasObserved};
-use super::spec::{Mode, TargetSpec};
+use crate::policy::spec::{Mode, TargetSpec};
+use crate::scaled_object::{FallbackBehavior, ObjectKind, ObjectSettings, Pause, ReplicasObserved};
 
 /// Everything that makes the outcome another than the decision says, or keeps it from being seen; in a fixed order.
 pub fn warnings(spec: &TargetSpec, seen: &ReplicasObserved) -> Vec<String> {
@@ -31,26 +31,8 @@ pub fn contradictions(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String>
     if object.kind == ObjectKind::ScaledObject {
         all.extend(fallback(object));
     }
-    all.extend(object.paused.map(paused));
+    all.extend(object.paused.map(Pause::sentence));
     all
-}
-
-/// That KEDA does not follow, as a sentence.
-pub fn paused(pause: Pause) -> String {
-    match pause {
-        Pause::AsItIs => {
-            "The ScaledObject is paused (autoscaling.keda.sh/paused): KEDA does not apply the replica count.".to_owned()
-        }
-        Pause::At(replicas) => format!(
-            "The ScaledObject is paused at {replicas} (autoscaling.keda.sh/paused-replicas): KEDA does not apply the replica count."
-        ),
-        Pause::ScaleIn => {
-            "Scale-in is paused (autoscaling.keda.sh/paused-scale-in): KEDA only scales out.".to_owned()
-        }
-        Pause::ScaleOut => {
-            "Scale-out is paused (autoscaling.keda.sh/paused-scale-out): KEDA only scales in.".to_owned()
-        }
-    }
 }
 
 fn bounds(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {

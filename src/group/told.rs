@@ -7,8 +7,8 @@ use crate::model::identity::Assignment;
 use crate::model::time::Timestamp;
 
 use super::event::TargetKey;
-use super::replicas::ReplicasObserved;
-use super::state::TargetState;
+use crate::policy::target::TargetState;
+use crate::scaled_object::ReplicasObserved;
 
 /// All of it together: the least capacity of several; shared only if all say so.
 pub(super) fn told(now: Timestamp, targets: &BTreeMap<TargetKey, TargetState>) -> Told {

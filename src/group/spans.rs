@@ -5,8 +5,8 @@ use tracing::field::Empty;
 
 use crate::model::quantity::Quantity;
 
-use super::decision::Decision;
 use super::event::TargetKey;
+use crate::policy::decision::Decision;
 
 /// The span of a decision to be made.
 pub(super) fn decide(key: &TargetKey) -> Span {

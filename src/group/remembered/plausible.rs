@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use crate::policy::tuning::remembered::LARGEST;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// Milliseconds since 1970 stay below it until the year 33658, counters of a million messages a second for thirty years.
+/// Beside them there is only the largest number of 32 bits, for "none yet".
+const LARGEST: f64 = 1e15;
 
 /// Any JSON without a number beyond that.
 #[derive(Debug)]
