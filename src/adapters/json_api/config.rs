@@ -3,9 +3,7 @@
 use serde::Serialize;
 use serde_yaml::Value;
 
-use crate::config::types::Config;
-
-use super::scaled_object::scaled_object;
+use crate::config::types::{Config, GroupConfig};
 
 /// What is in force, and what to write to use it.
 #[derive(Serialize)]
@@ -36,4 +34,51 @@ impl ConfigShape {
             config: shape,
         }
     }
+}
+
+/// A ScaledObject for a group of the config, to copy and fill in. Every line of it is meant; `manifests/scaledobject-example.yaml` says why.
+fn scaled_object(group: &GroupConfig) -> String {
+    let spec = group.policy.resolve();
+    let (min, max) = (spec.min_replicas, spec.max_replicas);
+    // A JSON text is a YAML text, too.
+    let name = serde_json::to_string(&group.name).unwrap_or_default();
+    let fallback = max.div_ceil(10).max(min).max(1);
+    format!(
+        "\
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  name: your-consumers
+  namespace: your-namespace
+spec:
+  scaleTargetRef:
+    name: your-consumers
+  pollingInterval: 5
+  cooldownPeriod: 60
+  # The same bounds as the group's.
+  minReplicaCount: {min}
+  maxReplicaCount: {max}
+  # Used while the backlog is unknown: set replicas to what must keep running, never to 0.
+  fallback:
+    failureThreshold: 3
+    replicas: {fallback}
+  triggers:
+    - type: external-push
+      metadata:
+        scalerAddress: streamgauge.streamgauge.svc:9090
+        group: {name}
+  advanced:
+    horizontalPodAutoscalerConfig:
+      # The answer is already a replica count, and streamgauge holds scale-in itself.
+      behavior:
+        scaleUp:
+          stabilizationWindowSeconds: 0
+        scaleDown:
+          stabilizationWindowSeconds: 0
+          policies:
+            - type: Percent
+              value: 100
+              periodSeconds: 15
+"
+    )
 }

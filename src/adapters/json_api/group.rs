@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::adapters::condition::Condition;
 use crate::adapters::view::{GroupView, PartitionView};
-use crate::model::facts::PartitionFacts;
+use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::forecast::{Expert, ForecastFacts};
+use crate::model::normal::Normal;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{AgeMethod, Failure};
 use crate::model::signal::Signal;
 use crate::policy::freshness::Freshness;
 
-use super::signal::SignalShape;
 use super::target::{Askers, TargetShape};
-use super::values::{QuantityShape, Thousandths, certainty, rfc3339};
+use super::values::{QuantityShape, Significant, Thousandths, certainty, rfc3339};
 
 /// One group.
 #[derive(Serialize)]
@@ -235,4 +235,47 @@ impl PartitionShape {
 fn anomalies(facts: &PartitionFacts) -> Vec<Signal> {
     let flagged = facts.normal.iter().filter(|(_, n)| n.reading.anomaly);
     flagged.map(|(signal, _)| signal).collect()
+}
+
+/// One signal of a group beside what is normal, in its own unit.
+#[derive(Serialize)]
+struct SignalShape {
+    value: Option<Significant>,
+    expected: Option<Significant>,
+    lower: Option<Significant>,
+    upper: Option<Significant>,
+    /// 0 to 1.
+    score: Thousandths,
+    anomaly: bool,
+    learning: bool,
+    anomalies_total: u64,
+    /// Why there is no value, where it comes from elsewhere than the stream.
+    problem: Option<String>,
+}
+
+impl SignalShape {
+    /// Of every signal that ever had a value.
+    fn all(facts: &GroupFacts) -> BTreeMap<Signal, Self> {
+        let shape = |(signal, normal): (&Signal, &Normal)| {
+            let told = facts.signals.get(signal);
+            let shape = Self::of(normal, told.and_then(|told| told.problem.clone()));
+            (*signal, shape)
+        };
+        facts.normal.iter().map(shape).collect()
+    }
+
+    fn of(normal: &Normal, problem: Option<String>) -> Self {
+        let reading = &normal.reading;
+        Self {
+            value: normal.value.map(Significant),
+            expected: reading.expected.map(Significant),
+            lower: reading.lower.map(Significant),
+            upper: reading.upper.map(Significant),
+            score: Thousandths(reading.score),
+            anomaly: reading.anomaly,
+            learning: reading.learning,
+            anomalies_total: normal.anomalies_total,
+            problem,
+        }
+    }
 }
