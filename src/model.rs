@@ -27,4 +27,5 @@ pub mod standstill;
 pub mod status;
 pub mod stream;
 pub mod time;
+pub mod tuning;
 mod whole;

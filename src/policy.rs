@@ -24,6 +24,5 @@ pub mod rule;
 pub mod scale_history;
 pub mod spec;
 pub mod steps;
-pub mod surge;
 pub mod target;
 pub mod tuning;

@@ -7,7 +7,8 @@ mod reader;
 
 use std::collections::HashMap;
 
-use crate::model::stream::{MAX_PARTITIONS, StreamError, StreamSelector};
+use crate::model::stream::{StreamError, StreamSelector};
+use crate::model::tuning::stream::MAX_PARTITIONS;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 pub use error::{MetadataErrors, MetadataProblem};

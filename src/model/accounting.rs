@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
 use super::sample::{Counting, PartitionSample};
-
-/// The length of a log that is trimmed in whole blocks varies by so much.
-const TRIM_BLOCK: u64 = 100;
+use crate::model::tuning::accounting::TRIM_BLOCK;
 
 /// What happened between two polls of a partition. `None`: cannot be known for this interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,13 +22,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::alarm::Verdict;
-use self::state::{LEARNING_SAMPLES, State};
+use self::state::State;
 use super::time::{Moment, Timestamp};
+use crate::model::tuning::baseline::rules::LEARNING;
+use crate::model::tuning::baseline::state::{LARGEST_VALUE, LEARNING_SAMPLES};
 
 pub use self::state::Reading;
-
-/// Values beyond are no measurements.
-const LARGEST_VALUE: f64 = 1e200;
 
 /// What a user may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +42,7 @@ impl Default for BaselineRules {
     fn default() -> Self {
         Self {
             weekly_season: true,
-            learning: Duration::from_secs(4 * 3600),
+            learning: LEARNING,
         }
     }
 }

@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::early::Early;
 use super::time::Timestamp;
+use crate::model::tuning::capacity::{
+    BEHIND, BEST_FADES_OVER, BEST_OF, BUSY_POLLS, COMMITS_PER_SAMPLE, FLOOR_RATIO, KEPT,
+    LONGEST_COUNTS, MIN_SAMPLES, SAMPLE_SPAN, SETTLED,
+};
 
-/// The constants of the rule.
+/// What the rule is set to; values and reasons: [`super::tuning::capacity`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CapacityRules {
     /// The number of consumers must not have changed for this long.
@@ -31,24 +35,15 @@ pub struct CapacityRules {
 impl Default for CapacityRules {
     fn default() -> Self {
         Self {
-            settled: Duration::from_secs(60),
-            behind: Duration::from_secs(30),
-            polls: 4,
-            sample_span: Duration::from_secs(10),
-            min_samples: 8,
-            floor_ratio: 0.92,
+            settled: SETTLED,
+            behind: BEHIND,
+            polls: BUSY_POLLS,
+            sample_span: SAMPLE_SPAN,
+            min_samples: MIN_SAMPLES,
+            floor_ratio: FLOOR_RATIO,
         }
     }
 }
-
-/// Samples kept; the estimate is their median.
-const KEPT: usize = 16;
-
-/// A sample over a longer time counts as so many at most.
-const LONGEST_COUNTS: u32 = 4;
-
-/// How long until the best rate ever seen has lost all its weight.
-const BEST_FADES_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// One interval between two complete polls, for the whole group.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,9 +63,6 @@ pub struct BusyInterval {
     /// Time between commits where they come in batches: a sample has to cover several.
     pub commit_interval: Duration,
 }
-
-/// Commits that a sample has to cover, so that one more or less at its edges does little.
-const COMMITS_PER_SAMPLE: u32 = 3;
 
 /// What has been learned so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -242,8 +234,8 @@ impl Capacity {
         self.samples.push_back(rate);
         self.taken = self.taken.saturating_add(1);
         // Three in a row, so that one lucky burst proves nothing.
-        if self.samples.len() >= 3 {
-            let lately = self.samples.iter().rev().take(3).sum::<f64>() / 3.0;
+        if self.samples.len() >= BEST_OF {
+            let lately = self.samples.iter().rev().take(BEST_OF).sum::<f64>() / BEST_OF as f64;
             self.best = self.best.max(lately);
         }
     }

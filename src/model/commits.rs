@@ -9,18 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::time::{Moment, Timestamp};
-
-/// Commits remembered.
-const KEPT: usize = 8;
-
-/// Commits before anything is said.
-const NEEDED: usize = 3;
-
-/// Batches, or intervals, that differ by no more than this share of their median are regular.
-const REGULAR_RATIO: f64 = 0.25;
-
-/// A rate over less is coarse: stores tell times in whole seconds.
-const RECENT: Duration = Duration::from_secs(10);
+use crate::model::tuning::commits::{KEPT, NEEDED, RECENT, REGULAR_RATIO};
 
 /// What has been learned of one partition's commits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

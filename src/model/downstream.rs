@@ -1,22 +1,12 @@
 //! The group's circuit breaker: when consumers that are never idle do far less than they can, what they depend on is slow,
 //! and more of them would make it worse. Source of the rules: docs/policy.md, "Downstream outage".
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
-
-/// Less than this share of their capacity is an outage …
-const COLLAPSED_RATIO: f64 = 0.55;
-/// … and no sample of what they can do.
-pub(super) const TRUSTED_RATIO: f64 = COLLAPSED_RATIO;
-/// This share is health again.
-const RECOVERED_RATIO: f64 = 0.8;
-/// Health has to last before the breaker closes.
-const HALF_OPEN_FOR: Duration = Duration::from_secs(60);
-/// An outage that lasts longer is the new normal: capacity is learned again.
-pub const ACCEPTED_AFTER: Duration = Duration::from_secs(3_600);
+use crate::model::tuning::downstream::{
+    ACCEPTED_AFTER, COLLAPSED_RATIO, HALF_OPEN_FOR, RECOVERED_RATIO,
+};
 
 /// The breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

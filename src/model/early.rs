@@ -8,28 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::fleet::{Interval, Told};
 use super::quantity::Quantity;
 use super::time::Timestamp;
-
-/// A run says something from this length on, and so many messages; shorter ones are mostly batches in hand.
-const LEAST: Duration = Duration::from_secs(4);
-const LEAST_MESSAGES: u64 = 20;
-/// What a run of this length showed is proof: the estimate does not fall far below it again.
-const PROVES: Duration = Duration::from_secs(10);
-/// Shorter runs prove as much once they are so long together: each may be wrong by a batch at its ends.
-const PROVE_TOGETHER: Duration = Duration::from_secs(15);
-/// … unless one of them is so long ago, or differs by more than [`JUMP_RATIO`].
-const TOGETHER_WITHIN: Duration = Duration::from_secs(600);
-/// A run starts over after so long, so that it follows a change.
-const LONGEST: Duration = Duration::from_secs(60);
-/// The estimate never falls below this share of what was proven.
-const FLOOR_RATIO: f64 = 0.92;
-/// A count that source and replicas do not agree on is believed once it has stood for so long.
-const COUNT_SETTLES: Duration = Duration::from_secs(10);
-/// For a minute the source still sees consumers that were scaled in.
-const GONE_IS_SEEN: Duration = Duration::from_secs(70);
-/// A configured capacity is believed once this share of it was seen.
-const BELIEVED_RATIO: f64 = 0.8;
-/// An interval in which so many times the most before was done had more consumers than were counted.
-const JUMP_RATIO: f64 = 1.5;
+use crate::model::tuning::early::{
+    BELIEVED_RATIO, COUNT_SETTLES, FLOOR_RATIO, GONE_IS_SEEN, JUMP_RATIO, LEAST, LEAST_MESSAGES,
+    LONGEST, PROVE_TOGETHER, PROVES, TOGETHER_WITHIN,
+};
 
 /// The estimate and the run it comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

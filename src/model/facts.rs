@@ -39,11 +39,11 @@ pub struct GroupFacts {
     pub waiting_seconds: Option<f64>,
     /// Messages per second that the source lets consumers read at most, where that is known.
     pub read_limit_per_second: Option<f64>,
-    /// Arrivals per second over [`super::rates::ARRIVAL_WINDOW`], of the partitions that could be read.
+    /// Arrivals per second over [`super::tuning::rates::ARRIVAL_WINDOW`], of the partitions that could be read.
     pub arrival_per_second: Option<f64>,
     /// Arrivals per second in the newest interval, where they are known of every partition.
     pub newest_arrival_per_second: Option<f64>,
-    /// Processed messages per second over [`super::rates::PROCESSING_WINDOW`], likewise.
+    /// Processed messages per second over [`super::tuning::rates::PROCESSING_WINDOW`], likewise.
     pub processing_per_second: Option<f64>,
     /// Messages that were delivered too long ago to count as backlog, to consumers that are still at work.
     pub stuck_in_work: u64,
@@ -134,7 +134,7 @@ pub struct PartitionFacts {
     pub peak_arrival_per_second: Option<f64>,
     /// Arrivals per second in the newest interval.
     pub newest_arrival_per_second: Option<f64>,
-    /// Arrivals per second over [`super::rates::STEADY_WINDOW`].
+    /// Arrivals per second over [`super::tuning::rates::STEADY_WINDOW`].
     pub steady_arrival_per_second: Option<f64>,
     /// Processed per second.
     pub processing_per_second: Option<f64>,
@@ -148,7 +148,7 @@ pub struct PartitionFacts {
     pub lost_total: u64,
     /// Processed or left the log unprocessed since the service watches: which of both could not be told.
     pub possibly_lost_total: u64,
-    /// Lost per second over [`super::rates::ARRIVAL_WINDOW`], certainly or probably.
+    /// Lost per second over [`super::tuning::rates::ARRIVAL_WINDOW`], certainly or probably.
     pub lost_per_second: f64,
     /// The consumer that holds it, under exclusive assignment.
     pub owner: Option<String>,

@@ -9,13 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::downstream::Fleet;
 use super::quantity::Quantity;
 use super::time::Timestamp;
-
-/// Consumers count that were there for so long.
-const SETTLED: Duration = Duration::from_secs(60);
-/// A ratio covers so long …
-const SPAN: Duration = Duration::from_secs(10);
-/// … and so many messages that a healthy fleet would have done: fewer may be missing by chance.
-const LEAST_EXPECTED: f64 = 50.0;
+use crate::model::tuning::fleet::{LEAST_EXPECTED, SETTLED, SPAN};
 
 /// What users tell of a group's consumers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,6 @@
 //! daily and weekly seasons the one with the least error of late is given out. Rules and constants: docs/policy.md, "Forecast".
 
 mod expert;
-mod holt;
-mod score;
 mod season;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,28 +11,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::expert::Measured;
-use self::holt::Holt;
-use self::score::Score;
+use self::expert::{Holt, Measured, Score};
 use self::season::Season;
 use super::time::{Moment, Timestamp};
+use crate::model::tuning::forecast::{
+    COVERED_RATIO, HORIZON, LONGEST_INTERVAL, LOOK_AHEAD, MARGIN_PACE, MOST_MARGIN, STEP,
+};
 
 pub use self::expert::Expert;
-
-/// How far ahead: until a new replica helps (poll, HPA sync, start, and the rest of a partition that moves).
-pub const HORIZON: Duration = Duration::from_secs(75);
-/// How far ahead a scale-in looks.
-pub const LOOK_AHEAD: Duration = Duration::from_secs(600);
-
-/// Arrivals are counted over at least so long before they make a rate.
-const STEP: Duration = Duration::from_secs(15);
-/// A count over more time than this says nothing of when it came.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(600);
-/// Share of rates that the upper bound is to cover (q), and how fast the margin follows (γ), per step.
-const COVERED_RATIO: f64 = 0.9;
-const MARGIN_PACE: f64 = 0.01;
-/// The margin is at most this share of the forecast.
-const MOST_MARGIN: f64 = 1.0;
 
 /// What is expected, messages per second of the whole group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

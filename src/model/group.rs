@@ -20,11 +20,13 @@ use super::identity::PartitionId;
 use super::normal::GroupNormal;
 use super::owners::Owners;
 use super::partition::PartitionModel;
-use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
+use super::rates::{ArrivalHistory, RateWindow};
 use super::sample::{Holder, PartitionObservation, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};
 use super::time::{Moment, Timestamp, WallOffset};
-use super::whole::{Together, WAITS_FOR};
+use super::whole::Together;
+use crate::model::tuning::rates::ARRIVAL_WINDOW;
+use crate::model::tuning::whole::WAITS_FOR;
 
 use shown::{Shown, note_normal};
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounting::Settled;
-use super::rates::{ARRIVAL_WINDOW, RateWindow};
+use super::rates::RateWindow;
 use super::time::Timestamp;
+use crate::model::tuning::rates::ARRIVAL_WINDOW;
 
 /// The losses of one partition since the service watches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

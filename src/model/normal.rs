@@ -1,16 +1,13 @@
 //! What is normal for a group and its partitions: a baseline per signal, and the flags that come of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, BaselineRules, Reading};
 use super::signal::Signal;
 use super::time::{Moment, Timestamp};
-
-/// Polls may be faster: baselines take in one sample in so much time, so that "the last samples" means about the same everywhere.
-const LEAST_APART: Duration = Duration::from_secs(4);
+use crate::model::tuning::normal::LEAST_APART;
 
 /// The signals that a partition has a baseline for.
 const OF_PARTITIONS: [Signal; 3] = [Signal::Throughput, Signal::Backlog, Signal::Age];

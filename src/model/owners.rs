@@ -6,15 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
-
-/// A holder counts once its partitions have been the same for so long.
-const SETTLED: Duration = Duration::from_secs(60);
-/// … and it was never idle for so long, or two commit intervals.
-const BUSY: Duration = Duration::from_secs(20);
-/// Where commits are rarer than this, what somebody did throughout two of their intervals is proven.
-const RARE: Duration = Duration::from_secs(15);
-/// Time between two samples of one holder, or one commit interval.
-const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+use crate::model::tuning::owners::{BUSY, BUSY_INTERVALS, RARE, SAMPLE_EVERY, SETTLED};
 
 /// What is remembered of each holder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,7 +100,15 @@ impl Owners {
             }
         }
         let is_rare = longest > RARE;
-        self.spell(at, most, if is_rare { longest * 2 } else { Duration::ZERO });
+        self.spell(
+            at,
+            most,
+            if is_rare {
+                longest * BUSY_INTERVALS
+            } else {
+                Duration::ZERO
+            },
+        );
         busy
     }
 
@@ -142,7 +142,7 @@ impl Owner {
         }
         let intervals = partitions.iter().filter_map(|p| p.commit_interval);
         let interval = intervals.max().unwrap_or_default();
-        let long = BUSY.max(interval * 2);
+        let long = BUSY.max(interval * BUSY_INTERVALS);
         // A partition without commits proves nothing: it may be stuck.
         let proves = |p: &Held<'_>| {
             p.moved_at.is_some_and(|moved| at.since(moved) < long)

@@ -10,20 +10,18 @@ use super::accounting::{
 use super::commits::CommitRhythm;
 use super::losses::Losses;
 use super::normal::PartitionNormal;
-use super::peaks::{PEAKS_WINDOW, Peaks};
-use super::progress::{BEHIND, Look, Progress};
+use super::peaks::Peaks;
+use super::progress::{Look, Progress};
 use super::quantity::Quantity;
 use super::quiet::{Holder, Quiet};
-use super::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, RateWindow, STEADY_WINDOW};
+use super::rates::RateWindow;
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::{Moment, Timestamp};
 use super::whole::Waiting;
-
-/// A stream that vanished counts as unknown for this long, then as empty: it may be on its way back.
-pub const VANISHED_GRACE: Duration = Duration::from_secs(60);
-
-/// For how long the last rates stand for arrivals that the source could not count.
-const UNCOUNTED_FOR: Duration = Duration::from_secs(60);
+use crate::model::tuning::partition::{UNCOUNTED_FOR, VANISHED_GRACE};
+use crate::model::tuning::peaks::PEAKS_WINDOW;
+use crate::model::tuning::progress::BEHIND;
+use crate::model::tuning::rates::{ARRIVAL_WINDOW, PROCESSING_WINDOW, STEADY_WINDOW};
 
 /// What is remembered of one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,11 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
-
-/// How long a peak is remembered: what came within a working morning may come again.
-pub const PEAKS_WINDOW: Duration = Duration::from_secs(4 * 3600);
-/// One entry covers so long.
-const STEP: Duration = Duration::from_secs(600);
+use crate::model::tuning::peaks::STEP;
 
 /// Largest values per step of ten minutes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,5 @@
 //! How the holder of a partition makes progress on it: since when it holds it, is behind, or stalls.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
@@ -17,9 +15,6 @@ pub(super) struct Look<'a> {
     /// What arrived within [`BEHIND`] before.
     pub arrived_lately: u64,
 }
-
-/// Commits that leave more than what arrived within this time are behind.
-pub const BEHIND: Duration = Duration::from_secs(15);
 
 /// One partition's holder over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

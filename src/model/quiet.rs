@@ -1,15 +1,9 @@
 //! How long nothing happened on a partition, and when whoever held it must be through with what is there.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
-
-/// A consumer that held a partition for so long without anything new is through with it …
-pub const SETTLES_OWNED: Duration = Duration::from_secs(60);
-/// … and where nobody records who holds it, after so long.
-pub const SETTLES_UNTOLD: Duration = Duration::from_secs(300);
+use crate::model::tuning::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 
 /// Who held a partition at a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,21 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
-
-/// Time over which arrivals are averaged: short, so that the target follows a rise.
-pub const ARRIVAL_WINDOW: Duration = Duration::from_secs(15);
-/// Time over which arrivals are averaged on the way down, where a moment says little.
-pub const STEADY_WINDOW: Duration = Duration::from_secs(60);
-/// Time over which processing is averaged: long enough for acknowledgements that come in bursts.
-pub const PROCESSING_WINDOW: Duration = Duration::from_secs(30);
-
-/// A rate over less time would call a handful of messages a flood, and holds would keep what it asked for …
-const LEAST_COVERED: Duration = Duration::from_secs(5);
-/// … unless it were that many: then it is over the less time, the more there are.
-const HANDFUL: u64 = 50;
-
-/// Intervals shorter than this are merged, so that fast polling does not cost memory.
-const BUCKET: Duration = Duration::from_millis(2_500);
+use crate::model::tuning::rates::{
+    BUCKET, ENDS, HANDFUL, HISTORY_STEP, LEAST_COVERED, LONGEST_ARRIVAL_WINDOW, PAUSES_TELL,
+};
 
 /// Counted intervals of the last so many seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,16 +119,6 @@ pub struct ArrivalHistory {
     entries: VecDeque<(Timestamp, u64)>,
 }
 
-/// The longest window that [`ArrivalHistory`] can answer for.
-pub const LONGEST_ARRIVAL_WINDOW: Duration = Duration::from_secs(3_600);
-
-const HISTORY_STEP: Duration = Duration::from_secs(5);
-
-/// Fewer pauses between arrivals say nothing of the longest.
-const PAUSES_TELL: usize = 10;
-/// Messages come in bursts if more than so many pauses within an hour are those between bursts: one may have been the end of something.
-const ENDS: usize = 1;
-
 impl ArrivalHistory {
     /// Adds messages that arrived in the interval that ended at `end`.
     pub fn add(&mut self, end: Timestamp, count: u64) {
@@ -196,6 +174,7 @@ impl ArrivalHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tuning::rates::PROCESSING_WINDOW;
 
     const POLL: Duration = Duration::from_secs(5);
 

@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use super::facts::PartitionFacts;
 use super::time::Timestamp;
-
-/// Without a commit for so long, or three commit intervals, a partition stands still.
-pub const STILL_AFTER: Duration = Duration::from_secs(75);
-/// As long as it is not known how often consumers commit, so many messages may be nothing but the rest of a batch.
-pub const LIKELY_BATCH: u64 = 1_000;
+use crate::model::tuning::standstill::{LIKELY_BATCH, STILL_AFTER, STILL_INTERVALS};
 
 /// When each holder committed last, and how many partitions it has.
 pub struct Holders<'a> {
@@ -58,7 +54,7 @@ impl<'a> Holders<'a> {
 /// How long a partition is watched before anything is said of it.
 pub fn window(partition: &PartitionFacts) -> Duration {
     let interval = Duration::from_secs_f64(partition.commit_interval_seconds.unwrap_or(0.0));
-    STILL_AFTER.max(interval * 3)
+    STILL_AFTER.max(interval * STILL_INTERVALS)
 }
 
 /// A partition that waits for its turn is judged as of when it was read.

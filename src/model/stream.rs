@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::identity::PartitionId;
-
-/// The most partitions that a template or list may name.
-pub const MAX_PARTITIONS: usize = 10_000;
+use crate::model::tuning::stream::MAX_PARTITIONS;
 
 /// A stream as users write it, expanded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,9 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::accounting::Step;
 use super::time::Timestamp;
 
-/// For a partition that could not be read for so long nobody waits: meanwhile nothing is known of the whole.
-pub(super) const WAITS_FOR: Duration = Duration::from_secs(60);
-
 /// All partitions over one interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Together {

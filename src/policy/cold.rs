@@ -8,10 +8,10 @@ use crate::model::facts::GroupFacts;
 use crate::model::quantity::Quantity;
 
 use super::bounds::ceil_replicas;
+use super::forecast::surge;
 use super::rule::{Explored, FirstStep, Rule};
 use super::spec::TargetSpec;
 use super::steps::{Proposal, Steps};
-use super::surge::surge;
 use crate::policy::tuning::cold::{
     EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
     LARGEST_FIRST_STEP_EXCLUSIVE, SUPPOSED_PER_SECOND, SUPPOSED_START,

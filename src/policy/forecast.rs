@@ -1,8 +1,10 @@
-//! What a forecast adds to arrivals: it may ask for more replicas and keep them, never for fewer.
+//! What arrivals are multiplied by: for what a forecast expects, and for a surge in the newest interval. Both may ask for more
+//! replicas and keep them, never for fewer.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::GroupFacts;
+use crate::model::facts::{GroupFacts, Load};
+use crate::policy::tuning::surge::{COUNTED_OVER_SECONDS, SURGE_DEVIATIONS, SURGE_RATIO};
 
 /// Whether the forecast takes part in decisions. It is made, judged and exported either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,22 @@ impl Raise {
             rise: raised(forecast.upper_per_second),
             fall: raised(forecast.largest_per_second),
         })
+    }
+}
+
+/// How many times the mean of its window the newest interval of the whole group is, where that is no chance; else 1.
+pub fn surge(facts: &GroupFacts) -> f64 {
+    let sum = |of: fn(&Load) -> f64| facts.tally().loads.iter().map(of).sum::<f64>();
+    let mean = sum(|p| p.arrival_per_second);
+    let newest = facts
+        .newest_arrival_per_second
+        .unwrap_or_else(|| sum(|p| p.newest_arrival_per_second));
+    let deviation = (mean / COUNTED_OVER_SECONDS).sqrt();
+    let beyond = newest > mean * SURGE_RATIO && newest > mean + SURGE_DEVIATIONS * deviation + 1.0;
+    if beyond && mean > 0.0 {
+        newest / mean
+    } else {
+        1.0
     }
 }
 

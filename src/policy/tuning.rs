@@ -270,7 +270,7 @@ pub mod replicas {
 pub mod new_instance {
     use std::time::Duration;
 
-    use crate::model::rates::ARRIVAL_WINDOW;
+    use crate::model::tuning::rates::ARRIVAL_WINDOW;
 
     /// Rates of less are no reason to change what others sized.
     pub const MEASURED_FOR: Duration = ARRIVAL_WINDOW;

@@ -2,24 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A departure of this size fires, at the reference interval, in a series that has been quiet.
-const THRESHOLD: f64 = 0.26;
-/// More samples per hour have more chances to look odd: so much more is asked for per doubling.
-const PER_DENSITY_BIT: f64 = 0.22;
-/// A series that fires often has to show so much more per firing in memory, which fades over so many samples.
-const PER_FIRING: f64 = 0.2;
-const FIRINGS_SAMPLES: f64 = 4000.0;
-/// True incidents raise it too: more firings than these do not.
-const MOST_FIRINGS: f32 = 5.0;
-/// After a firing none for so long.
-const REFRACTORY_SAMPLES: f64 = 100.0;
-const REFRACTORY_SAMPLES_PER_DENSITY: f64 = 12.0;
-/// What was seen of late, fading over so many samples, has to be seen again to this share.
-const HABITUATION: f64 = 0.9;
-const PEAK_SAMPLES: f64 = 340.0;
-/// The flag goes after so many samples in a row below this share of the threshold.
-const CALM_SAMPLES: u8 = 5;
-const CALM_RATIO: f64 = 0.5;
+use crate::model::tuning::baseline::alarm::{
+    CALM_RATIO, CALM_SAMPLES, FIRINGS_SAMPLES, HABITUATION, MOST_FIRINGS, PEAK_SAMPLES,
+    PER_DENSITY_BIT, PER_FIRING, REFRACTORY_SAMPLES, REFRACTORY_SAMPLES_PER_DENSITY, THRESHOLD,
+};
 
 /// The state of one series' flag.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

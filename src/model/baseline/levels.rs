@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{FAST_SPANS, Memory};
-
-/// Departures that are judged: the value from the two shortest slow means, and means from slower ones.
-pub(super) const DEPARTURES: usize = 4;
+use super::memory::Memory;
+use crate::model::tuning::baseline::levels::{DEPARTURES, FAST_SPANS};
 
 /// The means; fast ones over samples, slow ones over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

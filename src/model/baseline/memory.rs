@@ -1,33 +1,14 @@
 //! The constants of the detector, as they apply to one sample. Spans are in samples at the reference interval of [`Pace`].
 
+use crate::model::tuning::baseline::levels::SLOW_SPANS;
+use crate::model::tuning::baseline::memory::{
+    LEVEL_SAMPLES, MOST_PATTERN_SAMPLES, PATTERN_SAMPLES, RECORD_SAMPLES, SUSPICIOUS_LEVEL_WEIGHT,
+    SUSPICIOUS_RECORD_GROWTH, SUSPICIOUS_SAMPLES, SUSPICIOUS_SAMPLES_PER_DENSITY,
+    SUSPICIOUS_WEIGHT, TAIL_SAMPLES, TRUST_SAMPLES,
+};
+
 use super::bits::log2;
 use super::pace::Pace;
-
-/// A departure that one sample in 32 exceeds is no surprise yet.
-pub(super) const SURPRISE_FROM_BITS: f64 = 5.0;
-
-/// Departures are remembered for about a week of five-minute samples, the largest for eight weeks.
-const TAIL_SAMPLES: f64 = 2500.0;
-const RECORD_SAMPLES: f64 = 16_000.0;
-/// Patterns of the last values: fewer, so that the counts fit 16 bits.
-const PATTERN_SAMPLES: f64 = 2000.0;
-const MOST_PATTERN_SAMPLES: f64 = 30_000.0;
-/// What is seasonal proves itself over so many.
-const TRUST_SAMPLES: f64 = 1000.0;
-const LEVEL_SAMPLES: f64 = 2016.0;
-
-/// While a sample is suspicious it counts so much, and moves levels so much …
-const SUSPICIOUS_WEIGHT: f64 = 0.4;
-const SUSPICIOUS_LEVEL_WEIGHT: f64 = 0.5;
-/// … and the largest departure grows by this share over the time that suspicion may last.
-const SUSPICIOUS_RECORD_GROWTH: f64 = 0.3;
-/// How long suspicion may slow learning, so that a lasting shift is learned.
-const SUSPICIOUS_SAMPLES: f64 = 50.0;
-const SUSPICIOUS_SAMPLES_PER_DENSITY: f64 = 12.0;
-
-/// Spans of the running levels, in samples; the fast ones stay samples whatever the interval.
-pub(super) const FAST_SPANS: [f64; 2] = [2.0, 8.0];
-const SLOW_SPANS: [f64; 4] = [12.0, 100.0, 150.0, 500.0];
 
 /// What one sample counts, and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -5,14 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bits::log2;
-
-/// Samples at this interval or a longer one count one by one.
-const REFERENCE_SECONDS: f32 = 300.0;
-/// At most so many samples stand for one at the reference interval.
-const MOST_RATIO: f32 = 300.0;
-/// The interval is followed in steps of this size, by a majority of the samples: one gap says nothing.
-const STEP: f32 = 1.05;
-const TOLERANCE: f32 = 1.1;
+use crate::model::tuning::baseline::pace::{MOST_RATIO, REFERENCE_SECONDS, STEP, TOLERANCE};
 
 /// The usual time between samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

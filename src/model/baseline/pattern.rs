@@ -4,17 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::bits::log2;
 use super::memory::Memory;
-
-const PROJECTIONS: usize = 4;
-const BINS: usize = 32;
-const BINS_PER_OCTAVE: f64 = 2.0;
-/// Counts are in halves of a sample, so that less than a whole one can be counted; they fit 16 bits.
-const COUNTS_PER_SAMPLE: f64 = 2.0;
-/// Bins as if each had been seen half a time before.
-const PRIOR: f64 = 0.5;
-/// A pattern that is seen one time in ten is no surprise: most are seen more often, and no logarithm is needed to tell.
-const SURPRISE_FROM_BITS: f64 = 3.32;
-const NO_SURPRISE_FROM: f64 = 0.11;
+use crate::model::tuning::baseline::pattern::{
+    BINS, BINS_PER_OCTAVE, COUNTS_PER_SAMPLE, NO_SURPRISE_FROM, PRIOR, PROJECTIONS,
+    SURPRISE_FROM_BITS,
+};
 
 /// Histograms of the projections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,18 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
 use crate::model::time::Timestamp;
+use crate::model::tuning::baseline::season::{PACE, TRUST_SLOPE, UNSEEN_PENALTY};
 
 const HOUR_MILLIS: u64 = 3_600_000;
 const DAY_HOURS: usize = 24;
 const WEEK_HOURS: usize = 168;
-/// An hour's value takes on about half of a new day's.
-const PACE: f64 = 0.5 / 12.0;
-/// While an hour of the season was not seen yet, its error is taken to be a little worse than without a season.
-const UNSEEN_PENALTY: f64 = 1.2;
 /// Of an hour that was not seen yet.
 const UNSEEN: f32 = f32::MAX;
-/// Trust is whole once a season halves the error.
-const TRUST_SLOPE: f64 = 2.0;
 
 /// Departures from the long-run level by hour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

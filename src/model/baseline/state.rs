@@ -3,36 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarm;
-use super::levels::{DEPARTURES, Levels};
-use super::memory::{FAST_SPANS, Memory};
+use super::levels::Levels;
+use super::memory::Memory;
 use super::pace::Pace;
 use super::pattern::{Pattern, Patterns};
 use super::season::{Seasonal, Seasons};
 use super::tail::Tails;
 use crate::model::time::Timestamp;
-
-/// Until so many samples were seen nothing is flagged, however long that takes.
-pub(super) const LEARNING_SAMPLES: u64 = 200;
-/// What each kind of evidence counts beside the rarity of departures.
-const RECORD_WEIGHT: f64 = 0.6;
-const PATTERN_WEIGHT: f64 = 0.2;
-const SEASON_WEIGHT: f64 = 1.0;
-/// From this departure on a sample is suspicious and teaches less.
-const SUSPICIOUS: f64 = 0.2;
-/// Each calm sample gives back so much of the time for which learning may be slowed: what is odd more often than that is usual.
-const SUSPICION_FADES: f64 = 0.1;
-/// A sample moves the slow means by at most so many of the largest departures known.
-const MOST_MOVE: f64 = 2.0;
-/// Share of the samples that lie above the upper bound, and as many below the lower one.
-const OUTSIDE_SHARE: f32 = 0.01;
-/// After more intervals without a sample the series may have gone anywhere.
-const GAP_INTERVALS: f64 = 10.0;
-/// Differences below this share of the value are rounding.
-const ROUNDING: f64 = 1e-9;
-/// What is nearer to 0 than this is 0.
-const SMALLEST_VALUE: f64 = 1e-200;
-/// Larger multiples of the first value are all the same.
-const LARGEST_RATIO: f64 = 1e30;
+use crate::model::tuning::baseline::levels::{DEPARTURES, FAST_SPANS};
+use crate::model::tuning::baseline::state::{
+    CALM_RATIO, GAP_INTERVALS, LARGEST_RATIO, LEARNING_SAMPLES, MOST_MOVE, OUTSIDE_SHARE,
+    PATTERN_WEIGHT, RECORD_WEIGHT, ROUNDING, SEASON_WEIGHT, SMALLEST_VALUE, SUSPICION_FADES,
+    SUSPICIOUS,
+};
 
 /// All that is remembered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,7 +125,7 @@ impl State {
         if self.departure >= SUSPICIOUS && self.slowed < memory.suspicious_samples {
             self.slowed += 1.0;
             memory.slow_down();
-        } else if self.departure < 0.5 * SUSPICIOUS {
+        } else if self.departure < CALM_RATIO * SUSPICIOUS {
             self.slowed = (self.slowed - SUSPICION_FADES).max(0.0);
         }
     }

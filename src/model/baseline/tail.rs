@@ -4,19 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::bits::log2;
-use super::memory::{Memory, SURPRISE_FROM_BITS};
-
-/// Bins per doubling, and how many: from twice the mean departure to 45 times. The last takes all that is beyond.
-const BINS_PER_OCTAVE: usize = 2;
-const BINS: usize = 9;
-/// Departures below so many mean ones are usual.
-const FIRST: f64 = 2.0;
-/// What the largest departure so far is exceeded by counts double: the share beyond it is taken to fall with the square.
-const BEYOND: f64 = 2.0;
-/// An unseen departure counts as half of one.
-const UNSEEN: f64 = 0.5;
-/// Larger ratios are all the same.
-const LARGEST_RATIO: f64 = 1e30;
+use super::memory::Memory;
+use crate::model::tuning::baseline::memory::SURPRISE_FROM_BITS;
+use crate::model::tuning::baseline::tail::{
+    BEYOND, BINS, BINS_PER_OCTAVE, FIRST, LARGEST_RATIO, UNSEEN,
+};
 
 /// Departures to both sides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

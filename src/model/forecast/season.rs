@@ -7,20 +7,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
+use crate::model::tuning::forecast::season::{BIN, MOST_CHANGE, MOST_RATIO, NEWEST, WAITING_BINS};
 
 use super::expert::Measured;
 
-const BIN: Duration = Duration::from_secs(300);
-const BINS_PER_DAY: usize = 288;
+const BINS_PER_DAY: usize = 86_400 / BIN.as_secs() as usize;
 /// Of a bin that nothing is known of.
 const UNSEEN: f32 = -1.0;
-/// Weight of the newest season once there were several, and how much of a change a bin takes at once: a shock is no season.
-const NEWEST: f64 = 0.3;
-const MOST_CHANGE: f64 = 2.0;
-/// Bins that are over wait for so many others, so that all of one forecast comes from the seasons before.
-const WAITING_BINS: usize = 2;
-/// The present rate is at most multiplied, and divided, by this.
-const MOST_RATIO: f64 = 4.0;
 
 /// A profile over one season.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

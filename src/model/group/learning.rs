@@ -1,13 +1,14 @@
 //! What one poll teaches of the group's consumers: what each can do, and whether what they depend on is slow.
 
 use crate::model::capacity::BusyInterval;
-use crate::model::downstream::{Breaker, Fleet, TRUSTED_RATIO};
+use crate::model::downstream::{Breaker, Fleet};
 use crate::model::fleet::Interval;
 use crate::model::owners::{Busy, Held};
 use crate::model::partition::PartitionModel;
 use crate::model::quantity::Quantity;
 use crate::model::signal::Signal;
 use crate::model::time::{Moment, Timestamp};
+use crate::model::tuning::downstream::TRUSTED_RATIO;
 use crate::model::whole::Together;
 
 use super::GroupModel;

@@ -6,38 +6,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::GroupFacts;
-use crate::model::rates::ARRIVAL_WINDOW;
 use crate::model::time::{Timestamp, WallOffset};
+use crate::model::tuning::incident::arrivals::{
+    DAYS, FORGOTTEN_PER_DAY, MISSING, RECENT, RISE_RATIO, SILENCE_RATIO, SILENT_FOR, SILENT_POLLS,
+    SURGE_DEVIATIONS, SURGE_RATIO, UNKNOWN_DAY_RATIO, USUAL_OVER,
+};
+use crate::model::tuning::rates::ARRIVAL_WINDOW;
 
-use super::finding::Finding;
-use super::{IncidentKind, Look};
+use super::{Finding, IncidentKind, Look};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: u64 = 3_600_000;
-/// Days whose largest rates are remembered: a week and today.
-const DAYS: usize = 8;
-/// A rate belongs to what was seen before once it is this old, so that a surge is not its own record.
-const RECENT: Duration = Duration::from_secs(600);
-/// Time over which the usual rate is averaged.
-const USUAL_OVER: Duration = Duration::from_secs(600);
-/// So many messages would have come by chance alone: all of them missing is none (e^-20).
-const MISSING: f64 = 20.0;
-/// A silence is unusual beyond so many times the longest that began about that hour.
-const SILENCE_RATIO: f64 = 1.5;
-/// … and this many polls …
-const SILENT_POLLS: u32 = 3;
-/// … and this long, however fast the polls are.
-const SILENT_FOR: Duration = Duration::from_secs(10);
-/// Before a day is known: longer, by so much.
-const UNKNOWN_DAY_RATIO: f64 = 4.0;
-/// What a silence counts for a day later: the longest is forgotten slowly.
-const FORGOTTEN_PER_DAY: f64 = 0.99;
-/// A surge is so many times the largest rate of the week …
-const SURGE_RATIO: f64 = 1.5;
-/// … or, where the flag of throughput rose, so many times the rate of the last minutes.
-const RISE_RATIO: f64 = 1.7;
-/// … and beyond chance.
-const SURGE_DEVIATIONS: f64 = 6.0;
 
 /// What was seen of a group's arrivals.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

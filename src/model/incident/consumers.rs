@@ -7,28 +7,12 @@ use std::time::Duration;
 use crate::model::facts::PartitionFacts;
 use crate::model::identity::PartitionId;
 use crate::model::standstill::may_be_a_rest;
+use crate::model::tuning::incident::consumers::{
+    ALL_RATIO, ARRIVES, DEVIATIONS, DUE_INTERVALS, DUE_POLLS, FALLS_BEHIND_RATIO, HOT_MEANS,
+    HOT_RATIO, SETTLES, SLOW_RATIO, STANDS_OUT, WAITING_SECONDS,
+};
 
-use super::finding::{Finding, counted};
-use super::{IncidentKind, Look};
-
-/// Who got or lost a partition within this time is not judged by what it does yet.
-const SETTLES: Duration = Duration::from_secs(45);
-/// Who has come anew may take this much longer for the first commit.
-const ARRIVES: Duration = Duration::from_secs(20);
-/// So many seconds of arrivals wait that are not only yet to be committed.
-const WAITING_SECONDS: f64 = 8.0;
-/// … beyond chance.
-const DEVIATIONS: f64 = 6.0;
-/// Less than this share of what comes is done: it falls behind.
-const FALLS_BEHIND_RATIO: f64 = 0.9;
-/// Less than this share of what it has to do and can do: it is slow.
-const SLOW_RATIO: f64 = 0.8;
-/// All are slow if these get at least this share of what arrives.
-const ALL_RATIO: f64 = 0.6;
-/// More than this share of what a consumer can do arrives on one partition.
-const HOT_RATIO: f64 = 1.05;
-/// Where capacity is only known from below: so many times the mean partition.
-const STANDS_OUT: f64 = 3.0;
+use super::{Finding, IncidentKind, Look, counted};
 
 /// One partition with its name.
 type Named<'a> = (&'a PartitionId, &'a PartitionFacts);
@@ -125,7 +109,7 @@ fn is_still(look: &Look<'_>, partition: &PartitionFacts) -> bool {
     let Some(interval) = partition.commit_interval_seconds else {
         return false;
     };
-    let due = Duration::from_secs_f64(interval * 1.5) + look.poll * 2;
+    let due = Duration::from_secs_f64(interval * DUE_INTERVALS) + look.poll * DUE_POLLS;
     let settled = partition
         .owned_since
         .is_none_or(|at| look.at.since(at) >= due + SETTLES);
@@ -173,7 +157,7 @@ fn hot<'a>(look: &Look<'a>) -> Vec<Named<'a>> {
     let is_hot = |p: &PartitionFacts| {
         let rate = p.arrival_per_second.unwrap_or(0.0);
         let waits = p.waiting() as f64 > rate * WAITING_SECONDS / 2.0;
-        p.owner.is_some() && rate > above && rate > mean * 2.0 && waits
+        p.owner.is_some() && rate > above && rate > mean * HOT_MEANS && waits
     };
     facts.partitions.iter().filter(|(_, p)| is_hot(p)).collect()
 }

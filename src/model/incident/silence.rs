@@ -8,19 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::sample::Holder;
 use crate::model::time::{Timestamp, seconds};
+use crate::model::tuning::incident::silence::{FORGOTTEN_PER_DAY, LEAST, OLD, RATIO};
 
-use super::finding::{Finding, counted};
-use super::{IncidentKind, Look};
+use super::{Finding, IncidentKind, Look, counted};
 
-/// Nobody is missed before this time …
-const LEAST: Duration = Duration::from_secs(30);
-/// … nor before so many times the longest that somebody worked on before asking again.
-const RATIO: f64 = 3.0;
-/// What such a time counts for a day later.
-const FORGOTTEN_PER_DAY: f64 = 0.9;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Who has been silent for so long is no news any more: what it holds is told as stuck.
-const OLD: Duration = Duration::from_secs(3_600);
 
 /// What was seen of the consumers' silences.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -8,22 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::GroupFacts;
 use crate::model::signal::Signal;
 use crate::model::time::{Timestamp, seconds};
+use crate::model::tuning::incident::track::{BELONGS_WITHIN, KEPT, OVER_AFTER, SPREADS_WITHIN};
 
 use super::arrivals::ArrivalWatch;
 use super::consumers;
-use super::finding::Finding;
 use super::holdings::Holdings;
 use super::silence::SilenceWatch;
-use super::{Incident, IncidentKind, Look};
-
-/// Incidents that are over and still told.
-const KEPT: usize = 64;
-/// An incident is over when nothing was wrong for so long.
-const OVER_AFTER: Duration = Duration::from_secs(60);
-/// A flag within this time after an incident belongs to it.
-const BELONGS_WITHIN: Duration = Duration::from_secs(900);
-/// What turns out to be wrong with all of them belongs to what was wrong with one of them so shortly before.
-const SPREADS_WITHIN: Duration = Duration::from_secs(180);
+use super::{Finding, Incident, IncidentKind, Look};
 
 /// All incidents of a group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

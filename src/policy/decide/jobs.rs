@@ -6,10 +6,10 @@ use crate::policy::bounds::{GroupWork, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::{Decision, Inputs, Metric, Reason};
 use crate::policy::explain;
+use crate::policy::forecast::surge;
 use crate::policy::rule::Limit;
 use crate::policy::rule::{Bound, Rule};
 use crate::policy::steps::{Proposal, Step, Steps};
-use crate::policy::surge::surge;
 use crate::policy::target::TargetState;
 use crate::policy::tuning::utilization::Utilization;
 

@@ -12,13 +12,12 @@ use crate::policy::bounds::{GroupWork, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::Inputs;
 use crate::policy::exclusive::{self, Question};
-use crate::policy::forecast::{Forecasting, Raise};
+use crate::policy::forecast::{Forecasting, Raise, surge};
 use crate::policy::incurable::{Diagnosis, Known};
 use crate::policy::losing;
 use crate::policy::rule::{Enough, FallsBehind, Foreseen, Holders, Rule, Slack};
 use crate::policy::spec::TargetSpec;
 use crate::policy::steps::{Proposal, Steps};
-use crate::policy::surge::surge;
 use crate::policy::target::TargetState;
 use crate::policy::tuning::utilization::Utilization;
 

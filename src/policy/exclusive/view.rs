@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::model::facts::PartitionFacts;
-use crate::model::rates::ARRIVAL_WINDOW;
+use crate::model::tuning::rates::ARRIVAL_WINDOW;
+use crate::policy::forecast::surge;
 use crate::policy::incurable::{Incurable, Known};
 use crate::policy::placement::Placement;
-use crate::policy::surge::surge;
 
 use super::question::{Because, Question};
 use crate::policy::tuning::exclusive::BEHIND_AFTER;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::quantity::Quantity;
-use crate::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
+use crate::model::tuning::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 use crate::policy::answering::Answering;
 use crate::policy::decision::{CapacitySource, Inputs};
 use crate::policy::rule::{Counted, Holders, Rule};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::model::forecast::{HORIZON, LOOK_AHEAD};
+use crate::model::tuning::forecast::{HORIZON, LOOK_AHEAD};
 use crate::policy::decision::Inputs;
 use crate::policy::rule::{Foreseen, HeldFor, Rule, Slack};
 use crate::policy::steps::Step;

@@ -10,7 +10,8 @@ use super::connection::Line;
 use super::{failure, key, reply};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind};
-use crate::model::stream::{MAX_PARTITIONS, StreamSelector};
+use crate::model::stream::StreamSelector;
+use crate::model::tuning::stream::MAX_PARTITIONS;
 
 /// How often a pattern is looked up again.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use streamgauge::model::forecast::{HORIZON, LOOK_AHEAD};
-use streamgauge::model::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
+use streamgauge::model::tuning::forecast::{HORIZON, LOOK_AHEAD};
+use streamgauge::model::tuning::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 use streamgauge::policy::decision::Decision;
 use streamgauge::policy::explain;
 use streamgauge::policy::rule::Rule;
