@@ -12,7 +12,7 @@ pub(super) struct Look<'a> {
     pub moved: bool,
     /// Messages behind the committed position.
     pub backlog: u64,
-    /// What arrived within [`BEHIND`] before.
+    /// What arrived within [`super::tuning::progress::BEHIND`] before.
     pub arrived_lately: u64,
 }
 
