@@ -103,7 +103,8 @@ keys! {
         activation_window: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
             .else_words("by the pauses between arrivals, `15s` to `45s`"),
         /// How long the largest recommendation is held against scale-in.
-        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD)).else_value(&spec::SCALE_IN_HOLD),
+        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
+            .else_words("`5m`, or `1m` where new replicas are ready before a message is late"),
         /// `on`: arrivals that are expected count, too. Either way the forecast and its error are exported.
         forecast: Option<Forecasting> = optional(Words::of(&Forecasting::WORDS)).else_value(&Forecasting::Off),
     }

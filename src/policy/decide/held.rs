@@ -17,7 +17,7 @@ use crate::policy::state::TargetState;
 use crate::policy::steps::Proposal;
 
 use super::Seen;
-use crate::policy::tuning::fleet::TOO_LONG_RATIO;
+use crate::policy::tuning::fleet::{ASKED_WITHIN, TOO_LONG_RATIO};
 use crate::policy::tuning::held::{
     ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
     ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_MOVING_RATIO,
@@ -78,7 +78,7 @@ pub(super) fn hold(
     work_per_second: f64,
 ) -> Proposal {
     let now = seen.now;
-    let window = target.scaled.hold(now, target.spec.scale_in_hold);
+    let window = target.scaled.hold(now, target.spec.hold());
     match target.spec.assignment {
         Assignment::Exclusive => {
             let held = &mut target.hold.replicas;
@@ -102,8 +102,13 @@ fn hold_work(
     // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
     let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
     let arrivals = lasting / Utilization::of(target.spec.assignment).down;
-    let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let moment = window.mul_f64(MOMENT_RATIO);
+    let window = if are_back_in_time(target) {
+        moment
+    } else {
+        window
+    };
+    let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let work = target.hold.work.hold(now, work_per_second, moment);
     let Some(capacity) = inputs.capacity_per_second else {
         return Proposal::to(0, Rule::HeldArrivals(HeldFor::of(window)));
@@ -115,6 +120,14 @@ fn hold_work(
     } else {
         Proposal::to(by_arrivals, Rule::HeldArrivals(HeldFor::of(window)))
     }
+}
+
+/// Whether replicas that were taken away too early are back before a message is late, as starts here show. Then holding them for
+/// long costs more than it saves. Who set a hold wants that one.
+fn are_back_in_time(target: &TargetState) -> bool {
+    let spec = &target.spec;
+    let takes = target.replicas.start_takes();
+    spec.scale_in_hold.is_none() && takes.is_some_and(|start| ASKED_WITHIN + start <= spec.target_delay)
 }
 
 /// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are
@@ -152,7 +165,7 @@ pub(super) fn moves(
     let now = seen.now;
     let moved = |at: Timestamp| now.since(at) < MOVE_LANDS_AFTER;
     let mut partitions = seen.facts.partitions.values();
-    let costs_more = !target.scaled.may_fall(now, target.spec.scale_in_hold)
+    let costs_more = !target.scaled.may_fall(now, target.spec.hold())
         || f64::from(last - count) < f64::from(last) * WORTH_MOVING_RATIO
         || partitions.any(|p| p.owned_since.is_some_and(moved));
     costs_more.then_some(Proposal::to(last, Rule::Moves))
@@ -176,12 +189,12 @@ pub(super) fn warm_up(
     if running > target.most_asked {
         target.warm_up_floor = target.warm_up_floor.max(running);
     }
-    let rule = Rule::WarmUp(HeldFor::of(target.spec.scale_in_hold));
+    let rule = Rule::WarmUp(HeldFor::of(target.spec.hold()));
     Some(Proposal::to(desired.max(target.warm_up_floor), rule))
 }
 
 fn warming_up(now: Timestamp, target: &TargetState) -> bool {
-    now.since(target.registered_at) < target.spec.scale_in_hold
+    now.since(target.registered_at) < target.spec.hold()
 }
 
 /// Why no first value can be given yet: the running replicas are unknown, and so is what the work needs.
@@ -208,6 +221,6 @@ pub(super) fn too_early(
         ANSWER_ANYWAY_AFTER
     };
     let registered = now.since(target.registered_at);
-    let warm_after = target.spec.scale_in_hold.saturating_sub(registered);
+    let warm_after = target.spec.hold().saturating_sub(registered);
     (watched < enough).then(|| explain::too_early((enough - watched).min(warm_after)))
 }

@@ -1,5 +1,7 @@
 //! What a group's past makes of its targets, seconds at a time: one partition, any consumer takes any message.
 
+use std::time::Duration;
+
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::PartitionId;
 use crate::model::quantity::Quantity;
@@ -12,6 +14,7 @@ use crate::policy::spec::{Mode, PolicySettings};
 use crate::policy::state::GroupState;
 
 mod activity;
+mod back_in_time;
 mod unknown;
 
 const START: u64 = 1_700_000_000_000;
