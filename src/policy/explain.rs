@@ -67,11 +67,11 @@ fn push(text: &mut String, sentence: &str) {
 /// Nothing of the number that is asked for is known.
 pub fn unknown(facts: &GroupFacts) -> String {
     if facts.vanished_partitions > 0 {
-        return "the stream was there and vanished within the last minute; it counts as empty if it stays away".to_owned();
+        return "the stream vanished within the last minute; if it does not return, it counts as empty".to_owned();
     }
     let problem = facts.partitions.values().find_map(|p| p.problem.as_deref());
     let problem = problem.unwrap_or("see /api/v1/groups");
-    format!("what waits is not known yet: {problem}")
+    format!("the backlog is not known yet: {problem}")
 }
 
 /// Neither activity nor inactivity is certain.

@@ -28,7 +28,10 @@ pub(super) const PROMETHEUS: Metrics = [
         "prometheus_up",
         "Whether the last PromQL query for signals succeeded (1) or failed (0); absent before the first query.",
     ),
-    About("prometheus_queries", "PromQL queries for signals sent to Prometheus."),
+    About(
+        "prometheus_queries",
+        "PromQL queries for signals sent to Prometheus.",
+    ),
     About(
         "prometheus_query_errors",
         "Failed PromQL queries for signals, by reason; an empty result is not a failure.",
