@@ -78,13 +78,13 @@ pub fn unknown(facts: &GroupFacts) -> String {
 pub fn unsure(inputs: &Inputs) -> String {
     if inputs.unknown_partitions > 0 || inputs.backlog.is_none_or(|backlog| !backlog.is_exact()) {
         format!(
-            "the backlog is not fully known ({} of {} unreadable), so the target cannot be called inactive; see /api/v1/groups for the reason",
+            "the backlog is not fully known ({} of {} unreadable), so the group cannot be reported as inactive; see /api/v1/groups for the reason",
             inputs.unknown_partitions,
             count(inputs.partitions, "partition"),
         )
     } else {
         format!(
-            "arrivals have not been watched for {} yet, so the target cannot be called inactive",
+            "arrivals have not been watched for {} yet, so the group cannot be reported as inactive",
             duration(inputs.activation_window)
         )
     }

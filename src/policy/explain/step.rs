@@ -85,7 +85,7 @@ fn note(remark: &Rule, inputs: &Inputs) -> String {
         }
         Rule::Ineffective => "The last rise was ineffective: it added less than a tenth of the expected rate. Look at what the consumers depend on.".to_owned(),
         Rule::Unread => format!(
-            "{} of {} could not be read, so the target may rise but not fall.",
+            "{} of {} could not be read, so the answer may rise but not fall.",
             inputs.unknown_partitions,
             count(inputs.partitions, "partition"),
         ),
@@ -158,9 +158,9 @@ fn pods_not_ready(inputs: &Inputs) -> String {
     };
     let since = inputs.wall.on_the_wall(since).as_millis().min(LAST_MILLI);
     let since = UNIX_EPOCH + Duration::from_millis(since);
-    let verb = if asked == 1 { "is" } else { "are" };
+    let verb = if asked == 1 { "has" } else { "have" };
     format!(
-        "{} of {} {verb} not ready since {}; more replicas would not help until they are.",
+        "{} of {} {verb} not been ready since {}; more replicas would not help until they are.",
         asked.saturating_sub(ready),
         count(asked, "pod"),
         humantime::format_rfc3339_seconds(since),
