@@ -11,7 +11,7 @@ use super::family::{About, Label, counter, histogram};
 
 const DURATION: About = About(
     "rpc_duration_seconds",
-    "Duration of KEDA's RPCs, in seconds; of a stream, until it was open.",
+    "Duration of KEDA's RPCs, in seconds; for streams, until the stream is open.",
 );
 const REQUESTS: About = About("rpc_requests", "RPCs from KEDA, by gRPC status code.");
 const AGE: About = About(

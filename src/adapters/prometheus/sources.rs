@@ -37,7 +37,7 @@ const REQUESTS: About = About(
 );
 const REQUESTS_PER_HOUR: About = About(
     "source_requests_per_hour",
-    "Requests of source_requests_total in the last hour; extrapolated to an hour after a recent start.",
+    "Requests counted by source_requests_total in the last hour; extrapolated to an hour after a recent start.",
 );
 
 const RETENTION: About = About(

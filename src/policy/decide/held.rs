@@ -127,7 +127,8 @@ fn hold_work(
 fn are_back_in_time(target: &TargetState) -> bool {
     let spec = &target.spec;
     let takes = target.replicas.start_takes();
-    spec.scale_in_hold.is_none() && takes.is_some_and(|start| ASKED_WITHIN + start <= spec.target_delay)
+    spec.scale_in_hold.is_none()
+        && takes.is_some_and(|start| ASKED_WITHIN + start <= spec.target_delay)
 }
 
 /// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are

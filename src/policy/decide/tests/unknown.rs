@@ -35,7 +35,7 @@ fn an_instance_that_starts_beside_another_does_not_rise_before_its_rates_rest_on
         world.pass(1, 600);
         assert_eq!(world.desired(), 9, "after {second} s");
     }
-    assert!(world.decision().text.contains("Not more than runs"));
+    assert!(world.decision().text.contains("No more than are running"));
     world.pass(20, 600);
     assert!(world.desired() > 9, "{}", world.decision().text);
     // A backlog is no rate.
