@@ -125,15 +125,15 @@ fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
 
 #[test]
 fn the_sentence_names_the_utilization_that_decided() {
-    // 2.8 replicas at 90 %, 3.1 at 80 %, and 4 run: on the way down the lower one counts.
-    let down = keeping_up(&[250], Assignment::Shared);
+    // 2.8 replicas at 95 %, 3.2 at 85 %, and 4 run: on the way down the lower one counts.
+    let down = keeping_up(&[270], Assignment::Shared);
     assert_eq!(
         down.text,
-        "4 replicas: 250 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 90 % utilization and 30 s to \
-         catch up, that needs 3. Scale-in leaves room: 80 % utilization needs 4."
+        "4 replicas: 270 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 95 % utilization and 30 s to \
+         catch up, that needs 3. Scale-in leaves room: 85 % utilization needs 4."
     );
     let enough = keeping_up(&[240], Assignment::Shared);
-    assert!(enough.text.contains("90 % utilization"), "{}", enough.text);
+    assert!(enough.text.contains("95 % utilization"), "{}", enough.text);
 }
 
 #[test]

@@ -104,7 +104,7 @@ keys! {
             .else_words("learned from the pauses between arrivals, `15s` to `45s`"),
         /// How long scale-in is delayed ([details](policy.md#scale-in-hold)).
         scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
-            .else_words("`5m`, or `1m` where new replicas are ready before a message is late"),
+            .else_words("`5m`, or less if replicas start quickly"),
         /// `on`: expected arrivals count too. The forecast and its error are exported either way.
         forecast: Option<Forecasting> = optional(Words::of(&Forecasting::WORDS)).else_value(&Forecasting::Off),
     }

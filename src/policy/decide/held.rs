@@ -99,14 +99,18 @@ fn hold_work(
     window: Duration,
 ) -> Proposal {
     let (now, facts) = (seen.now, seen.facts);
-    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
+    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute. When a load ends, the
+    // newest poll says so at once: the means would let the count fall in several steps.
     let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
+    let lasting = lasting.min(facts.newest_arrival_per_second.unwrap_or(lasting));
     let arrivals = lasting / Utilization::of(target.spec.assignment).down;
     let moment = window.mul_f64(MOMENT_RATIO);
-    let window = if are_back_in_time(target) {
-        moment
-    } else {
-        window
+    let (window, moment) = match back_within(target) {
+        Some(back) => {
+            let window = target.scaled.hold(now, back).min(window);
+            (window, moment.min(window))
+        }
+        None => (window, moment),
     };
     let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let work = target.hold.work.hold(now, work_per_second, moment);
@@ -122,13 +126,12 @@ fn hold_work(
     }
 }
 
-/// Whether replicas that were taken away too early are back before a message is late, as starts here show. Then holding them for
-/// long costs more than it saves. Who set a hold wants that one.
-fn are_back_in_time(target: &TargetState) -> bool {
+/// How soon replicas that were taken away too early are back, as starts here show, if no message is late by then: keeping one for
+/// longer costs more than bringing it back. Who set a hold wants that one.
+fn back_within(target: &TargetState) -> Option<Duration> {
     let spec = &target.spec;
-    let takes = target.replicas.start_takes();
-    spec.scale_in_hold.is_none()
-        && takes.is_some_and(|start| ASKED_WITHIN + start <= spec.target_delay)
+    let back = ASKED_WITHIN + target.replicas.start_takes()?;
+    (spec.scale_in_hold.is_none() && back <= spec.target_delay).then_some(back)
 }
 
 /// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are
