@@ -6,7 +6,7 @@ FROM rust:${RUST_VERSION}-alpine AS build
 RUN apk add --no-cache musl-dev git ca-certificates
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked && install -D -m 0755 target/release/streamgauge /out/streamgauge
+RUN cargo build --profile dist --locked && install -D -m 0755 target/dist/streamgauge /out/streamgauge
 
 FROM scratch
 COPY --from=build /out/streamgauge /streamgauge

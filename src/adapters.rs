@@ -4,7 +4,6 @@ pub mod calls_view;
 pub mod condition;
 pub mod grpc;
 pub mod health;
-pub mod histogram;
 pub mod http;
 pub mod json_api;
 pub mod natural_order;

@@ -27,7 +27,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Show the groups of a running service in the terminal, worst first.
     Top(TopArgs),
-    /// Run a demo in one process: a skewed workload whose consumers scale on streamgauge's answers.
+    /// Run a demo in one process: a skewed workload, scaled by streamgauge's answers.
     Demo(DemoArgs),
     /// Compare scaling policies in virtual time, on traces or built-in scenarios.
     Simulate(Box<SimulateArgs>),
@@ -79,7 +79,7 @@ pub struct DemoArgs {
     /// Use real streams on this Redis instead of simulated ones.
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Exit after N seconds instead of running until Ctrl-C.
+    /// Stop after N seconds. Without it, the demo runs until Ctrl-C.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
 }

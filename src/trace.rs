@@ -1,9 +1,13 @@
 //! What joins spans with metrics and with each other. Spans themselves are made by the `tracing` crate where something happens,
 //! and go nowhere unless an exporter is configured (`telemetry`).
 
-use std::time::SystemTime;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{SpanContext, TraceContextExt};
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -25,25 +29,34 @@ impl Origin {
     }
 }
 
-/// One of the values that a histogram counted, and its trace.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Exemplar {
-    /// 32 hexadecimal digits.
-    pub trace_id: String,
-    /// The value.
-    pub seconds: f64,
-    /// When it was counted.
-    pub at: SystemTime,
+/// The labels of an exemplar.
+type TraceId = [(&'static str, String); 1];
+
+/// A histogram of seconds. Each bucket keeps, as its exemplar, the last duration that was measured within a span that is sent.
+#[derive(Clone, Debug)]
+pub struct Durations(HistogramWithExemplars<TraceId>);
+
+impl Durations {
+    /// Upper bounds in seconds, ascending; one more bucket holds what lies above.
+    pub fn new(bounds: &[f64]) -> Self {
+        Self(HistogramWithExemplars::new(bounds.iter().copied()))
+    }
+
+    /// Counts one.
+    pub fn observe(&self, took: Duration) {
+        let trace =
+            Origin::current().map(|Origin(span)| [("trace_id", span.trace_id().to_string())]);
+        let at = trace.as_ref().map(|_| SystemTime::now());
+        self.0.observe(took.as_secs_f64(), trace, at);
+    }
 }
 
-impl Exemplar {
-    /// A value that was measured within the present span; `None` where that is not sent.
-    pub fn of(seconds: f64) -> Option<Self> {
-        let Origin(context) = Origin::current()?;
-        Some(Self {
-            trace_id: context.trace_id().to_string(),
-            seconds,
-            at: SystemTime::now(),
-        })
+impl EncodeMetric for Durations {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.0.metric_type()
     }
 }

@@ -6,7 +6,6 @@ mod baselines;
 mod build;
 mod calls;
 mod dropped;
-mod exemplars;
 mod family;
 mod forecast;
 mod groups;
@@ -32,11 +31,12 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
 use crate::registry::Registry;
 
-use self::exemplars::Marked;
-use self::family::PREFIX;
 use self::negotiate::Form;
 use super::view::{self, Now};
 use super::views::Views;
+
+/// Stands before every name.
+const PREFIX: &str = "streamgauge";
 
 /// Writes the metrics.
 #[derive(Debug)]
@@ -44,7 +44,6 @@ pub struct Exporter {
     ours: prometheus_client::registry::Registry,
     /// Under the names that every exporter gives them.
     process: prometheus_client::registry::Registry,
-    views: Views,
 }
 
 impl Exporter {
@@ -53,7 +52,7 @@ impl Exporter {
         let mut exported = prometheus_client::registry::Registry::with_prefix(PREFIX);
         exported.register_collector(Box::new(Snapshots {
             registry,
-            views: views.clone(),
+            views,
             now,
             left_out: AtomicU64::new(0),
         }));
@@ -62,7 +61,6 @@ impl Exporter {
         Self {
             ours: exported,
             process,
-            views,
         }
     }
 
@@ -76,20 +74,9 @@ impl Exporter {
         encode_registry(&mut written, &self.process)?;
         encode_eof(&mut written)?;
         Ok(match form {
-            Form::OpenMetrics => self.with_exemplars(written),
+            Form::OpenMetrics => written,
             Form::Text => text::from_openmetrics(&written),
         })
-    }
-
-    /// The text as it is where nothing was traced. In the order of the families.
-    fn with_exemplars(&self, text: String) -> String {
-        let polls = sources::marked((self.views.sources)());
-        let mut marked: Vec<Marked> = polls.chain(rpcs::marked(&self.views.rpcs)).collect();
-        marked.retain(|histogram| histogram.exemplars.iter().any(Option::is_some));
-        if marked.is_empty() {
-            return text;
-        }
-        exemplars::insert(&text, &marked)
     }
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::model::sample::FailureKind;
 use crate::model::time::Timestamp;
-use crate::trace::Exemplar;
+use crate::trace::Durations;
 
 /// The names of a circuit's states, as labels show them.
 pub const CIRCUIT_STATES: [&str; 3] = ["closed", "open", "half_open"];
 
 /// Statistics of one source since the start.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct SourceView {
     /// Its configured name.
     pub name: String,
@@ -21,8 +21,10 @@ pub struct SourceView {
     pub last_success: Option<Timestamp>,
     /// The state of its circuit breaker: one of [`CIRCUIT_STATES`].
     pub circuit: &'static str,
-    /// How long polls took.
-    pub poll_duration: PollDurations,
+    /// Polls that asked the source.
+    pub polls: u64,
+    /// How long these took.
+    pub poll_durations: Durations,
     /// Failed polls by class.
     pub errors: BTreeMap<FailureKind, u64>,
     /// Requests where they are limited or billed, by what they were asked of: `management` (the broker's management node),
@@ -37,19 +39,6 @@ pub struct RequestCount {
     pub total: u64,
     /// Within the last hour; of a shorter run, as many as an hour of it would bring. `None` within the first minute.
     pub per_hour: Option<f64>,
-}
-
-/// A histogram of seconds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PollDurations {
-    /// Upper bounds, ascending, each with the number of polls that took at most that long.
-    pub buckets: Vec<(f64, u64)>,
-    /// One place per bucket, and one for what lies above all.
-    pub exemplars: Vec<Option<Exemplar>>,
-    /// Seconds of all polls together.
-    pub sum: f64,
-    /// Polls.
-    pub count: u64,
 }
 
 /// Reads the statistics of every source.

@@ -29,11 +29,11 @@ pub struct SimulateArgs {
     /// List the scenarios and exit.
     #[arg(long)]
     pub list_scenarios: bool,
-    /// Policy: streamgauge, streamgauge:KEY=VALUE,… (keys of trigger metadata), keda-lag:N, keda-lag (the best N in hindsight), flink,
+    /// Policy: streamgauge, streamgauge:KEY=VALUE,… (keys of trigger metadata), streamgauge:learned, keda-lag:N, keda-lag (the best N in hindsight), flink,
     /// flink-default, numaflow, static:N, cpu:PERCENT, clairvoyant. Repeatable [default: streamgauge, keda-lag, flink, numaflow].
     #[arg(long, value_name = "NAME")]
     pub policy: Vec<PolicyChoice>,
-    /// Times or message counts between commits, such as `10s,60s,after:100` [default: 10s].
+    /// Time, or number of messages, between commits, such as `10s,60s,after:100` [default: 10s].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_commits)]
     pub commit_interval: Vec<Commits>,
     /// Capacities of one replica in messages per second, such as `100,400` [default: 100].
@@ -45,7 +45,7 @@ pub struct SimulateArgs {
     /// How partitions are reassigned when replicas start or stop.
     #[arg(long, value_enum, default_value_t)]
     pub rebalance: RebalanceStyle,
-    /// Who may consume a partition [default: exclusive].
+    /// Whether a partition belongs to one replica at a time [default: exclusive].
     #[arg(long, value_enum)]
     pub assignment: Option<SharingStyle>,
     /// Minimum replicas; 0 allows scaling to zero.
@@ -67,7 +67,7 @@ pub struct SimulateArgs {
     /// 5 seeds, all policies. Other options override these.
     #[arg(long)]
     pub grid: bool,
-    /// Run a grid of starts from zero: arrivals 20, 100, 400, 2000/s × consumers of 5, 50, 500/s × start-up 3, 20, 60 s × polls 1, 5, 15 s × producers that start at
+    /// Run a grid of starts from zero: arrivals of 20, 100, 400, 2,000/s × consumers of 5, 50, 500/s × start-up 3, 20, 60 s × polls 1, 5, 15 s × producers that start at
     /// once, ramp or burst. A filter selects cells: `--cold-grid=arrivals=400,start=burst`. Combine with `--seeds` and `--assignment` (default here: shared).
     #[arg(long, value_name = "FILTER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub cold_grid: Option<String>,

@@ -127,7 +127,7 @@ fn policy(spec: &TargetSpec) -> PolicyKeys {
         max_replicas: Some(spec.max_replicas),
         activation_backlog: Some(spec.activation_backlog),
         activation_window: spec.activation_window,
-        scale_in_hold: Some(spec.scale_in_hold),
+        scale_in_hold: spec.scale_in_hold,
         forecast: Some(spec.forecast),
     }
 }

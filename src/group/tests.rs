@@ -1,5 +1,7 @@
 //! What a group's past makes of its targets, seconds at a time: one partition, any consumer takes any message.
 
+use std::time::Duration;
+
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::model::capacity::CapacityRules;
@@ -13,6 +15,7 @@ use crate::policy::spec::{Mode, PolicySettings};
 use crate::scaled_object::{ObjectSettings, ReplicasObserved};
 
 mod activity;
+mod back_in_time;
 mod unknown;
 
 const START: u64 = 1_700_000_000_000;
@@ -28,6 +31,8 @@ struct World {
     /// Entries that consumers at work hold for longer than counts as backlog.
     long_work: u64,
     consumers: u32,
+    /// Those that are gone, while the source still sees them.
+    gone: u32,
     /// What one of them does.
     rate: u64,
     object: ObjectSettings,
@@ -70,6 +75,7 @@ impl World {
             orphaned: 0,
             long_work: 0,
             consumers: 0,
+            gone: 0,
             rate: 50,
             object: ObjectSettings::default(),
             pods: Some((0, 0)),
@@ -137,7 +143,7 @@ impl World {
         let partitions = [(PartitionId::new("0"), PartitionObservation::Present(sample))];
         let sample = Sample {
             partitions: partitions.into(),
-            consumers: Some(self.consumers),
+            consumers: Some(self.consumers + self.gone),
             source_time: Some(at),
             read_limit_per_second: None,
             errors: None,
@@ -185,7 +191,7 @@ fn one_busy_consumer_is_enough_to_size_the_fleet_within_ten_seconds() {
     let needed = 400 / 45;
     assert!((needed..needed + 8).contains(&world.desired()));
     world.follow(400, 400);
-    assert_eq!(world.desired(), 10, "400 ÷ 50 at 80 %");
+    assert_eq!(world.desired(), 10, "400 ÷ 50 at 85 %");
 }
 
 #[test]

@@ -249,8 +249,8 @@ mod tests {
         };
         check(&[(0.0, 0)], 0, 0);
         check(&[(1.0, 0)], 1, 1);
-        check(&[(90.0, 0)], 1, 1);
-        check(&[(90.8, 0)], 2, 1);
+        check(&[(95.0, 0)], 1, 1);
+        check(&[(95.8, 0)], 2, 1);
         check(&[(0.0, 3_000); 2], 2, 2);
         check(&[(40.0, 0); 4], 2, 2);
         // One hot partition among four: its fellow on the same replica must fit too.

@@ -17,36 +17,57 @@ use crate::policy::tuning::cold::{
     LARGEST_FIRST_STEP_EXCLUSIVE, SUPPOSED_PER_SECOND, SUPPOSED_START,
 };
 
-/// Replicas to ask for, `present` being those that run or were asked for last, `began_here` whether nothing ran when it was asked
-/// for first; at least 1, as there is something to run for.
-pub fn recommend(
-    facts: &GroupFacts,
-    spec: &TargetSpec,
-    present: u32,
-    began_here: bool,
-    start_takes: Option<Duration>,
-) -> Steps {
+/// What is known before capacity is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Known {
+    /// Replicas that run, or were asked for last.
+    pub present: u32,
+    /// Whether nothing ran when replicas were asked for first.
+    pub began_here: bool,
+    /// How long a replica takes to start.
+    pub start_takes: Option<Duration>,
+    /// More than one replica does, messages per second: so many were too few.
+    pub too_much_for_one: Option<f64>,
+}
+
+/// Replicas to ask for; at least 1, as there is something to run for.
+pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: Known) -> Steps {
+    let present = known.present;
     if present == 0 || !keeps_up(facts) {
-        let mut steps = Steps::begin(first(facts, spec, start_takes, arriving(facts)));
+        let mut steps = Steps::begin(first(facts, spec, known.start_takes, arriving(facts)));
         steps.apply((present > steps.replicas()).then_some(Proposal::to(present, Rule::Kept)));
         return steps;
     }
     let Some(seen) = facts.seen_per_consumer else {
         return Steps::begin(Proposal::to(present, Rule::Kept));
     };
-    let explored = if began_here {
+    let explored = if known.began_here {
         EXPLORED_RATIO_OWN
     } else {
         EXPLORED_RATIO
     };
     let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
-    let enough = (steady_arrivals(facts) / per_replica).ceil() as u32;
+    let arrivals = steady_arrivals(facts);
+    let enough = (arrivals / per_replica).ceil() as u32;
+    let too_few = |of_one: f64| (arrivals / of_one).floor() as u32;
+    let enough = enough.max(
+        known
+            .too_much_for_one
+            .map_or(0, |of_one| too_few(of_one) + 1),
+    );
     Steps::begin(Proposal::to(
         enough.clamp(1, present),
         Rule::Explored(Explored {
             consumer_seen_per_second: seen,
         }),
     ))
+}
+
+/// What one replica cannot do: all `present` were at work, and yet more and more waits.
+pub fn too_much_for_one(facts: &GroupFacts, present: u32) -> Option<f64> {
+    let arrivals = steady_arrivals(facts).min(facts.arrival_per_second?);
+    let falls_behind = !keeps_up(facts) && facts.processing_per_second? < arrivals;
+    (present > 0 && falls_behind).then(|| arrivals / f64::from(present))
 }
 
 /// What arrives, and what waits by the time the first could work, in what replicas are supposed to do within the target delay.
@@ -141,8 +162,12 @@ mod tests {
         let check = |arrivals, lag, starts: Option<u64>, present, expect| {
             let starts = starts.map(Duration::from_secs);
             let spec = TargetSpec::default();
-            let got =
-                recommend(&facts(arrivals, lag, None), &spec, present, true, starts).replicas();
+            let known = Known {
+                present,
+                start_takes: starts,
+                ..Known::default()
+            };
+            let got = recommend(&facts(arrivals, lag, None), &spec, known).replicas();
             assert_eq!(got, expect, "{arrivals}/s, {lag} wait, {starts:?}");
         };
         check(20.0, 40, Some(3), 0, 1);
@@ -163,7 +188,11 @@ mod tests {
             newest_arrival_per_second: Some(400.0),
             ..facts(40.0, 800, None)
         };
-        let first = |facts| recommend(facts, &TargetSpec::default(), 1, true, None).replicas();
+        let one = Known {
+            present: 1,
+            ..Known::default()
+        };
+        let first = |facts| recommend(facts, &TargetSpec::default(), one).replicas();
         assert_eq!((first(&quiet), first(&surging)), (2, 12));
         let exclusive = |facts| first_exclusive(facts, &TargetSpec::default(), None);
         assert_eq!((exclusive(&quiet), exclusive(&surging)), (3, 15));
@@ -174,8 +203,21 @@ mod tests {
      {
         let check = |arrivals, seen, present, of_others, began_here| {
             let (facts, spec) = (facts(arrivals, 10, seen), TargetSpec::default());
-            let got = |here| recommend(&facts, &spec, present, here, None).replicas();
-            assert_eq!((got(false), got(true)), (of_others, began_here));
+            let got = |began_here, too_much_for_one| {
+                let known = Known {
+                    present,
+                    began_here,
+                    too_much_for_one,
+                    start_takes: None,
+                };
+                recommend(&facts, &spec, known).replicas()
+            };
+            assert_eq!((got(false, None), got(true, None)), (of_others, began_here));
+            // Eight were too few for 400/s.
+            assert_eq!(
+                got(true, Some(50.0)),
+                began_here.max((arrivals / 50.0) as u32 + 1)
+            );
         };
         check(400.0, Some(40.0), 10, 9, 5);
         check(40.0, Some(40.0), 10, 1, 1);

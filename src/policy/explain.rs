@@ -67,24 +67,24 @@ fn push(text: &mut String, sentence: &str) {
 /// Nothing of the number that is asked for is known.
 pub fn unknown(facts: &GroupFacts) -> String {
     if facts.vanished_partitions > 0 {
-        return "the stream was there and vanished within the last minute; it counts as empty if it stays away".to_owned();
+        return "the stream vanished within the last minute; if it does not return, it counts as empty".to_owned();
     }
     let problem = facts.partitions.values().find_map(|p| p.problem.as_deref());
     let problem = problem.unwrap_or("see /api/v1/groups");
-    format!("what waits is not known yet: {problem}")
+    format!("the backlog is not known yet: {problem}")
 }
 
 /// Neither activity nor inactivity is certain.
 pub fn unsure(inputs: &Inputs) -> String {
     if inputs.unknown_partitions > 0 || inputs.backlog.is_none_or(|backlog| !backlog.is_exact()) {
         format!(
-            "the backlog is not fully known ({} of {} unreadable), so the target cannot be called inactive; see /api/v1/groups for the reason",
+            "the backlog is not fully known ({} of {} unreadable), so the group cannot be reported as inactive; see /api/v1/groups for the reason",
             inputs.unknown_partitions,
             count(inputs.partitions, "partition"),
         )
     } else {
         format!(
-            "arrivals have not been watched for {} yet, so the target cannot be called inactive",
+            "arrivals have not been watched for {} yet, so the group cannot be reported as inactive",
             duration(inputs.activation_window)
         )
     }

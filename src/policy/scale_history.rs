@@ -55,6 +55,11 @@ impl ScaleHistory {
         }
     }
 
+    /// Whether the last change was a fall.
+    pub fn fell_last(&self) -> bool {
+        self.fell_at > self.rose_at
+    }
+
     /// The last of them.
     pub fn last_at(&self) -> Option<Timestamp> {
         self.rose_at.max(self.fell_at)

@@ -87,14 +87,21 @@ pub struct TargetSpec {
     pub activation_backlog: u64,
     /// Arrivals within this time activate; `None`: by the pauses between them.
     pub activation_window: Option<Duration>,
-    /// How long the largest recommendation is held against scale-in.
-    pub scale_in_hold: Duration,
+    /// How long the largest recommendation is held against scale-in; `None`: by how soon the replicas would be back.
+    pub scale_in_hold: Option<Duration>,
     /// Shared or exclusive.
     pub assignment: Assignment,
     /// Consumers that one replica runs.
     pub consumers_per_replica: u32,
     /// Whether the forecast takes part.
     pub forecast: Forecasting,
+}
+
+impl TargetSpec {
+    /// The hold as configured, else the longest that is chosen.
+    pub fn hold(&self) -> Duration {
+        self.scale_in_hold.unwrap_or(SCALE_IN_HOLD)
+    }
 }
 
 impl Default for TargetSpec {
@@ -131,7 +138,7 @@ impl PolicySettings {
             max_replicas: self.max_replicas.unwrap_or(MAX_REPLICAS),
             activation_backlog: self.activation_backlog.unwrap_or(0),
             activation_window: self.activation_window,
-            scale_in_hold: self.scale_in_hold.unwrap_or(SCALE_IN_HOLD),
+            scale_in_hold: self.scale_in_hold,
             assignment: self.assignment.unwrap_or_default(),
             consumers_per_replica: self.consumers_per_replica.unwrap_or(1),
             forecast: self.forecast.unwrap_or_default(),

@@ -31,6 +31,9 @@ pub struct TargetState {
     pub effect: Effect,
     /// Steps taken while capacity is unknown.
     pub bootstrap: Bootstrap,
+    /// Messages per second that were too much for one replica while capacity is unknown.
+    #[serde(default)]
+    pub too_much_for_one: Option<f64>,
     /// Loads that the advice on partitions rests on.
     pub advisor: Advisor,
     /// The most replicas seen running during the warm-up that somebody else asked for.
@@ -65,6 +68,7 @@ impl TargetState {
             scaled: ScaleHistory::default(),
             effect: Effect::default(),
             bootstrap: Bootstrap::default(),
+            too_much_for_one: None,
             advisor: Advisor::default(),
             warm_up_floor: 0,
             most_asked: 0,

@@ -91,9 +91,9 @@ pub mod utilization {
 
     /// Any consumer may take any message: the others take what one has no time for, and one more helps at once.
     pub const SHARED: Utilization = Utilization {
-        up: 0.90,
-        down: 0.80,
-        kept: 0.95,
+        up: 0.95,
+        down: 0.85,
+        kept: 0.97,
     };
     /// A partition that belongs to a consumer needs room for its own peaks.
     pub const EXCLUSIVE: Utilization = Utilization {
@@ -211,6 +211,8 @@ pub mod cold {
     pub const EXPLORED_RATIO_OWN: f64 = 2.0;
     /// … and they keep up while less waits than arrives in this time, and this many messages.
     pub const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
+    /// All that run had so long to show that they are too few.
+    pub const SHOWS_AFTER: Duration = Duration::from_secs(10);
     /// A handful is no backlog, however slowly messages arrive.
     pub const HANDFUL: u64 = 20;
 }

@@ -66,7 +66,7 @@ fn two_windows(spec: &TargetSpec, object: &ObjectSettings) -> Vec<String> {
     };
     vec![format!(
         "behavior.scaleDown.stabilizationWindowSeconds {window}, on top of streamgauge's own hold of {}. Set it to 0.",
-        humantime::format_duration(spec.scale_in_hold)
+        humantime::format_duration(spec.hold())
     )]
 }
 

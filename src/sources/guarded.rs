@@ -14,10 +14,10 @@ use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::resilience::breaker::{Breaker, BreakerSettings, CircuitState, Outcome, Permit, Ticket};
-use crate::trace::Exemplar;
+use crate::trace::Durations;
 
-/// Upper bounds of the poll duration buckets, in seconds; one more bucket holds what lies above.
-pub const DURATION_BUCKETS_SECONDS: [f64; 15] = [
+/// Upper bounds of the poll duration buckets, in seconds.
+const DURATION_BUCKETS_SECONDS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0,
 ];
 
@@ -32,12 +32,6 @@ const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
 pub struct PollStats {
     /// Polls that asked the source.
     pub count: u64,
-    /// Seconds that these took together.
-    pub sum_seconds: f64,
-    /// Polls per duration bucket, not cumulated; see [`DURATION_BUCKETS_SECONDS`].
-    pub buckets: [u64; DURATION_BUCKETS_SECONDS.len() + 1],
-    /// Of each of these, the last that was traced.
-    pub exemplars: [Option<Exemplar>; DURATION_BUCKETS_SECONDS.len() + 1],
     /// Failed polls by class, those denied by the circuit included.
     pub errors: BTreeMap<FailureKind, u64>,
     /// When a poll last succeeded.
@@ -52,6 +46,7 @@ pub struct PollStats {
 pub struct GuardedSource {
     name: String,
     source: Box<dyn Source>,
+    durations: Durations,
     guard: Mutex<Guard>,
 }
 
@@ -83,6 +78,7 @@ impl GuardedSource {
         Self {
             name: name.into(),
             source,
+            durations: Durations::new(&DURATION_BUCKETS_SECONDS),
             guard: Mutex::new(Guard {
                 breaker: Breaker::new(settings),
                 hourly: HourlyRequests::default(),
@@ -132,6 +128,11 @@ impl GuardedSource {
     /// What the polls so far came to.
     pub fn stats(&self) -> PollStats {
         self.guard().stats.clone()
+    }
+
+    /// How long the polls took that asked the source: what is counted later shows in it, too.
+    pub fn durations(&self) -> Durations {
+        self.durations.clone()
     }
 
     /// Where the circuit stands.
@@ -195,6 +196,7 @@ impl GuardedSource {
         now: Timestamp,
         result: &Result<Sample, Failure>,
     ) -> bool {
+        self.durations.observe(started.elapsed());
         let requests = self.source.requests();
         let mut guard = self.guard();
         guard.hourly.note(requests);
@@ -211,7 +213,7 @@ impl GuardedSource {
             .err()
             .filter(|_| outage)
             .map(|failure| failure.text.clone());
-        guard.stats.observe(started.elapsed(), kind, now);
+        guard.stats.count(kind, now);
         guard.must_reconnect(started, kind)
     }
 
@@ -242,18 +244,8 @@ impl Guard {
 }
 
 impl PollStats {
-    fn observe(&mut self, took: Duration, kind: Option<FailureKind>, now: Timestamp) {
-        let seconds = took.as_secs_f64();
-        let bucket = DURATION_BUCKETS_SECONDS
-            .iter()
-            .position(|bound| seconds <= *bound)
-            .unwrap_or(DURATION_BUCKETS_SECONDS.len());
+    fn count(&mut self, kind: Option<FailureKind>, now: Timestamp) {
         self.count += 1;
-        self.sum_seconds += seconds;
-        self.buckets[bucket] += 1;
-        if let Some(exemplar) = Exemplar::of(seconds) {
-            self.exemplars[bucket] = Some(exemplar);
-        }
         self.up = kind.is_none();
         match kind {
             None => self.last_success = Some(now),

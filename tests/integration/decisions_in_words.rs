@@ -114,7 +114,7 @@ fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
     assert_eq!(
         exclusive.text,
         "16 replicas: 302 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 80 % utilization and 30 s to \
-         catch up, that needs 16 (4 could do all of it together, but partitions are shared out by count, and the hottest \
+         catch up, that needs 16 (4 could process everything together, but partitions are assigned by count, and the hottest \
          that meet on one replica must fit it)."
     );
     let shared = keeping_up(&three_hot_of_sixteen(), Assignment::Shared);
@@ -126,15 +126,15 @@ fn where_partitions_are_shared_out_by_count_the_sentence_says_so() {
 
 #[test]
 fn the_sentence_names_the_utilization_that_decided() {
-    // 2.8 replicas at 90 %, 3.1 at 80 %, and 4 run: on the way down the lower one counts.
-    let down = keeping_up(&[250], Assignment::Shared);
+    // 2.8 replicas at 95 %, 3.2 at 85 %, and 4 run: on the way down the lower one counts.
+    let down = keeping_up(&[270], Assignment::Shared);
     assert_eq!(
         down.text,
-        "4 replicas: 250 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 90 % utilization and 30 s to \
-         catch up, that needs 3. Scale-in leaves room: 80 % utilization needs 4."
+        "4 replicas: 270 messages/s arrive and 0 wait; at 100 messages/s per replica (configured), 95 % utilization and 30 s to \
+         catch up, that needs 3. Scale-in leaves room: 85 % utilization needs 4."
     );
     let enough = keeping_up(&[240], Assignment::Shared);
-    assert!(enough.text.contains("90 % utilization"), "{}", enough.text);
+    assert!(enough.text.contains("95 % utilization"), "{}", enough.text);
 }
 
 #[test]
@@ -227,12 +227,12 @@ fn where_partitions_are_too_few_the_sentence_says_how_many_would_do() {
     // The hottest of four gets 150/s, so 4 × 150 ÷ 80 are needed.
     let hot = keeping_up(&[150, 10, 10, 10], Assignment::Exclusive);
     assert_eq!(hot.limit, Limit::Skew);
-    let words = "more replicas cannot cure that, more partitions can. 8 partitions would do.";
+    let words = "more replicas do not help, more partitions do. 8 partitions are recommended.";
     assert!(hot.text.ends_with(words), "{}", hot.text);
     assert_eq!(hot.inputs.recommended_partitions, Some(8));
     let shared = keeping_up(&[150, 10, 10, 10], Assignment::Shared);
     assert_eq!(shared.inputs.recommended_partitions, None);
-    assert!(!shared.text.contains("would do"), "{}", shared.text);
+    assert!(!shared.text.contains("recommended"), "{}", shared.text);
 }
 
 #[test]
@@ -273,6 +273,6 @@ fn a_surge_is_counted_with_what_the_sentence_says() {
         Some((work / 50.0).ceil() as u32),
         "{text}"
     );
-    let says = "messages/s arrive (1200/s in the newest poll, 1.8× the mean, which is what counts) and 600 wait";
+    let says = "messages/s arrive (1200/s in the newest poll, 1.8× the mean: this rate counts) and 600 wait";
     assert!(text.contains(says), "{text}");
 }

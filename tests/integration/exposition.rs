@@ -298,7 +298,7 @@ async fn check_scrape(router: axum::Router) {
         assert_eq!(value("streamgauge_group_utilization_ratio"), 1.0);
         assert_eq!(
             value("streamgauge_group_desired_replicas{scaled_object=\"shop/worker\"}"),
-            6.0
+            5.0
         );
         assert_eq!(
             value("streamgauge_group_active{scaled_object=\"shop/worker\"}"),

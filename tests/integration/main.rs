@@ -47,6 +47,7 @@ mod notifications;
 mod page;
 mod policy_in_simulation;
 mod polls;
+mod proto;
 mod ready_replicas;
 mod recording;
 mod redis_access;

@@ -41,12 +41,12 @@ fn where_replicas_cannot_help_no_more_of_them_are_asked_for() {
         (
             "hotter-than-a-replica",
             None,
-            "more than one consumer can do",
+            "more than one consumer can process",
         ),
         (
             "hotter-than-a-replica",
             Some(100.0),
-            "more than one consumer can do",
+            "more than one consumer can process",
         ),
     ] {
         for seed in 0..4 {

@@ -153,7 +153,7 @@ fn while_pods_hang_a_growing_backlog_raises_nothing_and_nothing_is_taken_away() 
     assert_eq!(held.limit, Limit::PodsNotReady);
     assert_eq!(
         held.text.split_once(". ").unwrap().1,
-        "3 of 4 pods are not ready since 2023-11-14T22:14:30Z; more replicas would not help until they are."
+        "3 of 4 pods have not been ready since 2023-11-14T22:14:30Z; more replicas would not help until they are."
     );
     let later = world.play(600, 150);
     assert_eq!(later.desired, held.desired, "not up, not down");

@@ -209,7 +209,6 @@ async fn a_killed_server_opens_the_circuit_and_is_right_again_after_its_restart(
     right_again(&source, &mut *reader).await;
     let stats = source.stats();
     assert!(stats.up && stats.last_success.is_some());
-    assert_eq!(stats.buckets.iter().sum::<u64>(), stats.count);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

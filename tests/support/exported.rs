@@ -13,7 +13,7 @@ use streamgauge::adapters::calls_view::CallsView;
 use streamgauge::adapters::grpc::stats::{Method, RpcStats};
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::router;
-use streamgauge::adapters::sources_view::{PollDurations, RequestCount, SourceView};
+use streamgauge::adapters::sources_view::{RequestCount, SourceView};
 use streamgauge::adapters::views::{HttpState, NotificationsView, StateView, Views};
 use streamgauge::config::types::Config;
 use streamgauge::group::event::{Event, What};
@@ -26,6 +26,7 @@ use streamgauge::model::sample::{
 use streamgauge::model::time::Timestamp;
 use streamgauge::publish::Group;
 use streamgauge::registry::Registry;
+use streamgauge::trace::Durations;
 use tower::Service;
 
 /// The past ends here: 2023-11-14T22:13:20Z plus a minute.
@@ -308,18 +309,23 @@ fn calls(calls: u64, errors: &[(&'static str, u64)]) -> CallsView {
     }
 }
 
+/// 13 polls, whose seconds add up without rounding.
+fn poll_durations() -> Durations {
+    let durations = Durations::new(&[0.001, 0.01, 1.0]);
+    for (polls, nanos) in [(3, 0), (9, 7_812_500), (1, 1_500_000_000)] {
+        (0..polls).for_each(|_| durations.observe(Duration::from_nanos(nanos)));
+    }
+    durations
+}
+
 fn main_source() -> SourceView {
     SourceView {
         name: "main".to_owned(),
         up: Some(true),
         last_success: Some(LAST_POLL),
         circuit: "half_open",
-        poll_duration: PollDurations {
-            exemplars: Vec::new(),
-            buckets: vec![(0.001, 3), (0.01, 12), (1.0, 12)],
-            sum: 0.25,
-            count: 13,
-        },
+        polls: 13,
+        poll_durations: poll_durations(),
         errors: BTreeMap::from([(FailureKind::Timeout, 2)]),
         requests: BTreeMap::from([(
             "blob",

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
 use tonic::{Code, Status};
 
-use crate::adapters::histogram::{Counts, Histogram};
+use crate::trace::Durations;
 
 /// Upper bounds in seconds: an answer comes from memory.
 const DURATIONS: [f64; 10] = [
@@ -56,7 +57,7 @@ impl Method {
 /// Counts calls.
 #[derive(Debug)]
 pub struct RpcStats {
-    durations: [Histogram; Method::ALL.len()],
+    durations: [Durations; Method::ALL.len()],
     ages: Histogram,
     answers: Mutex<BTreeMap<(Method, &'static str), u64>>,
 }
@@ -64,8 +65,8 @@ pub struct RpcStats {
 impl Default for RpcStats {
     fn default() -> Self {
         Self {
-            durations: Method::ALL.map(|_| Histogram::new(&DURATIONS)),
-            ages: Histogram::new(&AGES),
+            durations: Method::ALL.map(|_| Durations::new(&DURATIONS)),
+            ages: Histogram::new(AGES),
             answers: Mutex::default(),
         }
     }
@@ -94,17 +95,17 @@ impl RpcStats {
 
     /// Counts how old the observation is that an answer rests on.
     pub fn rests_on(&self, age: Duration) {
-        self.ages.observe(age);
+        self.ages.observe(age.as_secs_f64());
     }
 
     /// How long answers took.
-    pub fn durations(&self, method: Method) -> Counts {
-        self.durations[method as usize].read()
+    pub fn durations(&self, method: Method) -> &Durations {
+        &self.durations[method as usize]
     }
 
     /// How old the observations were that answers rested on.
-    pub fn ages(&self) -> Counts {
-        self.ages.read()
+    pub const fn ages(&self) -> &Histogram {
+        &self.ages
     }
 
     /// Calls by method and code.

@@ -37,7 +37,7 @@ impl SourceShape {
             up: source.up,
             last_success_at: source.last_success.map(rfc3339),
             circuit: source.circuit,
-            polls: source.poll_duration.count,
+            polls: source.polls,
             errors: errors.map(|(kind, n)| (kind.as_str(), *n)).collect(),
             requests: source
                 .requests

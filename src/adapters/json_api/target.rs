@@ -172,7 +172,7 @@ impl PolicyShape {
             max_replicas: spec.max_replicas,
             activation_backlog: spec.activation_backlog,
             activation_window_seconds: spec.activation_window.map(|window| window.as_secs_f64()),
-            scale_in_hold_seconds: spec.scale_in_hold.as_secs_f64(),
+            scale_in_hold_seconds: spec.hold().as_secs_f64(),
             assignment: spec.assignment.as_str(),
             consumers_per_replica: spec.consumers_per_replica,
             forecast: spec.forecast,

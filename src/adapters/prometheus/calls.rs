@@ -26,12 +26,15 @@ pub(super) const KUBERNETES: Metrics = [
 pub(super) const PROMETHEUS: Metrics = [
     About(
         "prometheus_up",
-        "Whether the last query for signals to Prometheus succeeded (1) or failed (0); absent before the first query.",
+        "Whether the last PromQL query for signals succeeded (1) or failed (0); absent before the first query.",
     ),
-    About("prometheus_queries", "Queries for signals to Prometheus."),
+    About(
+        "prometheus_queries",
+        "PromQL queries for signals sent to Prometheus.",
+    ),
     About(
         "prometheus_query_errors",
-        "Failed queries for signals to Prometheus, by reason; an empty result is not a failure.",
+        "Failed PromQL queries for signals, by reason; an empty result is not a failure.",
     ),
 ];
 

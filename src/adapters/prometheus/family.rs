@@ -4,16 +4,12 @@ use std::fmt;
 
 use prometheus_client::encoding::{
     CounterValueEncoder, DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet,
-    GaugeValueEncoder, NoLabelSet,
+    EncodeMetric, GaugeValueEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 
-use crate::adapters::histogram::Counts;
 use crate::adapters::view::GroupView;
 use crate::model::quantity::Quantity;
-
-/// Stands before every name.
-pub(super) const PREFIX: &str = "streamgauge";
 
 /// A label: name and value.
 pub(super) type Label<'a> = (&'static str, &'a str);
@@ -113,27 +109,17 @@ pub(super) fn gauge<L: EncodeLabelSet>(
 }
 
 /// Writes a histogram and its samples.
-pub(super) fn histogram<L: EncodeLabelSet>(
+pub(super) fn histogram<'a, L: EncodeLabelSet, H: EncodeMetric + 'a>(
     encoder: &mut DescriptorEncoder<'_>,
     about: About,
-    samples: impl Iterator<Item = (L, Counts)>,
+    samples: impl Iterator<Item = (L, &'a H)>,
 ) -> fmt::Result {
     let mut samples = samples.peekable();
     if samples.peek().is_none() {
         return Ok(());
     }
     let mut family = encoder.encode_descriptor(about.0, about.1, None, MetricType::Histogram)?;
-    samples.try_for_each(|(labels, counts)| {
-        let Counts {
-            buckets,
-            sum,
-            count,
-            ..
-        } = counts;
-        family
-            .encode_family(&labels)?
-            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-    })
+    samples.try_for_each(|(labels, counted)| counted.encode(family.encode_family(&labels)?))
 }
 
 /// Writes a counter and its samples.

@@ -29,7 +29,7 @@ const GAUGES: [(About, Read); 12] = [
     (
         About(
             "group_waiting_seconds",
-            "Like group_oldest_age_seconds, but without messages already processed and waiting for a checkpoint, in seconds; the policy acts on it.",
+            "Age of the oldest unprocessed message, in seconds: group_oldest_age_seconds without messages that only wait for a checkpoint.",
         ),
         |g| g.facts()?.waiting_seconds.map(Value::from),
     ),
@@ -97,7 +97,7 @@ const GAUGES: [(About, Read); 12] = [
 
 const BREAKER: About = About(
     "group_breaker_state",
-    "State of the downstream circuit breaker (1 = current state); open means consumers are slowed by a dependency and the target is held.",
+    "State of the downstream circuit breaker (1 = current state); open means that a dependency slows the consumers and the replica count is held.",
 );
 
 const RESTARTS: About = About(

@@ -52,7 +52,7 @@ const GAUGES: [(About, Read); 13] = [
     (
         About(
             "partition_stuck_pending_messages",
-            "Messages pending for so long that they are left out of the backlog and of every target.",
+            "Messages pending for longer than stuck_after; they do not count for the backlog or the replica count.",
         ),
         |p| p.facts()?.stuck_pending.map(Value::from),
     ),
@@ -154,7 +154,7 @@ const COUNTERS: [(About, Count); 4] = [
     (
         About(
             "partition_possibly_lost_messages",
-            "Messages either processed or lost since streamgauge started, where the source cannot tell which, in messages.",
+            "Messages either processed or lost since streamgauge started (the source does not show which), in messages.",
         ),
         |p| p.counters().possibly_lost_total,
     ),

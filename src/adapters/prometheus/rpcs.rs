@@ -6,12 +6,11 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::grpc::stats::{Method, RpcStats};
 
-use super::exemplars::Marked;
 use super::family::{About, Label, counter, histogram};
 
 const DURATION: About = About(
     "rpc_duration_seconds",
-    "Duration of KEDA's RPCs, in seconds; of a stream, until it was open.",
+    "Duration of KEDA's RPCs, in seconds; for streams, until the stream is open.",
 );
 const REQUESTS: About = About("rpc_requests", "RPCs from KEDA, by gRPC status code.");
 const AGE: About = About(
@@ -33,13 +32,4 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, rpcs: &RpcStats) -> fmt
     counter(encoder, REQUESTS, answers)?;
     let none: [Label<'_>; 0] = [];
     histogram(encoder, AGE, [(none, rpcs.ages())].into_iter())
-}
-
-/// The traced ones among the calls.
-pub(super) fn marked(rpcs: &RpcStats) -> impl Iterator<Item = Marked> {
-    Method::ALL.into_iter().map(|method| Marked {
-        name: DURATION.0,
-        label: ("method", method.as_str().to_owned()),
-        exemplars: rpcs.durations(method).exemplars,
-    })
 }

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use prometheus_client::encoding::DescriptorEncoder;
 
-use crate::adapters::histogram::Counts;
-use crate::adapters::sources_view::{CIRCUIT_STATES, PollDurations, RequestCount, SourceView};
+use crate::adapters::sources_view::{CIRCUIT_STATES, RequestCount, SourceView};
 use crate::clock::on_the_wall;
 use crate::model::sample::FailureKind;
 
-use super::exemplars::Marked;
 use super::family::{About, Label, Value, counter, gauge, histogram};
 
 const UP: About = About(
@@ -37,7 +35,7 @@ const REQUESTS: About = About(
 );
 const REQUESTS_PER_HOUR: About = About(
     "source_requests_per_hour",
-    "Requests of source_requests_total in the last hour; extrapolated to an hour after a recent start.",
+    "Requests counted by source_requests_total in the last hour; extrapolated to an hour after a recent start.",
 );
 
 const RETENTION: About = About(
@@ -79,7 +77,8 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView])
         })
     });
     gauge(encoder, CIRCUIT, circuit)?;
-    durations(encoder, sources)?;
+    let durations = sources.iter().map(|s| (label(s), &s.poll_durations));
+    histogram(encoder, DURATION, durations)?;
     let errors = sources.iter().flat_map(|source| {
         FailureKind::ALL.into_iter().map(move |kind| {
             let count = source.errors.get(&kind).copied().unwrap_or_default();
@@ -119,43 +118,4 @@ fn labels<'a>(source: &'a SourceView, api: &'a str) -> ([Label<'a>; 1], [Label<'
 
 fn label(source: &SourceView) -> [Label<'_>; 1] {
     [("source", &source.name)]
-}
-
-fn durations(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
-    let counts = sources.iter().map(|source| {
-        let polls = &source.poll_duration;
-        let counts = Counts {
-            buckets: single_buckets(polls),
-            sum: polls.sum,
-            count: polls.count,
-            ..Counts::default()
-        };
-        (label(source), counts)
-    });
-    histogram(encoder, DURATION, counts)
-}
-
-/// The traced ones among the polls.
-pub(super) fn marked(sources: Vec<SourceView>) -> impl Iterator<Item = Marked> {
-    sources.into_iter().map(|source| Marked {
-        name: DURATION.0,
-        label: ("source", source.name),
-        exemplars: source.poll_duration.exemplars,
-    })
-}
-
-/// The encoder adds buckets up itself and wants the last one to be infinite.
-fn single_buckets(durations: &PollDurations) -> Vec<(f64, u64)> {
-    let finite = durations
-        .buckets
-        .iter()
-        .filter(|(upper, _)| upper.is_finite());
-    let all = finite.copied().chain([(f64::INFINITY, durations.count)]);
-    let mut below = 0;
-    all.map(|(upper, cumulative)| {
-        let single = cumulative.saturating_sub(below);
-        below = below.max(cumulative);
-        (upper, single)
-    })
-    .collect()
 }

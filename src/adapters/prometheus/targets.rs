@@ -45,7 +45,7 @@ const GAUGES: [(About, Read); 5] = [
     (
         About(
             "group_active",
-            "Whether KEDA is answered active (1) or inactive (0); absent while the answer is an error.",
+            "Whether the answer to KEDA is active (1) or inactive (0); absent while it is an error.",
         ),
         |t| t.active().map(Value::from),
     ),

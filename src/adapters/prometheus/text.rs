@@ -1,17 +1,24 @@
-//! Text format 0.0.4 out of OpenMetrics 1.0, as far as this exporter writes it: no exemplars, no timestamps.
+//! Text format 0.0.4 out of OpenMetrics 1.0, as far as this exporter writes it: no timestamps, and of exemplars the ids of traces only.
 
-/// Rewrites the metadata; sample lines are the same in both formats.
+/// What an exemplar starts with. Quotes are escaped in label values, so it stands nowhere else.
+const EXEMPLAR: &str = " # {trace_id=\"";
+
+/// Rewrites the metadata and drops exemplars; else sample lines are the same in both formats.
 pub(super) fn from_openmetrics(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
-    let mut help = None;
+    let (mut help, mut has_buckets) = (None, false);
     // Not `lines`, which would take a carriage return for part of the line break.
     for line in openmetrics.split_terminator('\n') {
         // A sample line starts with its name, so this never meets a label value.
         match line.strip_prefix("# ").and_then(|l| l.split_once(' ')) {
             Some(("HELP", rest)) => help = rest.split_once(' '),
-            Some(("TYPE", rest)) => describe(&mut text, rest, help.take()),
+            Some(("TYPE", rest)) => {
+                has_buckets = rest.ends_with(" histogram");
+                describe(&mut text, rest, help.take());
+            }
             None if line == "# EOF" => {}
             Some(("UNIT", _)) => {}
+            _ if has_buckets => push(&mut text, &[without_exemplar(line)]),
             _ => push(&mut text, &[line]),
         }
     }
@@ -33,6 +40,10 @@ fn describe(text: &mut String, name_and_kind: &str, help: Option<(&str, &str)>) 
         push(text, &["# HELP ", name, suffix, " ", help]);
     }
     push(text, &["# TYPE ", name, suffix, " ", kind]);
+}
+
+fn without_exemplar(line: &str) -> &str {
+    line.split_once(EXEMPLAR).map_or(line, |(sample, _)| sample)
 }
 
 fn push(text: &mut String, parts: &[&str]) {
@@ -57,6 +68,10 @@ mod tests {
         check(
             "# HELP c_seconds Gamma.\n# TYPE c_seconds unknown\n# UNIT c_seconds seconds\nc_seconds{x=\"\r\"} 1.0\n# EOF\n",
             "# HELP c_seconds Gamma.\n# TYPE c_seconds untyped\nc_seconds{x=\"\r\"} 1.0\n",
+        );
+        check(
+            "# TYPE d histogram\nd_bucket{le=\"+Inf\",x=\" # {trace_id=\\\"\"} 2 # {trace_id=\"0af7\"} 0.5 1700000000.25\n",
+            "# TYPE d histogram\nd_bucket{le=\"+Inf\",x=\" # {trace_id=\\\"\"} 2\n",
         );
         check("# EOF\n", "");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::adapters::calls_view::{CallsView, CallsViews};
-use crate::adapters::sources_view::{PollDurations, RequestCount, SourceView, SourcesView};
+use crate::adapters::sources_view::{RequestCount, SourceView, SourcesView};
 use crate::adapters::views::{
     NotificationsView, NotificationsViews, RecordingView, StateView, StateViews,
 };
@@ -16,7 +16,7 @@ use crate::publish::notices::Notices;
 use crate::recording::Recording;
 use crate::scaled_object::UnreadKind;
 use crate::signals::Prometheus;
-use crate::sources::guarded::{DURATION_BUCKETS_SECONDS, GuardedSource, PollStats};
+use crate::sources::guarded::GuardedSource;
 use crate::state::Keeper;
 
 use super::sources::Sources;
@@ -101,7 +101,8 @@ fn view(source: &GuardedSource, clock: Clock) -> SourceView {
         up: (stats.count > 0).then_some(stats.up),
         last_success: stats.last_success,
         circuit: source.circuit_state(clock.now()).as_str(),
-        poll_duration: durations(&stats),
+        polls: stats.count,
+        poll_durations: source.durations(),
         errors: stats.errors,
     }
 }
@@ -121,23 +122,4 @@ fn requests(source: &GuardedSource) -> BTreeMap<&'static str, RequestCount> {
         .filter(|(_, total, _)| *total > 0)
         .map(|(api, total, per_hour)| (api, RequestCount { total, per_hour }))
         .collect()
-}
-
-/// Buckets cumulated; the one above all bounds is the count itself.
-fn durations(stats: &PollStats) -> PollDurations {
-    let mut polls = 0;
-    let buckets = DURATION_BUCKETS_SECONDS
-        .into_iter()
-        .zip(stats.buckets)
-        .map(|(upper, within)| {
-            polls += within;
-            (upper, polls)
-        })
-        .collect();
-    PollDurations {
-        buckets,
-        exemplars: stats.exemplars.to_vec(),
-        sum: stats.sum_seconds,
-        count: stats.count,
-    }
 }

@@ -11,13 +11,14 @@ use crate::simulation::policies::PolicyName;
 pub const THRESHOLDS: [u64; 5] = [64, 128, 250, 500, 1000];
 
 /// Keys of trigger metadata that mean something to the plant.
-const SIMULATED: [&str; 7] = [
+const SIMULATED: [&str; 8] = [
     "targetDelay",
     "capacityPerReplica",
     "minReplicas",
     "maxReplicas",
     "activationBacklog",
     "activationWindow",
+    "scaleInHold",
     "forecast",
 ];
 

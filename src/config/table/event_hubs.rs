@@ -20,7 +20,8 @@ keys! {
         ),
         /// The name of the event hub; becomes the `stream` label.
         event_hub: Option<String> = required(name(), "name the event hub"),
-        /// A connection string of the event hub or the namespace. With `UseDevelopmentEmulator=true`, without TLS on port 5672.
+        /// A connection string of the event hub or the namespace. With `UseDevelopmentEmulator=true` the connection has no TLS and
+        /// uses port 5672.
         connection_string: Option<Secret> = optional(secret()),
         /// Instead of `connection_string`, a Microsoft Entra identity.
         identity: IdentityKeys = flat::<IdentityKeys>(),
@@ -30,18 +31,18 @@ keys! {
             .else_words("the namespace"),
         /// A PEM file of certificate authorities to trust in addition to the system's; also for fetching tokens.
         ca_file: Option<PathBuf> = optional(file()),
-        /// Who reads partition properties. `pipelined`: one connection, requests side by side. `sdk`: eight clients of the Azure SDK,
-        /// one request each at a time.
+        /// How partition properties are read. `pipelined`: one connection with concurrent requests. `sdk`: eight clients of the Azure
+        /// SDK, each with one request at a time.
         client: ManagementClient = preset(Words::of(&CLIENTS), ManagementClient::Pipelined),
-        /// The most management calls within any second; Event Hubs allows 50 per namespace. More partitions than a poll can read within
-        /// it take turns: 1,024 take two polls, 15 s apart.
+        /// Maximum number of management calls in any second; Event Hubs allows 50 per namespace. If a poll cannot read all partitions
+        /// within it, partitions take turns: 1,024 take two polls, 15 s apart.
         // More makes sense only against a server that sets no limit. The default leaves room for the calls of consumers.
         management_calls_per_second: u32 = preset(Whole::<u32>::from(1).to(10_000).note("; Event Hubs allows 50"), 45),
-        /// The throughput units of the namespace: they bound what consumers can read, see below.
+        /// The throughput units of the namespace, which limit what consumers can read.
         throughput_units: Option<u32> = optional(Whole::<u32>::from(1).note(": the throughput units of the namespace")),
-        /// How long the event hub keeps events (AMQP does not say it): for the alert before they are lost, `StreamgaugeDataLossRisk`.
+        /// How long the event hub keeps events; AMQP does not report it. For the alert `StreamgaugeDataLossRisk`.
         retention: Option<Duration> = optional(Span::POSITIVE),
-        /// Where consumers store their checkpoints, see below.
+        /// Where consumers store their checkpoints.
         checkpoints: Option<CheckpointKeys> = required(
             Sub::<CheckpointKeys>::new(),
             "say where consumers store them: account_url, container, strategy and a credential"
@@ -62,13 +63,13 @@ keys! {
             .else_words("the connection string's"),
         /// The container. Required unless `strategy` is `auto` or `azure_function`.
         container: Option<String> = optional(Text::ANY).else_words("`azure-webjobs-eventhub`, that of Azure Functions"),
-        /// Which layout is read. `auto`: whichever is there.
+        /// The layout of the checkpoints. `auto`: detect it.
         strategy: CheckpointStrategy = preset(Words::of(&CheckpointStrategy::WORDS), CheckpointStrategy::Auto),
         /// A connection string of the storage account. At most one credential: this, `account_key`, `sas` or `identity`.
         connection_string: Option<Secret> = optional(secret()).else_words("the event hub's identity"),
         /// The key of the storage account.
         account_key: Option<Secret> = optional(secret()),
-        /// A shared access signature that may read and list.
+        /// A shared access signature with read and list permissions.
         sas: Option<Secret> = optional(secret()),
         /// A Microsoft Entra identity.
         identity: IdentityKeys = flat::<IdentityKeys>(),
@@ -109,17 +110,17 @@ keys! {
         /// A Microsoft Entra identity. `workload`: a Kubernetes service account. `managed`: the machine's. `client_secret`: an
         /// application. Needs *Azure Event Hubs Data Receiver* and *Storage Blob Data Reader*.
         identity: Option<IdentityWord> = optional(Words::of(&IDENTITIES)),
-        /// `workload`, `client_secret`: the tenant.
+        /// The tenant ID, for `workload` and `client_secret`.
         tenant_id: Option<String> = optional(Text::ANY).else_words("`workload`: set by Azure's webhook"),
-        /// The client; `managed`: a user-assigned one.
+        /// The client ID; for `managed`, that of a user-assigned identity.
         client_id: Option<String> = optional(Text::ANY).else_words("`workload`: set by Azure's webhook"),
-        /// `client_secret`: its secret.
+        /// The application's secret, for `client_secret`.
         client_secret: Option<Secret> = optional(secret()),
-        /// `workload`: the token of the service account.
+        /// The file with the service account's token, for `workload`.
         federated_token_file: Option<PathBuf> = optional(file()).else_words("set by Azure's webhook"),
-        /// The Azure cloud: it decides on authority and audience.
+        /// The Azure cloud, which determines authority and audience.
         cloud: Option<Cloud> = optional(Words::of(&CLOUDS)).else_value(&Cloud::Public),
-        /// `workload`, `client_secret`: the authority that issues tokens.
+        /// The authority that issues tokens, for `workload` and `client_secret`.
         authority_host: Option<String> = optional(Parsed::new(authority, String::clone, "^https://.+")).else_words("the cloud's"),
     }
 }

@@ -30,24 +30,24 @@ keys! {
     pub struct FileKeys {
         /// Where streamgauge listens. Needs a restart to change.
         server: ServerConfig = always::<ServerConfig>(),
-        /// Where current and ready replicas are read.
+        /// Access to Kubernetes, to read current and ready replicas.
         kubernetes: KubernetesConfig = always::<KubernetesConfig>(),
         /// Limits of `/metrics`.
         metrics: MetricsKeys = always::<MetricsKeys>(),
-        /// Arrivals on disk, for `simulate`. Needs a restart to change.
+        /// Recording of arrivals on disk, for `simulate`. Needs a restart to change.
         recording: Option<RecordingKeys> = optional(Sub::<RecordingKeys>::new()).else_words("nothing is recorded"),
-        /// What is learned, kept over restarts. Needs a restart to change.
+        /// Where learned state is saved, so that it survives restarts. Needs a restart to change.
         state: Option<StateKeys> = optional(Sub::<StateKeys>::new()).else_words("kept in memory only"),
-        /// The server that answers the PromQL of `groups[].signals`.
+        /// The server to query for the PromQL of `groups[].signals`.
         prometheus: Option<PrometheusKeys> = optional(Sub::<PrometheusKeys>::new()),
         /// Where incidents are reported.
         incidents: Option<IncidentsKeys> = optional(Sub::<IncidentsKeys>::new()),
-        /// How often groups are read, for every source that does not set its own.
+        /// How often groups are polled, unless their source or the group sets its own interval.
         poll_interval: Option<Duration> = optional(poll_interval()).else_words("`5s`; event hubs `15s`"),
         /// The servers and event hubs to read. At least one.
         sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "name at least one source"),
         /// The consumer groups to read.
-        groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only what ScaledObjects name inline"),
+        groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only groups that ScaledObjects name inline"),
     }
 }
 
@@ -86,11 +86,12 @@ keys! {
     pub struct KubernetesConfig {
         /// Whether the Kubernetes API is read. `auto`: in a pod with a service account's token, or if `kubeconfig` is set.
         enabled: Enabled = preset(Switch, Enabled::Auto),
-        /// A kubeconfig file, to read a cluster from outside.
+        /// A kubeconfig file, to read a cluster from outside it.
         kubeconfig: Option<PathBuf> = optional(file()).else_words("the pod's service account, else `KUBECONFIG` or `~/.kube/config`"),
         /// The context of `kubeconfig`.
         context: Option<String> = optional(Text::ANY).else_words("the file's current context"),
-        /// How soon a dead watch is noticed: each watch is renewed every three of these. Changes are known at once, whatever it is.
+        /// Each watch is renewed every three of these intervals, so that a dead one is noticed. Changes are seen at once, whatever the
+        /// interval.
         // Readings count for two minutes: even at the longest interval a few may fail.
         poll_interval: Duration = preset(Span::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
     }
@@ -99,8 +100,8 @@ keys! {
 keys! {
     /// Limits of `/metrics`.
     pub struct MetricsKeys {
-        /// The most partition series that `/metrics` holds; a partition takes up to 28. Beyond that, the largest groups are exported
-        /// without their partitions, and what is left out is counted.
+        /// Maximum number of partition series in `/metrics`; a partition has up to 28. Above it, the largest groups are exported
+        /// without their partitions, and the series left out are counted.
         // 11,000 partitions: the 10,000 that a group may have, and some.
         max_series: usize = preset(Whole::<usize>::from(0), 300_000),
     }
@@ -109,9 +110,9 @@ keys! {
 keys! {
     /// Arrivals per group on disk, in the form that `simulate --trace` reads. Needs a restart to change.
     pub struct RecordingKeys {
-        /// The folder. It is made if it does not exist.
+        /// The directory. It is created if it does not exist.
         dir: Option<PathBuf> = required(file(), "the folder for the files"),
-        /// The files to keep per group; the oldest are deleted. A new one begins each day.
+        /// How many files to keep per group; older ones are deleted. A new file begins each day.
         keep_files: u32 = preset(Whole::<u32>::from(2).to(10_000), 14),
     }
 }
@@ -120,9 +121,9 @@ keys! {
     /// What groups learn over hours and weeks (baselines, capacity, the forecast, incidents), in one file per group. Needs a restart to
     /// change.
     pub struct StateKeys {
-        /// The folder. It is made if it does not exist. Two running instances must not share it.
+        /// The directory. It is created if it does not exist. Two running instances must not share it.
         dir: Option<PathBuf> = required(file(), "the folder for what is learned"),
-        /// How often each group is written; it is also written when the process ends.
+        /// How often each group is saved; it is also saved at shutdown.
         interval: Duration = preset(Span::between(SECOND, HOUR), MINUTE),
     }
     later ["redis"]
@@ -132,7 +133,7 @@ keys! {
     /// The server that answers the PromQL of `groups[].signals`: Prometheus, or anything with its HTTP API (Thanos, Mimir,
     /// VictoriaMetrics).
     pub struct PrometheusKeys {
-        /// Its address, up to where `/api/v1` begins.
+        /// The address, without `/api/v1`.
         url: Option<Url> = required(
             Parsed::new(prometheus_url, without_path, r"^https?://[^@?#]+$"),
             "add url: http://prometheus:9090"
@@ -141,7 +142,7 @@ keys! {
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(5)),
         /// How often each expression is queried.
         interval: Duration = preset(Span::between(SECOND, MINUTE.saturating_mul(10)), SECOND.saturating_mul(30)),
-        /// A token, read at every query. Not together with `username`.
+        /// A bearer token, read at every query. Cannot be combined with `username`.
         bearer_token: Option<Secret> = optional(secret()),
         /// A user name; needs `password`.
         username: Option<String> = optional(Text::ANY),
@@ -155,7 +156,7 @@ keys! {
 keys! {
     /// Where incidents are reported.
     pub struct IncidentsKeys {
-        /// An HTTP endpoint that takes CloudEvents.
+        /// An HTTP endpoint that receives incidents as CloudEvents.
         webhook: Option<WebhookKeys> = optional(Sub::<WebhookKeys>::new()),
     }
 }
@@ -163,13 +164,13 @@ keys! {
 keys! {
     /// An HTTP endpoint that every incident is posted to: when it begins, when its kind changes, and when it ends.
     pub struct WebhookKeys {
-        /// Its address, `http` or `https`; a secret if it carries a token.
+        /// The address, `http` or `https`. If it contains a token, write it as a secret.
         url: Option<WebhookUrl> = required(UrlOrSecret, "add url: https://…, or url: { env: NAME } if it carries a token"),
         /// The key that signs each request: `whsec_` and base64, or any text.
         secret: Option<Secret> = required(secret(), "it signs what is sent: { env: NAME } or { file: /path }"),
         /// How long one attempt may take.
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(10)),
-        /// The `source` of the events: tells several installations apart.
+        /// The `source` of the events, to tell several installations apart.
         source: String = preset(
             Parsed::new(reference, String::clone, r"^[!-~]+$"),
             "/streamgauge".into()

@@ -19,7 +19,7 @@ keys! {
     /// A consumer group to read. It is read, decided and exported whether or not a ScaledObject names it: a trial beside KEDA costs
     /// nothing.
     pub struct GroupKeys {
-        /// Its name, unique among the groups, and its `group` label: 1 to 128 of `A-Z a-z 0-9 . _ -`.
+        /// The name, unique among the groups; also the `group` label. 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the group a name"),
         /// The name of a source.
         source: Option<String> = required(Text::ANY, "name one of the sources"),
@@ -31,13 +31,13 @@ keys! {
         consumer_group: Option<String> = optional(GroupName).else_words("required; event hubs: `$Default`"),
         /// How its consumers share the partitions.
         consumers: ConsumerKeys = flat::<ConsumerKeys>(),
-        /// How often it is read.
+        /// How often the group is polled.
         poll_interval: Option<Duration> = optional(poll_interval()).else_words("the source's"),
-        /// How finely it is exported. `group`: without metrics per partition; the API shows partitions all the same.
+        /// How detailed the metrics are. `group`: no metrics per partition; the API still shows partitions.
         granularity: Granularity = preset(Words::of(&GRANULARITIES), Granularity::Partition),
-        /// How replicas follow from what is read.
+        /// How the replica count is computed.
         policy: Option<PolicyKeys> = optional(Sub::<PolicyKeys>::new()),
-        /// Two more indicators for its baselines. They never touch scaling.
+        /// Two more signals for the group's baselines. They never affect scaling.
         signals: Option<SignalKeys> = optional(Sub::<SignalKeys>::new()),
     }
 }
@@ -55,10 +55,10 @@ const ASSIGNMENTS: [(&str, Assignment); 2] = [
 keys! {
     /// How consumers share the partitions.
     pub struct ConsumerKeys {
-        /// How messages find a consumer. `shared`: any consumer takes any message. `exclusive`: a partition has one consumer at a time,
-        /// so more replicas than partitions are useless.
+        /// Which consumers may take a message. `shared`: any of them. `exclusive`: a partition has one consumer at a time, so more
+        /// replicas than partitions are useless.
         assignment: Option<Assignment> = optional(Words::of(&ASSIGNMENTS)).else_words("`shared`; event hubs: `exclusive`"),
-        /// The consumers that one replica runs.
+        /// How many consumers one replica runs.
         consumers_per_replica: Option<u32> = optional(Whole::<u32>::from(1).to(spec::MOST_CONSUMERS as u64)).else_value(&1),
     }
 }
@@ -83,28 +83,29 @@ const MODES: [(&str, ModeWord); 3] = [
 keys! {
     /// How replicas follow from what is read, see [policy](policy.md).
     pub struct PolicyKeys {
-        /// What KEDA is given. `replicas`: a replica count. `jobs`: the jobs for the work that is there, for a ScaledJob. `backlog`:
-        /// messages against a fixed threshold.
+        /// What KEDA gets. `replicas`: a replica count. `jobs`: the number of jobs for the unfinished work, for a ScaledJob.
+        /// `backlog`: the number of messages, for a fixed threshold.
         mode: Option<ModeWord> = optional(Words::of(&MODES)).else_value(&ModeWord::Replicas),
-        /// Messages per replica, for mode `backlog`; alone it implies that mode.
+        /// Messages per replica in mode `backlog`. If `mode` is not set, it selects that mode.
         backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(": messages per replica")),
-        /// How long a message may wait; also the time within which a backlog is to be gone.
+        /// How long a message may wait. A backlog is to be gone within the same time.
         target_delay: Option<Duration> = optional(Span::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
-        /// The messages per second that one replica handles when it is never idle.
+        /// Messages per second that one fully busy replica processes.
         capacity_per_replica: Option<f64> = optional(Number { note: ": messages per second; leave it out to have it learned" })
             .else_words("learned"),
-        /// The fewest replicas.
+        /// Minimum number of replicas.
         min_replicas: Option<u32> = optional(Whole::<u32>::from(0)).else_value(&spec::MIN_REPLICAS),
-        /// The most replicas.
+        /// Maximum number of replicas.
         max_replicas: Option<u32> = optional(Whole::<u32>::from(1)).else_value(&spec::MAX_REPLICAS),
-        /// A backlog, or arrivals, up to this do not activate.
+        /// Up to this many messages, waiting or just arrived, do not activate the group.
         activation_backlog: Option<u64> = optional(Whole::<u64>::from(0)).else_value(&0),
-        /// Arrivals within this time activate.
+        /// The group is active if messages arrived within this time.
         activation_window: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
-            .else_words("by the pauses between arrivals, `15s` to `45s`"),
-        /// How long the largest recommendation is held against scale-in.
-        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD)).else_value(&spec::SCALE_IN_HOLD),
-        /// `on`: arrivals that are expected count, too. Either way the forecast and its error are exported.
+            .else_words("learned from the pauses between arrivals, `15s` to `45s`"),
+        /// How long scale-in is delayed ([details](policy.md#scale-in-hold)).
+        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
+            .else_words("`5m`, or less if replicas start quickly"),
+        /// `on`: expected arrivals count too. The forecast and its error are exported either way.
         forecast: Option<Forecasting> = optional(Words::of(&Forecasting::WORDS)).else_value(&Forecasting::Off),
     }
 }
@@ -128,8 +129,8 @@ keys! {
         promql: Option<String> = optional(EXPRESSION),
         /// `true`: deliveries per second beyond the first (Redis only).
         redeliveries: Option<bool> = optional(Flag),
-        /// The key of a dead-letter stream on the group's server (Redis only): the messages per second that it gains. It need not exist
-        /// yet.
+        /// The key of a dead-letter stream on the group's server (Redis only): messages per second added to it. The stream need not
+        /// exist yet.
         dead_letter: Option<String> = optional(Text::filled("give the key of a stream")),
     }
     exactly_one ["promql", "redeliveries", "dead_letter"]

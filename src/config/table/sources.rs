@@ -14,16 +14,17 @@ use crate::config::types::Secret;
 keys! {
     /// A server or an event hub to read.
     pub struct SourceKeys {
-        /// Its name, unique among the sources: 1 to 128 of `A-Z a-z 0-9 . _ -`.
+        /// The name, unique among the sources. 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the source a name"),
-        /// How often its groups are read. On a quiet Redis stream a new message triggers a read at once ([how](operations.md)).
+        /// How often its groups are polled. On a quiet Redis stream a new message triggers a poll at once
+        /// ([how](operations.md#how-a-quiet-group-wakes)).
         poll_interval: Option<Duration> = optional(poll_interval()).else_words("the file's, else `5s`; event hubs `15s`"),
         /// A Redis or Valkey server. Either this or `event_hubs`.
         redis: Option<RedisKeys> = optional(Sub::<RedisKeys>::new()),
-        /// An Azure event hub, see [its page](event-hubs.md). Either this or `redis`.
+        /// An Azure event hub, see [Event Hubs](event-hubs.md). Either this or `redis`.
         event_hubs: Option<EventHubsKeys> = optional(Sub::<EventHubsKeys>::new()),
         /// What ScaledObjects may name inline, see [security](security.md).
-        allow: Option<Vec<Option<AllowKeys>>> = optional(Sections::<AllowKeys>::new()).else_words("nobody may name anything"),
+        allow: Option<Vec<Option<AllowKeys>>> = optional(Sections::<AllowKeys>::new()).else_words("inline triggers are rejected"),
     }
     exactly_one ["redis", "event_hubs"]
 }
@@ -31,20 +32,20 @@ keys! {
 keys! {
     /// A Redis or Valkey server.
     pub struct RedisKeys {
-        /// Where it is: `redis://host[:port][/db]`, IPv6 hosts in brackets. Without user, password or parameters.
+        /// The address: `redis://host[:port][/db]`, IPv6 hosts in brackets. Without user, password or parameters.
         url: Option<RedisServer> = required(
             Parsed::new(parse_url, ToString::to_string, r"^redis://[^@/?#]+(/[0-9]*)?$"),
             "add url: redis://host:6379/0"
         ),
-        /// How it is run; only `standalone` so far.
+        /// How the server is run; only `standalone` is supported so far.
         mode: RedisMode = preset(Words::of(&[("standalone", RedisMode::Standalone)]).later(&["cluster", "sentinel"]), RedisMode::Standalone),
         /// The ACL user.
         username: Option<String> = optional(Text::filled("remove it for the default user")).else_words("the default user"),
-        /// The password. It is read at every connect, so a rotated file is picked up.
+        /// The password. It is read at every connection, so a rotated file is picked up.
         password: Option<Secret> = optional(secret()).else_words("none"),
-        /// Pending entries that were delivered longer ago count as stuck: they are exported, but left out of backlog, target and
-        /// activation. Entries that were given back (`XNACK`, `XCLAIM … TIME 0`) wait and are never stuck. While a consumer that holds
-        /// stuck entries still asks for new ones or acknowledges others, the group stays active.
+        /// Pending entries that were delivered longer ago than this are stuck: they are exported, but do not count for the backlog,
+        /// the replica count and activation. Entries that were given back (`XNACK`, `XCLAIM … TIME 0`) wait and are never stuck. The
+        /// group stays active while a consumer that holds stuck entries still reads new entries or acknowledges others.
         stuck_after: Duration = preset(Span::POSITIVE, STUCK_AFTER),
     }
 }

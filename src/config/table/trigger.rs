@@ -8,13 +8,14 @@ use crate::config::types::CheckpointStrategy;
 keys! {
     /// The metadata of a trigger: a group, or source, stream and consumer group; and settings that go over the config's, key by key.
     pub struct TriggerKeys {
-        /// A group of the config.
+        /// A group in the config.
         group: Option<String> = optional(Text::ANY),
-        /// Inline: a source of the config. Needs an `allow` rule.
+        /// Inline: a source in the config. Needs an `allow` rule.
         source: Option<String> = optional(Text::ANY),
-        /// Inline: the stream; patterns may hold `*` only. An event hub needs none.
+        /// Inline: the stream. `*` is the only wildcard. Not needed for an event hub.
         stream: Option<String> = optional(Text::ANY),
-        /// Inline: the consumer group. Event hubs have `$Default`; without one, only a stream's length can be counted.
+        /// Inline: the consumer group. The default for event hubs is `$Default`. On Redis, without a consumer group only the length of
+        /// the stream can be counted.
         consumer_group: Option<String> = optional(GroupName),
         /// As in the config.
         policy: PolicyKeys = flat::<PolicyKeys>(),
@@ -46,21 +47,21 @@ const STRATEGIES: [(&str, CheckpointStrategy); 9] = {
 keys! {
     /// Keys of KEDA's redis-streams and azure-eventhub triggers.
     pub struct KedaKeys {
-        /// redis-streams: undelivered messages per replica; `0` is as good as none.
+        /// redis-streams: undelivered messages per replica. `0` is the same as not set.
         lag_count: Option<u64> = optional(Whole::<u64>::from(0).to(i64::MAX as u64).note(": messages per replica")),
         /// redis-streams: pending entries per replica.
         pending_entries_count: Option<u64> = optional(threshold()).else_words("KEDA's: `5`"),
         /// redis-streams: messages in the stream per replica.
         stream_length: Option<u64> = optional(threshold()).else_words("KEDA's: `5`"),
-        /// redis-streams: a backlog up to this does not activate.
+        /// redis-streams: a value up to this does not activate the object.
         activation_lag_count: Option<u64> = optional(Whole::<u64>::from(0)),
         /// azure-eventhub: events per replica.
         unprocessed_event_threshold: Option<u64> = optional(threshold()).else_words("KEDA's: `64`"),
-        /// azure-eventhub: a backlog up to this does not activate.
+        /// azure-eventhub: a value up to this does not activate the object.
         activation_unprocessed_event_threshold: Option<u64> = optional(Whole::<u64>::from(0)),
-        /// azure-eventhub: must be the source's container.
+        /// azure-eventhub: must match the source's container.
         blob_container: Option<String> = optional(Text::ANY),
-        /// azure-eventhub: must be the source's layout, by KEDA's word or ours. A source that reads `auto` takes any.
+        /// azure-eventhub: must match the source's layout, in KEDA's or streamgauge's spelling. A source with `auto` accepts any.
         checkpoint_strategy: Option<CheckpointStrategy> = optional(Words::of(&STRATEGIES)),
     }
 }

@@ -17,7 +17,7 @@ use crate::policy::target::TargetState;
 use crate::policy::tuning::utilization::Utilization;
 
 use super::work::Seen;
-use crate::policy::tuning::fleet::TOO_LONG_RATIO;
+use crate::policy::tuning::fleet::{ASKED_WITHIN, TOO_LONG_RATIO};
 use crate::policy::tuning::held::{
     ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
     ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_MOVING_RATIO,
@@ -78,7 +78,7 @@ pub(super) fn hold(
     work_per_second: f64,
 ) -> Proposal {
     let now = seen.now;
-    let window = target.scaled.hold(now, target.spec.scale_in_hold);
+    let window = target.scaled.hold(now, target.spec.hold());
     match target.spec.assignment {
         Assignment::Exclusive => {
             let held = &mut target.hold.replicas;
@@ -99,11 +99,20 @@ fn hold_work(
     window: Duration,
 ) -> Proposal {
     let (now, facts) = (seen.now, seen.facts);
-    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
+    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute. When a load ends, the
+    // newest poll says so at once: the means would let the count fall in several steps.
     let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
+    let lasting = lasting.min(facts.newest_arrival_per_second.unwrap_or(lasting));
     let arrivals = lasting / Utilization::of(target.spec.assignment).down;
-    let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let moment = window.mul_f64(MOMENT_RATIO);
+    let (window, moment) = match back_within(target) {
+        Some(back) => {
+            let window = target.scaled.hold(now, back).min(window);
+            (window, moment.min(window))
+        }
+        None => (window, moment),
+    };
+    let arrivals = target.hold.arrivals.hold(now, arrivals, window);
     let work = target.hold.work.hold(now, work_per_second, moment);
     let Some(capacity) = inputs.capacity_per_second else {
         return Proposal::to(0, Rule::HeldArrivals(HeldFor::of(window)));
@@ -115,6 +124,14 @@ fn hold_work(
     } else {
         Proposal::to(by_arrivals, Rule::HeldArrivals(HeldFor::of(window)))
     }
+}
+
+/// How soon replicas that were taken away too early are back, as starts here show, if no message is late by then: keeping one for
+/// longer costs more than bringing it back. Who set a hold wants that one.
+fn back_within(target: &TargetState) -> Option<Duration> {
+    let spec = &target.spec;
+    let back = ASKED_WITHIN + target.replicas.start_takes()?;
+    (spec.scale_in_hold.is_none() && back <= spec.target_delay).then_some(back)
 }
 
 /// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are
@@ -152,7 +169,7 @@ pub(super) fn moves(
     let now = seen.now;
     let moved = |at: Timestamp| now.since(at) < MOVE_LANDS_AFTER;
     let mut partitions = seen.facts.partitions.values();
-    let costs_more = !target.scaled.may_fall(now, target.spec.scale_in_hold)
+    let costs_more = !target.scaled.may_fall(now, target.spec.hold())
         || f64::from(last - count) < f64::from(last) * WORTH_MOVING_RATIO
         || partitions.any(|p| p.owned_since.is_some_and(moved));
     costs_more.then_some(Proposal::to(last, Rule::Moves))
@@ -176,12 +193,12 @@ pub(super) fn warm_up(
     if running > target.most_asked {
         target.warm_up_floor = target.warm_up_floor.max(running);
     }
-    let rule = Rule::WarmUp(HeldFor::of(target.spec.scale_in_hold));
+    let rule = Rule::WarmUp(HeldFor::of(target.spec.hold()));
     Some(Proposal::to(desired.max(target.warm_up_floor), rule))
 }
 
 fn warming_up(now: Timestamp, target: &TargetState) -> bool {
-    now.since(target.registered_at) < target.spec.scale_in_hold
+    now.since(target.registered_at) < target.spec.hold()
 }
 
 /// Why no first value can be given yet: the running replicas are unknown, and so is what the work needs.
@@ -208,6 +225,6 @@ pub(super) fn too_early(
         ANSWER_ANYWAY_AFTER
     };
     let registered = now.since(target.registered_at);
-    let warm_after = target.spec.scale_in_hold.saturating_sub(registered);
+    let warm_after = target.spec.hold().saturating_sub(registered);
     (watched < enough).then(|| explain::too_early((enough - watched).min(warm_after)))
 }

@@ -22,6 +22,7 @@ use crate::policy::target::TargetState;
 use crate::policy::tuning::utilization::Utilization;
 
 use crate::policy::tuning::bootstrap::STEP_SETTLES;
+use crate::policy::tuning::cold::SHOWS_AFTER;
 use crate::policy::tuning::exclusive::CATCH_UP_RATIO;
 use crate::policy::tuning::fleet::{
     ASKED_WITHIN, CATCHES_UP_RATIO, DOUBLE, LONGEST_START, TOO_LONG_RATIO,
@@ -106,9 +107,14 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
     let facts = seen.facts;
     if target.spec.assignment == Assignment::Shared {
         let present = inputs.present();
-        let start_takes = target.replicas.start_takes_at_least(seen.now);
-        let began_here = inputs.own_current().is_some() && target.warm_up_floor == 0;
-        let mut steps = cold::recommend(facts, &target.spec, present, began_here, start_takes);
+        note_too_much_for_one(seen, target, inputs);
+        let known = cold::Known {
+            present,
+            began_here: inputs.own_current().is_some() && target.warm_up_floor == 0,
+            start_takes: target.replicas.start_takes_at_least(seen.now),
+            too_much_for_one: target.too_much_for_one,
+        };
+        let mut steps = cold::recommend(facts, &target.spec, known);
         let behind = falls_behind(seen, target, inputs);
         let doubled = steps.replicas().max(present.saturating_mul(DOUBLE));
         steps.apply(behind.map(|figures| Proposal::to(doubled, Rule::FallsBehind(figures))));
@@ -120,6 +126,19 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
     let bootstrap = &mut target.bootstrap;
     let replicas = bootstrap.recommend(seen.now, facts, &target.spec, present, first);
     Steps::begin(Proposal::to(replicas, Rule::Delay))
+}
+
+/// Takes in that all that run had time to show that they are too few.
+fn note_too_much_for_one(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) {
+    let present = inputs.present();
+    let all_there = inputs.ready.or(inputs.own_current()) >= Some(present);
+    let stood = target.scaled.last_at().map(|at| seen.now.since(at));
+    // Those that a fall left kept up when it was decided on: what waits now is their doing.
+    let shown = all_there && (target.scaled.fell_last() || stood >= Some(SHOWS_AFTER));
+    if let Some(of_one) = cold::too_much_for_one(seen.facts, present).filter(|_| shown) {
+        let before = target.too_much_for_one.unwrap_or(of_one);
+        target.too_much_for_one = Some(of_one.min(before));
+    }
 }
 
 /// Whether those that run had time to show that they do not get messages done in time, whatever one of them does.
@@ -256,7 +275,9 @@ fn by_work(
         needed,
         present,
     });
-    steps.apply(Some(Proposal::to(up.max(needed.min(present)), slack)));
+    // Where nobody can say what runs, it may be as many as this leaves room for.
+    let to_leave = inputs.wanted_or_current().unwrap_or(needed);
+    steps.apply(Some(Proposal::to(up.max(needed.min(to_leave)), slack)));
     let decisive = if steps.replicas() == up {
         &work
     } else {

@@ -66,7 +66,7 @@ fn load(inputs: &Inputs, rule: &Rule) -> String {
     let uncommitted = match inputs.uncommitted {
         0 => String::new(),
         rest => format!(
-            " (about {} of them only for their checkpoint)",
+            " (about {} of them are processed and only wait for a checkpoint)",
             grouped(rest)
         ),
     };
@@ -84,7 +84,7 @@ fn surging(inputs: &Inputs, rule: &Rule) -> String {
     let surge = surge.filter(|_| is_counted);
     surge.map_or_else(String::new, |(mean, ratio)| {
         let newest = rate(mean * ratio);
-        format!(" ({newest}/s in the newest poll, {ratio:.1}× the mean, which is what counts)")
+        format!(" ({newest}/s in the newest poll, {ratio:.1}× the mean: this rate counts)")
     })
 }
 
@@ -100,21 +100,21 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
             by_count(work.replicas_if_shared, replicas),
         ),
         Rule::Busiest(holders) if holders.is_at_least => format!(
-            "the busiest consumer receives {}/s{}, so {after} are tried",
+            "the busiest consumer receives {}/s{}, so streamgauge tries {after}",
             rate(holders.busiest_per_second),
             beyond_what_was_seen(holders),
         ),
         Rule::Busiest(holders) => format!(
-            "{}, more than it can do in time; that needs {after}{}",
+            "{}, more than it can process in time; that needs {after}{}",
             busiest(holders, inputs),
             by_count(holders.replicas_if_shared, replicas)
         ),
         Rule::Relief(holders) => format!(
-            "{}, and one consumer is slower than the others; {after} take a partition from it",
+            "{}, and one consumer is slower than the others; with {after} it loses a partition",
             busiest(holders, inputs)
         ),
         Rule::Reserve(holders) => format!(
-            "{}; fewer than {after} could not take the peaks of the last hours if they came back",
+            "{}; fewer than {after} could not handle the peaks of the last hours if they returned",
             busiest(holders, inputs)
         ),
         Rule::Spread(holders) => format!(
@@ -127,20 +127,20 @@ fn needs(replicas: u64, rule: &Rule, inputs: &Inputs) -> String {
             at_consumer_capacity(holders, inputs)
         ),
         Rule::Explored(explored) => format!(
-            "{}, but one consumer was seen to do {} messages/s, so {after} will do as long as nothing waits",
+            "{}, but one consumer was seen to process {} messages/s, so {after} are enough as long as nothing waits",
             unknown_capacity(inputs),
             rate(explored.consumer_seen_per_second),
         ),
         Rule::FirstStep(_) => format!(
-            "what one replica does is not known yet, so {after} start until the first busy seconds show it"
+            "the capacity of one replica is not known yet, so {after} start, until the first busy seconds show it"
         ),
         Rule::Kept => format!(
-            "{}, and what runs keeps up, so {after} stay",
+            "{}, and the running replicas keep up, so {after} stay",
             unknown_capacity(inputs)
         ),
         Rule::Activation => format!("{after} starts for it"),
         _ => format!(
-            "{}, so the target follows the delay",
+            "{}, so the replica count follows the delay",
             unknown_capacity(inputs)
         ),
     }
@@ -170,9 +170,9 @@ fn at_consumer_capacity(holders: &Holders, inputs: &Inputs) -> String {
 fn beyond_what_was_seen(holders: &Holders) -> String {
     let seen = holders.consumer_capacity_per_second;
     if holders.busiest_per_second > seen {
-        format!(", more than one was seen to do ({}/s)", rate(seen))
+        format!(", more than one was seen to process ({}/s)", rate(seen))
     } else {
-        format!(" and is behind (one was seen to do {}/s)", rate(seen))
+        format!(" and is behind (one was seen to process {}/s)", rate(seen))
     }
 }
 
@@ -208,14 +208,14 @@ fn busiest(holders: &Holders, inputs: &Inputs) -> String {
 
 fn unknown_capacity(inputs: &Inputs) -> String {
     let (samples, needed) = inputs.capacity_samples;
-    format!("what one replica does is not known yet ({samples} of {needed} busy samples)")
+    format!("the capacity of one replica is not known yet ({samples} of {needed} busy samples)")
 }
 
 /// Why more replicas are needed than the sum of the work takes: where partitions are shared out by count.
 fn by_count(if_shared: u32, replicas: u64) -> String {
     if (1..replicas).contains(&u64::from(if_shared)) {
         format!(
-            " ({if_shared} could do all of it together, but partitions are shared out by count, and the hottest that meet on one replica must fit it)"
+            " ({if_shared} could process everything together, but partitions are assigned by count, and the hottest that meet on one replica must fit it)"
         )
     } else {
         String::new()
@@ -228,10 +228,10 @@ fn without_work_text(inputs: &Inputs) -> Option<String> {
     let arrived = inputs.arrived_in_window.unwrap_or(0);
     let window = duration(inputs.activation_window);
     if inputs.lacks_only_the_group() && backlog == 0 {
-        Some("the stream exists, but its consumer group does not, or has committed nothing yet; the first consumer decides where it begins.".to_owned())
+        Some("the stream exists, but its consumer group does not, or has committed nothing yet; the first consumer decides where to start.".to_owned())
     } else if backlog == 0 && arrived == 0 && inputs.stuck_in_work > 0 {
         Some(format!(
-            "nothing waits, but consumers at work hold {} messages that were delivered long ago; their pods are not ended meanwhile.",
+            "nothing waits, but active consumers hold {} messages that were delivered long ago; their pods keep running meanwhile.",
             grouped(inputs.stuck_in_work)
         ))
     } else if backlog > inputs.settled {

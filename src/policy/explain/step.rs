@@ -18,9 +18,9 @@ const LAST_MILLI: u64 = 253_402_300_799_999;
 pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
     let after = grouped(step.after);
     match &step.rule {
-        Rule::Kept => format!("What runs stays until that is known: {after}."),
+        Rule::Kept => format!("Until that is known, what runs stays: {after}."),
         Rule::FallsBehind(behind) => format!(
-            "Messages would wait {} at the present rate, longer than the target delay of {}, so {after} are tried.",
+            "Messages would wait {} at the present rate, longer than the target delay of {}, so streamgauge tries {after}.",
             seconds(behind.waits_seconds),
             seconds(behind.target_delay_seconds),
         ),
@@ -30,7 +30,7 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
         }
         Rule::Forecast(foreseen) => forecast(foreseen, inputs),
         Rule::Losing => {
-            format!("Messages are being lost, so {after} are asked for until none is.")
+            format!("Messages are being lost, so {after} are requested until none are lost.")
         }
         Rule::OneJobPerMessage => format!("Only {} wait, one per job.", messages_of(step.after)),
         Rule::MaxReplicas(_) => format!("maxReplicas is {after}; the work needs {}.", grouped(step.before)),
@@ -40,23 +40,23 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
             rate(inputs.read_limit_per_second.unwrap_or(0.0)),
         ),
         Rule::PodsNotReady(_) => pods_not_ready(inputs),
-        Rule::NotMeasured(_) => format!("Not more than runs, or than the backlog needs, until arrivals have been measured for {}.", duration(MEASURED_FOR)),
+        Rule::NotMeasured(_) => format!("No more than are running, or than the backlog needs, until arrivals have been measured for {}.", duration(MEASURED_FOR)),
         Rule::HpaTolerance(tolerance) => format!(
-            "The HPA ignores a rise of {} or less, so {after} are asked for.",
+            "The HPA ignores a rise of {} or less, so {after} are requested.",
             percent(tolerance.tolerance_ratio)
         ),
         Rule::MinReplicas(_) => format!("minReplicas is {after}."),
-        Rule::Downstream if inputs.breaker.is_open() => "Consumers that are never idle do far less than they can: what they depend on is slow, and more of them would make it worse.".to_owned(),
-        Rule::Downstream => "What consumers depend on was slow until a moment ago: one step is tried first.".to_owned(),
+        Rule::Downstream if inputs.breaker.is_open() => "Fully busy consumers process far less than their capacity: what they depend on is slow, and more consumers would make it worse.".to_owned(),
+        Rule::Downstream => "What consumers depend on was slow until a moment ago, so streamgauge tries only one step for now.".to_owned(),
         Rule::Draining if inputs.lost_per_second > 0.0 => "Held: messages are being lost.".to_owned(),
-        Rule::Draining => "Held: a backlog still drains.".to_owned(),
-        Rule::Uncertain => "Held: scale-in waits until everything that it depends on is known.".to_owned(),
-        Rule::HeldArrivals(hold) => format!("Held: as much arrived within the last {}.", window(hold)),
+        Rule::Draining => "Held: a backlog is still draining.".to_owned(),
+        Rule::Uncertain => "Held: some data is missing, so scale-in waits.".to_owned(),
+        Rule::HeldArrivals(hold) => format!("Held: the arrivals of the last {} needed this many.", window(hold)),
         Rule::HeldMoment(hold) | Rule::HeldWindow(hold) => {
-            format!("Held: so many were needed within the last {}.", window(hold))
+            format!("Held: this many were needed within the last {}.", window(hold))
         }
         Rule::Moves => "Held: fewer would cost more in moved partitions than they save, or the last step is too recent.".to_owned(),
-        Rule::WarmUp(hold) => format!("Not below what runs during the first {} after a start.", window(hold)),
+        Rule::WarmUp(hold) => format!("No fewer than are running, for the first {} after a start.", window(hold)),
         remark => note(remark, inputs),
     }
 }
@@ -64,28 +64,28 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
 /// What a person should know, whatever decided.
 fn note(remark: &Rule, inputs: &Inputs) -> String {
     match remark {
-        Rule::Part => "This is the count for this trigger alone: the ScaledObject has others or a formula, so what runs is not looked at.".to_owned(),
+        Rule::Part => "This is the count for this trigger alone: the ScaledObject has others or a formula, so the running replicas do not matter.".to_owned(),
         Rule::Losses => format!(
-            "About {} messages/s leave the log unread: it is trimmed or expires before consumers get to them.",
+            "About {} messages/s leave the log unread: it is trimmed or expires before consumers read them.",
             rate(inputs.lost_per_second),
         ),
         Rule::Skew => {
             let hot = match inputs.hot_partitions {
-                1 => "One partition receives more than one consumer can do".to_owned(),
-                n => format!("{n} partitions receive more than one consumer can do"),
+                1 => "One partition receives more than one consumer can process".to_owned(),
+                n => format!("{n} partitions each receive more than one consumer can process"),
             };
-            format!("{hot}: more replicas cannot cure that, more partitions can.{}", would_do(inputs))
+            format!("{hot}: more replicas do not help, more partitions do.{}", would_do(inputs))
         }
         Rule::Stuck => {
             let stuck = match inputs.stuck_partitions {
                 1 => "1 partition makes no progress although a consumer holds it".to_owned(),
                 n => format!("{n} partitions make no progress although consumers hold them"),
             };
-            format!("{stuck}, usually because a message cannot be processed: replicas cannot cure that.")
+            format!("{stuck}, usually because a message cannot be processed: more replicas do not help.")
         }
-        Rule::Ineffective => "The last rise was ineffective: it brought less than a tenth of what it should; look at what the consumers depend on.".to_owned(),
+        Rule::Ineffective => "The last rise was ineffective: it added less than a tenth of the expected rate. Look at what the consumers depend on.".to_owned(),
         Rule::Unread => format!(
-            "{} of {} could not be read, so the target may rise but not fall.",
+            "{} of {} could not be read, so the answer may rise but not fall.",
             inputs.unknown_partitions,
             count(inputs.partitions, "partition"),
         ),
@@ -133,7 +133,7 @@ fn would_do(inputs: &Inputs) -> String {
     let recommended = inputs.recommended_partitions;
     let more = recommended.filter(|n| *n > inputs.partitions);
     more.map_or_else(String::new, |n| {
-        format!(" {} partitions would do.", grouped(n.into()))
+        format!(" {} partitions are recommended.", grouped(n.into()))
     })
 }
 
@@ -158,9 +158,9 @@ fn pods_not_ready(inputs: &Inputs) -> String {
     };
     let since = inputs.wall.on_the_wall(since).as_millis().min(LAST_MILLI);
     let since = UNIX_EPOCH + Duration::from_millis(since);
-    let verb = if asked == 1 { "is" } else { "are" };
+    let verb = if asked == 1 { "has" } else { "have" };
     format!(
-        "{} of {} {verb} not ready since {}; more replicas would not help until they are.",
+        "{} of {} {verb} not been ready since {}; more replicas would not help until they are.",
         asked.saturating_sub(ready),
         count(asked, "pod"),
         humantime::format_rfc3339_seconds(since),

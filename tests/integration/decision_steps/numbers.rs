@@ -75,8 +75,8 @@ pub fn unexplained(decision: &Decision) -> Option<f64> {
         add("seconds", fixed.as_secs_f64());
     }
     // Moments are no figures.
-    let text = match decision.text.find("not ready since") {
-        Some(at) => format!("{}{}", &decision.text[..at], &decision.text[at + 37..]),
+    let text = match decision.text.find("not been ready since") {
+        Some(at) => format!("{}{}", &decision.text[..at], &decision.text[at + 42..]),
         None => decision.text.clone(),
     };
     let steps = decision.steps.iter();

@@ -6,17 +6,17 @@ import { tabs } from "./group.js";
 
 /** What to change where an answer is not as wanted. */
 const ADVICE = {
-  min_replicas: "minReplicas keeps it up: lower it to allow fewer.",
-  max_replicas: "maxReplicas keeps it down: raise it, here and as maxReplicaCount of the ScaledObject.",
-  partition_count: "A partition has one consumer at a time: more replicas need more partitions.",
-  skew: "One partition gets more than a consumer can do: spread its keys, or make consumers faster. More replicas do not help.",
-  downstream: "What the consumers depend on is slow: look there first. More replicas would press it harder.",
-  stuck: "Partitions make no progress although consumers hold them: look at these consumers. More replicas do not help.",
-  hold: "More was needed a while ago, and scale_in_hold (in the config) keeps it: shorten that (scaleInHold in the trigger) to follow faster, at the price of more moves.",
-  warm_up: "Too little is known since the start: what runs is kept until it is.",
-  pods_not_ready: "Pods do not become ready: look at them. More would only join them.",
-  throughput_units: "The namespace does not let consumers read faster: raise its throughput units.",
-  none: "It follows the work: targetDelay says how fast a backlog has to go, capacityPerReplica (or what is learned) what one replica can do.",
+  min_replicas: "Lower minReplicas to allow fewer.",
+  max_replicas: "Raise maxReplicas, together with maxReplicaCount of the ScaledObject.",
+  partition_count: "Add partitions: each has one consumer at a time, so more replicas would have nothing to do.",
+  skew: "One partition receives more than a consumer can process: spread its keys, or make consumers faster. More replicas do not help.",
+  downstream: "A dependency of the consumers is slow: look there first. More replicas would add to its load.",
+  stuck: "Look at the consumers that own the partitions without progress. More replicas do not help.",
+  hold: "More replicas were needed a while ago. Shorten scale_in_hold (scaleInHold in the trigger) to scale in sooner, at the price of more scaling.",
+  warm_up: "Wait: after a start, streamgauge keeps to the running replicas until it knows enough.",
+  pods_not_ready: "Some pods do not become ready: look at them. More pods would hang as well.",
+  throughput_units: "Raise the throughput units of the namespace: consumers cannot read faster with these.",
+  none: "The count follows the load. Set targetDelay to allow more or less delay, or capacityPerReplica to replace the learned capacity.",
 };
 
 export function openDecision(main, app, name) {
@@ -34,7 +34,7 @@ export function openDecision(main, app, name) {
       const asking = new Set(now.targets.map((target) => target.scaled_object));
       const told = decisions.filter((decision) => asking.has(decision.scaled_object)).slice(0, 20);
       show(log, told.length > 0 && table("Decisions that changed the answer, newest first", [["At", ""], ["For", ""], ["Replicas", "n"], ["Reason", ""], ["Limit", ""], ["Why", "why"]],
-        told.map((decision) => [clock(decision.at), decision.scaled_object || "nobody", orDash(String(decision.desired ?? "unknown")), words(decision.reason), words(decision.limit), decision.text])));
+        told.map((decision) => [clock(decision.at), decision.scaled_object || "no ScaledObject", orDash(String(decision.desired ?? "unknown")), words(decision.reason), words(decision.limit), decision.text])));
     } catch (error) {
       show(body, h("p", {}, error.message));
     }
@@ -51,9 +51,9 @@ export function openDecision(main, app, name) {
 function headline(target, app) {
   const asked = target.last_asked_at && (app.now() - Date.parse(target.last_asked_at)) / 1000;
   const unit = target.mode === "backlog" ? "messages" : "replicas";
-  const answer = target.emitted === null ? "KEDA gets an error, so its fallback applies" : `KEDA gets ${target.emitted} ${unit}`;
-  const facts = [answer, target.active === null ? null : target.active ? "active" : "inactive", target.current === null ? "how many run is not known" : `${target.current} run`,
-    target.scaled_object ? (asked === null ? "not asked yet" : `asked ${seconds(Math.max(0, Math.round(asked)))} ago`) : "no ScaledObject asks"];
+  const answer = target.emitted === null ? "KEDA gets an error and applies the fallback, if there is one" : `KEDA gets ${target.emitted} ${unit}`;
+  const facts = [answer, target.active === null ? null : target.active ? "active" : "inactive", target.current === null ? "running replicas unknown" : `${target.current} running`,
+    target.scaled_object ? (asked === null ? "no call from KEDA yet" : `last call ${seconds(Math.max(0, Math.round(asked)))} ago`) : "no ScaledObject uses it"];
   return [
     h("p", { class: "headline" }, h("strong", {}, target.desired === null ? "No answer" : `${target.desired} ${target.desired === 1 ? "replica" : "replicas"}`), " ",
       target.limit && target.limit !== "none" ? chip(`limit: ${words(target.limit)}`, ["hold", "min_replicas", "warm_up"].includes(target.limit) ? "fine" : "warn") : null, " ", target.scaled_object ? h("span", { class: "muted" }, `for ${target.scaled_object}`) : null),
@@ -70,10 +70,10 @@ function ladder({ steps, emitted, desired, mode }) {
   const count = (step) => (step.before === step.after && step !== steps[0] ? "" : number(step.after));
   const rows = steps.map((step) => [words(step.rule), step.text, count(step), step.decides ? chip("decides", "fine") : ""]);
   if (emitted !== null && mode !== "backlog" && emitted !== desired) rows.push(["sent to KEDA", "adjusted to the HPA's tolerance", number(emitted), ""]);
-  return table("From what is measured to the answer", [["Rule", ""], ["Why", "why"], [mode === "backlog" ? "Messages" : "Replicas", "n"], ["Which counts", ""]], rows, { class: "ladder" });
+  return table("From the measurements to the answer", [["Rule", ""], ["Why", "why"], [mode === "backlog" ? "Messages" : "Replicas", "n"], ["Deciding step", ""]], rows, { class: "ladder" });
 }
 
 function figures({ inputs, policy }) {
   const list = (values) => h("dl", { class: "figures" }, Object.entries(values).map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, value === null ? orDash("unknown") : typeof value === "object" ? JSON.stringify(value) : String(value)))));
-  return h("details", {}, h("summary", {}, "All figures and settings"), h("h3", {}, "What it rests on"), list(inputs), h("h3", {}, "Policy"), list(policy));
+  return h("details", {}, h("summary", {}, "All figures and settings"), h("h3", {}, "Inputs"), list(inputs), h("h3", {}, "Policy"), list(policy));
 }

@@ -116,7 +116,7 @@ export function openGroup(main, app, name) {
       tile("Capacity per replica", perSecond(group.capacity_per_second)),
       tile("Replicas", target ? replicas(target) : "unknown", target && app.link("decision", name)),
       tile("Skew", group.skew_ratio === null ? "unknown" : `${number(group.skew_ratio)} ×`));
-    show(incidents, happened.length > 0 && table("Incidents", [["Kind", ""], ["Since", ""], ["Until", ""], ["What", "why"]], happened.map((incident) => [
+    show(incidents, happened.length > 0 && table("Incidents", [["Kind", ""], ["Since", ""], ["Until", ""], ["Details", "why"]], happened.map((incident) => [
       incident.kind.replaceAll("_", " "), clock(incident.started_at), incident.ended_at ? clock(incident.ended_at) : chip("open", "bad"), incident.text])));
     if (past) showPast();
     showPartitions();
@@ -173,13 +173,13 @@ export function openGroup(main, app, name) {
     const grave = (partition) => ({ bad: 2, warn: 1 })[GRAVITY[partition.status]] ?? 0;
     const sorted = [...group.partitions].sort((a, b) => grave(b) - grave(a) || (b.backlog ?? 0) - (a.backlog ?? 0));
     const shown = all ? sorted : sorted.slice(0, ROWS);
-    show(partitions, table("Partitions, worst first", [["Partition", ""], ["Status", ""], ["Backlog", "n"], ["Oldest", "n"], ["Arrivals", "n"], ["Processed", "n"], ["Owner", ""], ["Remarks", "why"]], shown.map((partition) => [
+    show(partitions, table("Partitions, worst first", [["Partition", ""], ["Status", ""], ["Backlog", "n"], ["Oldest", "n"], ["Arrivals", "n"], ["Processed", "n"], ["Owner", ""], ["Notes", "why"]], shown.map((partition) => [
       partition.partition, chip(partition.status, GRAVITY[partition.status]),
       orDash(partition.backlog === null ? "unknown" : backlog({ value: partition.backlog, certainty: partition.certainty })),
       orDash(seconds(partition.oldest_age_seconds)), orDash(perSecond(partition.arrival_per_second)), orDash(perSecond(partition.processing_per_second)),
       partition.owner ?? "", [partition.problem, ...partition.anomalies.map((signal) => `anomalous ${words(signal)}`)].filter(Boolean).join("; ")])));
     more.hidden = sorted.length <= ROWS;
-    more.textContent = all ? `Only the worst ${ROWS}` : `All ${sorted.length}`;
+    more.textContent = all ? `Show only the worst ${ROWS}` : `Show all ${sorted.length}`;
   }
 
   load();

@@ -21,7 +21,7 @@ export function openService(main, app) {
       table("Freshness, oldest first", [["Group", ""], ["Observed", "n"], ["State", ""], ["Error", "why"]], groups.map((group) => [
         h("a", { href: app.link("group", group.name) }, group.name), ago(group.observed_at), chip(group.freshness, { fresh: "ok", stale: "warn", unknown: "bad" }[group.freshness]), group.failure?.text ?? ""])),
       table("KEDA's calls", [["Method", ""], ["Answers", "why"]], Object.entries(service.rpcs).map(([method, codes]) => [method, Object.entries(codes).map(([code, n]) => `${count(n)} ${code}`).join(", ")])),
-      table("Integrations", [["Integration", ""], ["Status", "why"]], [
+      table("Integrations", [["Name", ""], ["Status", "why"]], [
         ["Kubernetes", calls(service.kubernetes)], ["Prometheus (signals)", calls(service.prometheus)],
         ["Webhook", service.notifications ? `${list(service.notifications.outcomes)}; ${service.notifications.waiting} waiting` : "not configured"],
         ["Saved state", service.state ? `written ${ago(service.state.saved_at)}, ${count(service.state.failures)} failures` : "not configured"],
