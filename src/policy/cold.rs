@@ -14,7 +14,7 @@ use super::spec::TargetSpec;
 use super::steps::{Proposal, Steps};
 use crate::policy::tuning::cold::{
     EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
-    LARGEST_FIRST_STEP_EXCLUSIVE, SUPPOSED_PER_SECOND, SUPPOSED_START,
+    LARGEST_FIRST_STEP_EXCLUSIVE, SUPPOSED_PER_SECOND, SUPPOSED_START, TOO_MUCH_RATIO,
 };
 
 /// What is known before capacity is.
@@ -49,25 +49,26 @@ pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: Known) -> Steps {
     let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
     let arrivals = steady_arrivals(facts);
     let enough = (arrivals / per_replica).ceil() as u32;
-    let too_few = |of_one: f64| (arrivals / of_one).floor() as u32;
-    let enough = enough.max(
-        known
-            .too_much_for_one
-            .map_or(0, |of_one| too_few(of_one) + 1),
-    );
+    // The mean of a minute lags behind: what arrives now was too much.
+    let now = facts.arrival_per_second.unwrap_or(arrivals);
+    let more_than_too_few = known
+        .too_much_for_one
+        .map_or(0, |of_one| (now / of_one).floor() as u32 + 1);
     Steps::begin(Proposal::to(
-        enough.clamp(1, present),
+        enough.max(more_than_too_few).clamp(1, present),
         Rule::Explored(Explored {
             consumer_seen_per_second: seen,
         }),
     ))
 }
 
-/// What one replica cannot do: all `present` were at work, and yet more and more waits.
-pub fn too_much_for_one(facts: &GroupFacts, present: u32) -> Option<f64> {
-    let arrivals = steady_arrivals(facts).min(facts.arrival_per_second?);
-    let falls_behind = !keeps_up(facts) && facts.processing_per_second? < arrivals;
-    (present > 0 && falls_behind).then(|| arrivals / f64::from(present))
+/// What is too much for one replica, messages per second, as all `present` are at work and do not keep up. `kept_up`: they did
+/// when their count was decided on.
+pub fn too_much_for_one(facts: &GroupFacts, present: u32, kept_up: bool) -> Option<f64> {
+    let arrivals = facts.arrival_per_second?;
+    let falls_behind = kept_up || facts.processing_per_second? < arrivals;
+    let too_much = present > 0 && falls_behind && !keeps_up(facts);
+    too_much.then(|| arrivals * TOO_MUCH_RATIO / f64::from(present))
 }
 
 /// What arrives, and what waits by the time the first could work, in what replicas are supposed to do within the target delay.

