@@ -1,6 +1,8 @@
 //! The configuration file and trigger metadata: reading, validation, errors that say what, where and what to do.
 
+pub mod addresses;
 pub mod allow;
+mod choices;
 pub mod duration;
 pub mod error;
 mod event_hubs;
@@ -12,6 +14,7 @@ mod label;
 pub mod metadata;
 mod print;
 pub mod redis;
+mod redis_url;
 pub mod reference;
 pub mod resolve;
 pub mod secret;

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::model::incident::IncidentKind;
 
+use super::addresses::WebhookUrl;
+use super::secret::Secret;
 use super::table::WebhookKeys;
-use super::types::Secret;
 
 /// Where incidents are posted to, as CloudEvents.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,15 +27,6 @@ pub struct WebhookConfig {
     pub ca_file: Option<PathBuf>,
 }
 
-/// The address of a webhook, which may be a secret itself: many carry a token.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WebhookUrl {
-    /// As it stands in the config.
-    Plain(Url),
-    /// Elsewhere.
-    Secret(Secret),
-}
-
 /// `None` only after a fault.
 pub(super) fn webhook(keys: WebhookKeys) -> Option<WebhookConfig> {
     let kinds = keys.kinds.unwrap_or_else(|| IncidentKind::ALL.to_vec());
@@ -50,31 +40,10 @@ pub(super) fn webhook(keys: WebhookKeys) -> Option<WebhookConfig> {
     })
 }
 
-/// The address, if it can be posted to.
-///
-/// # Errors
-/// What is wrong with it, without repeating it.
-pub fn webhook_url(text: &str) -> Result<Url, &'static str> {
-    let found = Url::parse(text.trim()).ok();
-    let found = found.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = found.ok_or("must be an http or https address, such as https://hooks.example/x")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password");
-    }
-    Ok(url)
-}
-
-/// The `source` of events: any URI reference.
-pub(super) fn reference(text: &str) -> Result<String, &'static str> {
-    let base = Url::parse("http://h/").ok();
-    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-    let is_reference = is_plain && base.is_some_and(|base| base.join(text).is_ok());
-    let expected = "must be a URI reference, such as /streamgauge/eu";
-    is_reference.then(|| text.to_owned()).ok_or(expected)
-}
-
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
     use crate::config::types::Config;
 

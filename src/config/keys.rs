@@ -3,6 +3,7 @@
 
 mod compound;
 pub(super) mod entry;
+mod mapping;
 mod numbers;
 mod scalar;
 mod section;
@@ -11,11 +12,12 @@ mod words;
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 
-pub(super) use compound::{Listed, Sections, StreamNames, Sub, UrlOrSecret, secret};
+pub(super) use compound::{Listed, StreamNames, UrlOrSecret, secret};
 pub use entry::shown;
-pub(super) use entry::{always, flat, optional, preset, required, schema};
+pub(super) use entry::{always, flat, optional, preset, required};
+pub(super) use mapping::{Sections, Sub, schema};
 pub(super) use numbers::{Number, Span, Whole};
-pub(super) use scalar::{Parsed, Raw, Scalar, Text, file, name, without_path};
+pub(super) use scalar::{GroupName, Parsed, Text, file, name};
 pub(super) use section::Place;
 pub(super) use words::{Flag, Switch, Words};
 

@@ -2,19 +2,8 @@
 
 use super::keys::{self, Place};
 
+pub use super::choices::Enabled;
 pub use super::table::KubernetesConfig;
-
-/// Whether the Kubernetes API is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Enabled {
-    /// Yes.
-    Yes,
-    /// No.
-    No,
-    /// In a pod that has a service account's token, or with a kubeconfig that the section names.
-    #[default]
-    Auto,
-}
 
 impl Default for KubernetesConfig {
     fn default() -> Self {

@@ -1,12 +1,7 @@
 //! Names and label values: which are accepted, and how foreign text is shown.
 
-use serde_json::{Value as Json, json};
-use serde_yaml::Value;
-
-use super::keys::{Raw, Scalar, Text};
-
 /// The longest label value, in bytes.
-const MAX_BYTES: usize = 128;
+pub(super) const MAX_BYTES: usize = 128;
 
 /// Whether a text may name a source or a group.
 pub(super) fn is_name(text: &str) -> bool {
@@ -23,26 +18,6 @@ pub(super) fn label_fault(text: &str) -> Option<&'static str> {
         Some("is longer than 128 bytes: shorten it, it becomes a label")
     } else {
         control_fault(text)
-    }
-}
-
-/// The name of a consumer group, which becomes a label.
-pub(super) struct GroupName;
-
-impl Scalar for GroupName {
-    type Value = String;
-
-    fn read_raw(&self, raw: Raw<'_>) -> Result<String, String> {
-        let text = Text::filled("name the consumer group whose backlog counts").read_raw(raw)?;
-        label_fault(&text).map_or(Ok(text), |fault| Err(fault.to_owned()))
-    }
-
-    fn write(&self, value: &String) -> Value {
-        value.as_str().into()
-    }
-
-    fn json(&self) -> Json {
-        json!({ "type": "string", "minLength": 1, "maxLength": MAX_BYTES })
     }
 }
 

@@ -9,8 +9,8 @@ use url::Url;
 use crate::model::signal::{ErrorSource, Signal};
 
 use super::keys::Place;
+use super::secret::Secret;
 use super::table::{ErrorRateKeys, PrometheusKeys, SignalKeys};
-use super::types::Secret;
 
 /// The Prometheus, or whatever speaks its HTTP API, that PromQL is asked of.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,21 +64,6 @@ pub fn counted_errors(signals: &SignalSources) -> Option<&ErrorSource> {
         SignalSource::Counted(errors) => Some(errors),
         SignalSource::PromQl(_) => None,
     }
-}
-
-/// The address of an HTTP server that paths are added to.
-pub(super) fn prometheus_url(text: &str) -> Result<Url, &'static str> {
-    let found = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .filter(|url| url.query().is_none() && url.fragment().is_none());
-    let url = found.ok_or(
-        "must be an http or https address without parameters, such as http://prometheus:9090",
-    )?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password: put them into username and password");
-    }
-    Ok(url)
 }
 
 /// `None` only after a fault.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::incidents::{WebhookConfig, WebhookUrl, webhook_url};
+use crate::config::addresses::{WebhookUrl, webhook_url};
+use crate::config::incidents::WebhookConfig;
 use crate::model::time::Timestamp;
 use crate::web::{self, root_cause};
 

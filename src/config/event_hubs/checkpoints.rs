@@ -43,24 +43,6 @@ pub(super) fn read(
     })
 }
 
-/// An address without credentials: a signature in it would be a secret in the config.
-pub(in crate::config) fn account_url(text: &str) -> Result<String, &'static str> {
-    let bare = |url: &url::Url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    if url::Url::parse(text).is_ok_and(|url| bare(&url)) {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(
-        "must be the account's address alone, such as https://account.blob.core.windows.net; a signature belongs under sas: { env: NAME }",
-    )
-}
-
 fn auth(
     keys: CheckpointKeys,
     hub_auth: Option<&HubAuth>,

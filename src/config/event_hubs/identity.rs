@@ -91,10 +91,3 @@ fn refuse(word: IdentityWord, beside: &[&str], place: &mut Place<'_>) {
         place.fault_at(key, "has no meaning for this kind of identity: remove it");
     }
 }
-
-/// The address of an authority that issues tokens.
-pub(in crate::config) fn authority(text: &str) -> Result<String, &'static str> {
-    let is_https = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-    let expected = "must be an https address, such as https://login.microsoftonline.com";
-    is_https.then(|| text.to_owned()).ok_or(expected)
-}

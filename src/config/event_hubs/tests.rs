@@ -153,20 +153,3 @@ fn a_namespace_that_is_a_connection_string_is_refused_and_not_shown() {
     );
     assert!(!error.contains("hunter2"), "{error}");
 }
-
-#[test]
-fn an_endpoint_is_scheme_host_and_port_and_nothing_else() {
-    let check = |text: &str, expect: Option<(bool, &str, u16)>| {
-        let found = parse_endpoint(text);
-        let found = found.as_ref().map(|e| (e.tls, e.host.as_str(), e.port));
-        assert_eq!(found, expect, "{text}");
-    };
-    check("amqps://hub.example", Some((true, "hub.example", 5671)));
-    check("amqp://127.0.0.1:5673/", Some((false, "127.0.0.1", 5673)));
-    check("amqp://[::1]:5673", Some((false, "::1", 5673)));
-    check("amqps://key:secret@hub.example", None);
-    check("sb://hub.example", None);
-    check("amqps://hub.example/clicks", None);
-    check("hub.example:5671", None);
-    check("", None);
-}

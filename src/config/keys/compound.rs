@@ -1,97 +1,18 @@
-//! Values made of several parts: secrets, lists, mappings.
+//! Values made of several parts: secrets, lists, addresses.
 
-use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 use url::Url;
 
+use super::entry::optional;
+use super::mapping::{NOT_TEXT, Sub, schema};
 use super::scalar::{Parsed, Scalar, file, variable};
-use super::section::{Place, Section};
-use super::{Inner, Keys, Kind, entry, keys, optional};
-use crate::config::incidents::{WebhookUrl, webhook_url};
-use crate::config::secret::SHAPE;
-use crate::config::types::Secret;
-
-/// What is said of a value that metadata cannot hold.
-const NOT_TEXT: &str = "cannot stand in trigger metadata";
-
-/// A mapping.
-pub struct Sub<S>(PhantomData<S>);
-
-impl<S: Keys> Sub<S> {
-    /// One with these keys.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<S: Keys> Kind for Sub<S> {
-    type Value = S;
-
-    fn read(&self, value: Value, at: &mut Place<'_>) -> Option<S> {
-        let mut section = Section::open(value, at.at(""))?;
-        let found = S::read(&mut section);
-        section.finish(S::LATER);
-        Some(found)
-    }
-
-    fn read_text(&self, _: &str) -> Result<S, String> {
-        Err(NOT_TEXT.into())
-    }
-
-    fn print(&self, value: &S) -> Value {
-        super::print(value)
-    }
-
-    fn schema(&self) -> Json {
-        entry::schema::<S>()
-    }
-
-    fn inner(&self) -> Option<Inner> {
-        Some(Inner::of::<S>(""))
-    }
-}
-
-/// A list of mappings. One that is no mapping is kept as `None`: the others keep their places.
-pub struct Sections<S>(PhantomData<S>);
-
-impl<S: Keys> Sections<S> {
-    /// One of mappings with these keys.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<S: Keys> Kind for Sections<S> {
-    type Value = Vec<Option<S>>;
-
-    fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Self::Value> {
-        let Value::Sequence(items) = value else {
-            at.fault("must be a list: items that start with `- `");
-            return None;
-        };
-        let read = |(n, item)| Sub::<S>::new().read(item, &mut at.item(n));
-        Some(items.into_iter().enumerate().map(read).collect())
-    }
-
-    fn read_text(&self, _: &str) -> Result<Self::Value, String> {
-        Err(NOT_TEXT.into())
-    }
-
-    fn print(&self, value: &Self::Value) -> Value {
-        value.iter().flatten().map(super::print).collect()
-    }
-
-    fn schema(&self) -> Json {
-        json!({ "type": "array", "items": entry::schema::<S>() })
-    }
-
-    fn inner(&self) -> Option<Inner> {
-        Some(Inner::of::<S>("[]"))
-    }
-}
+use super::section::Place;
+use super::{Kind, keys};
+use crate::config::addresses::{WebhookUrl, webhook_url, without_path};
+use crate::config::secret::{SHAPE, Secret};
 
 /// A list of values.
 pub struct Listed<K> {
@@ -192,7 +113,7 @@ impl Kind for SecretKind {
     }
 
     fn schema(&self) -> Json {
-        entry::schema::<SecretKeys>()
+        schema::<SecretKeys>()
     }
 
     fn limits(&self) -> Option<String> {
@@ -205,11 +126,7 @@ pub struct UrlOrSecret;
 
 impl UrlOrSecret {
     fn plain() -> Parsed<Url> {
-        Parsed::new(
-            webhook_url,
-            super::scalar::without_path,
-            "^\\s*https?://[^/@?#]+",
-        )
+        Parsed::new(webhook_url, without_path, "^\\s*https?://[^/@?#]+")
     }
 }
 

@@ -133,6 +133,12 @@ impl Span {
         most: None,
     };
 
+    /// How often a group may be read.
+    pub const POLL_INTERVAL: Self = Self::between(
+        *duration::POLL_INTERVAL.start(),
+        *duration::POLL_INTERVAL.end(),
+    );
+
     /// From the first to the second.
     pub const fn between(least: Duration, most: Duration) -> Self {
         let most = Some(most);

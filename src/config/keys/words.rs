@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 
 use super::scalar::{Raw, Scalar};
-use crate::config::kubernetes::Enabled;
+use crate::config::choices::Enabled;
 
 /// `true` or `false`.
 pub struct Flag;

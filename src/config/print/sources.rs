@@ -1,7 +1,7 @@
 //! The sources, in the shape of the file.
 
 use crate::config::keys;
-use crate::config::redis::RedisServer;
+use crate::config::redis_url::RedisServer;
 use crate::config::table::{
     AllowKeys, CheckpointKeys, EventHubsKeys, IdentityKeys, IdentityWord, RedisKeys, RedisMode,
     SourceKeys,

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::event_hubs::{account_url, authority, endpoint, host};
+use crate::config::addresses::{Endpoint, account_url, authority, endpoint, host};
+use crate::config::choices::{CheckpointStrategy, Cloud, ManagementClient};
 use crate::config::keys::{
     Parsed, Span, Sub, Text, Whole, Words, file, flat, keys, name, optional, preset, required,
     secret,
 };
-use crate::config::types::{CheckpointStrategy, Cloud, Endpoint, ManagementClient, Secret};
+use crate::config::secret::Secret;
 
 keys! {
     /// An Azure event hub.

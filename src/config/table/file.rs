@@ -7,15 +7,13 @@ use std::time::Duration;
 use url::Url;
 
 use super::{GroupKeys, SourceKeys};
-use crate::config::duration::POLL_INTERVAL;
-use crate::config::incidents::{WebhookUrl, reference};
+use crate::config::addresses::{WebhookUrl, prometheus_url, reference, without_path};
+use crate::config::choices::Enabled;
 use crate::config::keys::{
     Flag, Listed, Parsed, Sections, Span, Sub, Switch, Text, UrlOrSecret, Whole, Words, always,
-    file, keys, optional, preset, required, secret, without_path,
+    file, keys, optional, preset, required, secret,
 };
-use crate::config::kubernetes::Enabled;
-use crate::config::signals::prometheus_url;
-use crate::config::types::Secret;
+use crate::config::secret::Secret;
 use crate::model::incident::IncidentKind;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,17 +41,12 @@ keys! {
         /// Where incidents are reported.
         incidents: Option<IncidentsKeys> = optional(Sub::<IncidentsKeys>::new()),
         /// How often groups are read, for every source that does not set its own.
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("`5s`; event hubs `15s`"),
+        poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("`5s`; event hubs `15s`"),
         /// The servers and event hubs to read. At least one.
         sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "name at least one source"),
         /// The consumer groups to read.
         groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only what ScaledObjects name inline"),
     }
-}
-
-/// How often a group may be read.
-pub(super) const fn poll_interval() -> Span {
-    Span::between(*POLL_INTERVAL.start(), *POLL_INTERVAL.end())
 }
 
 keys! {

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::file::poll_interval;
+use crate::config::choices::Granularity;
 use crate::config::keys::{
-    Flag, Number, Span, StreamNames, Sub, Text, Whole, Words, flat, keys, name, optional, preset,
-    required,
+    Flag, GroupName, Number, Span, StreamNames, Sub, Text, Whole, Words, flat, keys, name,
+    optional, preset, required,
 };
-use crate::config::label::GroupName;
-use crate::config::types::Granularity;
 use crate::model::identity::Assignment;
 use crate::policy::forecast::Forecasting;
 use crate::policy::tuning::spec;
@@ -32,7 +30,7 @@ keys! {
         /// How its consumers share the partitions.
         consumers: ConsumerKeys = flat::<ConsumerKeys>(),
         /// How often it is read.
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("the source's"),
+        poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("the source's"),
         /// How finely it is exported. `group`: without metrics per partition; the API shows partitions all the same.
         granularity: Granularity = preset(Words::of(&GRANULARITIES), Granularity::Partition),
         /// How replicas follow from what is read.

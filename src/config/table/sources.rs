@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::EventHubsKeys;
-use super::file::poll_interval;
 use crate::config::keys::{
     Listed, Parsed, Sections, Span, Sub, Text, Words, keys, name, optional, preset, required,
     secret,
 };
-use crate::config::redis::{RedisServer, STUCK_AFTER, parse_url};
-use crate::config::types::Secret;
+use crate::config::redis_url::{RedisServer, parse_url};
+use crate::config::secret::Secret;
+
+/// Pending entries delivered longer ago count as stuck, unless the config says otherwise.
+pub(in crate::config) const STUCK_AFTER: Duration = Duration::from_secs(3_600);
 
 keys! {
     /// A server or an event hub to read.
@@ -17,7 +19,7 @@ keys! {
         /// Its name, unique among the sources: 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the source a name"),
         /// How often its groups are read. On a quiet Redis stream a new message triggers a read at once ([how](operations.md)).
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("the file's, else `5s`; event hubs `15s`"),
+        poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("the file's, else `5s`; event hubs `15s`"),
         /// A Redis or Valkey server. Either this or `event_hubs`.
         redis: Option<RedisKeys> = optional(Sub::<RedisKeys>::new()),
         /// An Azure event hub, see [its page](event-hubs.md). Either this or `redis`.

@@ -1,9 +1,8 @@
 //! The metadata of a ScaledObject's trigger. Names stand here in snake_case, in metadata in camelCase.
 
 use super::{ConsumerKeys, PolicyKeys};
-use crate::config::keys::{Text, Whole, Words, flat, keys, optional};
-use crate::config::label::GroupName;
-use crate::config::types::CheckpointStrategy;
+use crate::config::choices::CheckpointStrategy;
+use crate::config::keys::{GroupName, Text, Whole, Words, flat, keys, optional};
 
 keys! {
     /// The metadata of a trigger: a group, or source, stream and consumer group; and settings that go over the config's, key by key.
