@@ -95,7 +95,7 @@ fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
 
 fn check_addresses(server: &ServerConfig, place: &mut Place<'_>) {
     if server.grpc == server.http && server.grpc.port() != 0 {
-        let text = "is the same address as server.grpc: give it its own port";
+        let text = "must not be the same address as server.grpc: use another port";
         place.fault_at("server.http", text);
     }
 }

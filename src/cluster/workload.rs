@@ -21,7 +21,7 @@ pub(super) struct Replicas {
     pub updated: Option<u32>,
 }
 
-/// An HPA.
+/// What is read of an HPA.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Hpa {
     /// What it believes to run.

@@ -14,10 +14,10 @@ pub(super) fn prometheus_url(text: &str) -> Result<Url, &'static str> {
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .filter(|url| url.query().is_none() && url.fragment().is_none());
     let url = found.ok_or(
-        "must be an http or https address without parameters, such as http://prometheus:9090",
+        "must be an http or https URL without query parameters, such as http://prometheus:9090",
     )?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password: put them into username and password");
+        return Err("must not contain a user name or password: set username and password instead");
     }
     Ok(url)
 }
@@ -38,9 +38,11 @@ pub enum WebhookUrl {
 pub fn webhook_url(text: &str) -> Result<Url, &'static str> {
     let found = Url::parse(text.trim()).ok();
     let found = found.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = found.ok_or("must be an http or https address, such as https://hooks.example/x")?;
+    let url = found.ok_or("must be an http or https URL, such as https://hooks.example/x")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password");
+        return Err(
+            "must not contain a user name or password: remove them; every request is signed with the secret",
+        );
     }
     Ok(url)
 }
@@ -116,7 +118,7 @@ pub(super) fn host(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let is_host = !text.is_empty() && text.chars().all(allowed);
     is_host.then(|| text.to_owned()).ok_or(
-        "must be a host name alone: name it as in the connection string, ns.servicebus.windows.net",
+        "must be only the host name from the connection string, such as ns.servicebus.windows.net",
     )
 }
 
@@ -134,14 +136,14 @@ pub(super) fn account_url(text: &str) -> Result<String, &'static str> {
         return Ok(text.trim_end_matches('/').to_owned());
     }
     Err(
-        "must be the account's address alone, such as https://account.blob.core.windows.net; a signature belongs under sas: { env: NAME }",
+        "must be only the storage account's address, such as https://account.blob.core.windows.net: put a signature under sas: { env: NAME }",
     )
 }
 
 /// The address of an authority that issues tokens.
 pub(super) fn authority(text: &str) -> Result<String, &'static str> {
     let is_https = Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-    let expected = "must be an https address, such as https://login.microsoftonline.com";
+    let expected = "must be an https URL, such as https://login.microsoftonline.com";
     is_https.then(|| text.to_owned()).ok_or(expected)
 }
 

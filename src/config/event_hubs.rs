@@ -14,7 +14,7 @@ pub(super) fn config(keys: EventHubsKeys, place: &mut Place<'_>) -> Option<Event
     if keys.client == ManagementClient::Sdk && keys.ca_file.is_some() {
         place.fault_at(
             "ca_file",
-            "cannot be given to client: sdk: set SSL_CERT_FILE instead, or use client: pipelined",
+            "is not supported with client: sdk: set the environment variable SSL_CERT_FILE instead, or use client: pipelined",
         );
     }
     let checkpoints = keys
@@ -41,7 +41,7 @@ fn auth(
 ) -> Option<HubAuth> {
     match (string, identity) {
         (Some(_), Some(_)) => {
-            let text = "stands beside connection_string: keep one of them";
+            let text = "cannot be used together with connection_string: remove one of them";
             place.fault_at("identity", text);
             None
         }
@@ -50,7 +50,7 @@ fn auth(
         (None, None) => {
             if !place.is_faulty("connection_string") && !place.is_faulty("identity") {
                 place.fault(
-                    "has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret",
+                    "has no credentials: add connection_string: { env: NAME }, or identity: workload, managed or client_secret",
                 );
             }
             None

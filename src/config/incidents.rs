@@ -89,21 +89,21 @@ mod tests {
         };
         check(
             "{}",
-            ".url: is missing: add url: https://…, or url: { env: NAME } if it carries a token\n\
-             .secret: is missing: it signs what is sent: { env: NAME } or { file: /path }",
+            ".url: is missing: set it to the URL, or to { env: NAME } if the URL contains a token\n\
+             .secret: is missing: set it to the key that signs requests, as { env: NAME } or { file: /path }",
         );
         check(
             "{ url: 'ftp://hunter2', secret: hunter2, timeout: 1m, source: 'a b', kinds: [crash], x: 1 }",
-            ".url: must be an http or https address, such as https://hooks.example/x\n\
-             .secret: a secret must not stand in the config: write { env: NAME } or { file: /path }\n\
+            ".url: must be an http or https URL, such as https://hooks.example/x\n\
+             .secret: must not contain the secret itself: write { env: NAME } or { file: /path }\n\
              .timeout: must be between 100ms and 30s\n\
              .source: must be a URI reference, such as /streamgauge/eu\n\
              .kinds[0]: must be producer_stop, consumer_crash, downstream_outage, hot_partition, slow_consumer, stuck_partition, traffic_surge or unclassified\n\
-             .x: unknown key: remove it; known here: url, secret, timeout, source, kinds, ca_file",
+             .x: unknown key: remove it. Known keys: url, secret, timeout, source, kinds, ca_file",
         );
         check(
             "{ url: 'http://u:hunter2@h', secret: { env: S }, kinds: [] }",
-            ".url: must not hold a user or password\n.kinds: is empty: leave it out for all of them",
+            ".url: must not contain a user name or password: remove them; every request is signed with the secret\n.kinds: is empty: remove it to report all kinds",
         );
     }
 }

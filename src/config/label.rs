@@ -10,12 +10,12 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// What a name must look like.
-pub(super) const NAME: &str = "must be 1 to 128 of the characters A-Z a-z 0-9 . _ -";
+pub(super) const NAME: &str = "must have 1 to 128 characters, each one of A-Z a-z 0-9 . _ -";
 
 /// Why a text cannot be a label value, if it cannot.
 pub(super) fn label_fault(text: &str) -> Option<&'static str> {
     if text.len() > MAX_BYTES {
-        Some("is longer than 128 bytes: shorten it, it becomes a label")
+        Some("is longer than 128 bytes, the most that a metric label may have: shorten it")
     } else {
         control_fault(text)
     }
@@ -25,7 +25,7 @@ pub(super) fn label_fault(text: &str) -> Option<&'static str> {
 pub(super) fn control_fault(text: &str) -> Option<&'static str> {
     text.chars()
         .any(char::is_control)
-        .then_some("contains a control character: remove it, the text becomes a label")
+        .then_some("contains a control character, which a metric label must not have: remove it")
 }
 
 /// The label value for a text that nobody can shorten: itself, or its start with `note` and a hash of all of it.

@@ -7,7 +7,7 @@ mod reader;
 
 use std::collections::HashMap;
 
-use crate::model::stream::{MAX_PARTITIONS, StreamError, StreamSelector};
+use crate::model::stream::{StreamError, StreamSelector};
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 pub use error::{MetadataErrors, MetadataProblem};
@@ -146,7 +146,7 @@ pub fn fingerprint(metadata: &HashMap<String, String>) -> u64 {
 }
 
 const NO_SUBJECT: &str =
-    "is missing: name a group of the config, or source, stream and consumerGroup";
+    "is missing: set it to a group of the config, or set source, stream and consumerGroup";
 
 fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
     let mut inline = ["source", "stream", "consumerGroup"].into_iter();
@@ -155,7 +155,7 @@ fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> 
         (Some(_), Some(key)) => {
             reader.problem(
                 key,
-                "has no meaning beside group: name a group, or source, stream and consumerGroup",
+                "cannot be used together with group: set either group, or source, stream and consumerGroup",
             );
             None
         }
@@ -188,14 +188,14 @@ fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
         });
     }
     let Some(source) = &keys.source else {
-        let text = "is missing: name a source of streamgauge's config";
+        let text = "is missing: set it to the name of a source in streamgauge's config";
         reader.problem("source", text);
         return None;
     };
     if !is_name(source) {
         reader.problem(
             "source",
-            "must be the name of a source in streamgauge's config, never an address",
+            "must be the name of a source in streamgauge's config, not an address",
         );
     }
     Some(Subject::Inline {
@@ -208,19 +208,22 @@ fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
 fn read_stream(text: &str) -> Result<NamedStream, String> {
     if !is_simple(text) {
         return Err(
-            "may hold no wildcard but *: patterns with ? [ or \\ belong into a group of the config"
+            "may use only the wildcard *: for a pattern with ?, [ or \\, add a group to streamgauge's config"
                 .into(),
         );
     }
     // The selector's own texts repeat parts of the expression; here nothing of a value is repeated.
     match StreamSelector::parse(text) {
-        Err(StreamError::Backwards(..)) => Err("has a template that ends before it starts".into()),
-        Err(StreamError::Template(_)) => {
-            Err("has a template that cannot be read: write whole numbers, such as {0..15}".into())
+        Err(StreamError::Backwards(..)) => {
+            Err("has a template that ends before it starts: write the smaller number first".into())
         }
-        Err(StreamError::TooMany(_)) => Err(format!(
-            "names more than {MAX_PARTITIONS} partitions: split it"
-        )),
+        Err(StreamError::Template(_)) => {
+            Err("has an invalid template: use whole numbers, such as {0..15}".into())
+        }
+        Err(StreamError::TooMany(_)) => Err(
+            "has more than 10,000 partitions, which is the limit: split it into several triggers"
+                .into(),
+        ),
         _ => stream::expression(text),
     }
 }

@@ -29,7 +29,7 @@ impl fmt::Display for RedisServer {
 pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     if url.contains('@') {
         return Err(
-            "must not hold a user or password: put them into username and password: { env: NAME } or { file: /path }",
+            "must not contain a user name or password: set username, and set password to { env: NAME } or { file: /path }",
         );
     }
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -39,17 +39,17 @@ pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
         "redis" => {}
         "rediss" => {
             return Err(
-                "rediss:// (TLS) is not supported yet: use redis:// within a trusted network",
+                "uses TLS (rediss://), which is not supported yet: use redis:// within a trusted network",
             );
         }
         "redis+unix" | "unix" => {
-            return Err("Unix sockets are not supported: use redis://host:6379/0");
+            return Err("is a Unix socket, which is not supported: use redis://host:6379/0");
         }
         _ => return Err("must start with redis://"),
     }
     if rest.contains(['?', '#']) {
         return Err(
-            "must not hold parameters: write only redis://host:6379/0, and the password under password",
+            "must not contain query parameters: use the form redis://host:6379/0, and set username and password instead",
         );
     }
     let (server, database) = rest.split_once('/').unwrap_or((rest, ""));
@@ -67,16 +67,17 @@ fn parse_database(text: &str) -> Result<i64, &'static str> {
     }
     text.parse::<u16>()
         .map(i64::from)
-        .map_err(|_| "must end in the number of the database, such as /0")
+        .map_err(|_| "must end with a database number, such as /0")
 }
 
 fn split_server(server: &str) -> Result<(String, u16), &'static str> {
     let (host, port) = if let Some(rest) = server.strip_prefix('[') {
         let (host, port) = rest
             .split_once(']')
-            .ok_or("has an IPv6 address without its closing bracket")?;
-        host.parse::<std::net::Ipv6Addr>()
-            .map_err(|_| "has brackets around something that is not an IPv6 address")?;
+            .ok_or("has an IPv6 address without a closing bracket: write redis://[::1]:6379/0")?;
+        host.parse::<std::net::Ipv6Addr>().map_err(
+            |_| "has brackets around a host that is not an IPv6 address: remove the brackets",
+        )?;
         (
             host,
             port.strip_prefix(':').or(port.is_empty().then_some("")),
@@ -92,7 +93,7 @@ fn split_server(server: &str) -> Result<(String, u16), &'static str> {
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     if host.is_empty() || !host.chars().all(allowed) {
-        return Err("must name a host: redis://host:6379/0");
+        return Err("must contain a host, such as redis://host:6379/0");
     }
     let port = match port {
         Some("") => Some(DEFAULT_PORT),

@@ -37,7 +37,6 @@ pub(super) enum Step {
     Wait,
     /// What follows does not continue what was written: another file.
     Break,
-    /// A row.
     Row(Row),
 }
 

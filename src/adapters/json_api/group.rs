@@ -17,7 +17,6 @@ use super::signal::SignalShape;
 use super::target::{Askers, TargetShape};
 use super::values::{QuantityShape, Thousandths, certainty, rfc3339};
 
-/// One group.
 #[derive(Serialize)]
 pub(super) struct GroupShape {
     name: String,

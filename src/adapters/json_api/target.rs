@@ -39,7 +39,6 @@ impl Askers {
     }
 }
 
-/// One target.
 #[derive(Serialize)]
 pub(super) struct TargetShape {
     scaled_object: String,

@@ -17,11 +17,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Subject {
     /// The group's name; `-` for what stands in for a source without groups.
     pub name: String,
-    /// Its source.
     pub source: String,
     /// Its stream as written.
     pub stream: String,
-    /// Its consumer group.
     pub consumer_group: String,
     /// How often it is polled.
     pub poll_interval: Duration,

@@ -136,7 +136,7 @@ mod tests {
         );
         check(
             "streamgauge:targetDelay=soon",
-            "trigger metadata: targetDelay: must be seconds or a duration, such as 30, 500ms or 1m30s",
+            "trigger metadata: targetDelay: must be a number of seconds or a duration, such as 30, 500ms or 1m30s",
         );
         check(
             "streamgauge:targetDelay",

@@ -84,7 +84,7 @@ impl Kind for SecretKind {
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Secret> {
         if !value.is_mapping() {
-            at.fault(format!("a secret must not stand in the config: {SHAPE}"));
+            at.fault(format!("must not contain the secret itself: {SHAPE}"));
             return None;
         }
         let keys = Sub::<SecretKeys>::new().read(value, at)?;
@@ -93,7 +93,7 @@ impl Kind for SecretKind {
             (None, Some(path)) => Some(Secret::File(path)),
             _ => {
                 if !at.is_faulty("") {
-                    at.fault(format!("must be either env or file: {SHAPE}"));
+                    at.fault(format!("must have exactly one of env and file: {SHAPE}"));
                 }
                 None
             }

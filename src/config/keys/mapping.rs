@@ -9,7 +9,8 @@ use super::section::{Place, Section};
 use super::{Inner, KeyInfo, Keys, Kind, Standard};
 
 /// What is said of a value that metadata cannot hold.
-pub(super) const NOT_TEXT: &str = "cannot stand in trigger metadata";
+pub(super) const NOT_TEXT: &str =
+    "is not allowed in trigger metadata: set it in streamgauge's config";
 
 /// A mapping.
 pub struct Sub<S>(PhantomData<S>);
@@ -63,7 +64,7 @@ impl<S: Keys> Kind for Sections<S> {
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Self::Value> {
         let Value::Sequence(items) = value else {
-            at.fault("must be a list: items that start with `- `");
+            at.fault("must be a list, with each item on a line that starts with `- `");
             return None;
         };
         let read = |(n, item)| Sub::<S>::new().read(item, &mut at.item(n));

@@ -204,7 +204,7 @@ pub const fn name() -> Parsed<String> {
 /// The path of a file or folder.
 pub const fn file() -> Parsed<PathBuf> {
     let parse = |text: &str| match text {
-        "" => Err("must be a path"),
+        "" => Err("must be the path of a file or directory"),
         path => Ok(path.into()),
     };
     Parsed::new(parse, |path| path.display().to_string(), ".")
@@ -229,7 +229,8 @@ impl Scalar for GroupName {
     type Value = String;
 
     fn read_raw(&self, raw: Raw<'_>) -> Result<String, String> {
-        let text = Text::filled("name the consumer group whose backlog counts").read_raw(raw)?;
+        let text = Text::filled("set it to the consumer group whose backlog is to be read")
+            .read_raw(raw)?;
         label_fault(&text).map_or(Ok(text), |fault| Err(fault.to_owned()))
     }
 

@@ -86,7 +86,9 @@ impl<'p> Section<'p> {
     pub fn open(value: Value, mut place: Place<'p>) -> Option<Self> {
         let Value::Mapping(mapping) = value else {
             let empty = if value.is_null() { "is empty: it " } else { "" };
-            place.fault(format!("{empty}must be a mapping, lines of `key: value`"));
+            place.fault(format!(
+                "{empty}must be a mapping, with one `key: value` per line"
+            ));
             return None;
         };
         let mut entries = BTreeMap::new();

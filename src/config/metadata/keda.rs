@@ -15,7 +15,7 @@ const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
 /// KEDA's threshold for event hubs.
 const UNPROCESSED: &str = "unprocessedEventThreshold";
 
-/// Ours.
+/// streamgauge's own threshold.
 const OF_OURS: &str = "backlogThreshold";
 
 const OF_HUBS_ACTIVATION: &str = "activationUnprocessedEventThreshold";
@@ -24,11 +24,11 @@ const OF_HUBS_ACTIVATION: &str = "activationUnprocessedEventThreshold";
 const ACTIVATIONS: [(&str, &str); 2] = [
     (
         "activationLagCount",
-        "belongs to lagCount, pendingEntriesCount or streamLength: write activationBacklog",
+        "works only with lagCount, pendingEntriesCount or streamLength: use activationBacklog instead",
     ),
     (
         OF_HUBS_ACTIVATION,
-        "belongs to unprocessedEventThreshold: write activationBacklog",
+        "works only with unprocessedEventThreshold: use activationBacklog instead",
     ),
 ];
 
@@ -48,17 +48,20 @@ pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> 
     if keys.policy.mode == Some(ModeWord::Replicas) {
         reader.problem(
             first,
-            "has no meaning in mode replicas: remove it, or set mode to backlog",
+            "does not apply to mode replicas: remove it, or set mode to backlog",
         );
     }
     if reader.has_key(OF_OURS) {
-        reader.problem(first, "stands beside backlogThreshold: keep one of them");
+        reader.problem(
+            first,
+            "cannot be used together with backlogThreshold: remove one of them",
+        );
     }
     if reader.has_key(UNPROCESSED) {
         if first != UNPROCESSED {
             reader.problem(
                 first,
-                "counts Redis streams, unprocessedEventThreshold event hubs: keep one of them",
+                "is for Redis streams, but unprocessedEventThreshold is for event hubs: remove one of them",
             );
         }
         return keys
@@ -150,7 +153,10 @@ pub(super) fn activation(
             || matches!(mode, Some(Mode::Backlog { measure, .. })
                 if measure != Measure::Backlog && of_hubs(measure) == (key == OF_HUBS_ACTIVATION));
         if reader.has_key("activationBacklog") {
-            reader.problem(key, "stands beside activationBacklog: keep one of them");
+            reader.problem(
+                key,
+                "cannot be used together with activationBacklog: remove one of them",
+            );
         } else if !belongs {
             reader.problem(key, alone);
         }
@@ -172,7 +178,7 @@ pub(super) fn server(reader: &mut Reader<'_>) -> Option<RedisConfig> {
         None => (HOST[0], joined(text(reader, HOST)?, text(reader, PORT))),
     };
     if address.contains(',') {
-        let fault = "names several servers: cluster and sentinel are not supported yet";
+        let fault = "lists several servers, but Redis Cluster and Sentinel are not supported yet: use a single server";
         reader.problem(key, fault);
         return None;
     }

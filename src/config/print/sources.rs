@@ -11,7 +11,6 @@ use crate::config::types::{
     RedisConfig, SourceConfig, SourceKind,
 };
 
-/// One source.
 pub(super) fn source(config: &SourceConfig) -> SourceKeys {
     let (redis, event_hubs) = match &config.kind {
         SourceKind::Redis(server) => (Some(redis(server)), None),

@@ -43,7 +43,7 @@ keys! {
         /// How often groups are read, for every source that does not set its own.
         poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("`5s`; event hubs `15s`"),
         /// The servers and event hubs to read. At least one.
-        sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "name at least one source"),
+        sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "add at least one source"),
         /// The consumer groups to read.
         groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only what ScaledObjects name inline"),
     }
@@ -103,7 +103,7 @@ keys! {
     /// Arrivals per group on disk, in the form that `simulate --trace` reads. Needs a restart to change.
     pub struct RecordingKeys {
         /// The folder. It is made if it does not exist.
-        dir: Option<PathBuf> = required(file(), "the folder for the files"),
+        dir: Option<PathBuf> = required(file(), "set it to the directory for the recorded files"),
         /// The files to keep per group; the oldest are deleted. A new one begins each day.
         keep_files: u32 = preset(Whole::<u32>::from(2).to(10_000), 14),
     }
@@ -114,7 +114,7 @@ keys! {
     /// change.
     pub struct StateKeys {
         /// The folder. It is made if it does not exist. Two running instances must not share it.
-        dir: Option<PathBuf> = required(file(), "the folder for what is learned"),
+        dir: Option<PathBuf> = required(file(), "set it to the directory for the learned state"),
         /// How often each group is written; it is also written when the process ends.
         interval: Duration = preset(Span::between(SECOND, HOUR), MINUTE),
     }
@@ -128,7 +128,7 @@ keys! {
         /// Its address, up to where `/api/v1` begins.
         url: Option<Url> = required(
             Parsed::new(prometheus_url, without_path, r"^https?://[^@?#]+$"),
-            "add url: http://prometheus:9090"
+            "set it to the URL of the server, such as http://prometheus:9090"
         ),
         /// How long a query may take.
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(5)),
@@ -157,9 +157,9 @@ keys! {
     /// An HTTP endpoint that every incident is posted to: when it begins, when its kind changes, and when it ends.
     pub struct WebhookKeys {
         /// Its address, `http` or `https`; a secret if it carries a token.
-        url: Option<WebhookUrl> = required(UrlOrSecret, "add url: https://…, or url: { env: NAME } if it carries a token"),
+        url: Option<WebhookUrl> = required(UrlOrSecret, "set it to the URL, or to { env: NAME } if the URL contains a token"),
         /// The key that signs each request: `whsec_` and base64, or any text.
-        secret: Option<Secret> = required(secret(), "it signs what is sent: { env: NAME } or { file: /path }"),
+        secret: Option<Secret> = required(secret(), "set it to the key that signs requests, as { env: NAME } or { file: /path }"),
         /// How long one attempt may take.
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(10)),
         /// The `source` of the events: tells several installations apart.
@@ -168,7 +168,7 @@ keys! {
             "/streamgauge".into()
         ),
         /// The [kinds](detection.md) of incidents to report.
-        kinds: Option<Vec<IncidentKind>> = optional(Listed::of(Words::of(&KINDS), "leave it out for all of them")).else_words("all"),
+        kinds: Option<Vec<IncidentKind>> = optional(Listed::of(Words::of(&KINDS), "remove it to report all kinds")).else_words("all"),
         /// A PEM file of certificate authorities to trust in addition to the system's.
         ca_file: Option<PathBuf> = optional(file()),
     }

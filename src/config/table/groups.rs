@@ -20,7 +20,7 @@ keys! {
         /// Its name, unique among the groups, and its `group` label: 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the group a name"),
         /// The name of a source.
-        source: Option<String> = required(Text::ANY, "name one of the sources"),
+        source: Option<String> = required(Text::ANY, "set it to the name of a source"),
         /// One key; a pattern (`orders:*`, also `?` and `[…]`), looked up with SCAN; a template (`orders:{0..15}`: only `{int..int}`
         /// expands, so hash tags stay; `{00..15}` keeps its zeros); or a list of keys. In a key, `\*`, `\?` and `\[` stand for the
         /// characters themselves. Keys over 128 bytes get a shortened label. At most 10,000 partitions.
@@ -85,11 +85,11 @@ keys! {
         /// messages against a fixed threshold.
         mode: Option<ModeWord> = optional(Words::of(&MODES)).else_value(&ModeWord::Replicas),
         /// Messages per replica, for mode `backlog`; alone it implies that mode.
-        backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(": messages per replica")),
+        backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(" (messages per replica)")),
         /// How long a message may wait; also the time within which a backlog is to be gone.
         target_delay: Option<Duration> = optional(Span::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
         /// The messages per second that one replica handles when it is never idle.
-        capacity_per_replica: Option<f64> = optional(Number { note: ": messages per second; leave it out to have it learned" })
+        capacity_per_replica: Option<f64> = optional(Number { note: ", in messages per second: remove it to have the capacity learned" })
             .else_words("learned"),
         /// The fewest replicas.
         min_replicas: Option<u32> = optional(Whole::<u32>::from(0)).else_value(&spec::MIN_REPLICAS),
@@ -117,7 +117,7 @@ keys! {
     }
 }
 
-const EXPRESSION: Text = Text::filled("give an expression with one value");
+const EXPRESSION: Text = Text::filled("set it to a PromQL expression that returns one value");
 
 keys! {
     /// Where the error rate comes from: exactly one of these.
@@ -128,7 +128,7 @@ keys! {
         redeliveries: Option<bool> = optional(Flag),
         /// The key of a dead-letter stream on the group's server (Redis only): the messages per second that it gains. It need not exist
         /// yet.
-        dead_letter: Option<String> = optional(Text::filled("give the key of a stream")),
+        dead_letter: Option<String> = optional(Text::filled("set it to the key of a stream")),
     }
     exactly_one ["promql", "redeliveries", "dead_letter"]
 }
@@ -137,6 +137,6 @@ keys! {
     /// Where the utilization comes from.
     pub struct PromqlKeys {
         /// A PromQL expression with one value: a scalar, or a vector of one series. Needs the section `prometheus`.
-        promql: Option<String> = required(EXPRESSION, "give an expression with one value"),
+        promql: Option<String> = required(EXPRESSION, "set it to a PromQL expression that returns one value"),
     }
 }

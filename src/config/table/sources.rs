@@ -25,7 +25,7 @@ keys! {
         /// An Azure event hub, see [its page](event-hubs.md). Either this or `redis`.
         event_hubs: Option<EventHubsKeys> = optional(Sub::<EventHubsKeys>::new()),
         /// What ScaledObjects may name inline, see [security](security.md).
-        allow: Option<Vec<Option<AllowKeys>>> = optional(Sections::<AllowKeys>::new()).else_words("nobody may name anything"),
+        allow: Option<Vec<Option<AllowKeys>>> = optional(Sections::<AllowKeys>::new()).else_words("ScaledObjects may not name anything inline"),
     }
     exactly_one ["redis", "event_hubs"]
 }
@@ -36,12 +36,12 @@ keys! {
         /// Where it is: `redis://host[:port][/db]`, IPv6 hosts in brackets. Without user, password or parameters.
         url: Option<RedisServer> = required(
             Parsed::new(parse_url, ToString::to_string, r"^redis://[^@/?#]+(/[0-9]*)?$"),
-            "add url: redis://host:6379/0"
+            "set it to the URL of the server, such as redis://host:6379/0"
         ),
         /// How it is run; only `standalone` so far.
         mode: RedisMode = preset(Words::of(&[("standalone", RedisMode::Standalone)]).later(&["cluster", "sentinel"]), RedisMode::Standalone),
         /// The ACL user.
-        username: Option<String> = optional(Text::filled("remove it for the default user")).else_words("the default user"),
+        username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
         /// The password. It is read at every connect, so a rotated file is picked up.
         password: Option<Secret> = optional(secret()).else_words("none"),
         /// Pending entries that were delivered longer ago count as stuck: they are exported, but left out of backlog, target and

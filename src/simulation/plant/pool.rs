@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use super::partition::PlantPartition;
 use super::{LATE, Work};
 
-/// A second.
+/// In microseconds.
 const SECOND: f64 = 1e6;
 
 /// The consumers, ready ones and those that finish their last batch.

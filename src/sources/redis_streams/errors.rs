@@ -22,7 +22,6 @@ const LEAST_PER_PARTITION: usize = 10;
 /// Nobody delivers one message more often between two polls: somebody set the count, which is one event.
 const MOST_BETWEEN_POLLS: u64 = 1_000;
 
-/// Partitions per request.
 const PARTITIONS_PER_REQUEST: usize = 1000;
 
 /// The part of what is left of a poll's time that counting may take: the poll must not fail for it.

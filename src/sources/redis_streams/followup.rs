@@ -22,7 +22,6 @@ const STUCK_PAGE: usize = 1000;
 /// Further pages of stuck entries per poll, over all partitions; what lies beyond is looked at by the next polls.
 const STUCK_PAGES: usize = 60;
 
-/// Questions per request.
 const QUESTIONS_PER_REQUEST: usize = 1000;
 
 /// A question about one partition.
