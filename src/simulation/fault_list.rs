@@ -156,7 +156,7 @@ impl Fields {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<T, FaultError> {
-        let missing = || format!("is missing: {expected}");
+        let missing = || format!("is missing: set it to {expected}");
         let place = format!("{}.{key}", self.place);
         self.take(key, expected, read)?
             .ok_or_else(|| error(place, missing()))
