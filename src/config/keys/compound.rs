@@ -7,10 +7,11 @@ use serde_yaml::Value;
 use url::Url;
 
 use super::entry::optional;
+use super::keys;
+use super::kind::{Kind, print};
 use super::mapping::{NOT_TEXT, Sub, schema};
+use super::place::Place;
 use super::scalar::{Parsed, Scalar, file, variable};
-use super::section::Place;
-use super::{Kind, keys};
 use crate::config::addresses::{WebhookUrl, webhook_url, without_path};
 use crate::config::secret::{SHAPE, Secret};
 
@@ -109,7 +110,7 @@ impl Kind for SecretKind {
             Secret::Env(name) => (Some(name.clone()), None),
             Secret::File(path) => (None, Some(path.clone())),
         };
-        super::print(&SecretKeys { env, file })
+        print(&SecretKeys { env, file })
     }
 
     fn schema(&self) -> Json {

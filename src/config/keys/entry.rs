@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use serde_yaml::{Mapping, Value};
 
+use super::kind::{self, KeyInfo, Keys, Kind, Reader, Standard};
 use super::mapping::Sub;
-use super::{KeyInfo, Keys, Kind, Reader, Standard};
 
 /// A key within a mapping, or several.
 pub trait Entry {
@@ -143,11 +143,11 @@ impl<S: Keys> Entry for Always<S> {
 
     fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> S {
         let found = reader.value(name, &Sub::<S>::new());
-        found.unwrap_or_else(super::standard)
+        found.unwrap_or_else(kind::standard)
     }
 
     fn print(&self, name: &str, field: &S, out: &mut Mapping) {
-        out.insert(name.into(), super::print(field));
+        out.insert(name.into(), kind::print(field));
     }
 
     fn describe(&self, name: &'static str, about: &'static str, all: &mut Vec<KeyInfo>) {

@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 
-use super::section::{Place, Section};
-use super::{Inner, KeyInfo, Keys, Kind, Standard};
+use super::kind::{Inner, KeyInfo, Keys, Kind, Standard, print};
+use super::place::Place;
+use super::section::Section;
 
 /// What is said of a value that metadata cannot hold.
 pub(super) const NOT_TEXT: &str =
@@ -37,7 +38,7 @@ impl<S: Keys> Kind for Sub<S> {
     }
 
     fn print(&self, value: &S) -> Value {
-        super::print(value)
+        print(value)
     }
 
     fn schema(&self) -> Json {
@@ -76,7 +77,7 @@ impl<S: Keys> Kind for Sections<S> {
     }
 
     fn print(&self, value: &Self::Value) -> Value {
-        value.iter().flatten().map(super::print).collect()
+        value.iter().flatten().map(print).collect()
     }
 
     fn schema(&self) -> Json {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 
-use super::Kind;
-use super::section::Place;
+use super::kind::Kind;
+use super::place::Place;
 use crate::config::duration;
 use crate::config::label::{MAX_BYTES, NAME, is_name, label_fault};
 
