@@ -27,13 +27,13 @@ use crate::policy::replicas::{Unread, UnreadKind};
 use crate::resilience::budget::CallBudget;
 
 use self::record::Record;
-use self::resource::Place;
+use self::resource::WatchScope;
 use self::shelf::{Item, Shelf};
 
 pub use self::connect::has_account;
 pub use self::object::ObjectName;
 pub use self::record::ClusterStats;
-pub use self::seen::{Presence, Seen};
+pub use self::seen::{Presence, SeenObject};
 
 /// The longest that one call may take; a watch, until it is open.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -54,7 +54,7 @@ pub struct Cluster {
 #[derive(Debug, Default)]
 pub struct Watches {
     running: JoinSet<()>,
-    places: BTreeMap<Place, AbortHandle>,
+    places: BTreeMap<WatchScope, AbortHandle>,
     generation: u64,
 }
 
@@ -74,7 +74,7 @@ struct Inner {
     generation: u64,
     client: Option<kube::Client>,
     budget: CallBudget,
-    shelves: BTreeMap<Place, Shelf>,
+    shelves: BTreeMap<WatchScope, Shelf>,
     record: Record,
 }
 
@@ -139,7 +139,8 @@ impl Cluster {
             watches.generation = inner.generation;
         }
         let possible = objects.iter().filter(|name| name.is_possible());
-        let places: BTreeSet<Place> = possible.flat_map(|name| inner.places_of(name)).collect();
+        let places: BTreeSet<WatchScope> =
+            possible.flat_map(|name| inner.places_of(name)).collect();
         watches.keep(&places);
         inner.shelves.retain(|place, _| places.contains(place));
         inner.record.keep(objects);
@@ -156,7 +157,7 @@ impl Cluster {
     }
 
     /// What is known of an object.
-    pub fn seen(&self, name: &ObjectName) -> Seen {
+    pub fn seen(&self, name: &ObjectName) -> SeenObject {
         self.shared.inner().seen(name)
     }
 
@@ -181,7 +182,7 @@ impl Watches {
         }
     }
 
-    fn keep(&mut self, wanted: &BTreeSet<Place>) {
+    fn keep(&mut self, wanted: &BTreeSet<WatchScope>) {
         self.places.retain(|place, watch| {
             let stays = wanted.contains(place);
             if !stays {
@@ -193,22 +194,22 @@ impl Watches {
 }
 
 impl Shared {
-    fn listed(&self, place: &Place, items: BTreeMap<String, Item>) {
+    fn listed(&self, place: &WatchScope, items: BTreeMap<String, Item>) {
         let now = self.clock.now();
         self.on_shelf(place, |shelf| shelf.replace(now, items));
     }
 
-    fn changed(&self, place: &Place, name: String, item: Option<Item>) {
+    fn changed(&self, place: &WatchScope, name: String, item: Option<Item>) {
         let now = self.clock.now();
         self.on_shelf(place, |shelf| shelf.put(now, name, item));
     }
 
-    fn alive(&self, place: &Place) {
+    fn alive(&self, place: &WatchScope) {
         let now = self.clock.now();
         self.on_shelf(place, |shelf| shelf.alive(now));
     }
 
-    fn failed(&self, place: &Place, unread: Unread) {
+    fn failed(&self, place: &WatchScope, unread: Unread) {
         let now = self.clock.now();
         let mut inner = self.inner();
         inner.record.failed(unread.kind);
@@ -223,7 +224,7 @@ impl Shared {
     }
 
     /// `change` says whether it brought news.
-    fn on_shelf(&self, place: &Place, change: impl FnOnce(&mut Shelf) -> bool) {
+    fn on_shelf(&self, place: &WatchScope, change: impl FnOnce(&mut Shelf) -> bool) {
         let mut inner = self.inner();
         if inner.shelves.get_mut(place).is_some_and(change) {
             self.news.notify_one();
@@ -286,7 +287,7 @@ mod tests {
     async fn a_watch_that_fails_is_taken_out_so_that_another_is_started() {
         let mut watches = Watches::default();
         let start = |watches: &mut Watches, namespace: &str, has_fault: bool| {
-            let place = Place {
+            let place = WatchScope {
                 namespace: namespace.to_owned(),
                 resource: Resource::new("apps", "v1", "Deployment", "deployments"),
             };

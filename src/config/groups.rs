@@ -12,7 +12,7 @@ use crate::policy::tuning::spec::MAX_REPLICAS;
 
 use super::keys::{self, Place};
 use super::signals;
-use super::sources::{Sources, unique};
+use super::sources::{ReadSources, unique};
 use super::stream::{self, NamedStream};
 use super::table::{ConsumerKeys, GroupKeys, ModeWord, PolicyKeys};
 use super::types::{EventHubsConfig, GroupConfig};
@@ -22,7 +22,7 @@ pub(super) const DEFAULT_HUB_GROUP: &str = "$Default";
 
 /// What must be unique across groups.
 #[derive(Default)]
-struct Seen {
+struct SeenGroups {
     names: BTreeSet<String>,
     keys: BTreeSet<GroupKey>,
 }
@@ -30,11 +30,11 @@ struct Seen {
 /// What all groups mean; none is fine, ScaledObjects may then name streams inline. `asks` is whether PromQL can be asked.
 pub(super) fn read(
     listed: Option<Vec<Option<GroupKeys>>>,
-    sources: &Sources,
+    sources: &ReadSources,
     asks: bool,
     place: &mut Place<'_>,
 ) -> Vec<GroupConfig> {
-    let mut seen = Seen::default();
+    let mut seen = SeenGroups::default();
     let listed = listed.into_iter().flatten().enumerate();
     let read = |(n, keys): (usize, Option<GroupKeys>)| {
         read_group(keys?, sources, asks, &mut seen, &mut place.item(n))
@@ -44,9 +44,9 @@ pub(super) fn read(
 
 fn read_group(
     keys: GroupKeys,
-    sources: &Sources,
+    sources: &ReadSources,
     asks: bool,
-    seen: &mut Seen,
+    seen: &mut SeenGroups,
     place: &mut Place<'_>,
 ) -> Option<GroupConfig> {
     let name = unique(keys.name, &mut seen.names, place);
@@ -96,7 +96,7 @@ fn identity(key: &GroupKey, of_hub: bool) -> GroupKey {
     key
 }
 
-fn check_source(name: Option<&str>, sources: &Sources, place: &mut Place<'_>) {
+fn check_source(name: Option<&str>, sources: &ReadSources, place: &mut Place<'_>) {
     if let Some(name) = name
         && !sources.names.contains(name)
     {

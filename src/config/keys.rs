@@ -11,12 +11,12 @@ mod scalar;
 mod section;
 mod words;
 
-pub(super) use compound::{Listed, StreamNames, UrlOrSecret, secret};
+pub(super) use compound::{ListOf, StreamNames, UrlOrSecret, secret};
 pub use entry::shown;
 pub(super) use entry::{always, flat, optional, preset, required};
-pub use kind::{Inner, KeyInfo, Keys, Kind, Reader, Standard, print, standard};
-pub(super) use mapping::{Sections, Sub, schema};
-pub(super) use numbers::{Number, Span, Whole};
+pub use kind::{InnerKeys, KeyInfo, KeyReader, Keys, Kind, Standard, print, standard};
+pub(super) use mapping::{SectionList, Sub, schema};
+pub(super) use numbers::{DurationRange, Number, Whole};
 pub(super) use place::Place;
 pub(super) use scalar::{GroupName, Parsed, Text, file, name};
 pub(super) use words::{Flag, Switch, Words};
@@ -43,7 +43,7 @@ macro_rules! keys {
             const LATER: &'static [&'static str] = &[$($($later),+)?];
             const EXACTLY_ONE: &'static [&'static str] = &[$($($one),+)?];
 
-            fn read<R: $crate::config::keys::Reader>(reader: &mut R) -> Self {
+            fn read<R: $crate::config::keys::KeyReader>(reader: &mut R) -> Self {
                 use $crate::config::keys::entry::Entry;
                 Self { $( $field: $entry.read(stringify!($field), reader), )+ }
             }

@@ -19,7 +19,7 @@ use super::label::is_name;
 use super::stream::{self, NamedStream};
 use super::table::TriggerKeys;
 use super::types::{CheckpointStrategy, RedisConfig};
-use reader::Reader;
+use reader::MetadataReader;
 
 pub(super) use keys::camel;
 
@@ -27,7 +27,7 @@ pub(super) use keys::camel;
 #[derive(Clone, Debug, PartialEq)]
 pub struct TriggerRequest {
     /// What is to be observed.
-    pub subject: Subject,
+    pub subject: TriggerSubject,
     /// The settings that the metadata names; the rest comes from the config and the defaults.
     pub settings: PolicySettings,
     /// What it says of the checkpoints.
@@ -36,7 +36,7 @@ pub struct TriggerRequest {
 
 /// What a trigger wants observed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Subject {
+pub enum TriggerSubject {
     /// A group of the config.
     Named(String),
     /// Named piece by piece; subject to the source's `allow` rules.
@@ -74,7 +74,7 @@ impl TriggerRequest {
     /// # Errors
     /// Everything that is wrong with it, by key. No value ever shows up: it may be a secret that KEDA resolved.
     pub fn parse(metadata: &HashMap<String, String>) -> Result<Self, MetadataErrors> {
-        let mut reader = Reader::new(metadata);
+        let mut reader = MetadataReader::new(metadata);
         let keys = TriggerKeys::read(&mut reader);
         let names_server = keda::names_server(&reader);
         reader.refuse_foreign_keys(names_server);
@@ -122,7 +122,7 @@ impl TriggerRequest {
 /// The mode that metadata asks for, whatever else is wrong with it; `None` where it leaves that to the config, or names a threshold
 /// that cannot be read.
 pub fn likely_mode(metadata: &HashMap<String, String>) -> Option<Mode> {
-    let mut reader = Reader::new(metadata);
+    let mut reader = MetadataReader::new(metadata);
     match reader.text("mode") {
         Some("replicas") => Some(Mode::Replicas),
         Some("jobs") => Some(Mode::Jobs),
@@ -148,7 +148,7 @@ pub fn fingerprint(metadata: &HashMap<String, String>) -> u64 {
 const NO_SUBJECT: &str =
     "is missing: set it to a group of the config, or set source, stream and consumerGroup";
 
-fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
+fn read_subject(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<TriggerSubject> {
     let mut inline = ["source", "stream", "consumerGroup"].into_iter();
     let inline = inline.find(|key| reader.has_key(key));
     match (&keys.group, inline) {
@@ -166,7 +166,7 @@ fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> 
                     "must be the name of a group in streamgauge's config",
                 );
             }
-            Some(Subject::Named(name.clone()))
+            Some(TriggerSubject::Named(name.clone()))
         }
         (None, Some(_)) => read_inline(reader, keys),
         (None, None) => {
@@ -176,12 +176,12 @@ fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> 
     }
 }
 
-fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
+fn read_inline(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<TriggerSubject> {
     let stream = keys.stream.as_deref().map(read_stream).transpose();
     let stream = stream.map_err(|fault| reader.problem("stream", &fault));
     let consumer_group = keys.consumer_group.clone();
     if keda::names_server(reader) {
-        return Some(Subject::AtServer {
+        return Some(TriggerSubject::AtServer {
             server: keda::server(reader)?,
             stream: stream.ok()?,
             consumer_group,
@@ -198,7 +198,7 @@ fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
             "must be the name of a source in streamgauge's config, not an address",
         );
     }
-    Some(Subject::Inline {
+    Some(TriggerSubject::Inline {
         source: source.clone(),
         stream: stream.ok()?,
         consumer_group,
@@ -228,7 +228,7 @@ fn read_stream(text: &str) -> Result<NamedStream, String> {
     }
 }
 
-fn read_settings(reader: &mut Reader<'_>, keys: &TriggerKeys) -> PolicySettings {
+fn read_settings(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> PolicySettings {
     let keda = keda::read(reader, keys);
     let (word, threshold) = (keys.policy.mode, keys.policy.backlog_threshold);
     let mode = match keda {

@@ -10,7 +10,7 @@ use crate::policy::spec::{Measure, Mode, PolicySettings};
 use super::allow::{allowed, allowed_of_hub};
 use super::groups::{DEFAULT_HUB_GROUP, hub_group};
 use super::metadata::keda::DEFAULT_COUNT;
-use super::metadata::{MetadataErrors, Subject, TriggerRequest};
+use super::metadata::{MetadataErrors, TriggerRequest, TriggerSubject};
 use super::stream::{self, NamedStream};
 use super::types::{
     CheckpointStrategy, Config, GroupConfig, RedisConfig, SourceConfig, SourceKind,
@@ -60,11 +60,11 @@ impl Config {
         namespace: &str,
     ) -> Result<ResolvedTarget, ResolveError> {
         match &request.subject {
-            Subject::Named(name) => {
+            TriggerSubject::Named(name) => {
                 let group = self.groups.iter().find(|group| group.name == *name);
                 self.of_group(group.ok_or_else(|| unknown("group"))?, request)
             }
-            Subject::Inline {
+            TriggerSubject::Inline {
                 source,
                 stream,
                 consumer_group,
@@ -77,7 +77,7 @@ impl Config {
                     namespace,
                 )
             }
-            Subject::AtServer {
+            TriggerSubject::AtServer {
                 server,
                 stream,
                 consumer_group,

@@ -16,14 +16,14 @@ const EVENT_HUBS_POLL_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The sources found.
 #[derive(Default)]
-pub(super) struct Sources {
+pub(super) struct ReadSources {
     /// Those without fault.
     pub valid: Vec<SourceConfig>,
     /// Every name written, faulty sources included, so that one fault is not reported twice.
     pub names: BTreeSet<String>,
 }
 
-impl Sources {
+impl ReadSources {
     /// The source of that name, if it is without fault.
     pub fn valid(&self, name: &str) -> Option<&SourceConfig> {
         self.valid.iter().find(|source| source.name == name)
@@ -35,8 +35,8 @@ pub(super) fn read(
     listed: Option<Vec<Option<SourceKeys>>>,
     poll_interval: Option<Duration>,
     place: &mut Place<'_>,
-) -> Sources {
-    let mut found = Sources::default();
+) -> ReadSources {
+    let mut found = ReadSources::default();
     if listed.as_ref().is_some_and(Vec::is_empty) {
         place.fault("is empty: add at least one source");
     }

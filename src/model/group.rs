@@ -18,7 +18,7 @@ use super::forecast::Forecast;
 use super::identity::PartitionId;
 use super::normal::GroupNormal;
 use super::owners::Owners;
-use super::partition::{PartitionModel, Step};
+use super::partition::{PartitionModel, PartitionStep};
 use super::rates::{ARRIVAL_WINDOW, ArrivalHistory, RateWindow};
 use super::sample::{Holder, PartitionObservation, Sample};
 use super::signal::{ErrorCount, Signal, SignalReading};
@@ -195,7 +195,7 @@ impl GroupModel {
             return None;
         }
         self.known_until = Some(until);
-        let mut step = Step::NOTHING;
+        let mut step = PartitionStep::NOTHING;
         for partition in self.partitions.values_mut() {
             partition.waiting.take_until(since);
             step = step.and(partition.waiting.take_until(until));
@@ -203,7 +203,11 @@ impl GroupModel {
         Some(Together {
             since,
             until,
-            step: if is_known { step } else { Step::default() },
+            step: if is_known {
+                step
+            } else {
+                PartitionStep::default()
+            },
         })
     }
 

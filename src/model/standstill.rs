@@ -12,12 +12,12 @@ pub const STILL_AFTER: Duration = Duration::from_secs(75);
 pub const LIKELY_BATCH: u64 = 1_000;
 
 /// When each holder committed last, and how many partitions it has.
-pub struct Holders<'a> {
+pub struct HolderCommits<'a> {
     by_name: HashMap<&'a str, (u32, Option<Timestamp>)>,
     newest: Option<Timestamp>,
 }
 
-impl<'a> Holders<'a> {
+impl<'a> HolderCommits<'a> {
     /// Of all partitions of a group.
     pub fn of(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Self {
         let mut holders = Self {

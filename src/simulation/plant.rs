@@ -19,10 +19,10 @@ use super::faults::Fault;
 use super::steps::StepLength;
 
 use pool::Pool;
-use work::Work;
+use work::WorkDone;
 
 pub use partition::PlantPartition;
-pub use pool::Listed;
+pub use pool::ListedReplica;
 pub use spec::{ClusterSpec, Commits, PlantSpec};
 
 /// One replica, from its creation on.
@@ -272,7 +272,7 @@ impl Plant {
     }
 
     /// What the group's listing of consumers says, under shared assignment.
-    pub fn listing(&self) -> impl Iterator<Item = Listed> {
+    pub fn listing(&self) -> impl Iterator<Item = ListedReplica> {
         self.pool.listing(self.micros())
     }
 

@@ -8,13 +8,13 @@ use rayon::prelude::*;
 use super::plan::{Cell, Plan};
 use crate::simulation::course::{Course, Recorder};
 use crate::simulation::policies::PolicyName;
-use crate::simulation::run::{Outcome, Workload, run as run_one};
+use crate::simulation::run::{RunOutcome, Workload, run as run_one};
 
 /// What came of one cell.
 #[derive(Debug)]
 pub(super) struct CellDone {
     /// Per policy, per seed.
-    pub outcomes: Vec<Vec<Outcome>>,
+    pub outcomes: Vec<Vec<RunOutcome>>,
     /// How the first seed went, per policy; empty where that is not drawn.
     pub courses: Vec<Course>,
 }
@@ -25,7 +25,7 @@ pub(super) fn run(plan: &Plan, drawn: &[usize]) -> Vec<CellDone> {
         .flat_map(|cell| (0..plan.seeds).map(move |seed| (cell, seed)))
         .collect();
     let (all, done) = (pairs.len() * plan.policies.len(), AtomicUsize::new(0));
-    let runs: Vec<Vec<(Outcome, Option<Course>)>> = pairs
+    let runs: Vec<Vec<(RunOutcome, Option<Course>)>> = pairs
         .par_iter()
         .with_max_len(1)
         .map(|(n, seed)| {
@@ -59,7 +59,7 @@ fn run_policy(
     policy: &PolicyName,
     seed: u64,
     record: bool,
-) -> (Outcome, Option<Course>) {
+) -> (RunOutcome, Option<Course>) {
     let mut recorder = Recorder::default();
     let mut built = policy.build(workload, &cell.spec);
     let outcome = run_one(
@@ -77,7 +77,7 @@ fn run_policy(
 }
 
 /// The seeds of one cell, each with all policies, turned into policies, each with all seeds.
-fn gather(seeds: &[Vec<(Outcome, Option<Course>)>]) -> CellDone {
+fn gather(seeds: &[Vec<(RunOutcome, Option<Course>)>]) -> CellDone {
     let policies = seeds.first().map_or(0, Vec::len);
     CellDone {
         outcomes: (0..policies)

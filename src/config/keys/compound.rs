@@ -16,19 +16,19 @@ use crate::config::addresses::{WebhookUrl, webhook_url, without_path};
 use crate::config::secret::{SHAPE, Secret};
 
 /// A list of values.
-pub struct Listed<K> {
+pub struct ListOf<K> {
     kind: K,
     advice: &'static str,
 }
 
-impl<K: Scalar> Listed<K> {
+impl<K: Scalar> ListOf<K> {
     /// One with at least one item; `advice` is for one without.
     pub const fn of(kind: K, advice: &'static str) -> Self {
         Self { kind, advice }
     }
 }
 
-impl<K: Scalar> Kind for Listed<K> {
+impl<K: Scalar> Kind for ListOf<K> {
     type Value = Vec<K::Value>;
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Self::Value> {

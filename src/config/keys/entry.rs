@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde_yaml::{Mapping, Value};
 
-use super::kind::{self, KeyInfo, Keys, Kind, Reader, Standard};
+use super::kind::{self, KeyInfo, KeyReader, Keys, Kind, Standard};
 use super::mapping::Sub;
 
 /// A key within a mapping, or several.
@@ -13,7 +13,7 @@ pub trait Entry {
     type Field;
 
     /// Reads it.
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field;
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field;
 
     /// Writes it, if it says something.
     fn print(&self, name: &str, field: &Self::Field, out: &mut Mapping);
@@ -51,7 +51,7 @@ impl<K: Kind> Optional<K> {
 impl<K: Kind> Entry for Optional<K> {
     type Field = Option<K::Value>;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
         reader.value(name, &self.kind)
     }
 
@@ -80,7 +80,7 @@ pub const fn required<K: Kind>(kind: K, advice: &'static str) -> Required<K> {
 impl<K: Kind> Entry for Required<K> {
     type Field = Option<K::Value>;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
         if !reader.has(name) {
             reader.missing(name, self.advice);
         }
@@ -115,7 +115,7 @@ where
 {
     type Field = K::Value;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
         let found = reader.value(name, &self.kind);
         found.unwrap_or_else(|| self.value.clone())
     }
@@ -141,7 +141,7 @@ pub const fn always<S: Keys>() -> Always<S> {
 impl<S: Keys> Entry for Always<S> {
     type Field = S;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> S {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> S {
         let found = reader.value(name, &Sub::<S>::new());
         found.unwrap_or_else(kind::standard)
     }
@@ -167,7 +167,7 @@ pub const fn flat<S: Keys>() -> Flat<S> {
 impl<S: Keys> Entry for Flat<S> {
     type Field = S;
 
-    fn read<R: Reader>(&self, _: &'static str, reader: &mut R) -> S {
+    fn read<R: KeyReader>(&self, _: &'static str, reader: &mut R) -> S {
         S::read(reader)
     }
 

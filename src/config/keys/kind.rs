@@ -31,7 +31,7 @@ pub trait Kind {
     }
 
     /// The keys within it, if it is a mapping or a list of mappings.
-    fn inner(&self) -> Option<Inner> {
+    fn inner(&self) -> Option<InnerKeys> {
         None
     }
 }
@@ -46,7 +46,7 @@ pub trait Keys: Sized {
     const EXACTLY_ONE: &'static [&'static str];
 
     /// Reads every key; faults are noted by the reader.
-    fn read<R: Reader>(reader: &mut R) -> Self;
+    fn read<R: KeyReader>(reader: &mut R) -> Self;
 
     /// Writes every key that says something.
     fn print(&self, out: &mut Mapping);
@@ -56,7 +56,7 @@ pub trait Keys: Sized {
 }
 
 /// Where keys are read from: a section of the file, or trigger metadata.
-pub trait Reader {
+pub trait KeyReader {
     /// Whether a key is there and says something.
     fn has(&self, name: &str) -> bool;
 
@@ -81,7 +81,7 @@ pub struct KeyInfo {
     /// Its JSON Schema, without description and default.
     pub schema: Json,
     /// The keys within it.
-    pub inner: Option<Inner>,
+    pub inner: Option<InnerKeys>,
 }
 
 /// What holds where a key is not there.
@@ -99,14 +99,14 @@ pub enum Standard {
 
 /// The keys within a key.
 #[derive(Clone, Debug)]
-pub struct Inner {
+pub struct InnerKeys {
     /// What is added to the path: `[]` for a list.
     pub suffix: &'static str,
     /// Its keys.
     pub keys: Vec<KeyInfo>,
 }
 
-impl Inner {
+impl InnerKeys {
     /// The keys of a mapping, or of each mapping of a list.
     pub fn of<S: Keys>(suffix: &'static str) -> Self {
         Self {
@@ -124,7 +124,7 @@ pub fn standard<S: Keys>() -> S {
 /// A reader that has no key.
 struct Nothing;
 
-impl Reader for Nothing {
+impl KeyReader for Nothing {
     fn has(&self, _: &str) -> bool {
         false
     }

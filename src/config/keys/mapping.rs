@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 
-use super::kind::{Inner, KeyInfo, Keys, Kind, Standard, print};
+use super::kind::{InnerKeys, KeyInfo, Keys, Kind, Standard, print};
 use super::place::Place;
-use super::section::Section;
+use super::section::OpenSection;
 
 /// What is said of a value that metadata cannot hold.
 pub(super) const NOT_TEXT: &str =
@@ -27,7 +27,7 @@ impl<S: Keys> Kind for Sub<S> {
     type Value = S;
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<S> {
-        let mut section = Section::open(value, at.at(""))?;
+        let mut section = OpenSection::open(value, at.at(""))?;
         let found = S::read(&mut section);
         section.finish(S::LATER);
         Some(found)
@@ -45,22 +45,22 @@ impl<S: Keys> Kind for Sub<S> {
         schema::<S>()
     }
 
-    fn inner(&self) -> Option<Inner> {
-        Some(Inner::of::<S>(""))
+    fn inner(&self) -> Option<InnerKeys> {
+        Some(InnerKeys::of::<S>(""))
     }
 }
 
 /// A list of mappings. One that is no mapping is kept as `None`: the others keep their places.
-pub struct Sections<S>(PhantomData<S>);
+pub struct SectionList<S>(PhantomData<S>);
 
-impl<S: Keys> Sections<S> {
+impl<S: Keys> SectionList<S> {
     /// One of mappings with these keys.
     pub const fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<S: Keys> Kind for Sections<S> {
+impl<S: Keys> Kind for SectionList<S> {
     type Value = Vec<Option<S>>;
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Self::Value> {
@@ -84,14 +84,14 @@ impl<S: Keys> Kind for Sections<S> {
         json!({ "type": "array", "items": schema::<S>() })
     }
 
-    fn inner(&self) -> Option<Inner> {
-        Some(Inner::of::<S>("[]"))
+    fn inner(&self) -> Option<InnerKeys> {
+        Some(InnerKeys::of::<S>("[]"))
     }
 }
 
 /// The JSON Schema of a mapping.
 pub fn schema<S: Keys>() -> Json {
-    let Inner { keys, .. } = Inner::of::<S>("");
+    let InnerKeys { keys, .. } = InnerKeys::of::<S>("");
     let required: Vec<&str> = keys
         .iter()
         .filter(|key| key.standard == Standard::Required)

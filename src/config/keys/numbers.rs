@@ -121,12 +121,12 @@ impl Scalar for Number {
 }
 
 /// A duration within bounds.
-pub struct Span {
+pub struct DurationRange {
     least: Duration,
     most: Option<Duration>,
 }
 
-impl Span {
+impl DurationRange {
     /// Longer than nothing.
     pub const POSITIVE: Self = Self {
         least: Duration::from_millis(1),
@@ -151,7 +151,7 @@ impl Span {
     }
 }
 
-impl Scalar for Span {
+impl Scalar for DurationRange {
     type Value = Duration;
 
     fn read_raw(&self, raw: Raw<'_>) -> Result<Duration, String> {

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::kind::{Kind, Reader};
+use super::kind::{KeyReader, Kind};
 use super::place::Place;
 use crate::config::label::shown;
 use crate::config::suggest::did_you_mean;
 
-/// A mapping and its place. Every key asked for is a known key: what is left at [`Section::finish`] is unknown.
-pub struct Section<'p> {
+/// A mapping and its place. Every key asked for is a known key: what is left at [`OpenSection::finish`] is unknown.
+pub struct OpenSection<'p> {
     place: Place<'p>,
     entries: BTreeMap<String, Value>,
     known: Vec<&'static str>,
 }
 
-impl<'p> Section<'p> {
+impl<'p> OpenSection<'p> {
     /// `None`, with the fault noted, if the value is no mapping with text keys.
     pub fn open(value: Value, mut place: Place<'p>) -> Option<Self> {
         let Value::Mapping(mapping) = value else {
@@ -53,7 +53,7 @@ impl<'p> Section<'p> {
     }
 }
 
-impl Reader for Section<'_> {
+impl KeyReader for OpenSection<'_> {
     /// A key without a value is as good as none.
     fn has(&self, name: &str) -> bool {
         self.entries.get(name).is_some_and(|value| !value.is_null())

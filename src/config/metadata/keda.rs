@@ -2,13 +2,13 @@
 //! with a consumer group, `lagCount` goes before `pendingEntriesCount` (default 5) and `streamLength` does not count; without one,
 //! `streamLength` (default 5) alone does.
 
-use crate::config::keys::{Keys, Reader as _, Whole};
+use crate::config::keys::{KeyReader as _, Keys, Whole};
 use crate::config::table::{ConsumerKeys, KedaKeys, ModeWord, PolicyKeys, TriggerKeys};
 use crate::config::types::RedisConfig;
 use crate::policy::spec::{Measure, Mode};
 
 use super::keys::{ADDRESS, DATABASE, HOST, PORT};
-use super::reader::Reader;
+use super::reader::MetadataReader;
 
 const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
 
@@ -39,7 +39,7 @@ pub(in crate::config) const DEFAULT_COUNT: u64 = 5;
 const DEFAULT_UNPROCESSED: u64 = 64;
 
 /// The mode that KEDA's keys ask for, its defaults included; `None` if there are none, or with a fault noted.
-pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> {
+pub(super) fn read(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<Mode> {
     let all = KEYS.into_iter().chain([UNPROCESSED]);
     let named: Vec<&str> = all.filter(|key| reader.has_key(key)).collect();
     let Some(first) = named.first().copied() else {
@@ -73,7 +73,7 @@ pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> 
 }
 
 /// What KEDA's redis-streams trigger counts.
-fn counted(reader: &Reader<'_>, keys: &KedaKeys) -> Option<Mode> {
+fn counted(reader: &MetadataReader<'_>, keys: &KedaKeys) -> Option<Mode> {
     let found = [
         keys.lag_count,
         keys.pending_entries_count,
@@ -100,7 +100,7 @@ fn counted(reader: &Reader<'_>, keys: &KedaKeys) -> Option<Mode> {
 
 /// What KEDA does without any threshold, for triggers that show by another key that they are KEDA's: whoever writes a setting of ours
 /// does not rely on KEDA's defaults.
-fn default(reader: &Reader<'_>, word: Option<ModeWord>) -> Option<Mode> {
+fn default(reader: &MetadataReader<'_>, word: Option<ModeWord>) -> Option<Mode> {
     let mut settings = PolicyKeys::NAMES.iter().chain(ConsumerKeys::NAMES);
     let is_ours = matches!(word, Some(ModeWord::Replicas | ModeWord::Jobs))
         || reader.has_key("group")
@@ -131,7 +131,7 @@ const fn unprocessed_events(threshold: u64) -> Mode {
 
 /// The backlog up to which a target stays inactive, by KEDA's name for it, in the mode that KEDA's keys ask for.
 pub(super) fn activation(
-    reader: &mut Reader<'_>,
+    reader: &mut MetadataReader<'_>,
     keys: &KedaKeys,
     mode: Option<Mode>,
 ) -> Option<u64> {
@@ -166,13 +166,13 @@ pub(super) fn activation(
 }
 
 /// Whether it names its server as KEDA's redis-streams trigger does, by an address, and no source of the config.
-pub(super) fn names_server(reader: &Reader<'_>) -> bool {
+pub(super) fn names_server(reader: &MetadataReader<'_>) -> bool {
     let is_ours = reader.has_key("source") || reader.has_key("group");
     !is_ours && (text(reader, ADDRESS).is_some() || text(reader, HOST).is_some())
 }
 
 /// That server. Its database is told apart, as KEDA does.
-pub(super) fn server(reader: &mut Reader<'_>) -> Option<RedisConfig> {
+pub(super) fn server(reader: &mut MetadataReader<'_>) -> Option<RedisConfig> {
     let (key, address) = match text(reader, ADDRESS) {
         Some(address) => (ADDRESS[0], address.to_owned()),
         None => (HOST[0], joined(text(reader, HOST)?, text(reader, PORT))),
@@ -208,7 +208,7 @@ fn joined(host: &str, port: Option<&str>) -> String {
 }
 
 /// The text of the first of the keys that is there, each also with `FromEnv`: KEDA passes on what the variable holds.
-fn text<'m>(reader: &Reader<'m>, keys: [&str; 2]) -> Option<&'m str> {
+fn text<'m>(reader: &MetadataReader<'m>, keys: [&str; 2]) -> Option<&'m str> {
     let with_env = keys.iter().map(|key| format!("{key}FromEnv"));
     let mut names = keys.iter().map(|key| (*key).to_owned()).chain(with_env);
     names.find_map(|name| reader.text(&name)).map(str::trim)

@@ -73,7 +73,7 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!(settings(&[]), PolicySettings::default());
     assert_eq!(
         parse(&[("group", "g")]).map(|r| r.subject),
-        Ok(Subject::Named("g".into()))
+        Ok(TriggerSubject::Named("g".into()))
     );
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::config::addresses::{Endpoint, account_url, authority, endpoint, host};
 use crate::config::choices::{CheckpointStrategy, Cloud, ManagementClient};
 use crate::config::keys::{
-    Parsed, Span, Sub, Text, Whole, Words, file, flat, keys, name, optional, preset, required,
-    secret,
+    DurationRange, Parsed, Sub, Text, Whole, Words, file, flat, keys, name, optional, preset,
+    required, secret,
 };
 use crate::config::secret::Secret;
 
@@ -41,7 +41,7 @@ keys! {
         /// The throughput units of the namespace: they bound what consumers can read, see below.
         throughput_units: Option<u32> = optional(Whole::<u32>::from(1).note(" (the throughput units of the namespace)")),
         /// How long the event hub keeps events (AMQP does not say it): for the alert before they are lost, `StreamgaugeDataLossRisk`.
-        retention: Option<Duration> = optional(Span::POSITIVE),
+        retention: Option<Duration> = optional(DurationRange::POSITIVE),
         /// Where consumers store their checkpoints, see below.
         checkpoints: Option<CheckpointKeys> = required(
             Sub::<CheckpointKeys>::new(),
@@ -77,7 +77,7 @@ keys! {
         ca_file: Option<PathBuf> = optional(file()),
         /// An ownership that was not renewed for this long has expired.
         // .NET's processor lets an ownership expire after two minutes, the others sooner.
-        ownership_expiry: Duration = preset(Span::POSITIVE, Duration::from_secs(120)),
+        ownership_expiry: Duration = preset(DurationRange::POSITIVE, Duration::from_secs(120)),
     }
 }
 

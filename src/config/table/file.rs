@@ -10,8 +10,8 @@ use super::{GroupKeys, SourceKeys};
 use crate::config::addresses::{WebhookUrl, prometheus_url, reference, without_path};
 use crate::config::choices::Enabled;
 use crate::config::keys::{
-    Flag, Listed, Parsed, Sections, Span, Sub, Switch, Text, UrlOrSecret, Whole, Words, always,
-    file, keys, optional, preset, required, secret,
+    DurationRange, Flag, ListOf, Parsed, SectionList, Sub, Switch, Text, UrlOrSecret, Whole, Words,
+    always, file, keys, optional, preset, required, secret,
 };
 use crate::config::secret::Secret;
 use crate::model::incident::IncidentKind;
@@ -21,7 +21,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// How long one HTTP request may take.
-const TIMEOUTS: Span = Span::between(Duration::from_millis(100), Duration::from_secs(30));
+const TIMEOUTS: DurationRange =
+    DurationRange::between(Duration::from_millis(100), Duration::from_secs(30));
 
 keys! {
     /// The whole file.
@@ -41,11 +42,11 @@ keys! {
         /// Where incidents are reported.
         incidents: Option<IncidentsKeys> = optional(Sub::<IncidentsKeys>::new()),
         /// How often groups are read, for every source that does not set its own.
-        poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("`5s`; event hubs `15s`"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("`5s`; event hubs `15s`"),
         /// The servers and event hubs to read. At least one.
-        sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "add at least one source"),
+        sources: Option<Vec<Option<SourceKeys>>> = required(SectionList::<SourceKeys>::new(), "add at least one source"),
         /// The consumer groups to read.
-        groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only what ScaledObjects name inline"),
+        groups: Option<Vec<Option<GroupKeys>>> = optional(SectionList::<GroupKeys>::new()).else_words("only what ScaledObjects name inline"),
     }
 }
 
@@ -85,7 +86,7 @@ keys! {
         context: Option<String> = optional(Text::ANY).else_words("the file's current context"),
         /// How soon a dead watch is noticed: each watch is renewed every three of these. Changes are known at once, whatever it is.
         // Readings count for two minutes: even at the longest interval a few may fail.
-        poll_interval: Duration = preset(Span::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
+        poll_interval: Duration = preset(DurationRange::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
     }
 }
 
@@ -116,7 +117,7 @@ keys! {
         /// The folder. It is made if it does not exist. Two running instances must not share it.
         dir: Option<PathBuf> = required(file(), "set it to the directory for the learned state"),
         /// How often each group is written; it is also written when the process ends.
-        interval: Duration = preset(Span::between(SECOND, HOUR), MINUTE),
+        interval: Duration = preset(DurationRange::between(SECOND, HOUR), MINUTE),
     }
     later ["redis"]
 }
@@ -133,7 +134,7 @@ keys! {
         /// How long a query may take.
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(5)),
         /// How often each expression is queried.
-        interval: Duration = preset(Span::between(SECOND, MINUTE.saturating_mul(10)), SECOND.saturating_mul(30)),
+        interval: Duration = preset(DurationRange::between(SECOND, MINUTE.saturating_mul(10)), SECOND.saturating_mul(30)),
         /// A token, read at every query. Not together with `username`.
         bearer_token: Option<Secret> = optional(secret()),
         /// A user name; needs `password`.
@@ -168,7 +169,7 @@ keys! {
             "/streamgauge".into()
         ),
         /// The [kinds](detection.md) of incidents to report.
-        kinds: Option<Vec<IncidentKind>> = optional(Listed::of(Words::of(&KINDS), "remove it to report all kinds")).else_words("all"),
+        kinds: Option<Vec<IncidentKind>> = optional(ListOf::of(Words::of(&KINDS), "remove it to report all kinds")).else_words("all"),
         /// A PEM file of certificate authorities to trust in addition to the system's.
         ca_file: Option<PathBuf> = optional(file()),
     }

@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use crate::config::choices::Granularity;
 use crate::config::keys::{
-    Flag, GroupName, Number, Span, StreamNames, Sub, Text, Whole, Words, flat, keys, name,
+    DurationRange, Flag, GroupName, Number, StreamNames, Sub, Text, Whole, Words, flat, keys, name,
     optional, preset, required,
 };
 use crate::model::identity::Assignment;
@@ -30,7 +30,7 @@ keys! {
         /// How its consumers share the partitions.
         consumers: ConsumerKeys = flat::<ConsumerKeys>(),
         /// How often it is read.
-        poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("the source's"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("the source's"),
         /// How finely it is exported. `group`: without metrics per partition; the API shows partitions all the same.
         granularity: Granularity = preset(Words::of(&GRANULARITIES), Granularity::Partition),
         /// How replicas follow from what is read.
@@ -87,7 +87,7 @@ keys! {
         /// Messages per replica, for mode `backlog`; alone it implies that mode.
         backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(" (messages per replica)")),
         /// How long a message may wait; also the time within which a backlog is to be gone.
-        target_delay: Option<Duration> = optional(Span::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
+        target_delay: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
         /// The messages per second that one replica handles when it is never idle.
         capacity_per_replica: Option<f64> = optional(Number { note: ", in messages per second: remove it to have the capacity learned" })
             .else_words("learned"),
@@ -98,10 +98,10 @@ keys! {
         /// A backlog, or arrivals, up to this do not activate.
         activation_backlog: Option<u64> = optional(Whole::<u64>::from(0)).else_value(&0),
         /// Arrivals within this time activate.
-        activation_window: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
+        activation_window: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_HOLD))
             .else_words("by the pauses between arrivals, `15s` to `45s`"),
         /// How long the largest recommendation is held against scale-in.
-        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD)).else_value(&spec::SCALE_IN_HOLD),
+        scale_in_hold: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_HOLD)).else_value(&spec::SCALE_IN_HOLD),
         /// `on`: arrivals that are expected count, too. Either way the forecast and its error are exported.
         forecast: Option<Forecasting> = optional(Words::of(&Forecasting::WORDS)).else_value(&Forecasting::Off),
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::EventHubsKeys;
 use crate::config::keys::{
-    Listed, Parsed, Sections, Span, Sub, Text, Words, keys, name, optional, preset, required,
-    secret,
+    DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, keys, name, optional, preset,
+    required, secret,
 };
 use crate::config::redis_url::{RedisServer, parse_url};
 use crate::config::secret::Secret;
@@ -19,13 +19,13 @@ keys! {
         /// Its name, unique among the sources: 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the source a name"),
         /// How often its groups are read. On a quiet Redis stream a new message triggers a read at once ([how](operations.md)).
-        poll_interval: Option<Duration> = optional(Span::POLL_INTERVAL).else_words("the file's, else `5s`; event hubs `15s`"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("the file's, else `5s`; event hubs `15s`"),
         /// A Redis or Valkey server. Either this or `event_hubs`.
         redis: Option<RedisKeys> = optional(Sub::<RedisKeys>::new()),
         /// An Azure event hub, see [its page](event-hubs.md). Either this or `redis`.
         event_hubs: Option<EventHubsKeys> = optional(Sub::<EventHubsKeys>::new()),
         /// What ScaledObjects may name inline, see [security](security.md).
-        allow: Option<Vec<Option<AllowKeys>>> = optional(Sections::<AllowKeys>::new()).else_words("ScaledObjects may not name anything inline"),
+        allow: Option<Vec<Option<AllowKeys>>> = optional(SectionList::<AllowKeys>::new()).else_words("ScaledObjects may not name anything inline"),
     }
     exactly_one ["redis", "event_hubs"]
 }
@@ -47,7 +47,7 @@ keys! {
         /// Pending entries that were delivered longer ago count as stuck: they are exported, but left out of backlog, target and
         /// activation. Entries that were given back (`XNACK`, `XCLAIM … TIME 0`) wait and are never stuck. While a consumer that holds
         /// stuck entries still asks for new ones or acknowledges others, the group stays active.
-        stuck_after: Duration = preset(Span::POSITIVE, STUCK_AFTER),
+        stuck_after: Duration = preset(DurationRange::POSITIVE, STUCK_AFTER),
     }
 }
 
@@ -64,10 +64,10 @@ keys! {
     /// A rule for what ScaledObjects may name inline. One rule must cover the whole request; `*` is the only wildcard.
     pub struct AllowKeys {
         /// The namespaces of the ScaledObjects.
-        namespaces: Option<Vec<String>> = required(Listed::of(Text::ANY, EVERYTHING), EVERYTHING),
+        namespaces: Option<Vec<String>> = required(ListOf::of(Text::ANY, EVERYTHING), EVERYTHING),
         /// The streams they may name.
-        streams: Option<Vec<String>> = required(Listed::of(Text::ANY, EVERYTHING), EVERYTHING),
+        streams: Option<Vec<String>> = required(ListOf::of(Text::ANY, EVERYTHING), EVERYTHING),
         /// The consumer groups they may name.
-        consumer_groups: Option<Vec<String>> = required(Listed::of(Text::ANY, EVERYTHING), EVERYTHING),
+        consumer_groups: Option<Vec<String>> = required(ListOf::of(Text::ANY, EVERYTHING), EVERYTHING),
     }
 }

@@ -1,7 +1,7 @@
-//! The constants of the detector, as they apply to one sample. Spans are in samples at the reference interval of [`Pace`].
+//! The constants of the detector, as they apply to one sample. Spans are in samples at the reference interval of [`SamplePace`].
 
 use super::bits::log2;
-use super::pace::Pace;
+use super::pace::SamplePace;
 
 /// A departure that one sample in 32 exceeds is no surprise yet.
 pub(super) const SURPRISE_FROM_BITS: f64 = 5.0;
@@ -53,7 +53,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// For sample number `samples`.
-    pub fn of(samples: u64, pace: Pace) -> Self {
+    pub fn of(samples: u64, pace: SamplePace) -> Self {
         let density = pace.density();
         let suspicious_samples = suspicious_samples(density);
         let samples = samples as f64;

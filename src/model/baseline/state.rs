@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::levels::{DEPARTURES, Levels};
 use super::memory::{FAST_SPANS, Memory};
-use super::pace::Pace;
+use super::pace::SamplePace;
 use super::pattern::{Pattern, Patterns};
 use super::season::{Seasonal, Seasons};
 use super::tail::Tails;
@@ -41,7 +41,7 @@ pub(super) struct State {
     pub samples: u64,
     pub first: Timestamp,
     pub last: Timestamp,
-    pub pace: Pace,
+    pub pace: SamplePace,
     pub levels: Levels,
     departures: [Tails; DEPARTURES],
     pub seasons: Seasons,
@@ -76,7 +76,7 @@ impl State {
             samples: 0,
             first: Timestamp::default(),
             last: Timestamp::default(),
-            pace: Pace::default(),
+            pace: SamplePace::default(),
             levels: Levels::default(),
             departures: Default::default(),
             seasons: Seasons::new(weekly_season),

@@ -8,7 +8,7 @@ use super::{LATE, Plant, PlantPartition};
 
 /// What was done, and how long it had waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Work {
+pub(super) struct WorkDone {
     /// Messages.
     pub done: f64,
     /// Of these, later than [`LATE`].
@@ -19,7 +19,7 @@ pub(super) struct Work {
     pub worst_seconds: f64,
 }
 
-impl Work {
+impl WorkDone {
     /// So many messages were done that waited for so long.
     pub fn count(&mut self, messages: f64, waited_seconds: f64) {
         self.done += messages;
@@ -48,7 +48,7 @@ struct Hindrance {
 
 impl Plant {
     /// Every replica works for a tick.
-    pub(super) fn process(&mut self) -> Work {
+    pub(super) fn process(&mut self) -> WorkDone {
         let hindrance = self.hindrance();
         match self.spec.assignment {
             Assignment::Shared => self.process_pool(&hindrance),
@@ -77,7 +77,7 @@ impl Plant {
         hindrance
     }
 
-    fn process_pool(&mut self, hindrance: &Hindrance) -> Work {
+    fn process_pool(&mut self, hindrance: &Hindrance) -> WorkDone {
         let (ready, now) = (self.ready(), self.micros());
         let share = hindrance.fleet / ready.len().max(1) as f64;
         let slowed: Vec<u32> = self
@@ -114,12 +114,12 @@ impl Plant {
         work
     }
 
-    fn process_owned(&mut self, hindrance: &Hindrance) -> Work {
+    fn process_owned(&mut self, hindrance: &Hindrance) -> WorkDone {
         let seconds = self.spec.step.seconds();
         let full = self.spec.capacity_per_second * seconds;
         let share = hindrance.fleet * seconds / self.ready().len().max(1) as f64;
         let tick = self.tick;
-        let mut sum = Work::default();
+        let mut sum = WorkDone::default();
         for replica in &mut self.replicas {
             let speed = if replica.slowed {
                 hindrance.slowed
@@ -144,11 +144,11 @@ impl Plant {
 }
 
 /// Shares `capacity` max-min fairly among partitions.
-fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> Work {
+fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> WorkDone {
     let mut left = capacity;
     let mut open = partitions.len();
     partitions.sort_by(|a, b| a.workable(tick).total_cmp(&b.workable(tick)));
-    let mut sum = Work::default();
+    let mut sum = WorkDone::default();
     for partition in partitions {
         let take = partition.workable(tick).min(left / open as f64);
         left -= take;

@@ -51,7 +51,7 @@ fn keda_s_own_keys_mean_what_keda_makes_of_them() {
     );
     assert!(matches!(
         length.subject,
-        Subject::Inline {
+        TriggerSubject::Inline {
             consumer_group: None,
             ..
         }
@@ -132,7 +132,7 @@ fn a_trigger_of_keda_s_without_a_threshold_has_keda_s_default() {
 fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
     let of_server = |pairs: &[(&'static str, &'static str)]| {
         parse(&[&INLINE[1..], pairs].concat()).map(|request| match request.subject {
-            Subject::AtServer { server, .. } => (
+            TriggerSubject::AtServer { server, .. } => (
                 (server.host, server.port, server.database),
                 request.settings.mode,
             ),
