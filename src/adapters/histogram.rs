@@ -7,7 +7,7 @@ use crate::trace::Exemplar;
 
 /// Counts durations.
 #[derive(Debug)]
-pub struct Histogram {
+pub struct DurationHistogram {
     bounds: &'static [f64],
     inner: Mutex<Counts>,
 }
@@ -25,7 +25,7 @@ pub struct Counts {
     pub count: u64,
 }
 
-impl Histogram {
+impl DurationHistogram {
     /// Nothing is counted yet. `bounds` are upper ones in seconds, rising.
     pub fn new(bounds: &'static [f64]) -> Self {
         let all = bounds.iter().copied().chain([f64::INFINITY]);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_duration_counts_up_to_the_first_bound_that_it_does_not_exceed() {
-        let histogram = Histogram::new(&[0.1, 1.0]);
+        let histogram = DurationHistogram::new(&[0.1, 1.0]);
         for millis in [0, 100, 101, 1_000, 1_001, 60_000] {
             histogram.observe(Duration::from_millis(millis));
         }

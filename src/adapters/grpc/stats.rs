@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tonic::{Code, Status};
 
-use crate::adapters::histogram::{Counts, Histogram};
+use crate::adapters::histogram::{Counts, DurationHistogram};
 
 /// Upper bounds in seconds: an answer comes from memory.
 const DURATIONS: [f64; 10] = [
@@ -56,16 +56,16 @@ impl Method {
 /// Counts calls.
 #[derive(Debug)]
 pub struct RpcStats {
-    durations: [Histogram; Method::ALL.len()],
-    ages: Histogram,
+    durations: [DurationHistogram; Method::ALL.len()],
+    ages: DurationHistogram,
     answers: Mutex<BTreeMap<(Method, &'static str), u64>>,
 }
 
 impl Default for RpcStats {
     fn default() -> Self {
         Self {
-            durations: Method::ALL.map(|_| Histogram::new(&DURATIONS)),
-            ages: Histogram::new(&AGES),
+            durations: Method::ALL.map(|_| DurationHistogram::new(&DURATIONS)),
+            ages: DurationHistogram::new(&AGES),
             answers: Mutex::default(),
         }
     }

@@ -38,7 +38,7 @@ pub(super) struct OfProcess;
 impl Collector for OfProcess {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         // What cannot be read is left out: it is about the process, not about the groups.
-        let Some(read) = Read::now() else {
+        let Some(read) = ProcessFigures::now() else {
             return Ok(());
         };
         let none: [Label<'_>; 0] = [];
@@ -53,7 +53,7 @@ impl Collector for OfProcess {
     }
 }
 
-struct Read {
+struct ProcessFigures {
     cpu_seconds: f64,
     resident: u64,
     virtual_: u64,
@@ -63,7 +63,7 @@ struct Read {
     threads: u64,
 }
 
-impl Read {
+impl ProcessFigures {
     fn now() -> Option<Self> {
         let process = Process::myself().ok()?;
         let stat = process.stat().ok()?;

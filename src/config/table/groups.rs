@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::file::poll_interval;
+use crate::config::choices::Granularity;
 use crate::config::keys::{
-    Flag, Number, Span, StreamNames, Sub, Text, Whole, Words, flat, keys, name, optional, preset,
-    required,
+    DurationRange, Flag, GroupName, Number, StreamNames, Sub, Text, Whole, Words, flat, keys, name,
+    optional, preset, required,
 };
-use crate::config::label::GroupName;
-use crate::config::types::Granularity;
 use crate::model::identity::Assignment;
 use crate::policy::forecast::Forecasting;
 use crate::policy::tuning::spec;
@@ -22,7 +20,7 @@ keys! {
         /// Its name, unique among the groups, and its `group` label: 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the group a name"),
         /// The name of a source.
-        source: Option<String> = required(Text::ANY, "name one of the sources"),
+        source: Option<String> = required(Text::ANY, "set it to the name of a source"),
         /// One key; a pattern (`orders:*`, also `?` and `[…]`), looked up with SCAN; a template (`orders:{0..15}`: only `{int..int}`
         /// expands, so hash tags stay; `{00..15}` keeps its zeros); or a list of keys. In a key, `\*`, `\?` and `\[` stand for the
         /// characters themselves. Keys over 128 bytes get a shortened label. At most 10,000 partitions.
@@ -32,7 +30,7 @@ keys! {
         /// How its consumers share the partitions.
         consumers: ConsumerKeys = flat::<ConsumerKeys>(),
         /// How often it is read.
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("the source's"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("the source's"),
         /// How finely it is exported. `group`: without metrics per partition; the API shows partitions all the same.
         granularity: Granularity = preset(Words::of(&GRANULARITIES), Granularity::Partition),
         /// How replicas follow from what is read.
@@ -87,11 +85,11 @@ keys! {
         /// messages against a fixed threshold.
         mode: Option<ModeWord> = optional(Words::of(&MODES)).else_value(&ModeWord::Replicas),
         /// Messages per replica, for mode `backlog`; alone it implies that mode.
-        backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(": messages per replica")),
+        backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(" (messages per replica)")),
         /// How long a message may wait; also the time within which a backlog is to be gone.
-        target_delay: Option<Duration> = optional(Span::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
+        target_delay: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
         /// The messages per second that one replica handles when it is never idle.
-        capacity_per_replica: Option<f64> = optional(Number { note: ": messages per second; leave it out to have it learned" })
+        capacity_per_replica: Option<f64> = optional(Number { note: ", in messages per second: remove it to have the capacity learned" })
             .else_words("learned"),
         /// The fewest replicas.
         min_replicas: Option<u32> = optional(Whole::<u32>::from(0)).else_value(&spec::MIN_REPLICAS),
@@ -100,10 +98,10 @@ keys! {
         /// A backlog, or arrivals, up to this do not activate.
         activation_backlog: Option<u64> = optional(Whole::<u64>::from(0)).else_value(&0),
         /// Arrivals within this time activate.
-        activation_window: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
+        activation_window: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_HOLD))
             .else_words("by the pauses between arrivals, `15s` to `45s`"),
         /// How long the largest recommendation is held against scale-in.
-        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD)).else_value(&spec::SCALE_IN_HOLD),
+        scale_in_hold: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_HOLD)).else_value(&spec::SCALE_IN_HOLD),
         /// `on`: arrivals that are expected count, too. Either way the forecast and its error are exported.
         forecast: Option<Forecasting> = optional(Words::of(&Forecasting::WORDS)).else_value(&Forecasting::Off),
     }
@@ -119,7 +117,7 @@ keys! {
     }
 }
 
-const EXPRESSION: Text = Text::filled("give an expression with one value");
+const EXPRESSION: Text = Text::filled("set it to a PromQL expression that returns one value");
 
 keys! {
     /// Where the error rate comes from: exactly one of these.
@@ -130,7 +128,7 @@ keys! {
         redeliveries: Option<bool> = optional(Flag),
         /// The key of a dead-letter stream on the group's server (Redis only): the messages per second that it gains. It need not exist
         /// yet.
-        dead_letter: Option<String> = optional(Text::filled("give the key of a stream")),
+        dead_letter: Option<String> = optional(Text::filled("set it to the key of a stream")),
     }
     exactly_one ["promql", "redeliveries", "dead_letter"]
 }
@@ -139,6 +137,6 @@ keys! {
     /// Where the utilization comes from.
     pub struct PromqlKeys {
         /// A PromQL expression with one value: a scalar, or a vector of one series. Needs the section `prometheus`.
-        promql: Option<String> = required(EXPRESSION, "give an expression with one value"),
+        promql: Option<String> = required(EXPRESSION, "set it to a PromQL expression that returns one value"),
     }
 }
