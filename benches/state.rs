@@ -25,7 +25,7 @@ use streamgauge::model::time::Timestamp;
 use streamgauge::publish::Group;
 use streamgauge::registry::{Registry, Target};
 use streamgauge::scaled_object::ReplicasObserved;
-use streamgauge::state::{Files, StateStore};
+use streamgauge::state::{StateFiles, StateStore};
 
 const MOST: usize = 10_000;
 const ROUNDS: usize = 21;
@@ -382,7 +382,7 @@ fn keep(partitions: usize) {
         state.apply(&stream.event());
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let files = Files::new(folder.path());
+    let files = StateFiles::new(folder.path());
     let key = GroupKey {
         source: "s".into(),
         stream: "s".into(),

@@ -26,7 +26,7 @@ use streamgauge::autoscaler::hpa::HpaSpec;
 use streamgauge::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
 use streamgauge::clock::Clock;
 use streamgauge::commands::demo::keda_client::KedaClient;
-use streamgauge::commands::serve::{Service, sources::Sources};
+use streamgauge::commands::serve::{Service, sources::OpenSources};
 use streamgauge::config::types::Config;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::quantity::Quantity;
@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
     );
     let config = Config::parse(&config, "the example's config")?;
     let clock = Clock::start();
-    let sources = Sources::open(&config.sources);
+    let sources = OpenSources::open(&config.sources);
     let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
     let http = service.http_address();
     println!(

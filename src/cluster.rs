@@ -25,14 +25,14 @@ use crate::clock::Clock;
 use crate::config::kubernetes::KubernetesConfig;
 use crate::scaled_object::Unread;
 
-use self::resource::Place;
+use self::resource::WatchScope;
 use self::shared::{Inner, Shared};
 use self::shelf::Shelf;
 
 pub use self::connect::has_account;
 pub use self::object::ObjectName;
 pub use self::record::ClusterStats;
-pub use self::seen::{Presence, Seen};
+pub use self::seen::{Presence, SeenObject};
 
 /// A watch is renewed after so many poll intervals: a dead one is then noticed long before its last word stops to count.
 const INTERVALS_PER_RENEWAL: u32 = 3;
@@ -47,7 +47,7 @@ pub struct Cluster {
 #[derive(Debug, Default)]
 pub struct Watches {
     running: JoinSet<()>,
-    places: BTreeMap<Place, AbortHandle>,
+    places: BTreeMap<WatchScope, AbortHandle>,
     generation: u64,
 }
 
@@ -104,7 +104,8 @@ impl Cluster {
             watches.generation = inner.generation;
         }
         let possible = objects.iter().filter(|name| name.is_possible());
-        let places: BTreeSet<Place> = possible.flat_map(|name| inner.places_of(name)).collect();
+        let places: BTreeSet<WatchScope> =
+            possible.flat_map(|name| inner.places_of(name)).collect();
         watches.keep(&places);
         inner.shelves.retain(|place, _| places.contains(place));
         inner.record.keep(objects);
@@ -121,7 +122,7 @@ impl Cluster {
     }
 
     /// What is known of an object.
-    pub fn seen(&self, name: &ObjectName) -> Seen {
+    pub fn seen(&self, name: &ObjectName) -> SeenObject {
         self.shared.inner().seen(name)
     }
 
@@ -146,7 +147,7 @@ impl Watches {
         }
     }
 
-    fn keep(&mut self, wanted: &BTreeSet<Place>) {
+    fn keep(&mut self, wanted: &BTreeSet<WatchScope>) {
         self.places.retain(|place, watch| {
             let stays = wanted.contains(place);
             if !stays {
@@ -166,7 +167,7 @@ mod tests {
     async fn a_watch_that_fails_is_taken_out_so_that_another_is_started() {
         let mut watches = Watches::default();
         let start = |watches: &mut Watches, namespace: &str, has_fault: bool| {
-            let place = Place {
+            let place = WatchScope {
                 namespace: namespace.to_owned(),
                 resource: Resource::new("apps", "v1", "Deployment", "deployments"),
             };

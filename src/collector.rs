@@ -28,7 +28,7 @@ use crate::state::Keeper;
 
 pub use self::keep_going::keep_collecting;
 
-use self::news::Told;
+use self::news::ReportedIncidents;
 
 /// A source that is out is asked again at least this often, so that its return is noticed at once; one that answers, be it with
 /// a refusal, is not asked more often than it is to be polled.
@@ -59,7 +59,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     }
     let mut failing = None;
     keeping::restore(&group, outlets.state.as_ref(), clock).await;
-    let mut told = Told::already(&group.snapshot().incidents);
+    let mut told = ReportedIncidents::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);
     let mut pace = Pace::new(definition.poll_interval, share);

@@ -1,6 +1,8 @@
 //! The configuration file and trigger metadata: reading, validation, errors that say what, where and what to do.
 
+pub mod addresses;
 pub mod allow;
+mod choices;
 pub mod duration;
 pub mod error;
 mod event_hubs;
@@ -12,6 +14,7 @@ mod label;
 pub mod metadata;
 mod print;
 pub mod redis;
+mod redis_url;
 pub mod reference;
 pub mod resolve;
 pub mod secret;
@@ -92,7 +95,7 @@ fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
 
 fn check_addresses(server: &ServerConfig, place: &mut Place<'_>) {
     if server.grpc == server.http && server.grpc.port() != 0 {
-        let text = "is the same address as server.grpc: give it its own port";
+        let text = "must not be the same address as server.grpc: use another port";
         place.fault_at("server.http", text);
     }
 }

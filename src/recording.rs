@@ -14,7 +14,7 @@ use crate::config::types::RecordingConfig;
 use crate::model::sample::{PartitionObservation, Sample};
 use crate::model::time::Moment;
 
-use files::Files;
+use files::RecordingFiles;
 use rows::Observation;
 
 /// Observations that may wait for the disk.
@@ -39,7 +39,7 @@ impl Recording {
         let (notes, received) = sync_channel(WAITING);
         let (alive, ended) = oneshot::channel();
         let failures = Arc::new(AtomicU64::new(0));
-        let mut files = Files::new(config.clone());
+        let mut files = RecordingFiles::new(config.clone());
         let counted = failures.clone();
         std::thread::Builder::new()
             .name("recording".into())
@@ -65,7 +65,7 @@ impl Recording {
 }
 
 /// Logs the first failure and the recovery, not every row in between.
-fn write_all(notes: &Receiver<Note>, files: &mut Files, failures: &AtomicU64) {
+fn write_all(notes: &Receiver<Note>, files: &mut RecordingFiles, failures: &AtomicU64) {
     let mut failing = false;
     while let Ok((group, observation)) = notes.recv() {
         match files.note(&group, &observation) {

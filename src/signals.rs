@@ -13,9 +13,9 @@ use crate::clock::Clock;
 use crate::config::signals::PrometheusConfig;
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::signal::SignalReading;
-use crate::resilience::breaker::{Breaker, BreakerSettings, Outcome, Permit, Ticket};
+use crate::resilience::breaker::{AttemptOutcome, BreakerSettings, CircuitBreaker, Permit, Ticket};
 
-use self::ask::Session;
+use self::ask::PromqlSession;
 
 /// How the questions went.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,8 +39,8 @@ pub struct Prometheus {
 struct Inner {
     /// `None`: no Prometheus is configured.
     config: Option<PrometheusConfig>,
-    session: Option<Session>,
-    breaker: Breaker,
+    session: Option<PromqlSession>,
+    breaker: CircuitBreaker,
     stats: PrometheusStats,
     /// Why the circuit is open.
     outage: Option<String>,
@@ -119,11 +119,11 @@ impl Prometheus {
         config: &PrometheusConfig,
         expression: &str,
     ) -> Result<answer::Said, Failure> {
-        let basis = ask::Basis::read(config)?;
+        let basis = ask::PromqlBasis::read(config)?;
         let session = {
             let mut inner = self.inner();
             if !inner.session.as_ref().is_some_and(|s| s.rests_on(&basis)) {
-                inner.session = Some(Session::open(config, basis)?);
+                inner.session = Some(PromqlSession::open(config, basis)?);
             }
             inner.stats.queries += 1;
             inner.session.clone()
@@ -139,7 +139,7 @@ impl Prometheus {
         let mut inner = self.inner();
         let failure = asked.as_ref().err();
         let outage = failure.filter(|failure| failure.kind.is_outage());
-        let outcome = outage.map_or(Outcome::Answered, |_| Outcome::Outage);
+        let outcome = outage.map_or(AttemptOutcome::Answered, |_| AttemptOutcome::Outage);
         inner.breaker.record(now, ticket, outcome);
         inner.outage = outage.map(|failure| failure.text.clone());
         inner.stats.up = Some(failure.is_none());
@@ -159,7 +159,7 @@ impl Inner {
         Self {
             config,
             session: None,
-            breaker: Breaker::new(settings),
+            breaker: CircuitBreaker::new(settings),
             stats: PrometheusStats::default(),
             outage: None,
         }

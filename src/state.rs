@@ -7,7 +7,7 @@ use crate::group::remembered::Remembered;
 use crate::model::identity::GroupKey;
 use crate::model::time::{Moment, Timestamp};
 
-pub use self::files::Files;
+pub use self::files::StateFiles;
 pub use self::keeper::{Keeper, KeeperStats};
 
 /// Where it is kept.

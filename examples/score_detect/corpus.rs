@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use streamgauge::commands::detect::rows::Rows;
+use streamgauge::commands::detect::rows::InputRows;
 use streamgauge::model::time::Timestamp;
 
 /// One file.
@@ -39,7 +39,7 @@ pub fn read(folder: &Path) -> Result<Vec<Series>> {
 
 fn series(folder: &Path, name: &str, windows: &[(String, String)]) -> Result<Series> {
     let csv = std::fs::read(folder.join(name))?;
-    let mut rows = Rows::of(csv.as_slice())?;
+    let mut rows = InputRows::of(csv.as_slice())?;
     let (mut times, mut values) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next_row()? {
         times.push(row.at);

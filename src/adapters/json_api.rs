@@ -57,7 +57,7 @@ pub fn routes(state: HttpState) -> Router {
 }
 
 #[derive(Serialize)]
-struct Groups {
+struct GroupsBody {
     groups: Vec<GroupShape>,
 }
 
@@ -70,7 +70,7 @@ struct GroupsQuery {
 async fn groups(
     State(state): State<HttpState>,
     query: Result<Query<GroupsQuery>, QueryRejection>,
-) -> Result<Json<Groups>, ApiError> {
+) -> Result<Json<GroupsBody>, ApiError> {
     let Query(query) = query?;
     let shape = match query.partitions {
         None | Some(true) => GroupShape::of,
@@ -79,7 +79,7 @@ async fn groups(
     let askers = Askers::of(&state.registry);
     let groups = views(&state);
     let groups = groups.iter().map(|group| shape(group, &askers));
-    Ok(Json(Groups {
+    Ok(Json(GroupsBody {
         groups: groups.collect(),
     }))
 }
@@ -156,7 +156,7 @@ fn asked_for(state: &HttpState, query: HistoryQuery) -> Result<(Vec<GroupView>, 
 }
 
 #[derive(Serialize)]
-struct Incidents {
+struct IncidentsBody {
     incidents: Vec<IncidentShape>,
 }
 
@@ -164,7 +164,7 @@ struct Incidents {
 async fn incidents(
     State(state): State<HttpState>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<Json<Incidents>, ApiError> {
+) -> Result<Json<IncidentsBody>, ApiError> {
     let Query(query) = query?;
     let (groups, limit) = asked_for(&state, query)?;
     let of_group = |group: &GroupView| {
@@ -179,22 +179,22 @@ async fn incidents(
     let shapes = all
         .iter()
         .map(|(name, incident)| IncidentShape::of(name, incident));
-    Ok(Json(Incidents {
+    Ok(Json(IncidentsBody {
         incidents: shapes.collect(),
     }))
 }
 
 #[derive(Serialize)]
-struct Sources {
+struct SourcesBody {
     sources: Vec<SourceShape>,
 }
 
-async fn sources(State(state): State<HttpState>) -> Json<Sources> {
+async fn sources(State(state): State<HttpState>) -> Json<SourcesBody> {
     let sources = (state.views.sources)()
         .iter()
         .map(SourceShape::of)
         .collect();
-    Json(Sources { sources })
+    Json(SourcesBody { sources })
 }
 
 async fn service(State(state): State<HttpState>) -> Json<ServiceShape> {

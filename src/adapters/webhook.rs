@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use crate::clock::{Clock, on_the_wall};
 use crate::config::incidents::WebhookConfig;
 use crate::model::time::Timestamp;
-use crate::publish::notices::{Change, Notice};
+use crate::publish::notices::{IncidentChange, Notice};
 
-use self::post::{Answer, post};
+use self::post::{PostResult, post};
 
 /// Notifications expire after this time.
 const NEWS_FOR: Duration = Duration::from_secs(15 * 60);
@@ -29,7 +29,7 @@ const LONGEST_ASKED: Duration = Duration::from_secs(5 * 60);
 
 /// What became of a notification. A closed set: it is a label value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum NotificationOutcome {
     /// The receiver took it.
     Delivered,
     /// The receiver, or the config, does not let it be delivered: it is not tried again.
@@ -40,7 +40,7 @@ pub enum Outcome {
     Lost,
 }
 
-impl Outcome {
+impl NotificationOutcome {
     /// Every outcome, in label order.
     pub const ALL: [Self; 4] = [Self::Delivered, Self::Refused, Self::Expired, Self::Lost];
 
@@ -66,7 +66,7 @@ pub struct Webhook {
 struct Inner {
     /// `None`: no webhook.
     config: Option<WebhookConfig>,
-    outcomes: BTreeMap<Outcome, u64>,
+    outcomes: BTreeMap<NotificationOutcome, u64>,
     /// Whether a piece of news is on its way now.
     is_busy: bool,
     /// What was logged last of a failure; `None` after a success.
@@ -97,7 +97,7 @@ impl Webhook {
     }
 
     /// What became of the notifications so far; those lost on the way here are not among them.
-    pub fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+    pub fn outcomes(&self) -> BTreeMap<NotificationOutcome, u64> {
         self.inner().outcomes.clone()
     }
 
@@ -114,7 +114,7 @@ impl Webhook {
             // Of what was told once, the end and what it turned out to be are told, too.
             let wanted = self.wants(&notice) || told.contains(&incident);
             match notice.change {
-                Change::Ended => drop(told.remove(&incident)),
+                IncidentChange::Ended => drop(told.remove(&incident)),
                 _ if wanted => drop(told.insert(incident)),
                 _ => {}
             }
@@ -137,7 +137,7 @@ impl Webhook {
     }
 
     /// Retries until the notification is delivered, rejected or expired; `None` if the webhook was removed.
-    async fn deliver_one(&self, notice: &Notice) -> Option<Outcome> {
+    async fn deliver_one(&self, notice: &Notice) -> Option<NotificationOutcome> {
         let id = event::id(notice);
         let mut pause = FIRST_PAUSE;
         loop {
@@ -146,21 +146,21 @@ impl Webhook {
             let now = on_the_wall(self.clock.now());
             let body = event::body(&config.source, &id, notice);
             let wait = match post(&config, &id, now, body).await {
-                Answer::Taken => {
+                PostResult::Taken => {
                     self.say(None);
-                    return Some(Outcome::Delivered);
+                    return Some(NotificationOutcome::Delivered);
                 }
-                Answer::Refused(why) => {
+                PostResult::Refused(why) => {
                     self.say(Some(why));
-                    return Some(Outcome::Refused);
+                    return Some(NotificationOutcome::Refused);
                 }
-                Answer::Later(why, asked) => {
+                PostResult::Later(why, asked) => {
                     self.say(Some(why));
                     asked.map_or(pause, |asked| asked.min(LONGEST_ASKED).max(pause))
                 }
             };
             if self.is_old(notice.at, wait) {
-                return Some(Outcome::Expired);
+                return Some(NotificationOutcome::Expired);
             }
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

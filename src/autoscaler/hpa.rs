@@ -8,7 +8,7 @@ use crate::model::time::Timestamp;
 
 use history::History;
 
-pub use reading::Reading;
+pub use reading::ExternalReading;
 pub use spec::HpaSpec;
 
 /// One HPA over time.
@@ -30,7 +30,12 @@ impl Hpa {
     /// The next replica count at a sync, `current` being the replicas that exist (the scale's status); not 0, where an HPA is
     /// at rest. Metrics that are missing (`None`) can hold the count up but not take it down; with all of them missing it stays.
     /// Out of bounds it returns to the bound, whatever the metrics say.
-    pub fn sync(&mut self, now: Timestamp, current: u32, metrics: &[Option<Reading>]) -> u32 {
+    pub fn sync(
+        &mut self,
+        now: Timestamp,
+        current: u32,
+        metrics: &[Option<ExternalReading>],
+    ) -> u32 {
         self.history.begin(now, current);
         let bounded = self.bound(current);
         let next = if bounded == current {
@@ -47,7 +52,7 @@ impl Hpa {
         replicas.min(self.spec.max_replicas).max(least)
     }
 
-    fn follow(&mut self, now: Timestamp, current: u32, metrics: &[Option<Reading>]) -> u32 {
+    fn follow(&mut self, now: Timestamp, current: u32, metrics: &[Option<ExternalReading>]) -> u32 {
         let known = metrics.iter().flatten();
         let known: Vec<u32> = known.map(|metric| self.wanted(*metric, current)).collect();
         let Some(most) = known.iter().copied().max() else {
@@ -61,7 +66,7 @@ impl Hpa {
     }
 
     /// One metric's replicas: unchanged within the tolerance, else ⌈value ÷ target⌉.
-    fn wanted(&self, reading: Reading, current: u32) -> u32 {
+    fn wanted(&self, reading: ExternalReading, current: u32) -> u32 {
         let ratio = reading.value_milli as f64 / (reading.target_milli as f64 * f64::from(current));
         let within =
             (1.0 - self.spec.tolerance_down..=1.0 + self.spec.tolerance_up).contains(&ratio);
@@ -86,8 +91,8 @@ mod tests {
         Timestamp::from_millis(1_000_000).plus(SYNC * sync)
     }
 
-    fn reading(value: f64, target: f64) -> Reading {
-        Reading::of_wire(0, value, 0, target).unwrap()
+    fn reading(value: f64, target: f64) -> ExternalReading {
+        ExternalReading::of_wire(0, value, 0, target).unwrap()
     }
 
     /// One sync from `current`, without limits on rises.
@@ -190,7 +195,8 @@ mod tests {
             stabilization_down: Duration::ZERO,
             ..HpaSpec::default()
         };
-        let sync = |metrics: &[Option<Reading>]| Hpa::new(spec.clone()).sync(at(0), 4, metrics);
+        let sync =
+            |metrics: &[Option<ExternalReading>]| Hpa::new(spec.clone()).sync(at(0), 4, metrics);
         assert_eq!(sync(&[Some(reading(2.0, 1.0)), Some(reading(6.0, 1.0))]), 6);
         assert_eq!(sync(&[Some(reading(2.0, 1.0)), None]), 4);
         assert_eq!(sync(&[Some(reading(6.0, 1.0)), None]), 6);
@@ -207,7 +213,10 @@ mod tests {
         };
         let mut hpa = Hpa::new(spec);
         assert_eq!(hpa.sync(at(0), 1, &[Some(reading(22.222, 6.111))]), 3);
-        assert_eq!(hpa.sync(at(1), 3, &[Reading::of_wire(0, 0.0, 6, 6.111)]), 1);
+        assert_eq!(
+            hpa.sync(at(1), 3, &[ExternalReading::of_wire(0, 0.0, 6, 6.111)]),
+            1
+        );
     }
 
     #[test]
@@ -255,7 +264,7 @@ mod tests {
             let (mut now, mut current) = (at(0), 1);
             for (passed, value) in syncs {
                 now = now.plus(Duration::from_secs(passed));
-                let next = hpa.sync(now, current, &[Reading::of_wire(value, 0.0, 1, 0.0)]);
+                let next = hpa.sync(now, current, &[ExternalReading::of_wire(value, 0.0, 1, 0.0)]);
                 let wanted = (value as u32).clamp(1, 100);
                 prop_assert!((current.min(wanted)..=current.max(wanted)).contains(&next));
                 current = next;

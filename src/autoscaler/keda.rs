@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
-use super::hpa::{Hpa, HpaSpec, Reading};
+use super::hpa::{ExternalReading, Hpa, HpaSpec};
 
 /// A ScaledObject with one trigger. The defaults are KEDA's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +38,9 @@ impl Default for ScaledObjectSpec {
 
 /// What the scaler said in one round: GetMetricSpec, GetMetrics, IsActive. An error of any of them leaves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ScalerAnswer {
     /// The metric.
-    pub reading: Reading,
+    pub reading: ExternalReading,
     /// IsActive.
     pub active: bool,
 }
@@ -120,7 +120,7 @@ impl ScaledObject {
     }
 
     /// Takes the answer to a question that was due; `None` for an error.
-    pub fn answered(&mut self, now: Timestamp, asker: Asker, answer: Option<Answer>) {
+    pub fn answered(&mut self, now: Timestamp, asker: Asker, answer: Option<ScalerAnswer>) {
         match asker {
             Asker::PollLoop => {
                 self.next_poll = now.plus(self.spec.polling_interval);
@@ -185,9 +185,9 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
-    fn answer(value: f64, active: bool) -> Option<Answer> {
-        let reading = Reading::of_wire(0, value, 1, 1.0)?;
-        Some(Answer { reading, active })
+    fn answer(value: f64, active: bool) -> Option<ScalerAnswer> {
+        let reading = ExternalReading::of_wire(0, value, 1, 1.0)?;
+        Some(ScalerAnswer { reading, active })
     }
 
     /// Runs `seconds` with a scaler that answers by time; the counts whenever they change.
@@ -276,8 +276,8 @@ mod tests {
             for second in 0..60 {
                 let now = START.plus(Duration::from_secs(second));
                 while let Some(asker) = object.due(now) {
-                    let reading = Reading::of_wire(value as i64, value, 10, 0.0).unwrap();
-                    object.answered(now, asker, Some(Answer { reading, active }));
+                    let reading = ExternalReading::of_wire(value as i64, value, 10, 0.0).unwrap();
+                    object.answered(now, asker, Some(ScalerAnswer { reading, active }));
                 }
             }
             object.replicas()

@@ -8,20 +8,20 @@ use kube::client::AuthError;
 
 use crate::scaled_object::{Unread, UnreadKind};
 
-use super::resource::Place;
+use super::resource::WatchScope;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     /// `list` or `watch`, as roles name it.
     pub verb: &'static str,
-    pub place: &'a Place,
+    pub place: &'a WatchScope,
 }
 
 impl Asked<'_> {
     /// `scaledobjects.keda.sh in namespace shop`.
     fn objects(&self) -> String {
-        let Place {
+        let WatchScope {
             namespace,
             resource,
         } = self.place;
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn each_status_has_its_class_and_says_what_to_do() {
-        let place = Place::new("shop", super::super::resource::Resource::scaled_objects());
+        let place = WatchScope::new("shop", super::super::resource::Resource::scaled_objects());
         let asked = Asked {
             verb: "watch",
             place: &place,

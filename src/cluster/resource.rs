@@ -13,7 +13,7 @@ pub(super) struct Resource {
 
 /// All objects of one kind in one namespace: what one watch covers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct WatchScope {
     pub namespace: String,
     pub resource: Resource,
 }
@@ -68,7 +68,7 @@ impl Resource {
     }
 }
 
-impl Place {
+impl WatchScope {
     pub fn new(namespace: &str, resource: Resource) -> Self {
         Self {
             namespace: namespace.to_owned(),

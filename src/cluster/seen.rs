@@ -5,14 +5,14 @@ use crate::scaled_object::{ReplicasObserved, Unread, UnreadKind};
 
 use super::failure::unread;
 use super::object::{Described, ObjectName, ScaleTarget};
-use super::resource::{Place, Resource};
+use super::resource::{Resource, WatchScope};
 use super::shared::Inner;
 use super::shelf::{Item, Shelf};
-use super::workload::{Hpa, Replicas};
+use super::workload::{HpaObject, Replicas};
 
 /// What is known of an object.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct SeenObject {
     /// Its replicas and settings, or why they are unknown; `None` while the first answers are on their way.
     pub reading: Option<Result<ReplicasObserved, Unread>>,
     /// Up to when that is certain: the last word of the watch that has been silent the longest.
@@ -32,7 +32,7 @@ pub enum Presence {
     Present(Vec<u64>),
 }
 
-impl Seen {
+impl SeenObject {
     fn failed(unread: &Unread) -> Self {
         Self {
             reading: Some(Err(unread.clone())),
@@ -51,7 +51,7 @@ impl Seen {
 }
 
 impl Inner {
-    pub fn seen(&self, name: &ObjectName) -> Seen {
+    pub fn seen(&self, name: &ObjectName) -> SeenObject {
         let absent = || {
             let text = format!(
                 "there is no ScaledObject or ScaledJob {}/{}",
@@ -60,36 +60,38 @@ impl Inner {
             unread(UnreadKind::NotFound, text)
         };
         if !name.is_possible() {
-            return Seen::failed(&absent());
+            return SeenObject::failed(&absent());
         }
         let kinds = [Resource::scaled_objects(), Resource::scaled_jobs()];
         let shelves = kinds.map(|kind| self.shelf(&name.namespace, kind));
         for shelf in shelves.into_iter().flatten() {
             if let Some(Item::Object(object)) = shelf.item(&name.name) {
                 return match (shelf.fault(), object) {
-                    (Some(unread), _) | (None, Err(unread)) => Seen::failed(unread),
+                    (Some(unread), _) | (None, Err(unread)) => SeenObject::failed(unread),
                     (None, Ok(described)) => self.of_object(name, shelf, described),
                 };
             }
         }
         let [Some(objects), Some(jobs)] = shelves else {
-            return Seen::pending();
+            return SeenObject::pending();
         };
         match (objects.fault(), jobs.fault()) {
-            _ if objects.fault().is_none() && objects.is_certain() && jobs.is_certain() => Seen {
-                reading: Some(Err(absent())),
-                at: objects.alive_at(),
-                presence: Presence::Absent,
-            },
-            (Some(unread), _) => Seen::failed(unread),
-            (None, Some(unread)) if !objects.is_pending() => Seen::failed(unread),
-            _ => Seen::pending(),
+            _ if objects.fault().is_none() && objects.is_certain() && jobs.is_certain() => {
+                SeenObject {
+                    reading: Some(Err(absent())),
+                    at: objects.alive_at(),
+                    presence: Presence::Absent,
+                }
+            }
+            (Some(unread), _) => SeenObject::failed(unread),
+            (None, Some(unread)) if !objects.is_pending() => SeenObject::failed(unread),
+            _ => SeenObject::pending(),
         }
     }
 
     /// What else has to be watched to know all of an object.
-    pub fn places_of(&self, name: &ObjectName) -> Vec<Place> {
-        let place = |resource| Place::new(&name.namespace, resource);
+    pub fn places_of(&self, name: &ObjectName) -> Vec<WatchScope> {
+        let place = |resource| WatchScope::new(&name.namespace, resource);
         let mut places = vec![
             place(Resource::scaled_objects()),
             place(Resource::scaled_jobs()),
@@ -110,10 +112,10 @@ impl Inner {
     }
 
     fn shelf(&self, namespace: &str, resource: Resource) -> Option<&Shelf> {
-        self.shelves.get(&Place::new(namespace, resource))
+        self.shelves.get(&WatchScope::new(namespace, resource))
     }
 
-    fn of_object(&self, name: &ObjectName, shelf: &Shelf, described: &Described) -> Seen {
+    fn of_object(&self, name: &ObjectName, shelf: &Shelf, described: &Described) -> SeenObject {
         let hpas = self.shelf(&name.namespace, Resource::autoscalers());
         let hpa_name = described.hpa_name.as_deref();
         let hpa = hpa_name.and_then(|hpa| match hpas?.item(hpa)? {
@@ -126,7 +128,7 @@ impl Inner {
             None => (None, self.of_jobs(name, described)),
         };
         let alive_at = shelf.alive_at();
-        Seen {
+        SeenObject {
             reading: reading.filter(|_| !waits_for_hpa),
             at: at.map_or(alive_at, |at| alive_at.min(at)),
             presence: Presence::Present(described.triggers.clone()),
@@ -138,7 +140,7 @@ impl Inner {
         name: &ObjectName,
         target: &ScaleTarget,
         described: &Described,
-        hpa: Option<&Hpa>,
+        hpa: Option<&HpaObject>,
     ) -> (Option<Timestamp>, Option<Result<ReplicasObserved, Unread>>) {
         let shelf = self.shelf(&name.namespace, target.resource.clone());
         let Some(shelf) = shelf.filter(|shelf| !shelf.is_pending()) else {
@@ -192,7 +194,7 @@ impl Inner {
     }
 }
 
-fn with(described: &Described, hpa: Option<&Hpa>, replicas: Replicas) -> ReplicasObserved {
+fn with(described: &Described, hpa: Option<&HpaObject>, replicas: Replicas) -> ReplicasObserved {
     ReplicasObserved {
         current: Some(replicas.current),
         asked: replicas.asked,
@@ -205,7 +207,11 @@ fn with(described: &Described, hpa: Option<&Hpa>, replicas: Replicas) -> Replica
 }
 
 /// Where the target itself cannot be read the HPA still knows how many there are, unless they are gone.
-fn without_workload(described: &Described, hpa: Option<&Hpa>, unread: Unread) -> ReplicasObserved {
+fn without_workload(
+    described: &Described,
+    hpa: Option<&HpaObject>,
+    unread: Unread,
+) -> ReplicasObserved {
     let counted = hpa.and_then(|hpa| hpa.current);
     ReplicasObserved {
         current: counted.filter(|_| unread.kind != UnreadKind::NotFound),

@@ -15,7 +15,7 @@ use crate::scaled_object::{Unread, UnreadKind};
 
 use super::connect::{self, has_account};
 use super::record::Record;
-use super::resource::Place;
+use super::resource::WatchScope;
 use super::shelf::{Item, Shelf};
 
 /// The longest that one call may take; a watch, until it is open.
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) generation: u64,
     pub(super) client: Option<kube::Client>,
     pub(super) budget: CallBudget,
-    pub(super) shelves: BTreeMap<Place, Shelf>,
+    pub(super) shelves: BTreeMap<WatchScope, Shelf>,
     pub(super) record: Record,
 }
 
@@ -53,22 +53,22 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Shared {
-    pub(super) fn listed(&self, place: &Place, items: BTreeMap<String, Item>) {
+    pub(super) fn listed(&self, place: &WatchScope, items: BTreeMap<String, Item>) {
         let now = self.clock.now();
         self.on_shelf(place, |shelf| shelf.replace(now, items));
     }
 
-    pub(super) fn changed(&self, place: &Place, name: String, item: Option<Item>) {
+    pub(super) fn changed(&self, place: &WatchScope, name: String, item: Option<Item>) {
         let now = self.clock.now();
         self.on_shelf(place, |shelf| shelf.put(now, name, item));
     }
 
-    pub(super) fn alive(&self, place: &Place) {
+    pub(super) fn alive(&self, place: &WatchScope) {
         let now = self.clock.now();
         self.on_shelf(place, |shelf| shelf.alive(now));
     }
 
-    pub(super) fn failed(&self, place: &Place, unread: Unread) {
+    pub(super) fn failed(&self, place: &WatchScope, unread: Unread) {
         let now = self.clock.now();
         let mut inner = self.inner();
         inner.record.failed(unread.kind);
@@ -83,7 +83,7 @@ impl Shared {
     }
 
     /// `change` says whether it brought news.
-    pub(super) fn on_shelf(&self, place: &Place, change: impl FnOnce(&mut Shelf) -> bool) {
+    pub(super) fn on_shelf(&self, place: &WatchScope, change: impl FnOnce(&mut Shelf) -> bool) {
         let mut inner = self.inner();
         if inner.shelves.get_mut(place).is_some_and(change) {
             self.news.notify_one();

@@ -8,14 +8,14 @@ use crate::model::time::Timestamp;
 use crate::scaled_object::{ObjectKind, Unread, UnreadKind};
 
 use super::object::{Described, describe};
-use super::resource::{Place, Resource};
-use super::workload::{self, Hpa, Job, Replicas};
+use super::resource::{Resource, WatchScope};
+use super::workload::{self, HpaObject, Job, Replicas};
 
 /// The few fields of one object that are needed; the rest is dropped unseen.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Item {
     Object(Result<Described, Unread>),
-    Autoscaler(Hpa),
+    Autoscaler(HpaObject),
     Workload(Result<Replicas, Unread>),
     Job(Job),
 }
@@ -33,7 +33,7 @@ pub(super) struct Shelf {
 }
 
 impl Item {
-    pub fn of(place: &Place, found: &DynamicObject) -> Option<Self> {
+    pub fn of(place: &WatchScope, found: &DynamicObject) -> Option<Self> {
         let resource = &place.resource;
         let is = |other: Resource| *resource == other;
         if is(Resource::scaled_objects()) {

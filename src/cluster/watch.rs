@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::scaled_object::Unread;
 
 use super::failure::{self, Asked};
-use super::resource::Place;
+use super::resource::WatchScope;
 use super::shared::{DEADLINE, Shared};
 use super::shelf::Item;
 
@@ -29,26 +29,26 @@ const APART: Duration = Duration::from_secs(1);
 /// The position in the history that the server keeps is gone: everything has to be listed again.
 const GONE: u16 = 410;
 
-enum Fault {
+enum WatchFault {
     Gone,
     Unread(Unread),
 }
 
-impl From<Unread> for Fault {
+impl From<Unread> for WatchFault {
     fn from(unread: Unread) -> Self {
         Self::Unread(unread)
     }
 }
 
 /// Follows a place. Never ends on its own.
-pub(super) async fn follow(shared: &Shared, place: &Place, renewal: Duration) {
+pub(super) async fn follow(shared: &Shared, place: &WatchScope, renewal: Duration) {
     let longest_pause = renewal.max(FIRST_PAUSE * 5);
     let mut pause = FIRST_PAUSE;
     let mut version: Option<String> = None;
     loop {
         let started = Instant::now();
         let went = match &version {
-            None => list(shared, place).await.map_err(Fault::from),
+            None => list(shared, place).await.map_err(WatchFault::from),
             Some(at) => watch(shared, place, at, renewal).await,
         };
         match went {
@@ -60,11 +60,11 @@ pub(super) async fn follow(shared: &Shared, place: &Place, renewal: Duration) {
                     sleep(APART.saturating_sub(started.elapsed())).await;
                 }
             }
-            Err(Fault::Gone) => {
+            Err(WatchFault::Gone) => {
                 version = None;
                 sleep(APART.saturating_sub(started.elapsed())).await;
             }
-            Err(Fault::Unread(unread)) => {
+            Err(WatchFault::Unread(unread)) => {
                 if !unread.kind.is_outage() {
                     version = None;
                 }
@@ -77,7 +77,7 @@ pub(super) async fn follow(shared: &Shared, place: &Place, renewal: Duration) {
 }
 
 /// Reads all objects, page by page. The position from which changes are to be followed.
-async fn list(shared: &Shared, place: &Place) -> Result<String, Unread> {
+async fn list(shared: &Shared, place: &WatchScope) -> Result<String, Unread> {
     let asked = Asked {
         verb: "list",
         place,
@@ -110,10 +110,10 @@ async fn list(shared: &Shared, place: &Place) -> Result<String, Unread> {
 /// Takes in changes until the server ends the watch, as it is asked to. The position to go on from.
 async fn watch(
     shared: &Shared,
-    place: &Place,
+    place: &WatchScope,
     version: &str,
     renewal: Duration,
-) -> Result<String, Fault> {
+) -> Result<String, WatchFault> {
     let asked = Asked {
         verb: "watch",
         place,
@@ -127,7 +127,7 @@ async fn watch(
     let opened = timeout(DEADLINE, api.watch(&params, version)).await;
     let changes = match opened {
         Err(_) => return Err(failure::timed_out(DEADLINE).into()),
-        Ok(Err(kube::Error::Api(status))) if status.code == GONE => return Err(Fault::Gone),
+        Ok(Err(kube::Error::Api(status))) if status.code == GONE => return Err(WatchFault::Gone),
         Ok(Err(error)) => return Err(failure::of(&error, &asked).into()),
         Ok(Ok(changes)) => changes,
     };
@@ -153,7 +153,7 @@ async fn watch(
                 shared.alive(place);
                 continue;
             }
-            WatchEvent::Error(status) if status.code == GONE => return Err(Fault::Gone),
+            WatchEvent::Error(status) if status.code == GONE => return Err(WatchFault::Gone),
             WatchEvent::Error(status) => {
                 return Err(failure::of_status(status.code, &asked).into());
             }
@@ -169,7 +169,7 @@ async fn watch(
 }
 
 /// What a call goes through, once there is room for one more.
-async fn api(shared: &Shared, place: &Place) -> Result<Api<DynamicObject>, Unread> {
+async fn api(shared: &Shared, place: &WatchScope) -> Result<Api<DynamicObject>, Unread> {
     let client = shared.client().await?;
     while let Err(wait) = shared.take_leave() {
         sleep(wait).await;

@@ -21,9 +21,9 @@ pub(super) struct Replicas {
     pub updated: Option<u32>,
 }
 
-/// An HPA.
+/// What is read of an HPA.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Hpa {
+pub(super) struct HpaObject {
     /// What it believes to run.
     pub current: Option<u32>,
     pub observed: HpaObserved,
@@ -58,9 +58,9 @@ pub(super) fn replicas(resource: &Resource, found: &DynamicObject) -> Result<Rep
     })
 }
 
-pub(super) fn hpa(found: &DynamicObject) -> Hpa {
+pub(super) fn hpa(found: &DynamicObject) -> HpaObject {
     let status = &found.data["status"];
-    Hpa {
+    HpaObject {
         current: whole(&status["currentReplicas"]),
         observed: HpaObserved {
             desired: whole(&status["desiredReplicas"]),

@@ -4,29 +4,29 @@ use std::collections::BTreeMap;
 
 use crate::model::incident::{Incident, IncidentKind};
 use crate::model::time::Timestamp;
-use crate::publish::notices::{Change, Notice, Notices};
+use crate::publish::notices::{IncidentChange, Notice, Notices};
 
 /// Incidents by number, as they were last told: what, and whether it is over.
 #[derive(Debug)]
-pub(super) struct Told(BTreeMap<u64, (IncidentKind, bool)>);
+pub(super) struct ReportedIncidents(BTreeMap<u64, (IncidentKind, bool)>);
 
-impl Told {
+impl ReportedIncidents {
     /// What the group knew before its collector took it over was told then.
     pub fn already(incidents: &[Incident]) -> Self {
         Self(incidents.iter().map(|i| (i.number, state(i))).collect())
     }
 
     /// What is new since the last time.
-    fn changes<'a>(&mut self, incidents: &'a [Incident]) -> Vec<(Change, &'a Incident)> {
+    fn changes<'a>(&mut self, incidents: &'a [Incident]) -> Vec<(IncidentChange, &'a Incident)> {
         self.0
             .retain(|number, _| incidents.iter().any(|i| i.number == *number));
         let change = |incident: &Incident| {
             let now = state(incident);
             match self.0.insert(incident.number, now) {
                 Some(before) if before == now => None,
-                _ if now.1 => Some(Change::Ended),
-                Some(_) => Some(Change::Changed),
-                None => Some(Change::Noticed),
+                _ if now.1 => Some(IncidentChange::Ended),
+                Some(_) => Some(IncidentChange::Changed),
+                None => Some(IncidentChange::Noticed),
             }
         };
         let mut change = change;
@@ -62,15 +62,15 @@ const fn state(incident: &Incident) -> (IncidentKind, bool) {
     (incident.kind, incident.ended_at.is_some())
 }
 
-fn log(group: &str, change: Change, incident: &Incident) {
+fn log(group: &str, change: IncidentChange, incident: &Incident) {
     let (kind, text) = (incident.kind.as_str(), &incident.text);
     let partitions = incident.partitions.len();
     match change {
-        Change::Noticed => tracing::warn!(group, kind, partitions, "incident: {text}"),
-        Change::Changed => {
+        IncidentChange::Noticed => tracing::warn!(group, kind, partitions, "incident: {text}"),
+        IncidentChange::Changed => {
             tracing::warn!(group, kind, partitions, "incident reclassified: {text}");
         }
-        Change::Ended => tracing::info!(group, kind, "incident resolved"),
+        IncidentChange::Ended => tracing::info!(group, kind, "incident resolved"),
     }
 }
 
@@ -93,19 +93,22 @@ mod tests {
             text: String::new(),
         };
         let (crash, outage) = (IncidentKind::ConsumerCrash, IncidentKind::DownstreamOutage);
-        let mut told = Told::already(&[incident(1, crash, false)]);
-        let mut check = |incidents: &[Incident], expect: &[(Change, u64)]| {
+        let mut told = ReportedIncidents::already(&[incident(1, crash, false)]);
+        let mut check = |incidents: &[Incident], expect: &[(IncidentChange, u64)]| {
             let changes = told.changes(incidents).into_iter();
             let changes: Vec<_> = changes.map(|(change, i)| (change, i.number)).collect();
             assert_eq!(changes, expect);
         };
         check(&[incident(1, crash, false)], &[]);
         let both = [incident(1, crash, true), incident(2, crash, false)];
-        check(&both, &[(Change::Ended, 1), (Change::Noticed, 2)]);
+        check(
+            &both,
+            &[(IncidentChange::Ended, 1), (IncidentChange::Noticed, 2)],
+        );
         check(&both, &[]);
         let turned = [incident(1, crash, true), incident(2, outage, false)];
-        check(&turned, &[(Change::Changed, 2)]);
-        check(&[incident(2, outage, true)], &[(Change::Ended, 2)]);
-        check(&[incident(3, outage, true)], &[(Change::Ended, 3)]);
+        check(&turned, &[(IncidentChange::Changed, 2)]);
+        check(&[incident(2, outage, true)], &[(IncidentChange::Ended, 2)]);
+        check(&[incident(3, outage, true)], &[(IncidentChange::Ended, 3)]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ObjectName, Presence, Seen, Watches};
+use crate::cluster::{Cluster, ObjectName, Presence, SeenObject, Watches};
 use crate::group::event::{Event, TargetKey, What};
 use crate::model::time::Timestamp;
 use crate::publish::contained::contained;
@@ -27,7 +27,7 @@ const WATCH_LAG: Duration = Duration::from_secs(5);
 /// An object that no watch ever showed may be one of another cluster's KEDA. It goes when nobody asked for so long.
 const NEVER_SEEN: Duration = Duration::from_secs(600);
 
-type Reading = Result<ReplicasObserved, Unread>;
+type ReplicasReading = Result<ReplicasObserved, Unread>;
 
 /// Follows every object that the registry knows. Never ends on its own; reads nothing while the cluster is not to be read. What fails
 /// costs its own object, and the groups of its triggers, a moment.
@@ -105,7 +105,7 @@ struct Follower {
 struct Applied {
     target: Arc<Target>,
     at: Timestamp,
-    reading: Reading,
+    reading: ReplicasReading,
 }
 
 impl Follower {
@@ -126,7 +126,7 @@ impl Follower {
         cluster: &Cluster,
         registry: &Registry,
         (name, targets): (&ObjectName, &[Arc<Target>]),
-        seen: Seen,
+        seen: SeenObject,
         (now, each): (Timestamp, Duration),
     ) {
         let absent = seen.presence == Presence::Absent;
@@ -197,7 +197,7 @@ impl Follower {
     fn apply(
         &mut self,
         target: &Arc<Target>,
-        reading: &Reading,
+        reading: &ReplicasReading,
         certain_at: Timestamp,
         (now, each): (Timestamp, Duration),
     ) -> bool {

@@ -25,12 +25,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const IN_FLIGHT: usize = 8;
 
 /// Who is asked for: a group and one of its signals.
-type Asker = (String, Signal);
+type SignalId = (String, Signal);
 
 /// Follows every expression of every group. Never ends on its own.
 pub async fn watch_signals(registry: Arc<Registry>, prometheus: Arc<Prometheus>, clock: Clock) {
-    let mut due: BTreeMap<Asker, Instant> = BTreeMap::new();
-    let mut said: BTreeMap<Asker, Option<String>> = BTreeMap::new();
+    let mut due: BTreeMap<SignalId, Instant> = BTreeMap::new();
+    let mut said: BTreeMap<SignalId, Option<String>> = BTreeMap::new();
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -43,15 +43,16 @@ pub async fn watch_signals(registry: Arc<Registry>, prometheus: Arc<Prometheus>,
         due.retain(|asker, _| asking.contains_key(asker));
         said.retain(|asker, _| asking.contains_key(asker));
         let now = Instant::now();
-        let is_due = |asker: &Asker| due.get(asker).is_none_or(|at| *at <= now);
+        let is_due = |asker: &SignalId| due.get(asker).is_none_or(|at| *at <= now);
         let questions = asking
             .into_iter()
             .filter(|(asker, _)| is_due(asker))
             .map(|(asker, asked)| read(&prometheus, clock, asker, asked));
-        let answered: Vec<(Asker, Option<SignalReading>)> = futures_util::stream::iter(questions)
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
+        let answered: Vec<(SignalId, Option<SignalReading>)> =
+            futures_util::stream::iter(questions)
+                .buffer_unordered(IN_FLIGHT)
+                .collect()
+                .await;
         for (asker, reading) in answered {
             let rests_for = match reading {
                 Some(reading) => {
@@ -66,17 +67,17 @@ pub async fn watch_signals(registry: Arc<Registry>, prometheus: Arc<Prometheus>,
 }
 
 /// An expression, and the group that wants to know.
-struct Asked {
+struct SignalQuery {
     group: Arc<Group>,
     expression: String,
 }
 
-fn asking(registry: &Registry) -> BTreeMap<Asker, Asked> {
+fn asking(registry: &Registry) -> BTreeMap<SignalId, SignalQuery> {
     let mut found = BTreeMap::new();
     for group in registry.groups() {
         for (signal, source) in &group.definition().signals {
             if let SignalSource::PromQl(expression) = source {
-                let asked = Asked {
+                let asked = SignalQuery {
                     group: Arc::clone(&group),
                     expression: expression.clone(),
                 };
@@ -91,9 +92,9 @@ fn asking(registry: &Registry) -> BTreeMap<Asker, Asked> {
 async fn read(
     prometheus: &Prometheus,
     clock: Clock,
-    asker: Asker,
-    asked: Asked,
-) -> (Asker, Option<SignalReading>) {
+    asker: SignalId,
+    asked: SignalQuery,
+) -> (SignalId, Option<SignalReading>) {
     let reading = prometheus.read(&asked.expression).await;
     let what = What::SignalObserved(asker.1, reading.clone());
     // Now, for times never go back within a group; the reading has its own.
@@ -104,7 +105,11 @@ async fn read(
 }
 
 /// Logs why there is no value when that is new or another reason than before, and when there is one again.
-fn say_once(said: &mut BTreeMap<Asker, Option<String>>, asker: &Asker, problem: Option<String>) {
+fn say_once(
+    said: &mut BTreeMap<SignalId, Option<String>>,
+    asker: &SignalId,
+    problem: Option<String>,
+) {
     let (group, signal) = (&asker.0, asker.1.as_str());
     let before = said.insert(asker.clone(), problem.clone());
     match (before.flatten(), problem) {

@@ -29,10 +29,10 @@ use crate::publish::Group;
 use crate::shutdown;
 
 use super::serve::Service;
-use super::serve::sources::Sources;
+use super::serve::sources::OpenSources;
 use keda_client::KedaClient;
 use story::{CAPACITY_PER_SECOND, CONSUMER_GROUP, GROUP, START_UP};
-use workload::Workload;
+use workload::DemoWorkload;
 
 const NAMESPACE: &str = "demo";
 const OBJECT: &str = "worker";
@@ -51,8 +51,8 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let stop = shutdown::requested_within(args.seconds)?;
     let clock = Clock::start();
     let mut workload = match &args.redis {
-        None => Workload::simulated(clock.now()),
-        Some(url) => Workload::on_redis(url, clock.now()).await?,
+        None => DemoWorkload::simulated(clock.now()),
+        Some(url) => DemoWorkload::on_redis(url, clock.now()).await?,
     };
     let played = play(&mut workload, stop, clock, args.redis.is_some()).await;
     match (played, workload.clean_up().await) {
@@ -64,13 +64,13 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
 
 /// Starts the service on the workload and plays the world around it until `stop`.
 async fn play(
-    workload: &mut Workload,
+    workload: &mut DemoWorkload,
     stop: impl Future<Output = ()>,
     clock: Clock,
     on_redis: bool,
 ) -> Result<()> {
     let config = config(&workload.stream())?;
-    let sources = Sources::of(workload.source(config.groups[0].poll_interval));
+    let sources = OpenSources::of(workload.source(config.groups[0].poll_interval));
     let service = Service::start(config, sources, CapacityRules::default(), clock).await?;
     introduce(&service, on_redis);
     let group = service
@@ -193,7 +193,7 @@ fn introduce(service: &Service, on_redis: bool) {
 struct World<'a> {
     clock: Clock,
     started: Timestamp,
-    workload: &'a mut Workload,
+    workload: &'a mut DemoWorkload,
     group: Arc<Group>,
     client: KedaClient,
     object: ScaledObject,
@@ -233,7 +233,7 @@ impl World<'_> {
             .values()
             .next()
             .and_then(|target| target.decision.as_ref());
-        let row = table::Row {
+        let row = table::TableRow {
             second: elapsed.as_secs(),
             phase: story::phase(elapsed).as_str(),
             facts: &snapshot.facts,

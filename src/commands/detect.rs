@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 
-use self::rows::{DetectError, OutOfOrder, Row, Rows};
+use self::rows::{DetectError, InputRow, InputRows, OutOfOrder};
 use crate::cli::DetectArgs;
 use crate::model::baseline::{Baseline, BaselineRules, Reading};
 
@@ -88,7 +88,7 @@ fn judge(
     input: impl Read,
     output: &mut csv::Writer<impl Write>,
 ) -> Result<OutOfOrder, DetectError> {
-    let mut rows = Rows::of(input)?;
+    let mut rows = InputRows::of(input)?;
     let mut baseline = Baseline::new(rules);
     output.write_record(HEADER).map_err(write_error)?;
     while let Some(row) = rows.next_row()? {
@@ -100,7 +100,7 @@ fn judge(
     Ok(rows.out_of_order().clone())
 }
 
-fn fields(row: &Row<'_>, reading: &Reading) -> [String; 8] {
+fn fields(row: &InputRow<'_>, reading: &Reading) -> [String; 8] {
     let number = |value: Option<f64>| value.map_or_else(String::new, short);
     let flag = |flag: bool| u8::from(flag).to_string();
     // Cut, not rounded: what did not fire must not look as if it had.

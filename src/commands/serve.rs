@@ -14,8 +14,8 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use self::parts::Parts;
-use self::sources::Sources;
+use self::parts::ServiceParts;
+use self::sources::OpenSources;
 use crate::adapters::grpc::stats::RpcStats;
 use crate::adapters::grpc::{self, Scaler};
 use crate::adapters::health::Readiness;
@@ -43,7 +43,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     };
     let stop = shutdown::requested()?;
     let clock = Clock::start();
-    let sources = Sources::open(&config.sources);
+    let sources = OpenSources::open(&config.sources);
     let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
     tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
     let reloads = reload::follow(args.config, config, service.parts.clone(), clock);
@@ -59,7 +59,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
 pub struct Service {
     grpc: SocketAddr,
     http: SocketAddr,
-    parts: Arc<Parts>,
+    parts: Arc<ServiceParts>,
     shutdown: Shutdown,
     readiness: Readiness,
     /// Parts that run for ever; if one ends, so does the service.
@@ -75,7 +75,7 @@ impl Service {
     /// An address cannot be bound.
     pub async fn start(
         config: Config,
-        sources: Sources,
+        sources: OpenSources,
         rules: CapacityRules,
         clock: Clock,
     ) -> Result<Self> {
@@ -90,7 +90,7 @@ impl Service {
             None => None,
             Some(recording) => Some(record(recording, &mut tasks)?),
         };
-        let (parts, queues) = Parts::new(config, sources, rules, recording, clock);
+        let (parts, queues) = ServiceParts::new(config, sources, rules, recording, clock);
 
         let mut servers = JoinSet::new();
         let rpcs = Arc::new(RpcStats::default());

@@ -54,24 +54,24 @@ pub async fn run(args: TopArgs) -> Result<ExitCode> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    groups: Vec<Group>,
+struct ShownGroups {
+    groups: Vec<ShownGroup>,
 }
 
 #[derive(Clone, Deserialize)]
-struct Group {
+struct ShownGroup {
     name: String,
     condition: Condition,
-    failure: Option<Failure>,
+    failure: Option<ShownFailure>,
     backlog: Option<Backlog>,
     oldest_age_seconds: Option<f64>,
     arrival_per_second: Option<f64>,
     processing_per_second: Option<f64>,
-    targets: Vec<Target>,
+    targets: Vec<ShownTarget>,
 }
 
 #[derive(Clone, Deserialize)]
-struct Failure {
+struct ShownFailure {
     text: String,
 }
 
@@ -82,7 +82,7 @@ struct Backlog {
 }
 
 #[derive(Clone, Deserialize)]
-struct Target {
+struct ShownTarget {
     scaled_object: String,
     desired: Option<u32>,
     current: Option<u32>,
@@ -90,7 +90,7 @@ struct Target {
     text: String,
 }
 
-async fn ask(client: &reqwest::Client, url: &Url) -> Result<Vec<Group>> {
+async fn ask(client: &reqwest::Client, url: &Url) -> Result<Vec<ShownGroup>> {
     let path = url
         .join("api/v1/groups?partitions=false")
         .context("--url")?;
@@ -110,7 +110,7 @@ async fn ask(client: &reqwest::Client, url: &Url) -> Result<Vec<Group>> {
         .bytes()
         .await
         .with_context(|| format!("{url} closed the connection during the response"))?;
-    let answer: Answer = serde_json::from_slice(&body)
+    let answer: ShownGroups = serde_json::from_slice(&body)
         .with_context(|| format!("{url} returned something other than streamgauge's groups"))?;
     Ok(answer.groups)
 }
@@ -124,7 +124,7 @@ const HEADER: [&str; 9] = [
 
 /// A line per group and target, worst first; of what does not fit on a screen of so many columns and lines, the least bad is left
 /// out.
-fn render(groups: &[Group], screen: Option<(usize, usize)>) -> String {
+fn render(groups: &[ShownGroup], screen: Option<(usize, usize)>) -> String {
     let mut groups = groups.to_vec();
     // Stable: the service gives them by name.
     groups.sort_by_key(|group| group.condition);
@@ -146,7 +146,7 @@ fn render(groups: &[Group], screen: Option<(usize, usize)>) -> String {
     out
 }
 
-fn rows_of(group: &Group) -> Vec<Vec<String>> {
+fn rows_of(group: &ShownGroup) -> Vec<Vec<String>> {
     let word = serde_json::to_value(group.condition).unwrap_or_default();
     let word = word.as_str().unwrap_or_default().replace('_', " ");
     let figures = [
@@ -201,7 +201,7 @@ fn shown(backlog: &Backlog) -> String {
 }
 
 /// `3→7 max_replicas`: what runs, what is wanted, what limits that.
-fn replicas(target: &Target) -> String {
+fn replicas(target: &ShownTarget) -> String {
     let wanted = target.desired.map_or_else(unknown, |n| n.to_string());
     let count = match target.current.map(|n| n.to_string()) {
         Some(current) if current != wanted => format!("{current}→{wanted}"),

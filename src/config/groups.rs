@@ -12,7 +12,7 @@ use crate::policy::tuning::spec::MAX_REPLICAS;
 
 use super::keys::{self, Place};
 use super::signals;
-use super::sources::{Sources, unique};
+use super::sources::{ReadSources, unique};
 use super::stream::{self, NamedStream};
 use super::table::{ConsumerKeys, GroupKeys, ModeWord, PolicyKeys};
 use super::types::{EventHubsConfig, GroupConfig};
@@ -22,7 +22,7 @@ pub(super) const DEFAULT_HUB_GROUP: &str = "$Default";
 
 /// What must be unique across groups.
 #[derive(Default)]
-struct Seen {
+struct SeenGroups {
     names: BTreeSet<String>,
     keys: BTreeSet<GroupKey>,
 }
@@ -30,11 +30,11 @@ struct Seen {
 /// What all groups mean; none is fine, ScaledObjects may then name streams inline. `asks` is whether PromQL can be asked.
 pub(super) fn read(
     listed: Option<Vec<Option<GroupKeys>>>,
-    sources: &Sources,
+    sources: &ReadSources,
     asks: bool,
     place: &mut Place<'_>,
 ) -> Vec<GroupConfig> {
-    let mut seen = Seen::default();
+    let mut seen = SeenGroups::default();
     let listed = listed.into_iter().flatten().enumerate();
     let read = |(n, keys): (usize, Option<GroupKeys>)| {
         read_group(keys?, sources, asks, &mut seen, &mut place.item(n))
@@ -44,9 +44,9 @@ pub(super) fn read(
 
 fn read_group(
     keys: GroupKeys,
-    sources: &Sources,
+    sources: &ReadSources,
     asks: bool,
-    seen: &mut Seen,
+    seen: &mut SeenGroups,
     place: &mut Place<'_>,
 ) -> Option<GroupConfig> {
     let name = unique(keys.name, &mut seen.names, place);
@@ -96,16 +96,16 @@ fn identity(key: &GroupKey, of_hub: bool) -> GroupKey {
     key
 }
 
-fn check_source(name: Option<&str>, sources: &Sources, place: &mut Place<'_>) {
+fn check_source(name: Option<&str>, sources: &ReadSources, place: &mut Place<'_>) {
     if let Some(name) = name
         && !sources.names.contains(name)
     {
         let known: Vec<&str> = sources.names.iter().map(String::as_str).collect();
-        let known = known.join(", ");
-        place.fault_at(
-            "source",
-            format!("there is no source {name:?}; sources: {known}"),
-        );
+        let advice = match &known[..] {
+            [] => "add it under sources".to_owned(),
+            known => format!("use one of {}", known.join(", ")),
+        };
+        place.fault_at("source", format!("no source is named {name:?}: {advice}"));
     }
 }
 
@@ -117,12 +117,12 @@ fn read_stream(
     let found = match (hub, value) {
         (Some(hub), None) => stream::of_event_hub(&hub.event_hub, None),
         (Some(hub), Some(Value::String(name))) => stream::of_event_hub(&hub.event_hub, Some(&name)),
-        (Some(_), Some(_)) => Err("must be the event hub of the source: leave it out".into()),
+        (Some(_), Some(_)) => Err("must be the event hub of the source: remove it".into()),
         (None, Some(value)) => stream::read(&value),
         (None, None) => {
             place.missing(
                 "stream",
-                "a key, a pattern \"orders:*\", a template \"orders:{0..15}\", or a list of keys",
+                "set it to a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys",
             );
             return None;
         }
@@ -142,7 +142,7 @@ fn read_consumer_group(
         (None, false) => {
             place.missing(
                 "consumer_group",
-                "name the consumer group whose backlog counts",
+                "set it to the consumer group whose backlog is to be read",
             );
             None
         }
@@ -216,15 +216,15 @@ pub(super) fn mode(
         (Some(ModeWord::Jobs), None) => Ok(Some(Mode::Jobs)),
         (Some(ModeWord::Replicas), Some(_)) => Err((
             "backlog_threshold",
-            "has no meaning in mode replicas: remove it, or set mode to backlog",
+            "does not apply to mode replicas: remove it, or set mode to backlog",
         )),
         (Some(ModeWord::Jobs), Some(_)) => Err((
             "backlog_threshold",
-            "has no meaning in mode jobs: remove it, or set mode to backlog",
+            "does not apply to mode jobs: remove it, or set mode to backlog",
         )),
         (Some(ModeWord::Backlog), None) => Err((
             "mode",
-            "backlog needs backlog_threshold, the messages per replica",
+            "backlog requires backlog_threshold, the messages per replica",
         )),
         (_, Some(threshold)) => Ok(Some(Mode::Backlog { threshold, measure })),
     }
@@ -235,7 +235,9 @@ pub(super) fn contradiction(settings: &PolicySettings) -> Option<(&'static str, 
     let by_default = || match (settings.min_replicas, settings.max_replicas) {
         (Some(min), None) if min > MAX_REPLICAS => Some((
             "min_replicas",
-            format!("is above the default max_replicas of {MAX_REPLICAS}: set max_replicas, too"),
+            format!(
+                "is greater than the default max_replicas ({MAX_REPLICAS}): set max_replicas too"
+            ),
         )),
         _ => None,
     };

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::model::incident::IncidentKind;
 
+use super::addresses::WebhookUrl;
+use super::secret::Secret;
 use super::table::WebhookKeys;
-use super::types::Secret;
 
 /// Where incidents are posted to, as CloudEvents.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,15 +27,6 @@ pub struct WebhookConfig {
     pub ca_file: Option<PathBuf>,
 }
 
-/// The address of a webhook, which may be a secret itself: many carry a token.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WebhookUrl {
-    /// As it stands in the config.
-    Plain(Url),
-    /// Elsewhere.
-    Secret(Secret),
-}
-
 /// `None` only after a fault.
 pub(super) fn webhook(keys: WebhookKeys) -> Option<WebhookConfig> {
     let kinds = keys.kinds.unwrap_or_else(|| IncidentKind::ALL.to_vec());
@@ -50,31 +40,10 @@ pub(super) fn webhook(keys: WebhookKeys) -> Option<WebhookConfig> {
     })
 }
 
-/// The address, if it can be posted to.
-///
-/// # Errors
-/// What is wrong with it, without repeating it.
-pub fn webhook_url(text: &str) -> Result<Url, &'static str> {
-    let found = Url::parse(text.trim()).ok();
-    let found = found.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = found.ok_or("must be an http or https address, such as https://hooks.example/x")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password");
-    }
-    Ok(url)
-}
-
-/// The `source` of events: any URI reference.
-pub(super) fn reference(text: &str) -> Result<String, &'static str> {
-    let base = Url::parse("http://h/").ok();
-    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-    let is_reference = is_plain && base.is_some_and(|base| base.join(text).is_ok());
-    let expected = "must be a URI reference, such as /streamgauge/eu";
-    is_reference.then(|| text.to_owned()).ok_or(expected)
-}
-
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
     use crate::config::types::Config;
 
@@ -120,21 +89,21 @@ mod tests {
         };
         check(
             "{}",
-            ".url: is missing: add url: https://…, or url: { env: NAME } if it carries a token\n\
-             .secret: is missing: it signs what is sent: { env: NAME } or { file: /path }",
+            ".url: is missing: set it to the URL, or to { env: NAME } if the URL contains a token\n\
+             .secret: is missing: set it to the key that signs requests, as { env: NAME } or { file: /path }",
         );
         check(
             "{ url: 'ftp://hunter2', secret: hunter2, timeout: 1m, source: 'a b', kinds: [crash], x: 1 }",
-            ".url: must be an http or https address, such as https://hooks.example/x\n\
-             .secret: a secret must not stand in the config: write { env: NAME } or { file: /path }\n\
+            ".url: must be an http or https URL, such as https://hooks.example/x\n\
+             .secret: must not contain the secret itself: write { env: NAME } or { file: /path }\n\
              .timeout: must be between 100ms and 30s\n\
              .source: must be a URI reference, such as /streamgauge/eu\n\
              .kinds[0]: must be producer_stop, consumer_crash, downstream_outage, hot_partition, slow_consumer, stuck_partition, traffic_surge or unclassified\n\
-             .x: unknown key: remove it; known here: url, secret, timeout, source, kinds, ca_file",
+             .x: unknown key: remove it. Known keys: url, secret, timeout, source, kinds, ca_file",
         );
         check(
             "{ url: 'http://u:hunter2@h', secret: { env: S }, kinds: [] }",
-            ".url: must not hold a user or password\n.kinds: is empty: leave it out for all of them",
+            ".url: must not contain a user name or password: remove them; every request is signed with the secret\n.kinds: is empty: remove it to report all kinds",
         );
     }
 }

@@ -2,19 +2,8 @@
 
 use super::keys::{self, Place};
 
+pub use super::choices::Enabled;
 pub use super::table::KubernetesConfig;
-
-/// Whether the Kubernetes API is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Enabled {
-    /// Yes.
-    Yes,
-    /// No.
-    No,
-    /// In a pod that has a service account's token, or with a kubeconfig that the section names.
-    #[default]
-    Auto,
-}
 
 impl Default for KubernetesConfig {
     fn default() -> Self {
@@ -36,7 +25,7 @@ impl KubernetesConfig {
 /// Notes keys that contradict each other.
 pub(super) fn check(config: &KubernetesConfig, place: &mut Place<'_>) {
     if config.context.is_some() && config.kubeconfig.is_none() && !place.is_faulty("kubeconfig") {
-        let text = "is the context of a kubeconfig: add kubeconfig, or remove it";
+        let text = "requires kubeconfig: set kubeconfig, or remove it";
         place.fault_at("context", text);
     }
 }
@@ -82,9 +71,9 @@ mod tests {
             said.as_deref(),
             Some(
                 "c.yaml: kubernetes.enabled: must be true, false or auto\n\
-                 c.yaml: kubernetes.context: is the context of a kubeconfig: add kubeconfig, or remove it\n\
+                 c.yaml: kubernetes.context: requires kubeconfig: set kubeconfig, or remove it\n\
                  c.yaml: kubernetes.poll_interval: must be between 1s and 30s\n\
-                 c.yaml: kubernetes.kubeconf: unknown key: did you mean kubeconfig? Known here: enabled, kubeconfig, context, poll_interval"
+                 c.yaml: kubernetes.kubeconf: unknown key: did you mean kubeconfig? Known keys: enabled, kubeconfig, context, poll_interval"
             )
         );
     }

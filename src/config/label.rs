@@ -1,12 +1,7 @@
 //! Names and label values: which are accepted, and how foreign text is shown.
 
-use serde_json::{Value as Json, json};
-use serde_yaml::Value;
-
-use super::keys::{Raw, Scalar, Text};
-
 /// The longest label value, in bytes.
-const MAX_BYTES: usize = 128;
+pub(super) const MAX_BYTES: usize = 128;
 
 /// Whether a text may name a source or a group.
 pub(super) fn is_name(text: &str) -> bool {
@@ -15,34 +10,14 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// What a name must look like.
-pub(super) const NAME: &str = "must be 1 to 128 of the characters A-Z a-z 0-9 . _ -";
+pub(super) const NAME: &str = "must have 1 to 128 characters, each one of A-Z a-z 0-9 . _ -";
 
 /// Why a text cannot be a label value, if it cannot.
 pub(super) fn label_fault(text: &str) -> Option<&'static str> {
     if text.len() > MAX_BYTES {
-        Some("is longer than 128 bytes: shorten it, it becomes a label")
+        Some("is longer than 128 bytes, the most that a metric label may have: shorten it")
     } else {
         control_fault(text)
-    }
-}
-
-/// The name of a consumer group, which becomes a label.
-pub(super) struct GroupName;
-
-impl Scalar for GroupName {
-    type Value = String;
-
-    fn read_raw(&self, raw: Raw<'_>) -> Result<String, String> {
-        let text = Text::filled("name the consumer group whose backlog counts").read_raw(raw)?;
-        label_fault(&text).map_or(Ok(text), |fault| Err(fault.to_owned()))
-    }
-
-    fn write(&self, value: &String) -> Value {
-        value.as_str().into()
-    }
-
-    fn json(&self) -> Json {
-        json!({ "type": "string", "minLength": 1, "maxLength": MAX_BYTES })
     }
 }
 
@@ -50,7 +25,7 @@ impl Scalar for GroupName {
 pub(super) fn control_fault(text: &str) -> Option<&'static str> {
     text.chars()
         .any(char::is_control)
-        .then_some("contains a control character: remove it, the text becomes a label")
+        .then_some("contains a control character, which a metric label must not have: remove it")
 }
 
 /// The label value for a text that nobody can shorten: itself, or its start with `note` and a hash of all of it.

@@ -8,7 +8,6 @@ mod reader;
 use std::collections::HashMap;
 
 use crate::model::stream::{StreamError, StreamSelector};
-use crate::model::tuning::stream::MAX_PARTITIONS;
 use crate::policy::spec::{Measure, Mode, PolicySettings};
 
 pub use error::{MetadataErrors, MetadataProblem};
@@ -20,7 +19,7 @@ use super::label::is_name;
 use super::stream::{self, NamedStream};
 use super::table::TriggerKeys;
 use super::types::{CheckpointStrategy, RedisConfig};
-use reader::Reader;
+use reader::MetadataReader;
 
 pub(super) use keys::camel;
 
@@ -28,7 +27,7 @@ pub(super) use keys::camel;
 #[derive(Clone, Debug, PartialEq)]
 pub struct TriggerRequest {
     /// What is to be observed.
-    pub subject: Subject,
+    pub subject: TriggerSubject,
     /// The settings that the metadata names; the rest comes from the config and the defaults.
     pub settings: PolicySettings,
     /// What it says of the checkpoints.
@@ -37,7 +36,7 @@ pub struct TriggerRequest {
 
 /// What a trigger wants observed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Subject {
+pub enum TriggerSubject {
     /// A group of the config.
     Named(String),
     /// Named piece by piece; subject to the source's `allow` rules.
@@ -75,7 +74,7 @@ impl TriggerRequest {
     /// # Errors
     /// Everything that is wrong with it, by key. No value ever shows up: it may be a secret that KEDA resolved.
     pub fn parse(metadata: &HashMap<String, String>) -> Result<Self, MetadataErrors> {
-        let mut reader = Reader::new(metadata);
+        let mut reader = MetadataReader::new(metadata);
         let keys = TriggerKeys::read(&mut reader);
         let names_server = keda::names_server(&reader);
         reader.refuse_foreign_keys(names_server);
@@ -123,7 +122,7 @@ impl TriggerRequest {
 /// The mode that metadata asks for, whatever else is wrong with it; `None` where it leaves that to the config, or names a threshold
 /// that cannot be read.
 pub fn likely_mode(metadata: &HashMap<String, String>) -> Option<Mode> {
-    let mut reader = Reader::new(metadata);
+    let mut reader = MetadataReader::new(metadata);
     match reader.text("mode") {
         Some("replicas") => Some(Mode::Replicas),
         Some("jobs") => Some(Mode::Jobs),
@@ -147,16 +146,16 @@ pub fn fingerprint(metadata: &HashMap<String, String>) -> u64 {
 }
 
 const NO_SUBJECT: &str =
-    "is missing: name a group of the config, or source, stream and consumerGroup";
+    "is missing: set it to a group of the config, or set source, stream and consumerGroup";
 
-fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
+fn read_subject(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<TriggerSubject> {
     let mut inline = ["source", "stream", "consumerGroup"].into_iter();
     let inline = inline.find(|key| reader.has_key(key));
     match (&keys.group, inline) {
         (Some(_), Some(key)) => {
             reader.problem(
                 key,
-                "has no meaning beside group: name a group, or source, stream and consumerGroup",
+                "cannot be used together with group: set either group, or source, stream and consumerGroup",
             );
             None
         }
@@ -167,7 +166,7 @@ fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> 
                     "must be the name of a group in streamgauge's config",
                 );
             }
-            Some(Subject::Named(name.clone()))
+            Some(TriggerSubject::Named(name.clone()))
         }
         (None, Some(_)) => read_inline(reader, keys),
         (None, None) => {
@@ -177,29 +176,29 @@ fn read_subject(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> 
     }
 }
 
-fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
+fn read_inline(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<TriggerSubject> {
     let stream = keys.stream.as_deref().map(read_stream).transpose();
     let stream = stream.map_err(|fault| reader.problem("stream", &fault));
     let consumer_group = keys.consumer_group.clone();
     if keda::names_server(reader) {
-        return Some(Subject::AtServer {
+        return Some(TriggerSubject::AtServer {
             server: keda::server(reader)?,
             stream: stream.ok()?,
             consumer_group,
         });
     }
     let Some(source) = &keys.source else {
-        let text = "is missing: name a source of streamgauge's config";
+        let text = "is missing: set it to the name of a source in streamgauge's config";
         reader.problem("source", text);
         return None;
     };
     if !is_name(source) {
         reader.problem(
             "source",
-            "must be the name of a source in streamgauge's config, never an address",
+            "must be the name of a source in streamgauge's config, not an address",
         );
     }
-    Some(Subject::Inline {
+    Some(TriggerSubject::Inline {
         source: source.clone(),
         stream: stream.ok()?,
         consumer_group,
@@ -209,24 +208,27 @@ fn read_inline(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Subject> {
 fn read_stream(text: &str) -> Result<NamedStream, String> {
     if !is_simple(text) {
         return Err(
-            "may hold no wildcard but *: patterns with ? [ or \\ belong into a group of the config"
+            "may use only the wildcard *: for a pattern with ?, [ or \\, add a group to streamgauge's config"
                 .into(),
         );
     }
     // The selector's own texts repeat parts of the expression; here nothing of a value is repeated.
     match StreamSelector::parse(text) {
-        Err(StreamError::Backwards(..)) => Err("has a template that ends before it starts".into()),
-        Err(StreamError::Template(_)) => {
-            Err("has a template that cannot be read: write whole numbers, such as {0..15}".into())
+        Err(StreamError::Backwards(..)) => {
+            Err("has a template that ends before it starts: write the smaller number first".into())
         }
-        Err(StreamError::TooMany(_)) => Err(format!(
-            "names more than {MAX_PARTITIONS} partitions: split it"
-        )),
+        Err(StreamError::Template(_)) => {
+            Err("has an invalid template: use whole numbers, such as {0..15}".into())
+        }
+        Err(StreamError::TooMany(_)) => Err(
+            "has more than 10,000 partitions, which is the limit: split it into several triggers"
+                .into(),
+        ),
         _ => stream::expression(text),
     }
 }
 
-fn read_settings(reader: &mut Reader<'_>, keys: &TriggerKeys) -> PolicySettings {
+fn read_settings(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> PolicySettings {
     let keda = keda::read(reader, keys);
     let (word, threshold) = (keys.policy.mode, keys.policy.backlog_threshold);
     let mode = match keda {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-pub use super::keys::{Inner, KeyInfo, Standard, shown};
+pub use super::keys::{InnerKeys, KeyInfo, Standard, shown};
 
 use super::keys::{Keys, schema};
 use super::metadata::camel;

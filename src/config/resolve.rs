@@ -10,7 +10,7 @@ use crate::policy::spec::{Measure, Mode, PolicySettings};
 use super::allow::{allowed, allowed_of_hub};
 use super::groups::{DEFAULT_HUB_GROUP, hub_group};
 use super::metadata::keda::DEFAULT_COUNT;
-use super::metadata::{MetadataErrors, Subject, TriggerRequest};
+use super::metadata::{MetadataErrors, TriggerRequest, TriggerSubject};
 use super::stream::{self, NamedStream};
 use super::types::{
     CheckpointStrategy, Config, GroupConfig, RedisConfig, SourceConfig, SourceKind,
@@ -39,7 +39,7 @@ pub enum ResolveError {
     Metadata(#[from] MetadataErrors),
     /// The source's `allow` rules do not cover the request (PERMISSION_DENIED).
     #[error(
-        "namespace {namespace} may not name this stream and consumer group of the source: ask for a rule under the \
+        "namespace {namespace} may not use this stream and consumer group of the source: ask for a rule under the \
          source's allow in streamgauge's config, or use a group of the config"
     )]
     NotAllowed {
@@ -60,11 +60,11 @@ impl Config {
         namespace: &str,
     ) -> Result<ResolvedTarget, ResolveError> {
         match &request.subject {
-            Subject::Named(name) => {
+            TriggerSubject::Named(name) => {
                 let group = self.groups.iter().find(|group| group.name == *name);
                 self.of_group(group.ok_or_else(|| unknown("group"))?, request)
             }
-            Subject::Inline {
+            TriggerSubject::Inline {
                 source,
                 stream,
                 consumer_group,
@@ -77,7 +77,7 @@ impl Config {
                     namespace,
                 )
             }
-            Subject::AtServer {
+            TriggerSubject::AtServer {
                 server,
                 stream,
                 consumer_group,
@@ -258,7 +258,7 @@ fn inline_key(
         }
         (None, Some(stream)) => stream.clone(),
         (None, None) => {
-            let advice = "is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}";
+            let advice = "is missing: set it to a key, a pattern such as orders:*, or a template such as orders:{0..15}";
             return Err(MetadataErrors::single("stream", advice));
         }
     };
@@ -268,7 +268,7 @@ fn inline_key(
         (None, Some(_)) => DEFAULT_HUB_GROUP.to_owned(),
         (None, None) if counts_length_only => String::new(),
         (None, None) => {
-            let advice = "is missing: only streamLength can do without it";
+            let advice = "is missing: only streamLength works without a consumer group";
             return Err(MetadataErrors::single("consumerGroup", advice));
         }
     };
@@ -291,7 +291,7 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
             _ if claims.strategy.is_some() => fault("checkpointStrategy", NOT_A_HUB),
             Some(Measure::UnprocessedEvents) => fault(
                 "unprocessedEventThreshold",
-                "counts event hubs, and the source is Redis: use lagCount, or backlogThreshold",
+                "is for event hubs, but the source is Redis: use lagCount or backlogThreshold",
             ),
             _ => Ok(()),
         };
@@ -305,7 +305,7 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
     if let Some(key) = redis_key {
         return fault(
             key,
-            "counts Redis streams, and the source is an event hub: use unprocessedEventThreshold, or backlogThreshold",
+            "is for Redis streams, but the source is an event hub: use unprocessedEventThreshold or backlogThreshold",
         );
     }
     let checkpoints = &hub.checkpoints;
@@ -323,18 +323,16 @@ fn agree(source: &SourceConfig, request: &TriggerRequest) -> Result<(), Metadata
 }
 
 const NO_SUCH_SERVER: &str =
-    "no source of streamgauge's config is on this server and database: add one under sources";
-const SEVERAL_SOURCES: &str = "several sources of streamgauge's config are on this server and database: name one with source, and remove the address";
-const NOT_A_HUB: &str = "belongs to event hubs, and the source is Redis: remove it";
+    "no source in streamgauge's config uses this server and database: add one under sources";
+const SEVERAL_SOURCES: &str = "several sources in streamgauge's config use this server and database: set source to one of them, and remove the address";
+const NOT_A_HUB: &str = "is for event hubs, but the source is Redis: remove it";
 const NOT_THE_SOURCES: &str =
-    "is not what the source in streamgauge's config says: remove it, or name another source";
+    "differs from the source in streamgauge's config: remove it, or use another source";
 
 fn unknown(key: &'static str) -> ResolveError {
-    MetadataErrors::single(
-        key,
-        "there is none of that name in streamgauge's config: check the spelling or add it",
-    )
-    .into()
+    let text =
+        format!("streamgauge's config has no {key} of that name: check the spelling, or add it");
+    MetadataErrors::single(key, &text).into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::types::Secret;
+/// Where a secret is to be found. The value itself is never kept here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// An environment variable.
+    Env(String),
+    /// A file; a trailing line break is not part of the secret.
+    File(PathBuf),
+}
 
 /// Why a secret cannot be had. Names the place, never the value.
 #[derive(Debug, thiserror::Error)]

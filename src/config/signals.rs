@@ -9,8 +9,8 @@ use url::Url;
 use crate::model::signal::{ErrorSource, Signal};
 
 use super::keys::Place;
+use super::secret::Secret;
 use super::table::{ErrorRateKeys, PrometheusKeys, SignalKeys};
-use super::types::Secret;
 
 /// The Prometheus, or whatever speaks its HTTP API, that PromQL is asked of.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,21 +66,6 @@ pub fn counted_errors(signals: &SignalSources) -> Option<&ErrorSource> {
     }
 }
 
-/// The address of an HTTP server that paths are added to.
-pub(super) fn prometheus_url(text: &str) -> Result<Url, &'static str> {
-    let found = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .filter(|url| url.query().is_none() && url.fragment().is_none());
-    let url = found.ok_or(
-        "must be an http or https address without parameters, such as http://prometheus:9090",
-    )?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password: put them into username and password");
-    }
-    Ok(url)
-}
-
 /// `None` only after a fault.
 pub(super) fn prometheus(keys: PrometheusKeys, place: &mut Place<'_>) -> Option<PrometheusConfig> {
     let credential = credential(keys.bearer_token, keys.username, keys.password, place);
@@ -104,16 +89,17 @@ fn credential(
         (None, Some(username), Some(password)) => Some(HttpCredential::Basic(username, password)),
         (None, None, None) => None,
         (Some(_), ..) => {
-            let text = "excludes username and password: keep one or the other";
+            let text =
+                "cannot be used together with username and password: remove one or the other";
             place.fault_at("bearer_token", text);
             None
         }
         (None, Some(_), None) => {
-            place.missing("password", "username needs it");
+            place.missing("password", "username requires it");
             None
         }
         (None, None, Some(_)) => {
-            place.missing("username", "password needs it");
+            place.missing("username", "password requires it");
             None
         }
     }
@@ -152,20 +138,23 @@ fn error_rate(
         .into_iter()
         .filter(|(_, is_there)| *is_there && !counts)
     {
-        place.fault_at(key, "is only counted in Redis Streams: use promql");
+        place.fault_at(
+            key,
+            "is available only for Redis Streams: use promql instead",
+        );
     }
     match (keys.promql, keys.redeliveries, keys.dead_letter) {
         (Some(expression), None, None) => Some(prom_ql(expression, asks, place)),
         (None, Some(true), None) => Some(SignalSource::Counted(ErrorSource::Redeliveries)),
         (None, Some(false), None) => {
-            place.fault_at("redeliveries", "must be true, or leave the signal out");
+            place.fault_at("redeliveries", "must be true: remove it to turn it off");
             None
         }
         (None, None, Some(key)) => Some(SignalSource::Counted(ErrorSource::DeadLetter(key))),
         _ => {
             if !place.is_faulty("") {
                 place.fault(
-                    "must come from one place: promql: \"…\", redeliveries: true or dead_letter: KEY",
+                    "must have exactly one of promql, redeliveries and dead_letter: write promql: \"…\", redeliveries: true or dead_letter: KEY",
                 );
             }
             None
@@ -175,7 +164,7 @@ fn error_rate(
 
 fn prom_ql(expression: String, asks: bool, place: &mut Place<'_>) -> SignalSource {
     if !asks {
-        let text = "needs a server to query: add prometheus: { url: http://prometheus:9090 } at the top of the file";
+        let text = "requires a Prometheus server: add prometheus: { url: http://prometheus:9090 } at the top level of the file";
         place.fault_at("promql", text);
     }
     SignalSource::PromQl(expression)
@@ -253,41 +242,43 @@ mod tests {
             "main",
             "{ error_rate: { promql: a } }",
             &format!(
-                "{at}.error_rate.promql: needs a server to query: add prometheus: {{ url: http://prometheus:9090 }} at the top of the file"
+                "{at}.error_rate.promql: requires a Prometheus server: add prometheus: {{ url: http://prometheus:9090 }} at the top level of the file"
             ),
         );
         check(
             "",
             "hub",
             "{ error_rate: { redeliveries: true } }",
-            &format!("{at}.error_rate.redeliveries: is only counted in Redis Streams: use promql"),
+            &format!(
+                "{at}.error_rate.redeliveries: is available only for Redis Streams: use promql instead"
+            ),
         );
         check(
             "prometheus: { url: 'http://p' }",
             "main",
             "{ error_rate: { promql: a, dead_letter: d }, resource_utilization: { redeliveries: true }, errors: 1 }",
             &format!(
-                "{at}.error_rate: must come from one place: promql: \"…\", redeliveries: true or dead_letter: KEY\n\
-                 {at}.resource_utilization.promql: is missing: give an expression with one value\n\
-                 {at}.resource_utilization.redeliveries: unknown key: remove it; known here: promql\n\
-                 {at}.errors: unknown key: remove it; known here: error_rate, resource_utilization"
+                "{at}.error_rate: must have exactly one of promql, redeliveries and dead_letter: write promql: \"…\", redeliveries: true or dead_letter: KEY\n\
+                 {at}.resource_utilization.promql: is missing: set it to a PromQL expression that returns one value\n\
+                 {at}.resource_utilization.redeliveries: unknown key: remove it. Known keys: promql\n\
+                 {at}.errors: unknown key: remove it. Known keys: error_rate, resource_utilization"
             ),
         );
         check(
             "prometheus: { url: 'http://hunter2@p', interval: 20m, timeout: 1m, bearer_token: { env: T }, username: u }",
             "main",
             "{}",
-            "prometheus.url: must not hold a user or password: put them into username and password\n\
+            "prometheus.url: must not contain a user name or password: set username and password instead\n\
              prometheus.interval: must be between 1s and 10m\n\
              prometheus.timeout: must be between 100ms and 30s\n\
-             prometheus.bearer_token: excludes username and password: keep one or the other",
+             prometheus.bearer_token: cannot be used together with username and password: remove one or the other",
         );
         check(
             "prometheus: { url: 'http://p?x=1', username: u }",
             "main",
             "{}",
-            "prometheus.password: is missing: username needs it\n\
-             prometheus.url: must be an http or https address without parameters, such as http://prometheus:9090",
+            "prometheus.password: is missing: username requires it\n\
+             prometheus.url: must be an http or https URL without query parameters, such as http://prometheus:9090",
         );
     }
 }

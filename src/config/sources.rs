@@ -16,14 +16,14 @@ const EVENT_HUBS_POLL_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The sources found.
 #[derive(Default)]
-pub(super) struct Sources {
+pub(super) struct ReadSources {
     /// Those without fault.
     pub valid: Vec<SourceConfig>,
     /// Every name written, faulty sources included, so that one fault is not reported twice.
     pub names: BTreeSet<String>,
 }
 
-impl Sources {
+impl ReadSources {
     /// The source of that name, if it is without fault.
     pub fn valid(&self, name: &str) -> Option<&SourceConfig> {
         self.valid.iter().find(|source| source.name == name)
@@ -35,10 +35,10 @@ pub(super) fn read(
     listed: Option<Vec<Option<SourceKeys>>>,
     poll_interval: Option<Duration>,
     place: &mut Place<'_>,
-) -> Sources {
-    let mut found = Sources::default();
+) -> ReadSources {
+    let mut found = ReadSources::default();
     if listed.as_ref().is_some_and(Vec::is_empty) {
-        place.missing("", "name at least one source");
+        place.fault("is empty: add at least one source");
     }
     for (n, keys) in listed.into_iter().flatten().enumerate() {
         let source = keys.and_then(|keys| {
@@ -83,7 +83,10 @@ pub(super) fn unique(
 ) -> Option<String> {
     let name = name?;
     if !names.insert(name.clone()) {
-        place.fault_at("name", format!("{name:?} is taken: names must be unique"));
+        place.fault_at(
+            "name",
+            format!("{name:?} is already in use: choose a unique name"),
+        );
     }
     Some(name)
 }
@@ -96,7 +99,7 @@ fn read_kind(
 ) -> Option<SourceKind> {
     match (redis, event_hubs) {
         (Some(_), Some(_)) => {
-            let text = "stands beside redis: a source is one of them, make two sources";
+            let text = "cannot be used together with redis: split it into two sources";
             place.fault_at("event_hubs", text);
             None
         }
@@ -106,7 +109,7 @@ fn read_kind(
         (None, None) => {
             if !place.is_faulty("redis") && !place.is_faulty("event_hubs") {
                 place.fault(
-                    "has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }",
+                    "has neither redis nor event_hubs: add redis: { url: redis://host:6379/0 } or event_hubs: { … }",
                 );
             }
             None

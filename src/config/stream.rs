@@ -31,7 +31,7 @@ pub(super) fn read(value: &Value) -> Result<NamedStream, String> {
         })
         .ok_or("must be a string or a list of strings: put numbers in quotes")?;
     if let Some(fault) = keys.iter().find_map(|key| control_fault(key)) {
-        return Err(format!("holds a key that {fault}"));
+        return Err(format!("has a key that {fault}"));
     }
     let selector = StreamSelector::list(&keys).map_err(|error| error.to_string())?;
     Ok(NamedStream {
@@ -50,7 +50,7 @@ pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
         && keys.len() > 1
         && keys.iter().any(|(key, _)| key.contains(['*', '?', '[']))
     {
-        return Err("mixes a template with a pattern: use one of them".into());
+        return Err("combines a template with a pattern: use only one of them".into());
     }
     Ok(NamedStream {
         text: shortened(text, text, "…"),
@@ -62,7 +62,8 @@ pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
 pub(super) fn of_event_hub(event_hub: &str, named: Option<&str>) -> Result<NamedStream, String> {
     match named {
         Some(name) if !name.eq_ignore_ascii_case(event_hub) => Err(
-            "is another event hub than the source's: leave it out, or make a source for it".into(),
+            "is not the event hub of the source: remove it, or add a source for that event hub"
+                .into(),
         ),
         _ => Ok(NamedStream {
             text: event_hub.to_owned(),
@@ -135,11 +136,11 @@ mod tests {
         };
         check(
             "o:{0..3}:*",
-            "mixes a template with a pattern: use one of them",
+            "combines a template with a pattern: use only one of them",
         );
         check(
             "a\nb",
-            "contains a control character: remove it, the text becomes a label",
+            "contains a control character, which a metric label must not have: remove it",
         );
         check(
             "o:{3..1}",

@@ -6,8 +6,8 @@ use strsim::osa_distance;
 pub(super) fn did_you_mean(key: &str, known: &[&str]) -> String {
     let all = known.join(", ");
     match nearest(key, known) {
-        Some(candidate) => format!("did you mean {candidate}? Known here: {all}"),
-        None => format!("remove it; known here: {all}"),
+        Some(candidate) => format!("did you mean {candidate}? Known keys: {all}"),
+        None => format!("remove it. Known keys: {all}"),
     }
 }
 
@@ -43,12 +43,12 @@ mod tests {
         let all = "target_delay, mode";
         check(
             "target_dealy",
-            &format!("did you mean target_delay? Known here: {all}"),
+            &format!("did you mean target_delay? Known keys: {all}"),
         );
         check(
             "targetDelay",
-            &format!("did you mean target_delay? Known here: {all}"),
+            &format!("did you mean target_delay? Known keys: {all}"),
         );
-        check("colour", &format!("remove it; known here: {all}"));
+        check("colour", &format!("remove it. Known keys: {all}"));
     }
 }

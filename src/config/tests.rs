@@ -139,37 +139,37 @@ groups:
         text,
         "\
 server.grpc: must be an IP address and a port, such as 0.0.0.0:9090
-server.htp: unknown key: did you mean http? Known here: grpc, http, reflection
+server.htp: unknown key: did you mean http? Known keys: grpc, http, reflection
 server.tls: not supported yet: remove it
-poll_interval: must be a duration with its unit, such as 500ms, 5s, 1m30s or 2h
-state.dir: is missing: the folder for what is learned
+poll_interval: must be a duration with a unit, such as 500ms, 5s, 1m30s or 2h
+state.dir: is missing: set it to the directory for the learned state
 state.redis: not supported yet: remove it
 state.interval: must be between 1s and 1h
-sources[0].name: must be 1 to 128 of the characters A-Z a-z 0-9 . _ -
-sources[0].redis.pasword: unknown key: did you mean password? Known here: url, mode, username, password, stuck_after
-sources[1].event_hubs.event_hub: is missing: name the event hub
-sources[1].event_hubs.checkpoints: is missing: say where consumers store them: account_url, container, strategy and a credential
-sources[1].event_hubs: has no credential: add connection_string: { env: NAME }, or identity: workload, managed or client_secret
-sources[2]: has no kind: add redis: { url: redis://host:6379/0 }, or event_hubs: { … }
-sources[2].name: \"a\" is taken: names must be unique
-groups[0].source: there is no source \"nope\"; sources: a
-groups[0].stream: is empty: give a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys
-groups[1]: must be a mapping, lines of `key: value`",
+sources[0].name: must have 1 to 128 characters, each one of A-Z a-z 0-9 . _ -
+sources[0].redis.pasword: unknown key: did you mean password? Known keys: url, mode, username, password, stuck_after
+sources[1].event_hubs.event_hub: is missing: set it to the name of the event hub
+sources[1].event_hubs.checkpoints: is missing: describe where consumers store them, with account_url, container, strategy and credentials
+sources[1].event_hubs: has no credentials: add connection_string: { env: NAME }, or identity: workload, managed or client_secret
+sources[2]: has neither redis nor event_hubs: add redis: { url: redis://host:6379/0 } or event_hubs: { … }
+sources[2].name: \"a\" is already in use: choose a unique name
+groups[0].source: no source is named \"nope\": use one of a
+groups[0].stream: is empty: set it to a key, a pattern such as \"orders:*\", a template such as \"orders:{0..15}\", or a list of keys
+groups[1]: must be a mapping, with one `key: value` per line",
     );
 }
 
 #[test]
 fn files_that_are_no_config_are_refused_with_the_place() {
-    check("", "is empty: it must be a mapping, lines of `key: value`");
-    check("[]", "must be a mapping, lines of `key: value`");
-    check("{}", "sources: is missing: name at least one source");
     check(
-        "sources: []",
-        "sources: is missing: name at least one source",
+        "",
+        "is empty: it must be a mapping, with one `key: value` per line",
     );
+    check("[]", "must be a mapping, with one `key: value` per line");
+    check("{}", "sources: is missing: add at least one source");
+    check("sources: []", "sources: is empty: add at least one source");
     check(
         "sources: {}",
-        "sources: must be a list: items that start with `- `",
+        "sources: must be a list, with each item on a line that starts with `- `",
     );
     let syntax = Config::parse("server:\n  grpc: [1\nx: y\n", "c.yaml").expect_err("no YAML");
     let text = syntax.to_string();
@@ -193,19 +193,19 @@ fn secrets_must_be_references_and_are_never_shown() {
     let how = "write { env: NAME } or { file: /path }";
     check(
         &redis("password: hunter2"),
-        &format!("{at}: a secret must not stand in the config: {how}"),
+        &format!("{at}: must not contain the secret itself: {how}"),
     );
     check(
         &redis("password: [hunter2]"),
-        &format!("{at}: a secret must not stand in the config: {how}"),
+        &format!("{at}: must not contain the secret itself: {how}"),
     );
     check(
         &redis("password: {}"),
-        &format!("{at}: must be either env or file: {how}"),
+        &format!("{at}: must have exactly one of env and file: {how}"),
     );
     check(
         &redis("password: { env: A, file: /b }"),
-        &format!("{at}: must be either env or file: {how}"),
+        &format!("{at}: must have exactly one of env and file: {how}"),
     );
     check(
         &redis("password: { env: 'hunter 2' }"),
@@ -214,11 +214,11 @@ fn secrets_must_be_references_and_are_never_shown() {
     let url = |url: &str| format!("sources: [{{ name: m, redis: {{ url: '{url}' }} }}]");
     check(
         &url("redis://u:hunter2@r"),
-        "sources[0].redis.url: must not hold a user or password: put them into username and password: { env: NAME } or { file: /path }",
+        "sources[0].redis.url: must not contain a user name or password: set username, and set password to { env: NAME } or { file: /path }",
     );
     check(
         &url("rediss://r"),
-        "sources[0].redis.url: rediss:// (TLS) is not supported yet: use redis:// within a trusted network",
+        "sources[0].redis.url: uses TLS (rediss://), which is not supported yet: use redis:// within a trusted network",
     );
 }
 
@@ -232,16 +232,16 @@ fn each_fault_of_a_source_has_its_text() {
     };
     check(
         "mode: cluster",
-        "sources[0].redis.mode: is not supported yet: write standalone, or remove it",
+        "sources[0].redis.mode: is not supported yet: set it to standalone, or remove it",
     );
     check("mode: x", "sources[0].redis.mode: must be standalone");
     check(
         "stuck_after: 0s",
-        "sources[0].redis.stuck_after: must be above 0",
+        "sources[0].redis.stuck_after: must be longer than 0s",
     );
     check(
         "username: ''",
-        "sources[0].redis.username: is empty: remove it for the default user",
+        "sources[0].redis.username: is empty: remove it to use the default user",
     );
     check(
         "username: 7",
@@ -252,9 +252,9 @@ fn each_fault_of_a_source_has_its_text() {
         rule,
         "sources[0].allow[0].consumer_groups: is missing: list what is allowed, or [\"*\"] for everything
 sources[0].allow[0].streams: must be a list, such as [\"a\", \"b\"]
-sources[0].allow[0].x: unknown key: remove it; known here: namespaces, streams, consumer_groups
+sources[0].allow[0].x: unknown key: remove it. Known keys: namespaces, streams, consumer_groups
 sources[0].poll_interval: must be between 50ms and 5m
-sources[0].redos: unknown key: did you mean redis? Known here: name, poll_interval, redis, event_hubs, allow",
+sources[0].redos: unknown key: did you mean redis? Known keys: name, poll_interval, redis, event_hubs, allow",
     );
 }
 
@@ -263,23 +263,23 @@ fn each_fault_of_a_group_has_its_text() {
     let check = check_group;
     check(
         "policy: { min_replicas: 5, max_replicas: 2 }",
-        "groups[0].policy.max_replicas: must not be less than min_replicas (5), is 2",
+        "groups[0].policy.max_replicas: is 2, which is less than min_replicas (5): raise it, or lower min_replicas",
     );
     check(
         "policy: { min_replicas: 200 }",
-        "groups[0].policy.min_replicas: is above the default max_replicas of 100: set max_replicas, too",
+        "groups[0].policy.min_replicas: is greater than the default max_replicas (100): set max_replicas too",
     );
     check(
         "policy: { min_replicas: -1 }",
-        "groups[0].policy.min_replicas: must be a whole number, 0 or more",
+        "groups[0].policy.min_replicas: must be a whole number of at least 0",
     );
     check(
         "policy: { target_delay: 30 }",
-        "groups[0].policy.target_delay: must be a duration with its unit, such as 500ms, 5s, 1m30s or 2h",
+        "groups[0].policy.target_delay: must be a duration with a unit, such as 500ms, 5s, 1m30s or 2h",
     );
     check(
         "policy: { target_delay: 0s }",
-        "groups[0].policy.target_delay: must be above 0 and at most 24h",
+        "groups[0].policy.target_delay: must be longer than 0s and at most 24h",
     );
     check(
         "policy: { mode: replica }",
@@ -287,15 +287,15 @@ fn each_fault_of_a_group_has_its_text() {
     );
     check(
         "policy: { mode: backlog }",
-        "groups[0].policy.mode: backlog needs backlog_threshold, the messages per replica",
+        "groups[0].policy.mode: backlog requires backlog_threshold, the messages per replica",
     );
     check(
         "policy: { mode: replicas, backlog_threshold: 5 }",
-        "groups[0].policy.backlog_threshold: has no meaning in mode replicas: remove it, or set mode to backlog",
+        "groups[0].policy.backlog_threshold: does not apply to mode replicas: remove it, or set mode to backlog",
     );
     check(
         "policy: { backlog_threshold: 0 }",
-        "groups[0].policy.backlog_threshold: must be a whole number, 1 or more: messages per replica",
+        "groups[0].policy.backlog_threshold: must be a whole number of at least 1 (messages per replica)",
     );
     check(
         "consumers_per_replica: 0",
@@ -320,7 +320,7 @@ fn groups_are_unique_by_name_and_by_what_they_observe() {
         &format!("{SOURCE}groups:\n{}{}{}", group("a"), group("b"), group("a")),
         "groups[1]: has the same source, stream and consumer_group as another group: remove one of them
 groups[2]: has the same source, stream and consumer_group as another group: remove one of them
-groups[2].name: \"a\" is taken: names must be unique",
+groups[2].name: \"a\" is already in use: choose a unique name",
     );
 }
 
@@ -335,8 +335,8 @@ fn a_recording_needs_a_folder_and_keeps_two_files_at_least() {
     assert_eq!(recording(""), None);
     check(
         &format!("{SOURCE}recording: {{ keep_files: 1, keep: 3 }}\n"),
-        "recording.dir: is missing: the folder for the files
+        "recording.dir: is missing: set it to the directory for the recorded files
 recording.keep_files: must be a whole number between 2 and 10,000
-recording.keep: unknown key: remove it; known here: dir, keep_files",
+recording.keep: unknown key: remove it. Known keys: dir, keep_files",
     );
 }

@@ -8,9 +8,12 @@ use crate::model::stream::StreamSelector;
 use crate::policy::spec::PolicySettings;
 
 use super::incidents::WebhookConfig;
-use super::kubernetes::KubernetesConfig;
 use super::signals::{PrometheusConfig, SignalSources};
-pub use super::table::ServerConfig;
+
+pub use super::addresses::Endpoint;
+pub use super::choices::{CheckpointStrategy, Cloud, Granularity, ManagementClient};
+pub use super::secret::Secret;
+pub use super::table::{KubernetesConfig, ServerConfig};
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,27 +103,6 @@ pub struct EventHubsConfig {
     pub checkpoints: CheckpointsConfig,
 }
 
-/// An AMQP address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// `amqps` or `amqp`.
-    pub tls: bool,
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-/// Which client reads partition properties.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ManagementClient {
-    /// Ours: one link, requests in flight together, replies told apart by correlation id.
-    #[default]
-    Pipelined,
-    /// The Azure SDK's, several of them, each asking one thing at a time.
-    Sdk,
-}
-
 /// How the event hub is told who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HubAuth {
@@ -184,18 +166,6 @@ pub enum IdentityKind {
     },
 }
 
-/// Azure's clouds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cloud {
-    /// The public one.
-    #[default]
-    Public,
-    /// US government.
-    UsGovernment,
-    /// China.
-    China,
-}
-
 /// Where checkpoints are and how they are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointsConfig {
@@ -219,42 +189,6 @@ impl CheckpointsConfig {
         self.container
             .as_deref()
             .unwrap_or("azure-webjobs-eventhub")
-    }
-}
-
-/// The five layouts of checkpoints, by KEDA's names, and whichever of them there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CheckpointStrategy {
-    /// Whichever is there, partition by partition.
-    #[default]
-    Auto,
-    /// Metadata of a blob, as today's SDKs write it; so do Azure Functions since their extension 5 and Dapr since 1.10.
-    BlobMetadata,
-    /// JSON, as older Azure Functions wrote it.
-    AzureFunction,
-    /// JSON, as the old Go SDK writes it.
-    GoSdk,
-    /// As [`Self::GoSdk`], under the names of Dapr before 1.10.
-    Dapr,
-    /// JSON of the old event processor host.
-    Legacy,
-}
-
-impl CheckpointStrategy {
-    /// Every strategy with the word for it, in config and metadata.
-    pub const WORDS: [(&str, Self); 6] = [
-        ("auto", Self::Auto),
-        ("blob_metadata", Self::BlobMetadata),
-        ("azure_function", Self::AzureFunction),
-        ("go_sdk", Self::GoSdk),
-        ("dapr", Self::Dapr),
-        ("legacy", Self::Legacy),
-    ];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        let found = Self::WORDS.into_iter().find(|(_, known)| *known == self);
-        found.map_or("", |(word, _)| word)
     }
 }
 
@@ -331,15 +265,6 @@ pub struct RedisConfig {
     pub stuck_after: Duration,
 }
 
-/// Where a secret is to be found. The value itself is never kept here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// An environment variable.
-    Env(String),
-    /// A file; a trailing line break is not part of the secret.
-    File(PathBuf),
-}
-
 /// What inline metadata of some namespaces may name. `*` is the only wildcard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowRule {
@@ -368,16 +293,6 @@ pub struct GroupConfig {
     pub signals: SignalSources,
     /// How finely it is exported.
     pub granularity: Granularity,
-}
-
-/// How finely a group is exported as metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Granularity {
-    /// With every partition.
-    #[default]
-    Partition,
-    /// The group alone.
-    Group,
 }
 
 impl GroupConfig {

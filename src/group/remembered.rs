@@ -36,7 +36,7 @@ pub struct Remembered {
 
 /// One part of it with its version.
 #[derive(Serialize)]
-struct Part<'a, T> {
+struct VersionedPart<'a, T> {
     version: u32,
     state: &'a T,
 }
@@ -44,11 +44,11 @@ struct Part<'a, T> {
 /// Every part as it is written, without a copy in between: partitions may be many.
 #[derive(Serialize)]
 pub struct Written<'a> {
-    capacity: Option<Part<'a, Capacity>>,
-    forecast: Option<Part<'a, Forecast>>,
-    normal: Option<Part<'a, GroupNormal>>,
-    partitions: Option<Part<'a, BTreeMap<PartitionId, PartitionNormal>>>,
-    incidents: Option<Part<'a, Incidents>>,
+    capacity: Option<VersionedPart<'a, Capacity>>,
+    forecast: Option<VersionedPart<'a, Forecast>>,
+    normal: Option<VersionedPart<'a, GroupNormal>>,
+    partitions: Option<VersionedPart<'a, BTreeMap<PartitionId, PartitionNormal>>>,
+    incidents: Option<VersionedPart<'a, Incidents>>,
 }
 
 /// One part in a form that can be read whatever its version.
@@ -95,8 +95,8 @@ impl Remembered {
     }
 }
 
-fn part<'a, T>((_, version): (&str, u32), state: Option<&'a T>) -> Option<Part<'a, T>> {
-    state.map(|state| Part { version, state })
+fn part<'a, T>((_, version): (&str, u32), state: Option<&'a T>) -> Option<VersionedPart<'a, T>> {
+    state.map(|state| VersionedPart { version, state })
 }
 
 struct Taking<'a, 't> {

@@ -9,14 +9,14 @@ use crate::model::tuning::accounting::TRIM_BLOCK;
 
 /// What happened between two polls of a partition. `None`: cannot be known for this interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Step {
+pub(super) struct PartitionStep {
     /// Messages that arrived.
     pub arrived: Option<u64>,
     /// Messages processed; `None` as well when it cannot be known whether messages were lost, or the group was moved.
     pub processed: Option<u64>,
 }
 
-impl Step {
+impl PartitionStep {
     pub const NOTHING: Self = Self {
         arrived: Some(0),
         processed: Some(0),
@@ -61,7 +61,7 @@ pub(super) fn settle(
         // Too many to be counted: what was handed out is known all the same where nothing left the log.
         None => {
             let counted = counted_where_nothing_left(then, now, arrived)?;
-            (counted, Between::exactly(counted))
+            (counted, NumberBetween::exactly(counted))
         }
     };
     let pending = then.pending.checked_add(handed_out.least)?;
@@ -99,26 +99,31 @@ pub(super) fn turned_over(then: &PartitionSample, now: &PartitionSample) -> u64 
 
 /// A number between two bounds.
 #[derive(Clone, Copy, Debug)]
-struct Between {
+struct NumberBetween {
     least: u64,
     most: u64,
 }
 
-impl Between {
+impl NumberBetween {
     const fn exactly(n: u64) -> Self {
         Self { least: n, most: n }
     }
 }
 
 /// How many of those that left the undelivered part were handed out; the others were removed first.
-fn handed_out(then: &PartitionSample, now: &PartitionSample, arrived: u64, left: u64) -> Between {
+fn handed_out(
+    then: &PartitionSample,
+    now: &PartitionSample,
+    arrived: u64,
+    left: u64,
+) -> NumberBetween {
     if now.delivered == then.delivered {
-        return Between::exactly(0);
+        return NumberBetween::exactly(0);
     }
     let trimmed = now.length == 0 || now.oldest_kept > then.delivered;
     let deletion = Deletion::of(then, now);
     if !trimmed && deletion == Deletion::None {
-        return Between::exactly(left);
+        return NumberBetween::exactly(left);
     }
     let bounds = bounds(then, now, arrived, left, trimmed);
     if deletion == Deletion::OfDelivered && read_past_a_deleted(then, now) {
@@ -130,7 +135,7 @@ fn handed_out(then: &PartitionSample, now: &PartitionSample, arrived: u64, left:
         Deletion::OfDelivered | Deletion::None => by_count(then, now, bounds),
     };
     if deletion == Deletion::OfDelivered || keeps_up(then, now) || !may_be_lost(then, now) {
-        return Between::exactly(bounds.most);
+        return NumberBetween::exactly(bounds.most);
     }
     bounds
 }
@@ -174,7 +179,7 @@ fn bounds(
     arrived: u64,
     left: u64,
     trimmed: bool,
-) -> Between {
+) -> NumberBetween {
     let removed = (then.length + arrived).saturating_sub(now.length);
     let undelivered = now.lag.map_or(0, Quantity::value);
     let kept = if trimmed {
@@ -187,13 +192,13 @@ fn bounds(
         .max(kept)
         .max(now.pending.saturating_sub(then.pending))
         .max(1);
-    Between {
+    NumberBetween {
         least: least.min(left),
         most: left,
     }
 }
 
-impl Between {
+impl NumberBetween {
     /// With a bound from above, unless that contradicts what is known.
     fn up_to(self, most: u64) -> Self {
         Self {
@@ -227,7 +232,7 @@ fn gone_before(then: &PartitionSample) -> u64 {
 }
 
 /// By the source's count of deliveries, as far as it is worth that.
-fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: Between) -> Between {
+fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: NumberBetween) -> NumberBetween {
     let Some((before, after)) = then.delivered_count.zip(now.delivered_count) else {
         return bounds;
     };
@@ -238,9 +243,11 @@ fn by_count(then: &PartitionSample, now: &PartitionSample, bounds: Between) -> B
     let by_place = bounds.up_to(after.saturating_sub(before.max(gone_before(then))));
     let within = now.length > 0 && now.delivered >= now.oldest_kept;
     match now.counting {
-        Counting::Reads if fits => Between::exactly(counted),
+        Counting::Reads if fits => NumberBetween::exactly(counted),
         // A place would have grown by all that left.
-        Counting::Untold if fits && within && counted < bounds.most => Between::exactly(counted),
+        Counting::Untold if fits && within && counted < bounds.most => {
+            NumberBetween::exactly(counted)
+        }
         Counting::Untold => bounds.up_to(counted),
         Counting::Place | Counting::Commits => by_place,
         Counting::Reads | Counting::Nothing => bounds,

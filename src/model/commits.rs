@@ -15,7 +15,7 @@ use crate::model::tuning::commits::{KEPT, NEEDED, RECENT, REGULAR_RATIO};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CommitRhythm {
     last: Option<Commit>,
-    steps: VecDeque<Step>,
+    steps: VecDeque<CommitStep>,
     /// The last poll, by our clock.
     polled_at: Option<Timestamp>,
 }
@@ -33,7 +33,7 @@ struct Commit {
 
 /// From one commit to a later one that a poll saw.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Step {
+struct CommitStep {
     messages: u64,
     took: Duration,
 }
@@ -56,7 +56,7 @@ impl CommitRhythm {
             } else {
                 let written = written_at.zip(last.written_at);
                 let (now, then) = written.unwrap_or((seen_at, last.seen_at));
-                self.steps.push_back(Step {
+                self.steps.push_back(CommitStep {
                     messages: position - last.position,
                     took: now.since(then),
                 });

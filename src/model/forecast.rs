@@ -48,7 +48,7 @@ pub struct Forecast {
     scores: BTreeMap<Expert, Score>,
     given_score: Score,
     margin: f64,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<PendingForecasts>,
     /// The newest, and when it was made.
     newest: Option<(Timestamp, Given)>,
     /// Whether arrivals were known at the last observation.
@@ -65,7 +65,7 @@ struct Given {
 
 /// Forecasts that wait to be judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Pending {
+struct PendingForecasts {
     due: Timestamp,
     by_expert: BTreeMap<Expert, f64>,
     given: f64,
@@ -158,7 +158,7 @@ impl Forecast {
             .collect();
         let given = self.give(now, &by_expert);
         self.newest = Some((now.end, given));
-        self.pending.push_back(Pending {
+        self.pending.push_back(PendingForecasts {
             due: now.end.plus(HORIZON),
             by_expert,
             given: given.per_second,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounting::Step;
+use super::accounting::PartitionStep;
 use super::baseline::counter::CounterRate;
 use super::capacity::{Capacity, CapacityRules};
 use super::downstream::Breaker;
@@ -198,7 +198,7 @@ impl GroupModel {
             return None;
         }
         self.known_until = Some(until);
-        let mut step = Step::NOTHING;
+        let mut step = PartitionStep::NOTHING;
         for partition in self.partitions.values_mut() {
             partition.waiting.take_until(since);
             step = step.and(partition.waiting.take_until(until));
@@ -206,7 +206,11 @@ impl GroupModel {
         Some(Together {
             since,
             until,
-            step: if is_known { step } else { Step::default() },
+            step: if is_known {
+                step
+            } else {
+                PartitionStep::default()
+            },
         })
     }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounting::{
-    Settled, Step, is_likely_loss, repositioned, settle, turned_over, went_on,
+    PartitionStep, Settled, is_likely_loss, repositioned, settle, turned_over, went_on,
 };
 use super::commits::CommitRhythm;
 use super::losses::Losses;
 use super::normal::PartitionNormal;
 use super::peaks::Peaks;
-use super::progress::{Look, Progress};
+use super::progress::{PartitionLook, Progress};
 use super::quantity::Quantity;
-use super::quiet::{Holder, Quiet};
+use super::quiet::{HeldBy, Quiet};
 use super::rates::RateWindow;
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::{Moment, Timestamp};
@@ -29,7 +29,7 @@ pub struct PartitionModel {
     /// What the last poll saw.
     pub(super) state: PartitionState,
     /// The last readable state, to compare the next one with.
-    last: Option<Reading>,
+    last: Option<StateReading>,
     /// What happened to it and is not part of the group's story yet.
     pub(super) waiting: Waiting,
     /// Whether the partition ever existed, as far as we saw.
@@ -101,7 +101,7 @@ pub(super) enum PartitionState {
 
 /// A readable state and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Reading {
+struct StateReading {
     at: Timestamp,
     log_end: Option<u64>,
     /// The group's part; `None` where there was no group.
@@ -116,7 +116,7 @@ impl PartitionModel {
         now: impl Into<Moment>,
         seen: &PartitionObservation,
         consumers: Option<u32>,
-    ) -> Option<Step> {
+    ) -> Option<PartitionStep> {
         let now = now.into();
         let at = now.at;
         self.changed_hands = None;
@@ -130,7 +130,7 @@ impl PartitionModel {
             }
             PartitionObservation::StreamMissing => {
                 self.missing(at);
-                Step {
+                PartitionStep {
                     arrived: Some(0),
                     processed: None,
                 }
@@ -224,18 +224,18 @@ impl PartitionModel {
         &mut self,
         now: Moment,
         sample: &PartitionSample,
-        step: Step,
+        step: PartitionStep,
         consumers: Option<u32>,
     ) {
         let (Some(written_at), Some(position)) = (sample.committed_at, sample.delivered) else {
             return self.forget_commits();
         };
         let holder = match (&sample.owner, consumers) {
-            (Some(_), _) => Holder::Somebody,
-            (None, Some(_)) => Holder::Nobody,
-            (None, None) => Holder::Untold,
+            (Some(_), _) => HeldBy::Somebody,
+            (None, Some(_)) => HeldBy::Nobody,
+            (None, None) => HeldBy::Untold,
         };
-        let still = step == Step::NOTHING;
+        let still = step == PartitionStep::NOTHING;
         self.quiet = Some(match self.quiet.filter(|_| still) {
             Some(quiet) => quiet.go_on(now.at, holder),
             None => Quiet::begin(now.at, holder),
@@ -251,7 +251,7 @@ impl PartitionModel {
 
     fn note_progress(&mut self, at: Timestamp, sample: &PartitionSample, moved: bool) {
         let lately = self.arrival_per_second().unwrap_or(0.0) * BEHIND.as_secs_f64();
-        self.changed_hands = self.progress.observe(&Look {
+        self.changed_hands = self.progress.observe(&PartitionLook {
             at,
             owner: sample.owner.as_deref(),
             moved,
@@ -272,7 +272,7 @@ impl PartitionModel {
     fn missing(&mut self, at: Timestamp) {
         self.arrival.clear();
         self.processing.clear();
-        self.last = Some(Reading {
+        self.last = Some(StateReading {
             at,
             log_end: Some(0),
             sample: None,
@@ -296,15 +296,15 @@ impl PartitionModel {
         at: Timestamp,
         log_end: Option<u64>,
         sample: Option<&PartitionSample>,
-    ) -> Step {
+    ) -> PartitionStep {
         self.seen = true;
-        let reading = Reading {
+        let reading = StateReading {
             at,
             log_end,
             sample: sample.cloned(),
         };
         let Some(before) = self.last.replace(reading) else {
-            return Step::default();
+            return PartitionStep::default();
         };
         let covered = at.since(before.at);
         let log_ends = log_end.zip(before.log_end);
@@ -329,7 +329,7 @@ impl PartitionModel {
         if let Some(count) = processed {
             self.processing.add(at, covered, count);
         }
-        Step { arrived, processed }
+        PartitionStep { arrived, processed }
     }
 
     /// Adds up what was processed and lost; gives what may count as the consumers' work: only what is certain.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::time::Timestamp;
 
 /// What one poll of a readable partition says.
-pub(super) struct Look<'a> {
+pub(super) struct PartitionLook<'a> {
     pub at: Timestamp,
     pub owner: Option<&'a str>,
     /// Whether a later position was committed than at the poll before.
@@ -42,7 +42,7 @@ impl Progress {
     }
 
     /// Takes in one poll. If the partition changed hands: who let it go.
-    pub(super) fn observe(&mut self, look: &Look<'_>) -> Option<Option<String>> {
+    pub(super) fn observe(&mut self, look: &PartitionLook<'_>) -> Option<Option<String>> {
         let mut let_go = None;
         let first = !std::mem::replace(&mut self.seen, true);
         if self.owner.as_deref() != look.owner {

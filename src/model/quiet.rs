@@ -7,7 +7,7 @@ use crate::model::tuning::quiet::{SETTLES_OWNED, SETTLES_UNTOLD};
 
 /// Who held a partition at a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum HeldBy {
     /// A consumer.
     Somebody,
     /// Nobody: what is there now waits, however long nothing happens.
@@ -28,16 +28,16 @@ pub struct Quiet {
 
 impl Quiet {
     /// It begins with a poll at `at`.
-    pub fn begin(at: Timestamp, holder: Holder) -> Self {
+    pub fn begin(at: Timestamp, holder: HeldBy) -> Self {
         Self {
-            held_since: (holder == Holder::Somebody).then_some(at),
-            untold_since: (holder == Holder::Untold).then_some(at),
+            held_since: (holder == HeldBy::Somebody).then_some(at),
+            untold_since: (holder == HeldBy::Untold).then_some(at),
             is_over: false,
         }
     }
 
     /// It was still quiet at `at`. Once it is over it stays so whoever comes or leaves; before that, who comes next starts over.
-    pub fn go_on(self, at: Timestamp, holder: Holder) -> Self {
+    pub fn go_on(self, at: Timestamp, holder: HeldBy) -> Self {
         let anew = Self::begin(at, holder);
         let held_since = anew.held_since.and(self.held_since.or(Some(at)));
         let untold_since = anew.untold_since.and(self.untold_since.or(Some(at)));
@@ -66,9 +66,9 @@ mod tests {
     fn is_over(polls: &str) -> bool {
         let at = |n: usize| Timestamp::from_millis(n as u64 * 15_000);
         let holder = |c| match c {
-            'o' => Holder::Somebody,
-            '.' => Holder::Nobody,
-            _ => Holder::Untold,
+            'o' => HeldBy::Somebody,
+            '.' => HeldBy::Nobody,
+            _ => HeldBy::Untold,
         };
         let mut holders = polls.chars().map(holder).enumerate();
         let (first, holder) = holders.next().expect("a poll");

@@ -14,14 +14,14 @@ use crate::model::tuning::rates::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RateWindow {
     window: Duration,
-    intervals: VecDeque<Interval>,
+    intervals: VecDeque<RateInterval>,
     /// Of all intervals together.
     covered: Duration,
     count: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Interval {
+struct RateInterval {
     end: Timestamp,
     covered: Duration,
     count: u64,
@@ -48,7 +48,7 @@ impl RateWindow {
                 last.covered += covered;
                 last.count += count;
             }
-            _ => self.intervals.push_back(Interval {
+            _ => self.intervals.push_back(RateInterval {
                 end,
                 covered,
                 count,

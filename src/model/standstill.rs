@@ -8,12 +8,12 @@ use super::time::Timestamp;
 use crate::model::tuning::standstill::{LIKELY_BATCH, STILL_AFTER, STILL_INTERVALS};
 
 /// When each holder committed last, and how many partitions it has.
-pub struct Holders<'a> {
+pub struct HolderCommits<'a> {
     by_name: HashMap<&'a str, (u32, Option<Timestamp>)>,
     newest: Option<Timestamp>,
 }
 
-impl<'a> Holders<'a> {
+impl<'a> HolderCommits<'a> {
     /// Of all partitions of a group.
     pub fn of(partitions: impl Iterator<Item = &'a PartitionFacts>) -> Self {
         let mut holders = Self {

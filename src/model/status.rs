@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::facts::{PartitionFacts, PartitionStatus};
 use super::identity::PartitionId;
-use super::standstill::{Holders, stands_still, window};
+use super::standstill::{HolderCommits, stands_still, window};
 use super::time::Timestamp;
 
 /// Tells those that could be read and are not ok.
@@ -13,7 +13,7 @@ pub(super) fn judge(now: Timestamp, partitions: &mut BTreeMap<PartitionId, Parti
     if !partitions.values().any(may_be_told) {
         return;
     }
-    let holders = Holders::of(partitions.values());
+    let holders = HolderCommits::of(partitions.values());
     let of = |p: &PartitionFacts| match p.status {
         PartitionStatus::Ok => status(now, p, &holders),
         other => other,
@@ -39,7 +39,11 @@ fn stays_behind(now: Timestamp, partition: &PartitionFacts) -> bool {
     partition.not_falling_since.is_some_and(over)
 }
 
-fn status(now: Timestamp, partition: &PartitionFacts, holders: &Holders<'_>) -> PartitionStatus {
+fn status(
+    now: Timestamp,
+    partition: &PartitionFacts,
+    holders: &HolderCommits<'_>,
+) -> PartitionStatus {
     if partition.is_ahead {
         PartitionStatus::Stopped
     } else if stands_still(now, partition) && holders.move_elsewhere(now, partition) {

@@ -21,7 +21,7 @@ pub enum StreamSelector {
 pub enum StreamError {
     /// Nothing named.
     #[error(
-        "is empty: give a key, a pattern such as \"orders:*\", a template such as \"orders:{{0..15}}\", or a list of keys"
+        "is empty: set it to a key, a pattern such as \"orders:*\", a template such as \"orders:{{0..15}}\", or a list of keys"
     )]
     Empty,
     /// A template whose end lies before its start.
@@ -29,21 +29,21 @@ pub enum StreamError {
     Backwards(u64, u64),
     /// A template that is none.
     #[error(
-        "the template {{{0}}} cannot be read: write whole numbers, such as {{0..15}}; a key that is called so belongs into a list"
+        "the template {{{0}}} is invalid: use whole numbers, such as {{0..15}}; if the braces are part of a key, put the key in a list"
     )]
     Template(String),
     /// More than one template.
-    #[error("has more than one template: only one can stand in it, split it into several groups")]
+    #[error("has more than one template: use only one, and split the stream into several groups")]
     TwoTemplates,
     /// Too many partitions.
-    #[error("names {0} partitions, more than {MAX_PARTITIONS}: split it into several groups")]
+    #[error("has more than 10,000 partitions, which is the limit: split it into several groups")]
     TooMany(u64),
     /// The same key twice in a list.
-    #[error("names {0:?} twice: list every key once")]
+    #[error("lists {0:?} twice: list each key once")]
     Duplicate(String),
     /// A pattern within a list.
     #[error(
-        "{0:?} in a list looks like a pattern: a list holds plain keys, a pattern stands alone"
+        "lists {0:?}, which is a pattern or a template: list only plain keys, or give the pattern a group of its own"
     )]
     PatternInList(String),
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounting::Step;
+use super::accounting::PartitionStep;
 use super::time::Timestamp;
 
 /// All partitions over one interval.
@@ -17,7 +17,7 @@ use super::time::Timestamp;
 pub(super) struct Together {
     pub since: Timestamp,
     pub until: Timestamp,
-    pub step: Step,
+    pub step: PartitionStep,
 }
 
 impl Together {
@@ -28,25 +28,25 @@ impl Together {
 
 /// What happened to one partition and is not part of the whole yet, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Waiting(VecDeque<Interval>);
+pub(super) struct Waiting(VecDeque<PartitionInterval>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Interval {
+struct PartitionInterval {
     since: Timestamp,
     until: Timestamp,
-    step: Step,
+    step: PartitionStep,
 }
 
 impl Waiting {
     /// Adds what happened between two readings; before the first one that is unknown.
-    pub fn add(&mut self, since: Option<Timestamp>, until: Timestamp, step: Step) {
+    pub fn add(&mut self, since: Option<Timestamp>, until: Timestamp, step: PartitionStep) {
         let since = since.unwrap_or_default();
-        self.0.push_back(Interval { since, until, step });
+        self.0.push_back(PartitionInterval { since, until, step });
     }
 
     /// Takes out what happened up to `until`.
-    pub fn take_until(&mut self, until: Timestamp) -> Step {
-        let mut taken = Step::NOTHING;
+    pub fn take_until(&mut self, until: Timestamp) -> PartitionStep {
+        let mut taken = PartitionStep::NOTHING;
         while let Some(first) = self.0.front_mut().filter(|first| first.since < until) {
             if first.until > until {
                 return taken.and(first.split_off(until));
@@ -58,20 +58,20 @@ impl Waiting {
     }
 }
 
-impl Interval {
+impl PartitionInterval {
     /// The part up to `until`, which lies within it.
-    fn split_off(&mut self, until: Timestamp) -> Step {
+    fn split_off(&mut self, until: Timestamp) -> PartitionStep {
         let (part, all) = (until.since(self.since), self.until.since(self.since));
         let share = |count: u64| {
             let share = u128::from(count) * part.as_millis() / all.as_millis().max(1);
             u64::try_from(share).unwrap_or(count)
         };
-        let taken = Step {
+        let taken = PartitionStep {
             arrived: self.step.arrived.map(share),
             processed: self.step.processed.map(share),
         };
         let left = |all: Option<u64>, taken: Option<u64>| Some(all? - taken?);
-        self.step = Step {
+        self.step = PartitionStep {
             arrived: left(self.step.arrived, taken.arrived),
             processed: left(self.step.processed, taken.processed),
         };
@@ -90,8 +90,8 @@ mod tests {
         Timestamp::from_millis(seconds * 1_000)
     }
 
-    fn step(arrived: u64, processed: Option<u64>) -> Step {
-        Step {
+    fn step(arrived: u64, processed: Option<u64>) -> PartitionStep {
+        PartitionStep {
             arrived: Some(arrived),
             processed,
         }
@@ -105,16 +105,16 @@ mod tests {
         assert_eq!(waiting.take_until(at(4)), step(400, Some(4)));
         assert_eq!(waiting.take_until(at(12)), step(620, None));
         assert_eq!(waiting.take_until(at(20)), step(30, None));
-        assert_eq!(waiting.take_until(at(30)), Step::NOTHING);
+        assert_eq!(waiting.take_until(at(30)), PartitionStep::NOTHING);
     }
 
     #[test]
     fn before_the_first_reading_nothing_is_known() {
         let mut waiting = Waiting::default();
-        waiting.add(None, at(10), Step::default());
-        assert_eq!(waiting.take_until(at(5)), Step::default());
-        assert_eq!(waiting.take_until(at(10)), Step::default());
-        assert_eq!(waiting.take_until(at(15)), Step::NOTHING);
+        waiting.add(None, at(10), PartitionStep::default());
+        assert_eq!(waiting.take_until(at(5)), PartitionStep::default());
+        assert_eq!(waiting.take_until(at(10)), PartitionStep::default());
+        assert_eq!(waiting.take_until(at(15)), PartitionStep::NOTHING);
     }
 
     proptest! {

@@ -32,7 +32,7 @@ pub fn window(model: &GroupModel, spec: &TargetSpec, cooldown: Option<Duration>)
 
 /// What the observation says about activity, before holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub enum ActivitySignal {
     /// Messages wait or arrived lately, or a consumer group is to be created by its first consumer.
     Active,
     /// Certainly nothing to do.
@@ -49,7 +49,7 @@ pub fn signal(
     spec: &TargetSpec,
     now: Timestamp,
     inputs: &Inputs,
-) -> Signal {
+) -> ActivitySignal {
     let arrived = inputs.arrived_in_window.unwrap_or(0);
     let backlog = facts.backlog.map_or(0, Quantity::value);
     let waiting = backlog.saturating_sub(facts.settled);
@@ -58,14 +58,14 @@ pub fn signal(
         || facts.partitions_without_group > 0
         || facts.stuck_in_work > 0
     {
-        return Signal::Active;
+        return ActivitySignal::Active;
     }
     let counted = facts.backlog.is_some_and(Quantity::is_exact);
     // Nobody at work and nothing waiting: what arrived before we watched has been dealt with.
     let watched = facts.consumers == Some(0) || model.watched_for(inputs.activation_window, now);
     if counted && watched {
-        Signal::Idle
+        ActivitySignal::Idle
     } else {
-        Signal::Unsure
+        ActivitySignal::Unsure
     }
 }

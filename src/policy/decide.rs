@@ -12,7 +12,7 @@ use crate::model::group::GroupModel;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
-use super::activation::{Signal, signal, window};
+use super::activation::{ActivitySignal, signal, window};
 use super::answering::Answering;
 use super::bounds::{Cap, GroupWork, cap};
 use super::decision::{CapacitySource, Decision, Inputs, Reason};
@@ -146,18 +146,18 @@ fn decide_replicas(
     if inputs.answering == Answering::Jobs {
         return decide_jobs(seen, target, inputs, signal);
     }
-    if signal == Signal::Idle && inputs.own_current() == Some(0) {
+    if signal == ActivitySignal::Idle && inputs.own_current() == Some(0) {
         // It went to zero: what comes next is another story.
         target.hold = Hold::default();
         inputs.desired_before = Some(0);
     }
-    let certain = facts.backlog.is_some_and(Quantity::is_exact) && signal != Signal::Unsure;
+    let certain = facts.backlog.is_some_and(Quantity::is_exact) && signal != ActivitySignal::Unsure;
     let awaits = inputs.answering == Answering::Fleet && target.awaits_object(now);
     let awaited = awaits.then(|| explain::OBJECT_AWAITED.to_owned());
     if let Some(text) = awaited.or_else(|| too_early(now, model, target, &inputs)) {
         // No value is safe below what runs, but to have work is certain at once.
         return Decision {
-            active: (signal == Signal::Active).then_some(true),
+            active: (signal == ActivitySignal::Active).then_some(true),
             ..Decision::unavailable(now, inputs, Limit::WarmUp, text)
         };
     }
@@ -194,9 +194,9 @@ fn decide_replicas(
     let is_ineffective = note_change(seen, target, &inputs, desired);
     // What is held is held for a fleet that may be needed again, not against KEDA's cooldown: that begins when nothing is left.
     let active = match signal {
-        Signal::Active => Some(true),
-        Signal::Idle => Some(target.spec.min_replicas > 0),
-        Signal::Unsure => (desired > 0).then_some(true),
+        ActivitySignal::Active => Some(true),
+        ActivitySignal::Idle => Some(target.spec.min_replicas > 0),
+        ActivitySignal::Unsure => (desired > 0).then_some(true),
     };
     if active.is_none() {
         let text = explain::unsure(&inputs);

@@ -2,7 +2,7 @@
 
 use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::identity::Assignment;
-use crate::model::standstill::Holders;
+use crate::model::standstill::HolderCommits;
 use crate::model::time::Timestamp;
 use crate::policy::tuning::incurable::STANDS_OUT;
 
@@ -49,7 +49,7 @@ impl Diagnosis {
         if comparable.is_none() && !facts.tally().is_held {
             return Self(vec![None; facts.partitions.len()]);
         }
-        let holders = Holders::of(facts.partitions.values());
+        let holders = HolderCommits::of(facts.partitions.values());
         let hot = Hotness::of(facts, comparable);
         let of = |p: &PartitionFacts| {
             if holders.is_stuck(now, p) {

@@ -150,7 +150,9 @@ impl PolicySettings {
         match (self.min_replicas, self.max_replicas) {
             (Some(min), Some(max)) if max < min => Some((
                 "max_replicas",
-                format!("must not be less than min_replicas ({min}), is {max}"),
+                format!(
+                    "is {max}, which is less than min_replicas ({min}): raise it, or lower min_replicas"
+                ),
             )),
             _ => None,
         }

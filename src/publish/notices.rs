@@ -13,7 +13,7 @@ pub const MOST_WAITING: usize = 1000;
 
 /// What is new about an incident. A closed set: it is part of a type name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum IncidentChange {
     /// It was noticed.
     Noticed,
     /// It turns out to be of another kind.
@@ -22,7 +22,7 @@ pub enum Change {
     Ended,
 }
 
-impl Change {
+impl IncidentChange {
     /// The last part of the type name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ pub struct Notice {
     /// The group.
     pub group: String,
     /// What is new.
-    pub change: Change,
+    pub change: IncidentChange,
     /// The incident as it is now.
     pub incident: Incident,
 }

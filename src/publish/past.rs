@@ -43,7 +43,7 @@ pub struct Column {
     /// The partitions, in the order of their ids. Shared by columns as long as the partitions are the same.
     pub names: Arc<[PartitionId]>,
     /// What is known of each, in that order.
-    pub cells: Arc<[Cell]>,
+    pub cells: Arc<[PastCell]>,
 }
 
 /// The group as a whole at one poll.
@@ -65,11 +65,11 @@ pub struct GroupCell {
 
 /// One partition at one poll. Unknown is no number, so that a cell stays small; [`Self::value`] gives it as it should be read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cell([f32; 3]);
+pub struct PastCell([f32; 3]);
 
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub enum PastMeasure {
     /// Unfinished messages, at least.
     Backlog,
     /// Seconds that the oldest of them has waited.
@@ -78,7 +78,7 @@ pub enum Measure {
     Rate,
 }
 
-impl Cell {
+impl PastCell {
     const UNKNOWN: Self = Self([f32::NAN; 3]);
 
     fn of(partition: &PartitionFacts) -> Self {
@@ -91,7 +91,7 @@ impl Cell {
     }
 
     /// The value, if it was known. To seven digits.
-    pub fn value(&self, measure: Measure) -> Option<f64> {
+    pub fn value(&self, measure: PastMeasure) -> Option<f64> {
         let value = self.0[measure as usize];
         value.is_finite().then_some(f64::from(value))
     }
@@ -143,7 +143,9 @@ impl Past {
     /// Takes the newest poll in.
     pub fn note(&mut self, at: Timestamp, facts: &GroupFacts, group: GroupCell) {
         let known = facts.partitions.iter();
-        let cells = known.map(|(_, partition)| Cell::of(partition)).collect();
+        let cells = known
+            .map(|(_, partition)| PastCell::of(partition))
+            .collect();
         let names = self.names(facts);
         self.push(Column {
             at,
@@ -162,7 +164,7 @@ impl Past {
             return;
         }
         let names = last.names.clone();
-        let cells = names.iter().map(|_| Cell::UNKNOWN).collect();
+        let cells = names.iter().map(|_| PastCell::UNKNOWN).collect();
         self.push(Column {
             at,
             group: GroupCell::default(),

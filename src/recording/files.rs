@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::types::RecordingConfig;
 use crate::model::time::{Timestamp, WallOffset};
 
-use super::rows::{LONGEST_GAP, Observation, Row, Rows, Step};
+use super::rows::{LONGEST_GAP, Observation, RecordedRow, RecordedRows, RowStep};
 
 const DAY_MILLIS: u64 = 86_400_000;
 /// File systems take 255 bytes; the time and the ending take 21.
@@ -20,14 +20,14 @@ const LONGEST_NAME: usize = 180;
 
 /// Every group's file.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct RecordingFiles {
     config: RecordingConfig,
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<String, RecordedGroup>,
 }
 
 #[derive(Debug, Default)]
-struct Group {
-    rows: Rows,
+struct RecordedGroup {
+    rows: RecordedRows,
     output: Output,
     seen_at: Timestamp,
 }
@@ -38,7 +38,7 @@ enum Output {
     #[default]
     None,
     /// The first row.
-    Begun(Row),
+    Begun(RecordedRow),
     /// The file, the bytes of it that are whole rows, and its clock.
     Open(File, u64, Begun),
 }
@@ -51,7 +51,7 @@ struct Begun {
 }
 
 impl Begun {
-    fn of(row: &Row) -> Self {
+    fn of(row: &RecordedRow) -> Self {
         Self {
             day: row.on_the_wall().as_millis() / DAY_MILLIS,
             wall: row.wall,
@@ -59,7 +59,7 @@ impl Begun {
     }
 }
 
-impl Files {
+impl RecordingFiles {
     pub fn new(config: RecordingConfig) -> Self {
         Self {
             config,
@@ -80,16 +80,16 @@ impl Files {
         let group = self.groups.entry(name.to_owned()).or_default();
         group.seen_at = seen.at;
         match group.rows.note(seen) {
-            Step::Wait => Ok(false),
-            Step::Break => {
+            RowStep::Wait => Ok(false),
+            RowStep::Break => {
                 group.output = Output::None;
                 Ok(false)
             }
-            Step::Row(row) => {
+            RowStep::Row(row) => {
                 let written = group.write(&self.config, name, row);
                 if written.is_err() {
                     group.output = Output::None;
-                    group.rows = Rows::default();
+                    group.rows = RecordedRows::default();
                 }
                 written
             }
@@ -97,8 +97,13 @@ impl Files {
     }
 }
 
-impl Group {
-    fn write(&mut self, config: &RecordingConfig, name: &str, row: Row) -> io::Result<bool> {
+impl RecordedGroup {
+    fn write(
+        &mut self,
+        config: &RecordingConfig,
+        name: &str,
+        row: RecordedRow,
+    ) -> io::Result<bool> {
         if self
             .output
             .begun()
@@ -146,7 +151,7 @@ fn append(file: &mut File, whole: &mut u64, text: &str) -> io::Result<()> {
     written
 }
 
-fn header(rows: &Rows) -> io::Result<String> {
+fn header(rows: &RecordedRows) -> io::Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let partitions = rows.partitions().map(|id| id.as_str());
     writer.write_record(std::iter::once("time_seconds").chain(partitions))?;
@@ -154,7 +159,7 @@ fn header(rows: &Rows) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-fn line(row: &Row) -> String {
+fn line(row: &RecordedRow) -> String {
     let mut text = format!("{:.3}", row.on_the_wall().as_seconds());
     for count in &row.arrived {
         let _ = write!(text, ",{count}");

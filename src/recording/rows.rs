@@ -24,7 +24,7 @@ pub(super) struct Observation {
 
 /// Messages that arrived since the row before, per partition in the order of the columns.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
+pub(super) struct RecordedRow {
     pub at: Timestamp,
     pub wall: WallOffset,
     pub arrived: Vec<u32>,
@@ -32,16 +32,15 @@ pub(super) struct Row {
 
 /// What an observation means for the file.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum RowStep {
     /// Nothing to write yet.
     Wait,
     /// What follows does not continue what was written: another file.
     Break,
-    /// A row.
-    Row(Row),
+    Row(RecordedRow),
 }
 
-impl Row {
+impl RecordedRow {
     /// What the wall clock showed then.
     pub fn on_the_wall(&self) -> Timestamp {
         self.wall.on_the_wall(self.at)
@@ -50,7 +49,7 @@ impl Row {
 
 /// One group's rows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rows {
+pub(super) struct RecordedRows {
     /// When the row before was, and how far each partition was then.
     before: Option<(Timestamp, BTreeMap<PartitionId, u64>)>,
     /// The first observation since then; positions read since then.
@@ -58,14 +57,14 @@ pub(super) struct Rows {
     read: BTreeMap<PartitionId, u64>,
 }
 
-impl Rows {
+impl RecordedRows {
     /// The columns.
     pub fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
         self.before.iter().flat_map(|(_, ends)| ends.keys())
     }
 
     /// Takes in what a poll saw.
-    pub fn note(&mut self, seen: &Observation) -> Step {
+    pub fn note(&mut self, seen: &Observation) -> RowStep {
         if self.breaks(seen) {
             // What could not be read since the row before need not be waited for once more.
             *self = Self {
@@ -73,7 +72,7 @@ impl Rows {
                 ..Self::default()
             };
             self.note(seen);
-            return Step::Break;
+            return RowStep::Break;
         }
         let known = seen.log_ends.iter();
         self.read
@@ -84,10 +83,10 @@ impl Rows {
             if !self.read.is_empty() && (all || seen.at.since(since) > LONGEST_GAP) {
                 self.before = Some((seen.at, std::mem::take(&mut self.read)));
             }
-            return Step::Wait;
+            return RowStep::Wait;
         };
         if self.read.len() < before.len() || seen.at.since(*at) < EVERY {
-            return Step::Wait;
+            return RowStep::Wait;
         }
         let arrived = before.iter().map(|(id, end)| {
             let now = self.read.get(id)?;
@@ -96,7 +95,7 @@ impl Rows {
         match arrived.collect::<Option<Vec<u32>>>() {
             Some(arrived) => {
                 self.before = Some((seen.at, std::mem::take(&mut self.read)));
-                Step::Row(Row {
+                RowStep::Row(RecordedRow {
                     at: seen.at,
                     wall: seen.wall,
                     arrived,
@@ -106,7 +105,7 @@ impl Rows {
             None => {
                 *self = Self::default();
                 self.note(seen);
-                Step::Break
+                RowStep::Break
             }
         }
     }
@@ -138,8 +137,8 @@ mod tests {
         }
     }
 
-    fn row(second: u64, arrived: &[u32]) -> Step {
-        Step::Row(Row {
+    fn row(second: u64, arrived: &[u32]) -> RowStep {
+        RowStep::Row(RecordedRow {
             at: seen(second, &[]).at,
             wall: WallOffset::default(),
             arrived: arrived.to_vec(),
@@ -148,13 +147,13 @@ mod tests {
 
     #[test]
     fn rows_tell_what_came_since_the_row_before_at_most_every_five_seconds() {
-        let mut rows = Rows::default();
+        let mut rows = RecordedRows::default();
         for (second, end, expect) in [
-            (0, 100, Step::Wait),
-            (1, 103, Step::Wait),
+            (0, 100, RowStep::Wait),
+            (1, 103, RowStep::Wait),
             (5, 110, row(5, &[10])),
             (10, 110, row(10, &[0])),
-            (11, 112, Step::Wait),
+            (11, 112, RowStep::Wait),
             (25, 140, row(25, &[30])),
         ] {
             assert_eq!(
@@ -167,12 +166,12 @@ mod tests {
 
     #[test]
     fn what_could_not_be_read_is_part_of_a_later_row_and_never_a_zero() {
-        let mut rows = Rows::default();
+        let mut rows = RecordedRows::default();
         for (second, a, b, expect) in [
-            (0, Some(0), Some(0), Step::Wait),
-            (5, Some(5), None, Step::Wait),
+            (0, Some(0), Some(0), RowStep::Wait),
+            (5, Some(5), None, RowStep::Wait),
             (10, None, Some(4), row(10, &[5, 4])),
-            (15, Some(9), None, Step::Wait),
+            (15, Some(9), None, RowStep::Wait),
             (20, Some(12), Some(7), row(20, &[7, 3])),
         ] {
             assert_eq!(
@@ -186,12 +185,12 @@ mod tests {
     #[test]
     fn another_file_begins_where_arrivals_cannot_be_told() {
         let check = |between: &[Observation], after: Observation| {
-            let mut rows = Rows::default();
+            let mut rows = RecordedRows::default();
             rows.note(&seen(0, &[("a", Some(50)), ("b", Some(1))]));
             for observation in between {
-                assert_eq!(rows.note(observation), Step::Wait);
+                assert_eq!(rows.note(observation), RowStep::Wait);
             }
-            assert_eq!(rows.note(&after), Step::Break, "{after:?}");
+            assert_eq!(rows.note(&after), RowStep::Break, "{after:?}");
             rows
         };
         check(&[], seen(301, &[("a", Some(60)), ("b", Some(1))]));
@@ -207,13 +206,13 @@ mod tests {
 
     #[test]
     fn a_partition_that_stays_unreadable_leaves_the_columns_until_it_is_back() {
-        let mut rows = Rows::default();
+        let mut rows = RecordedRows::default();
         rows.note(&seen(0, &[("a", Some(0)), ("b", Some(0))]));
         let one = |second, end| seen(second, &[("a", Some(end)), ("b", None)]);
-        assert_eq!(rows.note(&one(300, 10)), Step::Wait);
-        assert_eq!(rows.note(&one(305, 11)), Step::Break);
+        assert_eq!(rows.note(&one(300, 10)), RowStep::Wait);
+        assert_eq!(rows.note(&one(305, 11)), RowStep::Break);
         assert_eq!(rows.note(&one(310, 21)), row(310, &[10]));
         let both = seen(315, &[("a", Some(30)), ("b", Some(90))]);
-        assert_eq!(rows.note(&both), Step::Break);
+        assert_eq!(rows.note(&both), RowStep::Break);
     }
 }

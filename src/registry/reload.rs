@@ -14,7 +14,7 @@ use crate::publish::{Group, GroupDefinition};
 use super::registration::{configured, inline};
 use super::{Registry, Target};
 
-type Groups = BTreeMap<GroupKey, Arc<Group>>;
+type GroupsByKey = BTreeMap<GroupKey, Arc<Group>>;
 type Targets = HashMap<TargetKey, Arc<Target>>;
 
 impl Registry {
@@ -32,7 +32,7 @@ impl Registry {
             now,
             before: &before,
             replaced,
-            groups: Groups::new(),
+            groups: GroupsByKey::new(),
             targets: Targets::new(),
             new: Vec::new(),
         };
@@ -69,10 +69,10 @@ impl Registry {
 struct Next<'a> {
     rules: CapacityRules,
     now: Timestamp,
-    before: &'a Groups,
+    before: &'a GroupsByKey,
     /// Sources that are reopened.
     replaced: &'a BTreeSet<String>,
-    groups: Groups,
+    groups: GroupsByKey,
     targets: Targets,
     /// Groups that are to be polled from now on.
     new: Vec<Arc<Group>>,
@@ -140,7 +140,7 @@ impl Next<'_> {
 
 /// Groups that go on or know what their predecessors knew still hold targets that were refused, and the unnamed one of a
 /// group that the configuration no longer names.
-fn forget_the_refused(groups: &Groups, targets: &Targets, now: Timestamp) {
+fn forget_the_refused(groups: &GroupsByKey, targets: &Targets, now: Timestamp) {
     for group in groups.values() {
         let held: Vec<TargetKey> = group.target_keys();
         let wanted = |key: &TargetKey| match key.is_unnamed() {

@@ -74,7 +74,7 @@ pub struct Ticket(u64);
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// The source answered, be it with a refusal.
     Answered,
     /// The source is in trouble.
@@ -83,15 +83,15 @@ pub enum Outcome {
 
 /// The circuit breaker of one source, shared by all its groups.
 #[derive(Clone, Debug)]
-pub struct Breaker {
+pub struct CircuitBreaker {
     settings: BreakerSettings,
-    state: State,
+    state: BreakerState,
     /// Raised at every state change and every probe.
     epoch: u64,
 }
 
 #[derive(Clone, Debug)]
-enum State {
+enum BreakerState {
     Closed {
         in_a_row: u32,
         /// Outcomes of the last attempts; true is an outage.
@@ -109,14 +109,14 @@ enum State {
 /// A probe is given up no sooner than so long after its own deadline.
 const GRACE: Duration = Duration::from_secs(1);
 
-const fn closed() -> State {
-    State::Closed {
+const fn closed() -> BreakerState {
+    BreakerState::Closed {
         in_a_row: 0,
         window: VecDeque::new(),
     }
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// A closed circuit.
     pub const fn new(settings: BreakerSettings) -> Self {
         Self {
@@ -129,53 +129,55 @@ impl Breaker {
     /// Asks for leave to make one attempt, which may take `attempt` at most.
     pub fn permit(&mut self, now: Timestamp, attempt: Duration) -> Permit {
         let due = match self.state {
-            State::Closed { .. } => return Permit::Allowed(Ticket(self.epoch)),
-            State::Open { since } => now.since(since) >= self.settings.probe_interval,
-            State::HalfOpen { until } => now >= until,
+            BreakerState::Closed { .. } => return Permit::Allowed(Ticket(self.epoch)),
+            BreakerState::Open { since } => now.since(since) >= self.settings.probe_interval,
+            BreakerState::HalfOpen { until } => now >= until,
         };
         if !due {
             return Permit::Denied;
         }
         let lasts = self.settings.probe_expiry.max(attempt + GRACE);
-        self.enter(State::HalfOpen {
+        self.enter(BreakerState::HalfOpen {
             until: now.plus(lasts),
         });
         Permit::Allowed(Ticket(self.epoch))
     }
 
     /// Reports how the attempt of that ticket ended.
-    pub fn record(&mut self, now: Timestamp, ticket: Ticket, outcome: Outcome) {
+    pub fn record(&mut self, now: Timestamp, ticket: Ticket, outcome: AttemptOutcome) {
         if ticket.0 != self.epoch {
             return;
         }
         match (&mut self.state, outcome) {
-            (State::Closed { in_a_row, window }, _) => {
-                let failed = outcome == Outcome::Outage;
+            (BreakerState::Closed { in_a_row, window }, _) => {
+                let failed = outcome == AttemptOutcome::Outage;
                 *in_a_row = if failed { *in_a_row + 1 } else { 0 };
                 window.push_back(failed);
                 if window.len() > self.settings.window {
                     window.pop_front();
                 }
                 if must_open(&self.settings, *in_a_row, window) {
-                    self.enter(State::Open { since: now });
+                    self.enter(BreakerState::Open { since: now });
                 }
             }
-            (State::HalfOpen { .. }, Outcome::Answered) => self.enter(closed()),
-            (State::HalfOpen { .. }, Outcome::Outage) => self.enter(State::Open { since: now }),
-            (State::Open { .. }, _) => {}
+            (BreakerState::HalfOpen { .. }, AttemptOutcome::Answered) => self.enter(closed()),
+            (BreakerState::HalfOpen { .. }, AttemptOutcome::Outage) => {
+                self.enter(BreakerState::Open { since: now })
+            }
+            (BreakerState::Open { .. }, _) => {}
         }
     }
 
     /// Where the circuit stands at `now`.
     pub fn state(&self, now: Timestamp) -> CircuitState {
         match self.state {
-            State::Closed { .. } => CircuitState::Closed,
-            State::HalfOpen { until } if now < until => CircuitState::HalfOpen,
-            State::Open { .. } | State::HalfOpen { .. } => CircuitState::Open,
+            BreakerState::Closed { .. } => CircuitState::Closed,
+            BreakerState::HalfOpen { until } if now < until => CircuitState::HalfOpen,
+            BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => CircuitState::Open,
         }
     }
 
-    fn enter(&mut self, state: State) {
+    fn enter(&mut self, state: BreakerState) {
         self.state = state;
         self.epoch += 1;
     }
@@ -195,15 +197,15 @@ mod tests {
 
     const ATTEMPT: Duration = Duration::from_secs(2);
 
-    fn breaker() -> Breaker {
-        Breaker::new(BreakerSettings::for_poll_interval(Duration::from_secs(5)))
+    fn breaker() -> CircuitBreaker {
+        CircuitBreaker::new(BreakerSettings::for_poll_interval(Duration::from_secs(5)))
     }
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
 
-    fn attempt(breaker: &mut Breaker, now: Timestamp, outcome: Outcome) -> bool {
+    fn attempt(breaker: &mut CircuitBreaker, now: Timestamp, outcome: AttemptOutcome) -> bool {
         let Permit::Allowed(ticket) = breaker.permit(now, ATTEMPT) else {
             return false;
         };
@@ -215,13 +217,13 @@ mod tests {
     fn three_failures_in_a_row_open_and_one_good_probe_closes() {
         let mut b = breaker();
         for _ in 0..3 {
-            assert!(attempt(&mut b, at(0), Outcome::Outage));
+            assert!(attempt(&mut b, at(0), AttemptOutcome::Outage));
         }
         assert_eq!(b.state(at(0)), CircuitState::Open);
-        assert!(!attempt(&mut b, at(999), Outcome::Answered));
-        assert!(attempt(&mut b, at(1000), Outcome::Outage));
+        assert!(!attempt(&mut b, at(999), AttemptOutcome::Answered));
+        assert!(attempt(&mut b, at(1000), AttemptOutcome::Outage));
         assert_eq!(b.state(at(1000)), CircuitState::Open);
-        assert!(attempt(&mut b, at(2000), Outcome::Answered));
+        assert!(attempt(&mut b, at(2000), AttemptOutcome::Answered));
         assert_eq!(b.state(at(2000)), CircuitState::Closed);
     }
 
@@ -231,9 +233,9 @@ mod tests {
             let mut b = breaker();
             for c in outcomes.chars() {
                 let outcome = if c == 'x' {
-                    Outcome::Outage
+                    AttemptOutcome::Outage
                 } else {
-                    Outcome::Answered
+                    AttemptOutcome::Answered
                 };
                 attempt(&mut b, at(0), outcome);
             }
@@ -249,7 +251,7 @@ mod tests {
     fn a_probe_that_never_reports_is_given_up() {
         let mut b = breaker();
         for _ in 0..3 {
-            attempt(&mut b, at(0), Outcome::Outage);
+            attempt(&mut b, at(0), AttemptOutcome::Outage);
         }
         let Permit::Allowed(lost) = b.permit(at(1000), ATTEMPT) else {
             panic!("a probe was due");
@@ -257,7 +259,7 @@ mod tests {
         assert_eq!(b.state(at(1000)), CircuitState::HalfOpen);
         assert_eq!(b.permit(at(5999), ATTEMPT), Permit::Denied);
         assert!(matches!(b.permit(at(6000), ATTEMPT), Permit::Allowed(_)));
-        b.record(at(6001), lost, Outcome::Answered);
+        b.record(at(6001), lost, AttemptOutcome::Answered);
         assert_eq!(
             b.state(at(6001)),
             CircuitState::HalfOpen,
@@ -269,14 +271,14 @@ mod tests {
     fn a_probe_that_may_take_longer_is_given_up_only_after_that() {
         let mut b = breaker();
         for _ in 0..3 {
-            attempt(&mut b, at(0), Outcome::Outage);
+            attempt(&mut b, at(0), AttemptOutcome::Outage);
         }
         let slow = Duration::from_millis(13_500);
         let Permit::Allowed(ticket) = b.permit(at(1000), slow) else {
             panic!("a probe was due");
         };
         assert_eq!(b.permit(at(15_499), slow), Permit::Denied);
-        b.record(at(14_500), ticket, Outcome::Answered);
+        b.record(at(14_500), ticket, AttemptOutcome::Answered);
         assert_eq!(b.state(at(14_500)), CircuitState::Closed);
     }
 
@@ -288,7 +290,7 @@ mod tests {
         ) {
             let mut b = breaker();
             for (n, outage) in failed.iter().enumerate() {
-                let outcome = if *outage { Outcome::Outage } else { Outcome::Answered };
+                let outcome = if *outage { AttemptOutcome::Outage } else { AttemptOutcome::Answered };
                 prop_assert!(attempt(&mut b, at(0), outcome));
                 let last = |many: usize| failed[..=n].iter().rev().take(many).filter(|f| **f).count();
                 let must = last(3) == 3 || (n >= 9 && last(10) > 5);
@@ -330,10 +332,10 @@ mod tests {
                         open_tickets.push(ticket);
                     }
                 }
-                let outcome = if action == 0 { Outcome::Answered } else { Outcome::Outage };
+                let outcome = if action == 0 { AttemptOutcome::Answered } else { AttemptOutcome::Outage };
                 if action < 3 && let Some(ticket) = open_tickets.pop() {
                     b.record(at(now), ticket, outcome);
-                    if outcome == Outcome::Answered && before == CircuitState::Closed {
+                    if outcome == AttemptOutcome::Answered && before == CircuitState::Closed {
                         prop_assert_ne!(b.state(at(now)), CircuitState::HalfOpen);
                     }
                 }

@@ -15,12 +15,12 @@ const LARGEST_ANSWER: usize = 1 << 20;
 
 /// The secret and authorities as they are now. Not printable.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Basis {
+pub struct PromqlBasis {
     secret: Option<String>,
     authorities: Option<Vec<u8>>,
 }
 
-impl Basis {
+impl PromqlBasis {
     /// Reads them.
     ///
     /// # Errors
@@ -41,26 +41,26 @@ impl Basis {
 
 /// A client and its credential, in use for as long as these stay the same.
 #[derive(Clone)]
-pub struct Session {
+pub struct PromqlSession {
     client: reqwest::Client,
     url: Url,
     timeout: Duration,
     credential: Option<HttpCredential>,
-    basis: Basis,
+    basis: PromqlBasis,
 }
 
-impl std::fmt::Debug for Session {
+impl std::fmt::Debug for PromqlSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
+        f.debug_struct("PromqlSession").finish_non_exhaustive()
     }
 }
 
-impl Session {
+impl PromqlSession {
     /// A session that has asked nothing yet.
     ///
     /// # Errors
     /// The authorities cannot be used.
-    pub fn open(config: &PrometheusConfig, basis: Basis) -> Result<Self, Failure> {
+    pub fn open(config: &PrometheusConfig, basis: PromqlBasis) -> Result<Self, Failure> {
         let ca = config.ca_file.as_deref().zip(basis.authorities.as_deref());
         Ok(Self {
             client: web::client(ca, config.timeout)?,
@@ -72,7 +72,7 @@ impl Session {
     }
 
     /// Whether it was made from just this.
-    pub fn rests_on(&self, basis: &Basis) -> bool {
+    pub fn rests_on(&self, basis: &PromqlBasis) -> bool {
         self.basis == *basis
     }
 

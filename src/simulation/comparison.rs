@@ -2,33 +2,33 @@
 
 use serde::Serialize;
 
-use super::run::Outcome;
+use super::run::RunOutcome;
 
 /// A threshold with at most this much late work on average is good enough to be chosen by its replica-hours.
 pub const GOOD_LATE_PERCENT: f64 = 0.5;
 
 /// One policy in one cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Entry {
+pub struct ComparisonEntry {
     /// Its name with its setting.
     pub policy: String,
     /// Means over the seeds.
-    pub mean: Outcome,
+    pub mean: RunOutcome,
     /// The worst of the seeds, figure by figure.
-    pub worst: Outcome,
+    pub worst: RunOutcome,
 }
 
-impl Entry {
+impl ComparisonEntry {
     /// Of the outcomes of several seeds.
-    pub fn of(policy: String, outcomes: &[Outcome]) -> Self {
+    pub fn of(policy: String, outcomes: &[RunOutcome]) -> Self {
         let count = outcomes.len().max(1) as f64;
         let sum = outcomes
             .iter()
-            .fold(Outcome::default(), |a, b| join(&a, b, |a, b| a + b));
+            .fold(RunOutcome::default(), |a, b| join(&a, b, |a, b| a + b));
         Self {
             policy,
             mean: join(&sum, &sum, |a, _| rounded(a / count)),
-            worst: outcomes.iter().fold(Outcome::default(), |a, b| {
+            worst: outcomes.iter().fold(RunOutcome::default(), |a, b| {
                 join(&a, b, |a, b| rounded(a.max(b)))
             }),
         }
@@ -40,8 +40,8 @@ fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
-fn join(a: &Outcome, b: &Outcome, by: impl Fn(f64, f64) -> f64) -> Outcome {
-    Outcome {
+fn join(a: &RunOutcome, b: &RunOutcome, by: impl Fn(f64, f64) -> f64) -> RunOutcome {
+    RunOutcome {
         late_percent: by(a.late_percent, b.late_percent),
         violated_percent: by(a.violated_percent, b.violated_percent),
         replica_hours: by(a.replica_hours, b.replica_hours),
@@ -73,12 +73,12 @@ pub struct Total {
 }
 
 /// Every policy over all cells; cells hold the same policies in the same order.
-pub fn totals(cells: &[Vec<Entry>]) -> Vec<Total> {
+pub fn totals(cells: &[Vec<ComparisonEntry>]) -> Vec<Total> {
     let Some(first) = cells.first() else {
         return Vec::new();
     };
     let total = |n: usize| {
-        let of = |f: fn(&Outcome) -> f64| cells.iter().map(move |cell| f(&cell[n].mean));
+        let of = |f: fn(&RunOutcome) -> f64| cells.iter().map(move |cell| f(&cell[n].mean));
         let worst = |f| of(f).fold(0.0, f64::max);
         Total {
             policy: first[n].policy.clone(),
@@ -118,12 +118,12 @@ pub struct Against {
 }
 
 /// Compares two policies; `None` if one was not run.
-pub fn against(cells: &[Vec<Entry>], policy: &str, peer: &str) -> Option<Against> {
-    let pairs: Vec<(&Outcome, &Outcome)> = cells
+pub fn against(cells: &[Vec<ComparisonEntry>], policy: &str, peer: &str) -> Option<Against> {
+    let pairs: Vec<(&RunOutcome, &RunOutcome)> = cells
         .iter()
         .map(|cell| find(cell, policy).zip(find(cell, peer)))
         .collect::<Option<_>>()?;
-    let worst = |f: &dyn Fn(&Outcome, &Outcome) -> f64| {
+    let worst = |f: &dyn Fn(&RunOutcome, &RunOutcome) -> f64| {
         let all = pairs.iter().enumerate().map(|(n, (a, b))| (f(a, b), n));
         all.max_by(|a, b| a.0.total_cmp(&b.0))
     };
@@ -143,8 +143,12 @@ pub fn against(cells: &[Vec<Entry>], policy: &str, peer: &str) -> Option<Against
 }
 
 /// In how many cells no `rival` is at least as good in late messages and replica-hours, and better in one.
-pub fn on_the_front(cells: &[Vec<Entry>], policy: &str, rival: impl Fn(&str) -> bool) -> usize {
-    let on_front = |cell: &&Vec<Entry>| {
+pub fn on_the_front(
+    cells: &[Vec<ComparisonEntry>],
+    policy: &str,
+    rival: impl Fn(&str) -> bool,
+) -> usize {
+    let on_front = |cell: &&Vec<ComparisonEntry>| {
         find(cell, policy).is_some_and(|own| {
             !cell.iter().any(|other| {
                 rival(&other.policy) && other.policy != policy && dominates(&other.mean, own)
@@ -154,7 +158,7 @@ pub fn on_the_front(cells: &[Vec<Entry>], policy: &str, rival: impl Fn(&str) -> 
     cells.iter().filter(on_front).count()
 }
 
-fn dominates(a: &Outcome, b: &Outcome) -> bool {
+fn dominates(a: &RunOutcome, b: &RunOutcome) -> bool {
     let (late, hours) = (
         a.late_percent - b.late_percent,
         a.replica_hours - b.replica_hours,
@@ -162,7 +166,7 @@ fn dominates(a: &Outcome, b: &Outcome) -> bool {
     late <= 0.0 && hours <= 0.0 && (late < 0.0 || hours < 0.0)
 }
 
-fn find<'c>(cell: &'c [Entry], policy: &str) -> Option<&'c Outcome> {
+fn find<'c>(cell: &'c [ComparisonEntry], policy: &str) -> Option<&'c RunOutcome> {
     let entry = cell.iter().find(|entry| entry.policy == policy)?;
     Some(&entry.mean)
 }
@@ -171,16 +175,16 @@ fn find<'c>(cell: &'c [Entry], policy: &str) -> Option<&'c Outcome> {
 mod tests {
     use super::*;
 
-    fn entry(policy: &str, late_percent: f64, replica_hours: f64) -> Entry {
-        let outcome = Outcome {
+    fn entry(policy: &str, late_percent: f64, replica_hours: f64) -> ComparisonEntry {
+        let outcome = RunOutcome {
             late_percent,
             replica_hours,
-            ..Outcome::default()
+            ..RunOutcome::default()
         };
-        Entry::of(policy.into(), &[outcome])
+        ComparisonEntry::of(policy.into(), &[outcome])
     }
 
-    fn cells() -> Vec<Vec<Entry>> {
+    fn cells() -> Vec<Vec<ComparisonEntry>> {
         vec![
             vec![
                 entry("ours", 0.2, 10.0),
@@ -197,12 +201,12 @@ mod tests {
 
     #[test]
     fn figures_of_seeds_become_a_mean_and_the_worst_of_each() {
-        let seed = |late_percent, replica_hours| Outcome {
+        let seed = |late_percent, replica_hours| RunOutcome {
             late_percent,
             replica_hours,
-            ..Outcome::default()
+            ..RunOutcome::default()
         };
-        let entry = Entry::of("p".into(), &[seed(1.0, 20.0), seed(3.0, 10.0)]);
+        let entry = ComparisonEntry::of("p".into(), &[seed(1.0, 20.0), seed(3.0, 10.0)]);
         assert_eq!(
             (entry.mean.late_percent, entry.mean.replica_hours),
             (2.0, 15.0)

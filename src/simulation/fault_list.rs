@@ -15,11 +15,11 @@ const KINDS: &str = "downstream, slow_replica, crash, stuck, evict, rolling_depl
 /// A list of faults, each for one trace or for all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultList {
-    entries: Vec<Entry>,
+    entries: Vec<FaultEntry>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Entry {
+struct FaultEntry {
     place: String,
     trace: Option<String>,
     /// The column, where the kind names one.
@@ -105,7 +105,7 @@ impl FaultList {
     }
 }
 
-impl Entry {
+impl FaultEntry {
     fn concerns(&self, trace: &Trace) -> bool {
         self.trace.as_ref().is_none_or(|name| *name == trace.name)
     }
@@ -127,12 +127,12 @@ impl Entry {
 }
 
 /// The fields of one entry, taken one after the other.
-struct Fields {
+struct FaultFields {
     place: String,
     mapping: Mapping,
 }
 
-impl Fields {
+impl FaultFields {
     fn take<T>(
         &mut self,
         key: &str,
@@ -156,7 +156,7 @@ impl Fields {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<T, FaultError> {
-        let missing = || format!("is missing: {expected}");
+        let missing = || format!("is missing: set it to {expected}");
         let place = format!("{}.{key}", self.place);
         self.take(key, expected, read)?
             .ok_or_else(|| error(place, missing()))
@@ -190,14 +190,14 @@ impl Fields {
     }
 }
 
-fn read_entry(place: String, item: Value) -> Result<Entry, FaultError> {
+fn read_entry(place: String, item: Value) -> Result<FaultEntry, FaultError> {
     let Value::Mapping(mapping) = item else {
         return Err(error(
             place,
             "must be a mapping with kind, from, to and the kind's own fields",
         ));
     };
-    let mut fields = Fields { place, mapping };
+    let mut fields = FaultFields { place, mapping };
     let text = |v: &Value| v.as_str().map(str::to_owned);
     let kind = fields.required("kind", KINDS, text)?;
     let trace = fields.take(
@@ -226,7 +226,7 @@ fn read_entry(place: String, item: Value) -> Result<Entry, FaultError> {
         return Err(error(format!("{place}.to"), "must be later than from"));
     }
     fields.finish(&kind)?;
-    Ok(Entry {
+    Ok(FaultEntry {
         place,
         trace,
         partition,
@@ -237,7 +237,10 @@ fn read_entry(place: String, item: Value) -> Result<Entry, FaultError> {
 }
 
 /// The kind with its own fields, and the column that it names.
-fn read_kind(kind: &str, fields: &mut Fields) -> Result<(FaultKind, Option<String>), FaultError> {
+fn read_kind(
+    kind: &str,
+    fields: &mut FaultFields,
+) -> Result<(FaultKind, Option<String>), FaultError> {
     let mut partition = None;
     let read = match kind {
         "downstream" => FaultKind::Downstream {

@@ -23,7 +23,7 @@ use pool::Pool;
 
 pub use done::LATE;
 pub use partition::PlantPartition;
-pub use pool::Listed;
+pub use pool::ListedReplica;
 pub use spec::{ClusterSpec, Commits, PlantSpec};
 
 /// One replica, from its creation on.
@@ -270,7 +270,7 @@ impl Plant {
     }
 
     /// What the group's listing of consumers says, under shared assignment.
-    pub fn listing(&self) -> impl Iterator<Item = Listed> {
+    pub fn listing(&self) -> impl Iterator<Item = ListedReplica> {
         self.pool.listing(self.micros())
     }
 

@@ -12,7 +12,7 @@ pub const FLAP_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// What one policy made of one workload. Rates are per day of the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Messages that waited for longer than 30 s, in percent.
     pub late_percent: f64,
     /// Time in which a message of some partition had waited for longer than 30 s, in percent.
@@ -78,7 +78,7 @@ pub fn run(
     policy: &mut dyn Policy,
     seed: u64,
     mut watch: impl FnMut(&Plant, &dyn Policy),
-) -> Outcome {
+) -> RunOutcome {
     let trace = &workload.trace;
     let spec = PlantSpec {
         step: trace.step(),
@@ -103,7 +103,7 @@ fn play(
     plant: &mut Plant,
     policy: &mut dyn Policy,
     watch: &mut dyn FnMut(&Plant, &dyn Policy),
-) -> Outcome {
+) -> RunOutcome {
     let (least, most) = (plant.spec().min_replicas, plant.spec().max_replicas);
     let flap_ticks = plant.ticks(FLAP_WITHIN);
     let mut actions = Actions::from(plant.replicas().len() as u32);
@@ -131,7 +131,7 @@ fn play(
     let oldest = oldest.map(|p| p.oldest_ticks(plant.tick())).max();
     let days = trace.duration().as_secs_f64() / 86_400.0;
     let replica_seconds = replica_ticks as f64 * seconds;
-    Outcome {
+    RunOutcome {
         late_percent: 100.0 * late / (trace.messages() as f64).max(1.0),
         violated_percent: 100.0 * violated as f64 / trace.ticks().len() as f64,
         replica_hours: replica_seconds / 3600.0,

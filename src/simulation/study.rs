@@ -20,7 +20,7 @@ const AFTERMATH: usize = 60;
 
 /// What became of a strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct StrikeOutcome {
     /// The strike.
     pub strike: Strike,
     /// The first tick whose data differ from what they would have been.
@@ -35,7 +35,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct Study {
     /// Of the strikes that the data showed.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<StrikeOutcome>,
     /// Incidents that belong to no strike, after learning.
     pub false_alarms: Vec<Incident>,
 }
@@ -130,7 +130,7 @@ fn judge(
         let going_on = |i: &Incident| {
             i.kind == strike.kind && i.noticed_at <= to && i.ended_at.is_none_or(|end| end >= from)
         };
-        study.outcomes.push(Outcome {
+        study.outcomes.push(StrikeOutcome {
             strike: *strike,
             visible,
             noticed_after: first,
@@ -153,7 +153,7 @@ fn ticks_between(from: Timestamp, to: Timestamp) -> usize {
 
 /// Traffic of a habit for so many weeks, without faults but for the deploys of every working day.
 pub fn undisturbed(habit: Habit, weeks: usize, capacity: f64, seed: u64) -> Workload {
-    let load = load::Load::new(habit, weeks * load::WEEK, seed);
+    let load = load::StudyLoad::new(habit, weeks * load::WEEK, seed);
     Workload {
         trace: Arc::new(load.trace(capacity, &[])),
         faults: load.deploys(&[]),
@@ -163,6 +163,6 @@ pub fn undisturbed(habit: Habit, weeks: usize, capacity: f64, seed: u64) -> Work
 
 /// As that, struck every few hours after a week of learning.
 pub fn struck(habit: Habit, weeks: usize, capacity: f64, seed: u64) -> Struck {
-    let load = load::Load::new(habit, weeks * load::WEEK, seed);
+    let load = load::StudyLoad::new(habit, weeks * load::WEEK, seed);
     load.struck(capacity)
 }

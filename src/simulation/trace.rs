@@ -63,7 +63,7 @@ pub enum TraceError {
     },
     /// More messages in one step than can be.
     #[error(
-        "column `{partition}`, {second} s after the start: more than 4,294,967,295 messages within {step_seconds} s"
+        "column `{partition}`, {second} s after the start: more than 4,294,967,295 messages within {step_seconds} s: check the values"
     )]
     TooMany {
         /// Since the start of the trace.

@@ -28,7 +28,7 @@ mod sweep;
 use checkpoints::{BlobCheckpoints, CheckpointStore};
 use hub::Hub;
 use management::Management;
-use reader::{Pace, Reader};
+use reader::{HubPace, HubReader};
 
 /// The longest that a poll may take, however many partitions wait for their turn.
 const MAX_POLL_DEADLINE: Duration = Duration::from_secs(30);
@@ -87,11 +87,11 @@ impl EventHubs {
     }
 
     /// How a group is polled every `poll_interval`.
-    fn pace(&self, poll_interval: Duration) -> Pace {
+    fn pace(&self, poll_interval: Duration) -> HubPace {
         let deadline = poll_deadline(poll_interval);
         // The last calls get their full time before the poll's is over.
         let rest = deadline.saturating_sub(self.call_deadline.mul_f64(1.1));
-        Pace {
+        HubPace {
             asks_for: rest.max(call_deadline(poll_interval)),
             outdated_after: (2 * poll_interval).max(deadline),
             shares: poll_interval.mul_f64(SHARED_FOR),
@@ -116,7 +116,7 @@ impl Source for EventHubs {
     ) -> Box<dyn GroupReader> {
         let hub = Arc::clone(&self.hub);
         let pace = self.pace(poll_interval);
-        Box::new(Reader::new(hub, consumer_group, pace))
+        Box::new(HubReader::new(hub, consumer_group, pace))
     }
 
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {

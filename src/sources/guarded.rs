@@ -13,7 +13,9 @@ use super::source::{GroupReader, Requests, Source};
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
-use crate::resilience::breaker::{Breaker, BreakerSettings, CircuitState, Outcome, Permit, Ticket};
+use crate::resilience::breaker::{
+    AttemptOutcome, BreakerSettings, CircuitBreaker, CircuitState, Permit, Ticket,
+};
 use crate::trace::Durations;
 
 /// Upper bounds of the poll duration buckets, in seconds.
@@ -51,7 +53,7 @@ pub struct GuardedSource {
 }
 
 struct Guard {
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     hourly: HourlyRequests,
     stats: PollStats,
     timeouts: u32,
@@ -80,7 +82,7 @@ impl GuardedSource {
             source,
             durations: Durations::new(&DURATION_BUCKETS_SECONDS),
             guard: Mutex::new(Guard {
-                breaker: Breaker::new(settings),
+                breaker: CircuitBreaker::new(settings),
                 hourly: HourlyRequests::default(),
                 stats: PollStats::default(),
                 timeouts: 0,
@@ -203,9 +205,9 @@ impl GuardedSource {
         let kind = result.as_ref().err().map(|failure| failure.kind);
         let outage = kind.is_some_and(FailureKind::is_outage);
         let outcome = if outage {
-            Outcome::Outage
+            AttemptOutcome::Outage
         } else {
-            Outcome::Answered
+            AttemptOutcome::Answered
         };
         guard.breaker.record(now, ticket, outcome);
         guard.last_outage = result

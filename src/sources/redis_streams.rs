@@ -36,7 +36,7 @@ pub use failure::ACL_HINT;
 
 /// A standalone Redis or Valkey server. A cluster or a sentinel set would stand behind another `Connection`.
 pub struct RedisStreams {
-    connection: Arc<connection::Connection>,
+    connection: Arc<connection::RedisConnection>,
     wake: Arc<wake::Wake>,
     stuck_after: Duration,
 }
@@ -45,7 +45,7 @@ impl RedisStreams {
     /// A source that connects at its first poll. `response_timeout` bounds connecting and each request.
     pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
         let stuck_after = config.stuck_after;
-        let connection = Arc::new(connection::Connection::new(config, response_timeout));
+        let connection = Arc::new(connection::RedisConnection::new(config, response_timeout));
         Self {
             wake: Arc::new(wake::Wake::new(Arc::clone(&connection))),
             connection,
@@ -61,13 +61,13 @@ impl Source for RedisStreams {
         consumer_group: &str,
         poll_interval: Duration,
     ) -> Box<dyn GroupReader> {
-        Box::new(reader::Reader::new(
+        Box::new(reader::StreamReader::new(
             Arc::clone(&self.connection),
             Arc::clone(&self.wake),
             stream,
             consumer_group,
             self.stuck_after,
-            reader::Pace {
+            reader::StreamPace {
                 // No longer than the poll is waited for; but where requests may take longer, neither is it cut short.
                 deadline: call_deadline(poll_interval)
                     .max(self.connection.response_timeout())

@@ -14,7 +14,7 @@ use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 
-use partition::Partition;
+use partition::SimulatedPartition;
 
 /// Time advances in steps of this; what a consumer takes in one step is done in the next.
 const STEP: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ pub struct SimulatedStream {
 #[derive(Debug)]
 struct Inner {
     now: Timestamp,
-    partitions: Vec<Partition>,
+    partitions: Vec<SimulatedPartition>,
     /// When each consumer is ready, the longest-running first.
     consumers: Vec<Timestamp>,
     /// Work that the consumers could not spend in whole messages yet.
@@ -51,7 +51,7 @@ impl SimulatedStream {
     ) -> Self {
         let inner = Inner {
             now,
-            partitions: vec![Partition::default(); partitions],
+            partitions: vec![SimulatedPartition::default(); partitions],
             consumers: Vec::new(),
             unspent: 0.0,
             most_per_second: f64::INFINITY,
@@ -94,13 +94,13 @@ impl SimulatedStream {
     /// Messages that arrived and that were done, since the start.
     pub fn totals(&self) -> (u64, u64) {
         let inner = self.inner();
-        let sum = |of: fn(&Partition) -> u64| inner.partitions.iter().map(of).sum();
+        let sum = |of: fn(&SimulatedPartition) -> u64| inner.partitions.iter().map(of).sum();
         (sum(|p| p.arrived), sum(|p| p.done))
     }
 
     fn sample(&self) -> Sample {
         let inner = self.inner();
-        let observed = |p: &Partition| PartitionObservation::Present(p.sample(inner.now));
+        let observed = |p: &SimulatedPartition| PartitionObservation::Present(p.sample(inner.now));
         let partitions: BTreeMap<_, _> = inner
             .partitions
             .iter()
@@ -168,13 +168,13 @@ pub struct SimulatedSource(pub Arc<SimulatedStream>);
 
 impl Source for SimulatedSource {
     fn reader(&self, _: &StreamSelector, _: &str, _: Duration) -> Box<dyn GroupReader> {
-        Box::new(Reader(Arc::clone(&self.0)))
+        Box::new(SimulatedReader(Arc::clone(&self.0)))
     }
 }
 
-struct Reader(Arc<SimulatedStream>);
+struct SimulatedReader(Arc<SimulatedStream>);
 
-impl GroupReader for Reader {
+impl GroupReader for SimulatedReader {
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
         Box::pin(std::future::ready(Ok(self.0.sample())))
     }

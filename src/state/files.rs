@@ -36,7 +36,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(35 * 86_400);
 
 /// A folder of files.
 #[derive(Debug)]
-pub struct Files {
+pub struct StateFiles {
     folder: PathBuf,
     written: AtomicU64,
     reading: Mutex<()>,
@@ -69,12 +69,12 @@ struct Content<'a> {
 }
 
 #[derive(Deserialize)]
-struct Found<'a> {
+struct SavedSections<'a> {
     #[serde(borrow)]
     sections: Sections<'a>,
 }
 
-impl Files {
+impl StateFiles {
     /// Files in that folder, which is made when the first is written. What was left unfinished there is removed, and what is
     /// forgotten.
     pub fn new(folder: &Path) -> Self {
@@ -116,7 +116,7 @@ impl Files {
     }
 }
 
-impl StateStore for Files {
+impl StateStore for StateFiles {
     fn load(&self, group: &GroupKey, now: Moment) -> Result<Option<Loaded>, StateError> {
         // One at a time, so that of a process that dies of it only that one is under suspicion.
         let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,7 +195,7 @@ fn read(file: File, most: u64, now: Moment) -> Result<Loaded, String> {
             "it has format {format}, written by version {by}; this version reads format {FORMAT}"
         ));
     }
-    let Found { sections } = serde_json::from_str(&text).map_err(damaged)?;
+    let SavedSections { sections } = serde_json::from_str(&text).map_err(damaged)?;
     let saved_at = saved_at(&header, now);
     let moved = saved_at.as_millis() as i64 - header.saved_at.as_millis() as i64;
     let moved = WallOffset::from_millis(moved);

@@ -13,10 +13,10 @@ use serde::Deserialize;
 
 use streamgauge::commands::simulate::choice::PolicyChoice;
 use streamgauge::model::identity::Assignment;
-use streamgauge::simulation::comparison::Entry;
+use streamgauge::simulation::comparison::ComparisonEntry;
 use streamgauge::simulation::plant::{ClusterSpec, PlantSpec};
 use streamgauge::simulation::policies::PolicyName;
-use streamgauge::simulation::run::{Outcome, run};
+use streamgauge::simulation::run::{RunOutcome, run};
 use streamgauge::simulation::steps::StepLength;
 use streamgauge::simulation::trace::Trace;
 use streamgauge::simulation::workload::Workload;
@@ -168,9 +168,9 @@ impl Pair {
     }
 }
 
-fn pairs(measured: &Measured, outcomes: &[Outcome]) -> Vec<Pair> {
-    let mean = Entry::of(String::new(), outcomes).mean;
-    let pair = |what, measured: f64, least: f64, of: fn(&Outcome) -> f64| {
+fn pairs(measured: &Measured, outcomes: &[RunOutcome]) -> Vec<Pair> {
+    let mean = ComparisonEntry::of(String::new(), outcomes).mean;
+    let pair = |what, measured: f64, least: f64, of: fn(&RunOutcome) -> f64| {
         let all = outcomes.iter().map(of);
         Pair {
             what,
@@ -253,7 +253,7 @@ fn compare(folder: &Path, conditions: &Conditions) -> Vec<(String, Vec<Pair>)> {
             let mut built = policy.build(&workload, &plant);
             run(&workload, &plant, built.as_mut(), seed, |_, _| {})
         };
-        let outcomes: Vec<Outcome> = (0..SEEDS).map(one).collect();
+        let outcomes: Vec<RunOutcome> = (0..SEEDS).map(one).collect();
         Some((measured.workload.clone(), pairs(measured, &outcomes)))
     };
     measured

@@ -34,7 +34,7 @@ fn a_wrong_config_ends_with_2_and_every_fault_on_stderr() {
     assert!(output.stdout.is_empty(), "{output:?}");
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(
-        text.contains("config.yaml: sources: is missing: name at least one source"),
+        text.contains("config.yaml: sources: is empty: add at least one source"),
         "{text}"
     );
 }

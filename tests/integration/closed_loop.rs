@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use streamgauge::autoscaler::hpa::HpaSpec;
-use streamgauge::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use streamgauge::autoscaler::keda::{ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use streamgauge::commands::demo::keda_client::KedaClient;
 use streamgauge::commands::demo::redis_workload::{RedisProducers, RedisReaders, create_groups};
 use streamgauge::model::time::Timestamp;
@@ -29,9 +29,9 @@ struct Loop {
     client: KedaClient,
     object: ScaledObject,
     /// Every change of replicas: when, to how many, and the answer before it.
-    moves: Vec<(Duration, u32, Option<Answer>)>,
+    moves: Vec<(Duration, u32, Option<ScalerAnswer>)>,
     /// Every answer or its absence.
-    answers: Vec<Option<Answer>>,
+    answers: Vec<Option<ScalerAnswer>>,
 }
 
 impl Loop {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use streamgauge::config::allow::allowed;
-use streamgauge::config::metadata::{Subject, TriggerRequest};
+use streamgauge::config::metadata::{TriggerRequest, TriggerSubject};
 use streamgauge::config::types::{AllowRule, Config};
 
 const KEYS: [&str; 24] = [
@@ -84,7 +84,7 @@ proptest! {
     fn what_is_accepted_inline_has_valid_labels(stream in ".{1,140}", group in ".{1,140}") {
         let pairs = [("source", "main"), ("stream", &stream), ("consumerGroup", &group)];
         let metadata = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        if let Ok(TriggerRequest { subject: Subject::Inline { stream, consumer_group, .. }, .. }) =
+        if let Ok(TriggerRequest { subject: TriggerSubject::Inline { stream, consumer_group, .. }, .. }) =
             TriggerRequest::parse(&metadata)
         {
             let stream = stream.map(|named| named.text);

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgauge::autoscaler::hpa::{HpaSpec, Reading};
-use streamgauge::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use streamgauge::autoscaler::hpa::{ExternalReading, HpaSpec};
+use streamgauge::autoscaler::keda::{ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use streamgauge::group::GroupState;
 use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
@@ -114,7 +114,7 @@ impl Trigger {
 }
 
 /// What KEDA makes of both: an error of either is one of the whole.
-fn sum(triggers: &[Trigger]) -> Option<Answer> {
+fn sum(triggers: &[Trigger]) -> Option<ScalerAnswer> {
     let decisions: Option<Vec<&Decision>> = triggers.iter().map(Trigger::decision).collect();
     let decisions = decisions?;
     let metrics = decisions.iter().map(|decision| decision.metric);
@@ -123,8 +123,8 @@ fn sum(triggers: &[Trigger]) -> Option<Answer> {
     let active = decisions
         .iter()
         .any(|decision| decision.active == Some(true));
-    let reading = Reading::of_wire(sum.ceil() as i64, sum, 1, 1.0)?;
-    Some(Answer { reading, active })
+    let reading = ExternalReading::of_wire(sum.ceil() as i64, sum, 1, 1.0)?;
+    Some(ScalerAnswer { reading, active })
 }
 
 /// Plays until `end`; the service restarts at `restart`, is asked at once, and hears of the object `told_after` seconds later.

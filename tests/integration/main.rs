@@ -43,6 +43,7 @@ mod keda_client;
 mod kubernetes;
 mod manifests;
 mod metrics_page;
+mod names;
 mod notifications;
 mod page;
 mod policy_in_simulation;

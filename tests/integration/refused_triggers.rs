@@ -126,7 +126,7 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     check(
         unknown,
         replicas,
-        invalid("group: there is none of that name"),
+        invalid("group: streamgauge's config has no group of that name"),
     )
     .await;
     let unknown = [
@@ -134,9 +134,19 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
         ("stream", "orders:1"),
         ("consumerGroup", "g"),
     ];
-    check(shop(&unknown), replicas, invalid("source: there is none")).await;
+    check(
+        shop(&unknown),
+        replicas,
+        invalid("source: streamgauge's config has no source"),
+    )
+    .await;
     let lag = shop(&[&unknown[..], &[("lagCount", "25")]].concat());
-    check(lag, ("backlog", 25), invalid("source: there is none")).await;
+    check(
+        lag,
+        ("backlog", 25),
+        invalid("source: streamgauge's config has no source"),
+    )
+    .await;
     let turned = [
         ("group", "billing"),
         ("minReplicas", "9"),
@@ -145,17 +155,17 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     check(
         shop(&turned),
         replicas,
-        invalid("maxReplicas: must not be less"),
+        invalid("which is less than minReplicas"),
     )
     .await;
     let half = [("group", "billing"), ("mode", "backlog")];
-    check(shop(&half), replicas, invalid("needs backlogThreshold")).await;
+    check(shop(&half), replicas, invalid("requires backlogThreshold")).await;
     check(shop(&[]), replicas, invalid("group: is missing")).await;
     let secret = [("group", "billing"), ("passwordFromEnv", "s3cret")];
     check(
         shop(&secret),
         replicas,
-        invalid("belongs in sources[].redis.password"),
+        invalid("belongs in streamgauge's config: set sources[].redis.password there"),
     )
     .await;
     let nameless = ScaledObjectRef {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamgauge::autoscaler::hpa::{HpaSpec, Reading};
-use streamgauge::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use streamgauge::autoscaler::hpa::{ExternalReading, HpaSpec};
+use streamgauge::autoscaler::keda::{ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use streamgauge::group::GroupState;
 use streamgauge::group::event::{Event, TargetKey, What};
 use streamgauge::model::capacity::CapacityRules;
@@ -91,8 +91,8 @@ fn play(
         while let Some(asker) = world.object.due(now) {
             let answer = world.decision.as_ref().and_then(|decision| {
                 let (metric, active) = decision.metric.zip(decision.active)?;
-                let reading = Reading::of_wire(metric.ceil(), metric.as_f64(), 1, 1.0)?;
-                Some(Answer { reading, active })
+                let reading = ExternalReading::of_wire(metric.ceil(), metric.as_f64(), 1, 1.0)?;
+                Some(ScalerAnswer { reading, active })
             });
             world.object.answered(now, asker, answer);
         }

@@ -17,7 +17,6 @@ use crate::policy::freshness::Freshness;
 use super::target::{Askers, TargetShape};
 use super::values::{QuantityShape, Significant, Thousandths, certainty, rfc3339};
 
-/// One group.
 #[derive(Serialize)]
 pub(super) struct GroupShape {
     name: String,

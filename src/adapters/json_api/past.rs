@@ -10,7 +10,7 @@ use crate::adapters::natural_order;
 use crate::adapters::views::HttpState;
 use crate::clock::on_the_wall;
 use crate::model::time::Timestamp;
-use crate::publish::past::{Column, GroupCell, Measure};
+use crate::publish::past::{Column, GroupCell, PastMeasure};
 
 use super::answer::ApiError;
 use super::values::{Thousandths, rfc3339};
@@ -36,7 +36,7 @@ enum MeasureWord {
     ArrivalPerSecond,
 }
 
-impl From<MeasureWord> for Measure {
+impl From<MeasureWord> for PastMeasure {
     fn from(word: MeasureWord) -> Self {
         match word {
             MeasureWord::Backlog => Self::Backlog,
@@ -121,7 +121,7 @@ fn shape(
     }
 }
 
-fn partitions(columns: &[Column], measure: Measure) -> Vec<PartitionPast> {
+fn partitions(columns: &[Column], measure: PastMeasure) -> Vec<PartitionPast> {
     let Some(newest) = columns.last() else {
         return Vec::new();
     };

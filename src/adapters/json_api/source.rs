@@ -8,7 +8,6 @@ use crate::adapters::sources_view::SourceView;
 
 use super::values::rfc3339;
 
-/// One source.
 #[derive(Serialize)]
 pub(super) struct SourceShape {
     name: String,

@@ -41,7 +41,6 @@ impl Askers {
     }
 }
 
-/// One target.
 #[derive(Serialize)]
 pub(super) struct TargetShape {
     scaled_object: String,

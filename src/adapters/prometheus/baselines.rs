@@ -69,12 +69,12 @@ const TOTAL: About = About(
     "Anomalies flagged since the baseline started learning.",
 );
 
-type Labels<'a> = [Label<'a>; 5];
+type SignalLabels<'a> = [Label<'a>; 5];
 
 /// Everything about every group's baselines.
 pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -> fmt::Result {
     let known = groups.iter().filter(|group| group.facts().is_some());
-    let rows: Vec<(Labels<'_>, Normal)> = known.flat_map(signals).collect();
+    let rows: Vec<(SignalLabels<'_>, Normal)> = known.flat_map(signals).collect();
     for (about, read) in GAUGES {
         let samples = rows
             .iter()
@@ -87,7 +87,7 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, groups: &[GroupView]) -
     counter(encoder, TOTAL, totals)
 }
 
-fn signals(group: &GroupView) -> Vec<(Labels<'_>, Normal)> {
+fn signals(group: &GroupView) -> Vec<(SignalLabels<'_>, Normal)> {
     let [name, source, stream, consumer_group] = group_labels(group);
     let row = |(signal, normal): (&Signal, &Normal)| {
         let signal = ("signal", signal.as_str());

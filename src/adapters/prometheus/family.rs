@@ -14,7 +14,6 @@ use crate::model::quantity::Quantity;
 /// A label: name and value.
 pub(super) type Label<'a> = (&'static str, &'a str);
 
-/// The labels of a group.
 pub(super) fn group_labels(group: &GroupView) -> [Label<'_>; 4] {
     let definition = group.definition();
     [

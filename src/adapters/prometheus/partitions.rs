@@ -127,9 +127,9 @@ const ANOMALY: About = About(
     "Whether the signal of the partition is anomalous (1) or not (0); absent while its baseline is learning.",
 );
 
-type Count = fn(&PartitionView<'_>) -> u64;
+type CountOf = fn(&PartitionView<'_>) -> u64;
 
-const COUNTERS: [(About, Count); 4] = [
+const COUNTERS: [(About, CountOf); 4] = [
     (
         About(
             "partition_arrived_messages",

@@ -74,7 +74,7 @@ pub(super) fn write(
             of_group.map(move |target| (group, target))
         })
         .collect();
-    let rows: Vec<Row<'_>> = targets
+    let rows: Vec<TargetRow<'_>> = targets
         .iter()
         .map(|(group, target)| (target_labels(group, target), target))
         .collect();
@@ -88,7 +88,7 @@ pub(super) fn write(
     counter(encoder, DECISIONS, rows.iter().flat_map(decisions))
 }
 
-type Row<'a> = ([Label<'a>; 5], &'a TargetView<'a>);
+type TargetRow<'a> = ([Label<'a>; 5], &'a TargetView<'a>);
 
 fn target_labels<'a>(group: &'a GroupView, target: &'a TargetView<'_>) -> [Label<'a>; 5] {
     let [name, source, stream, consumer_group] = group_labels(group);
@@ -112,9 +112,9 @@ fn replicas(metric: Metric) -> Value {
     }
 }
 
-type Sample<'a> = (([Label<'a>; 5], [Label<'a>; 1]), Value);
+type TargetSample<'a> = (([Label<'a>; 5], [Label<'a>; 1]), Value);
 
-fn limits<'a>(row: &Row<'a>) -> impl Iterator<Item = Sample<'a>> + use<'a> {
+fn limits<'a>(row: &TargetRow<'a>) -> impl Iterator<Item = TargetSample<'a>> + use<'a> {
     let (labels, target) = *row;
     target.decision().into_iter().flat_map(move |decision| {
         Limit::ALL.into_iter().map(move |limit| {
@@ -124,7 +124,7 @@ fn limits<'a>(row: &Row<'a>) -> impl Iterator<Item = Sample<'a>> + use<'a> {
     })
 }
 
-fn decisions<'a>(row: &Row<'a>) -> impl Iterator<Item = Sample<'a>> + use<'a> {
+fn decisions<'a>(row: &TargetRow<'a>) -> impl Iterator<Item = TargetSample<'a>> + use<'a> {
     let (labels, target) = *row;
     Reason::ALL.into_iter().map(move |reason| {
         let changes = target.target.changes.get(&reason).copied();

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::incidents::{WebhookConfig, WebhookUrl, webhook_url};
+use crate::config::addresses::{WebhookUrl, webhook_url};
+use crate::config::incidents::WebhookConfig;
 use crate::model::time::Timestamp;
 use crate::web::{self, root_cause};
 
@@ -10,7 +11,7 @@ use super::{event, signature};
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum PostResult {
     /// The receiver has it.
     Taken,
     /// It would not take it at the next attempt either, and why.
@@ -20,11 +21,16 @@ pub(super) enum Answer {
 }
 
 /// Posts the body. Address, secret and authorities are read at every attempt, so that rotation works; no text contains them.
-pub(super) async fn post(config: &WebhookConfig, id: &str, now: Timestamp, body: String) -> Answer {
+pub(super) async fn post(
+    config: &WebhookConfig,
+    id: &str,
+    now: Timestamp,
+    body: String,
+) -> PostResult {
     // What cannot be read now may be there later: files are replaced.
     let request = match request(config, id, now, body) {
         Ok(request) => request,
-        Err(why) => return Answer::Later(format!("incidents.webhook: {why}"), None),
+        Err(why) => return PostResult::Later(format!("incidents.webhook: {why}"), None),
     };
     match tokio::time::timeout(config.timeout, request.send()).await {
         Ok(Ok(response)) => {
@@ -36,11 +42,11 @@ pub(super) async fn post(config: &WebhookConfig, id: &str, now: Timestamp, body:
             // The address may carry a token.
             let error = error.without_url();
             let why = format!("the webhook cannot be reached: {}", root_cause(&error));
-            Answer::Later(why, None)
+            PostResult::Later(why, None)
         }
         Err(_) => {
             let limit = humantime::format_duration(config.timeout);
-            Answer::Later(format!("the webhook did not answer within {limit}"), None)
+            PostResult::Later(format!("the webhook did not answer within {limit}"), None)
         }
     }
 }
@@ -75,15 +81,15 @@ fn request(
         .body(body))
 }
 
-fn of_status(status: u16, asked: Option<Duration>) -> Answer {
+fn of_status(status: u16, asked: Option<Duration>) -> PostResult {
     let said = format!("the webhook returned status {status}");
     match status {
-        200..=299 => Answer::Taken,
-        300..=399 => Answer::Refused(format!(
+        200..=299 => PostResult::Taken,
+        300..=399 => PostResult::Refused(format!(
             "{said}: the server redirects elsewhere: correct incidents.webhook.url"
         )),
-        408 | 425 | 429 | 500..=599 => Answer::Later(said, asked),
-        _ => Answer::Refused(format!(
+        408 | 425 | 429 | 500..=599 => PostResult::Later(said, asked),
+        _ => PostResult::Refused(format!(
             "{said}: check the url and secret of incidents.webhook"
         )),
     }
@@ -99,12 +105,12 @@ mod tests {
         for status in 100..=599 {
             let answer = of_status(status, Some(Duration::from_secs(7)));
             match answer {
-                Answer::Taken => assert!((200..300).contains(&status)),
-                Answer::Later(_, asked) => {
+                PostResult::Taken => assert!((200..300).contains(&status)),
+                PostResult::Later(_, asked) => {
                     assert!(later.contains(&status) || status >= 500, "{status}");
                     assert_eq!(asked, Some(Duration::from_secs(7)));
                 }
-                Answer::Refused(why) => {
+                PostResult::Refused(why) => {
                     assert!(!later.contains(&status) && why.contains(&status.to_string()));
                 }
             }

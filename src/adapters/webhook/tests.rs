@@ -11,7 +11,7 @@ use crate::config::types::Config;
 use crate::model::incident::{Incident, IncidentKind};
 use crate::publish::notices::Notices;
 
-fn notice(at: Timestamp, number: u64, kind: IncidentKind, change: Change) -> Notice {
+fn notice(at: Timestamp, number: u64, kind: IncidentKind, change: IncidentChange) -> Notice {
     Notice {
         at,
         group: "billing/x".to_owned(),
@@ -21,7 +21,7 @@ fn notice(at: Timestamp, number: u64, kind: IncidentKind, change: Change) -> Not
             kind,
             started_at: at,
             noticed_at: at,
-            ended_at: (change == Change::Ended).then_some(at),
+            ended_at: (change == IncidentChange::Ended).then_some(at),
             signals: BTreeSet::new(),
             partitions: BTreeSet::new(),
             text: "why".to_owned(),
@@ -63,7 +63,12 @@ async fn receiver(statuses: &'static [u16]) -> (String, Arc<Mutex<Vec<String>>>)
     (url, seen)
 }
 
-async fn told(url: &str, kinds: &str, news: Vec<Notice>, clock: Clock) -> BTreeMap<Outcome, u64> {
+async fn told(
+    url: &str,
+    kinds: &str,
+    news: Vec<Notice>,
+    clock: Clock,
+) -> BTreeMap<NotificationOutcome, u64> {
     let webhook = Arc::new(Webhook::new(config(url, kinds), clock));
     let (notices, queue) = Notices::new();
     for notice in news {
@@ -80,12 +85,15 @@ async fn news_come_in_order_however_often_one_must_be_tried() {
     let (url, seen) = receiver(&[503, 202]).await;
     let kind = IncidentKind::HotPartition;
     let news = vec![
-        notice(clock.now(), 1, kind, Change::Noticed),
-        notice(clock.now(), 1, kind, Change::Ended),
-        notice(clock.now(), 2, kind, Change::Noticed),
+        notice(clock.now(), 1, kind, IncidentChange::Noticed),
+        notice(clock.now(), 1, kind, IncidentChange::Ended),
+        notice(clock.now(), 2, kind, IncidentChange::Noticed),
     ];
     let outcomes = told(&url, "", news, clock).await;
-    assert_eq!(outcomes, BTreeMap::from([(Outcome::Delivered, 3)]));
+    assert_eq!(
+        outcomes,
+        BTreeMap::from([(NotificationOutcome::Delivered, 3)])
+    );
     let expect = [
         "503 1 noticed",
         "202 1 noticed",
@@ -100,9 +108,12 @@ async fn what_is_refused_is_not_tried_again() {
     let clock = Clock::start();
     let (url, seen) = receiver(&[400, 200]).await;
     let kind = IncidentKind::ProducerStop;
-    let news = (1..=2).map(|n| notice(clock.now(), n, kind, Change::Noticed));
+    let news = (1..=2).map(|n| notice(clock.now(), n, kind, IncidentChange::Noticed));
     let outcomes = told(&url, "", news.collect(), clock).await;
-    let expect = BTreeMap::from([(Outcome::Delivered, 1), (Outcome::Refused, 1)]);
+    let expect = BTreeMap::from([
+        (NotificationOutcome::Delivered, 1),
+        (NotificationOutcome::Refused, 1),
+    ]);
     assert_eq!(outcomes, expect);
     assert_eq!(
         *seen.lock().expect("seen"),
@@ -116,11 +127,11 @@ async fn kinds_that_nobody_asked_for_are_not_told_unless_they_were_another_befor
     let (url, seen) = receiver(&[200]).await;
     let (crash, outage) = (IncidentKind::ConsumerCrash, IncidentKind::DownstreamOutage);
     let news = vec![
-        notice(clock.now(), 1, crash, Change::Noticed),
-        notice(clock.now(), 2, outage, Change::Noticed),
-        notice(clock.now(), 2, crash, Change::Changed),
-        notice(clock.now(), 2, crash, Change::Ended),
-        notice(clock.now(), 1, crash, Change::Ended),
+        notice(clock.now(), 1, crash, IncidentChange::Noticed),
+        notice(clock.now(), 2, outage, IncidentChange::Noticed),
+        notice(clock.now(), 2, crash, IncidentChange::Changed),
+        notice(clock.now(), 2, crash, IncidentChange::Ended),
+        notice(clock.now(), 1, crash, IncidentChange::Ended),
     ];
     told(&url, ", kinds: [downstream_outage]", news, clock).await;
     let expect = ["200 2 noticed", "200 2 changed", "200 2 ended"];
@@ -135,11 +146,14 @@ async fn after_a_quarter_of_an_hour_news_are_none_any_more() {
         start,
         1,
         IncidentKind::TrafficSurge,
-        Change::Noticed,
+        IncidentChange::Noticed,
     )];
     // Nobody listens there.
     let outcomes = told("http://127.0.0.1:1/", "", news, clock).await;
-    assert_eq!(outcomes, BTreeMap::from([(Outcome::Expired, 1)]));
+    assert_eq!(
+        outcomes,
+        BTreeMap::from([(NotificationOutcome::Expired, 1)])
+    );
     let tried_for = clock.now().since(start);
     let expect = NEWS_FOR - LONGEST_PAUSE..=NEWS_FOR;
     assert!(expect.contains(&tried_for), "{tried_for:?}");
@@ -154,7 +168,7 @@ fn what_comes_on_top_of_a_full_queue_is_lost_and_counted() {
             at,
             number,
             IncidentKind::StuckPartition,
-            Change::Noticed,
+            IncidentChange::Noticed,
         ));
     }
     assert_eq!((notices.waiting(), notices.lost()), (1000, 5));

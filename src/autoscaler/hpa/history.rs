@@ -77,7 +77,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Hpa, Reading};
+    use super::super::{ExternalReading, Hpa};
     use super::*;
 
     #[test]
@@ -88,7 +88,11 @@ mod tests {
                 has_behavior,
                 ..HpaSpec::default()
             });
-            let wants = |n: f64| [Some(Reading::of_wire(0, n, 0, 1.0).expect("a reading"))];
+            let wants = |n: f64| {
+                [Some(
+                    ExternalReading::of_wire(0, n, 0, 1.0).expect("a reading"),
+                )]
+            };
             let first = hpa.sync(at(0), 8, &wants(27.0));
             hpa.sync(at(15), first, &wants(17.0))
         };
@@ -99,8 +103,8 @@ mod tests {
         Timestamp::from_millis(1_000_000).plus(Duration::from_secs(second))
     }
 
-    fn whole(value: i64) -> [Option<Reading>; 1] {
-        [Reading::of_wire(value, 0.0, 1, 0.0)]
+    fn whole(value: i64) -> [Option<ExternalReading>; 1] {
+        [ExternalReading::of_wire(value, 0.0, 1, 0.0)]
     }
 
     fn without_window_down() -> HpaSpec {

@@ -2,14 +2,14 @@
 
 /// One external metric as KEDA's metrics server hands it on, in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ExternalReading {
     /// The value.
     pub value_milli: u64,
     /// The target per replica; not 0.
     pub target_milli: u64,
 }
 
-impl Reading {
+impl ExternalReading {
     /// From the number pairs of the protocol: the float counts if it is above 0, else the integer. Three decimals are kept,
     /// cut off; what is no finite positive number becomes 0. `None` if the target is 0.
     pub fn of_wire(value: i64, value_float: f64, target: i64, target_float: f64) -> Option<Self> {
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn number_pairs_of_the_protocol_become_thousandths() {
         let check = |value, float, expect| {
-            let reading = Reading::of_wire(value, float, 1, 0.0).unwrap();
+            let reading = ExternalReading::of_wire(value, float, 1, 0.0).unwrap();
             assert_eq!(reading.value_milli, expect, "{value} {float}");
         };
         check(3, 2.5, 2_500);
@@ -46,6 +46,6 @@ mod tests {
         check(-3, f64::NEG_INFINITY, 0);
         check(0, 0.29, 290);
         check(0, 0.000_9, 0);
-        assert_eq!(Reading::of_wire(1, 1.0, 0, 0.0), None);
+        assert_eq!(ExternalReading::of_wire(1, 1.0, 0, 0.0), None);
     }
 }

@@ -23,17 +23,17 @@ fn name() -> ObjectName {
     }
 }
 
-fn place(resource: Resource) -> Place {
-    Place::new("shop", resource)
+fn place(resource: Resource) -> WatchScope {
+    WatchScope::new("shop", resource)
 }
 
-fn item(of: &Place, content: Value) -> Item {
+fn item(of: &WatchScope, content: Value) -> Item {
     let found: DynamicObject =
         serde_json::from_value(content).unwrap_or_else(|error| panic!("{error}"));
     Item::of(of, &found).unwrap_or_else(|| panic!("an item"))
 }
 
-fn deployments() -> Place {
+fn deployments() -> WatchScope {
     place(Resource::new("apps", "v1", "Deployment", "deployments"))
 }
 
@@ -48,19 +48,19 @@ impl World {
         Self(inner)
     }
 
-    fn list(&mut self, of: Place, seconds: u64, content: Option<Value>) {
+    fn list(&mut self, of: WatchScope, seconds: u64, content: Option<Value>) {
         let items = content.map(|content| ("worker".to_owned(), item(&of, content)));
         let items: BTreeMap<String, Item> = items.into_iter().collect();
         let shelf = self.0.shelves.entry(of).or_default();
         shelf.replace(at(seconds), items);
     }
 
-    fn fail(&mut self, of: Place, kind: UnreadKind) {
+    fn fail(&mut self, of: WatchScope, kind: UnreadKind) {
         let shelf = self.0.shelves.entry(of).or_default();
         shelf.fail(unread(kind, "no"));
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> SeenObject {
         self.0.seen(&name())
     }
 

@@ -14,14 +14,12 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// One thing to read from a source.
 #[derive(Clone, Debug)]
-pub(super) struct Subject {
+pub(super) struct CheckSubject {
     /// The group's name; `-` for what stands in for a source without groups.
     pub name: String,
-    /// Its source.
     pub source: String,
     /// Its stream as written.
     pub stream: String,
-    /// Its consumer group.
     pub consumer_group: String,
     /// How often it is polled.
     pub poll_interval: Duration,
@@ -33,7 +31,7 @@ pub(super) struct Subject {
 /// The result of one read.
 pub(super) struct GroupReport {
     /// What was read.
-    pub subject: Subject,
+    pub subject: CheckSubject,
     /// What it said.
     pub result: Result<Sample, Failure>,
     /// What it found out about the source's layout.
@@ -52,11 +50,11 @@ impl GroupReport {
 }
 
 /// What to read from a source: its groups, or without any, what inline metadata may name.
-pub(super) fn subjects(config: &Config, source: &SourceConfig) -> Vec<Subject> {
+pub(super) fn subjects(config: &Config, source: &SourceConfig) -> Vec<CheckSubject> {
     let groups = config.groups.iter();
     let of_source = groups.filter(|group| group.key.source == source.name);
-    let mut found: Vec<Subject> = of_source
-        .map(|group| Subject {
+    let mut found: Vec<CheckSubject> = of_source
+        .map(|group| CheckSubject {
             name: group.name.clone(),
             source: source.name.clone(),
             stream: group.key.stream.clone(),
@@ -73,8 +71,8 @@ pub(super) fn subjects(config: &Config, source: &SourceConfig) -> Vec<Subject> {
 }
 
 /// What stands in for the groups of a source that has none.
-fn stand_ins(source: &SourceConfig) -> Vec<Subject> {
-    let stand_in = |stream: &str, consumer_group: &str, selector| Subject {
+fn stand_ins(source: &SourceConfig) -> Vec<CheckSubject> {
+    let stand_in = |stream: &str, consumer_group: &str, selector| CheckSubject {
         name: "-".to_owned(),
         source: source.name.clone(),
         stream: stream.to_owned(),
@@ -105,7 +103,7 @@ fn stand_ins(source: &SourceConfig) -> Vec<Subject> {
 }
 
 /// Reads each once; one that fails does not keep the others from being read.
-pub(super) async fn read(source: &dyn Source, subjects: Vec<Subject>) -> Vec<GroupReport> {
+pub(super) async fn read(source: &dyn Source, subjects: Vec<CheckSubject>) -> Vec<GroupReport> {
     let mut reports = Vec::with_capacity(subjects.len());
     for subject in subjects {
         reports.push(read_once(source, subject).await);
@@ -113,7 +111,7 @@ pub(super) async fn read(source: &dyn Source, subjects: Vec<Subject>) -> Vec<Gro
     reports
 }
 
-async fn read_once(source: &dyn Source, subject: Subject) -> GroupReport {
+async fn read_once(source: &dyn Source, subject: CheckSubject) -> GroupReport {
     let Some(selector) = &subject.selector else {
         // Nothing names a stream of this source: there is nothing to ask it for.
         return GroupReport {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::config::incidents::WebhookUrl;
+use crate::config::addresses::WebhookUrl;
 use crate::config::types::{Config, SourceConfig, SourceKind};
 use crate::policy::spec::{Mode, TargetSpec};
 

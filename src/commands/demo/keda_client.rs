@@ -7,8 +7,8 @@ use tonic::transport::{Channel, Error};
 
 use crate::adapters::grpc::proto::external_scaler_client::ExternalScalerClient;
 use crate::adapters::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
-use crate::autoscaler::hpa::Reading;
-use crate::autoscaler::keda::Answer;
+use crate::autoscaler::hpa::ExternalReading;
+use crate::autoscaler::keda::ScalerAnswer;
 
 /// One trigger of one ScaledObject.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl KedaClient {
     ///
     /// # Errors
     /// The status of the first call that failed: KEDA then has no answer at all.
-    pub async fn ask(&mut self) -> Result<Answer, Status> {
+    pub async fn ask(&mut self) -> Result<ScalerAnswer, Status> {
         let specs = self
             .client
             .get_metric_spec(self.object.clone())
@@ -79,13 +79,13 @@ impl KedaClient {
             .await?
             .into_inner()
             .result;
-        let reading = Reading::of_wire(
+        let reading = ExternalReading::of_wire(
             value.metric_value,
             value.metric_value_float,
             spec.target_size,
             spec.target_size_float,
         );
-        Ok(Answer {
+        Ok(ScalerAnswer {
             reading: reading.ok_or_else(|| Status::internal("the metric's target is 0"))?,
             active,
         })
@@ -210,7 +210,7 @@ mod tests {
     async fn it_asks_in_keda_s_order_and_reads_the_float() {
         let (fake, mut client) = connected().await;
         let answer = client.ask().await.unwrap();
-        let reading = Reading {
+        let reading = ExternalReading {
             value_milli: 6_500,
             target_milli: 1_000,
         };

@@ -153,7 +153,7 @@ async fn produce(
 /// Group readers that start and stop on request. Each works at a limited rate, one message after the other.
 #[derive(Debug)]
 pub struct RedisReaders {
-    shared: Arc<Shared>,
+    shared: Arc<SharedReaders>,
     /// One switch per wanted reader; dropping it lets the reader finish what it holds and leave.
     wanted: Vec<watch::Sender<()>>,
     tasks: JoinSet<RedisResult<()>>,
@@ -161,7 +161,7 @@ pub struct RedisReaders {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedReaders {
     client: Client,
     keys: Vec<String>,
     group: String,
@@ -171,7 +171,7 @@ struct Shared {
     done: Mutex<Acknowledged>,
 }
 
-impl Shared {
+impl SharedReaders {
     fn done(&self) -> MutexGuard<'_, Acknowledged> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,7 +186,7 @@ impl RedisReaders {
         start_up: Duration,
         per_second: f64,
     ) -> Self {
-        let shared = Shared {
+        let shared = SharedReaders {
             client,
             keys,
             group: group.to_owned(),
@@ -255,7 +255,11 @@ impl RedisReaders {
     }
 }
 
-async fn read(shared: Arc<Shared>, name: String, mut kept: watch::Receiver<()>) -> RedisResult<()> {
+async fn read(
+    shared: Arc<SharedReaders>,
+    name: String,
+    mut kept: watch::Receiver<()>,
+) -> RedisResult<()> {
     tokio::select! {
         () = tokio::time::sleep(shared.start_up) => {}
         // Not wanted any more before it was up.
@@ -281,7 +285,7 @@ async fn read(shared: Arc<Shared>, name: String, mut kept: watch::Receiver<()>) 
 }
 
 async fn work(
-    shared: &Shared,
+    shared: &SharedReaders,
     name: &str,
     connection: &mut MultiplexedConnection,
     kept: &watch::Receiver<()>,
@@ -308,7 +312,7 @@ async fn work(
 
 /// Up to [`BATCH`] new messages of all keys together, in (key, id) pairs.
 async fn take(
-    shared: &Shared,
+    shared: &SharedReaders,
     name: &str,
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<Vec<(String, String)>> {

@@ -19,7 +19,7 @@ const HOT: usize = 7;
 
 /// A part of the round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum StoryPhase {
     /// Nothing arrives; everything goes to zero.
     Quiet,
     /// Load comes and drifts over the partitions.
@@ -32,7 +32,7 @@ pub enum Phase {
     Ebb,
 }
 
-impl Phase {
+impl StoryPhase {
     /// The word in the table.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,14 +46,14 @@ impl Phase {
 }
 
 /// The phase so long after the start.
-pub fn phase(elapsed: Duration) -> Phase {
+pub fn phase(elapsed: Duration) -> StoryPhase {
     match seconds_of_round(elapsed) {
-        s if s < 5.0 => Phase::Quiet,
-        s if s < 45.0 => Phase::Drift,
-        s if s < 75.0 => Phase::Hot,
-        s if s < 90.0 => Phase::Burst,
-        s if s < 115.0 => Phase::Ebb,
-        _ => Phase::Quiet,
+        s if s < 5.0 => StoryPhase::Quiet,
+        s if s < 45.0 => StoryPhase::Drift,
+        s if s < 75.0 => StoryPhase::Hot,
+        s if s < 90.0 => StoryPhase::Burst,
+        s if s < 115.0 => StoryPhase::Ebb,
+        _ => StoryPhase::Quiet,
     }
 }
 
@@ -61,13 +61,13 @@ pub fn phase(elapsed: Duration) -> Phase {
 pub fn arrivals_per_second(elapsed: Duration) -> Vec<f64> {
     let second = seconds_of_round(elapsed);
     let total = match phase(elapsed) {
-        Phase::Quiet => 0.0,
-        Phase::Drift => 300.0 * ((second - 5.0) / 20.0).min(1.0),
-        Phase::Hot => 300.0,
-        Phase::Burst => 1_200.0,
-        Phase::Ebb => 300.0 * (115.0 - second) / 25.0,
+        StoryPhase::Quiet => 0.0,
+        StoryPhase::Drift => 300.0 * ((second - 5.0) / 20.0).min(1.0),
+        StoryPhase::Hot => 300.0,
+        StoryPhase::Burst => 1_200.0,
+        StoryPhase::Ebb => 300.0 * (115.0 - second) / 25.0,
     };
-    let hot = if phase(elapsed) == Phase::Hot {
+    let hot = if phase(elapsed) == StoryPhase::Hot {
         12.0 * (second - 45.0) / 30.0
     } else {
         0.0
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_phases_bring_what_their_names_say() {
         let check =
-            |second: u64, expect: Phase, total: f64, hottest_share: std::ops::Range<f64>| {
+            |second: u64, expect: StoryPhase, total: f64, hottest_share: std::ops::Range<f64>| {
                 let elapsed = Duration::from_secs(second);
                 let rates = arrivals_per_second(elapsed);
                 let sum: f64 = rates.iter().sum();
@@ -110,11 +110,11 @@ mod tests {
                 );
                 assert!(hottest_share.contains(&share), "at {second} s: {share}");
             };
-        check(0, Phase::Quiet, 0.0, 0.0..0.1);
-        check(40, Phase::Drift, 300.0, 0.09..0.12);
-        check(74, Phase::Hot, 300.0, 0.4..0.5);
-        check(80, Phase::Burst, 1_200.0, 0.09..0.12);
-        check(170, Phase::Quiet, 0.0, 0.0..0.1);
-        check(220, Phase::Drift, 300.0, 0.09..0.12);
+        check(0, StoryPhase::Quiet, 0.0, 0.0..0.1);
+        check(40, StoryPhase::Drift, 300.0, 0.09..0.12);
+        check(74, StoryPhase::Hot, 300.0, 0.4..0.5);
+        check(80, StoryPhase::Burst, 1_200.0, 0.09..0.12);
+        check(170, StoryPhase::Quiet, 0.0, 0.0..0.1);
+        check(220, StoryPhase::Drift, 300.0, 0.09..0.12);
     }
 }

@@ -9,7 +9,7 @@ use crate::policy::decision::Decision;
 const WIDTH: usize = 120;
 
 /// What one line shows.
-pub struct Row<'a> {
+pub struct TableRow<'a> {
     /// Seconds since the start.
     pub second: u64,
     /// What the story is at.
@@ -40,7 +40,7 @@ pub fn header() -> String {
 }
 
 /// One line, at most [`WIDTH`] columns.
-pub fn line(row: &Row<'_>) -> String {
+pub fn line(row: &TableRow<'_>) -> String {
     let (desired, limit, reason) = match row.decision {
         Some(d) => (
             d.desired.map_or_else(unknown, |n| n.to_string()),
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn unknown_is_a_question_mark_and_never_a_zero() {
-        let row = Row {
+        let row = TableRow {
             second: 3,
             phase: "quiet",
             facts: &GroupFacts::default(),

@@ -16,7 +16,7 @@ use super::redis_workload::{RedisProducers, RedisReaders, create_groups, delete_
 use super::story::{self, CAPACITY_PER_SECOND, CONSUMER_GROUP, GROUP, START_UP};
 
 /// A stream, its producers and its consumers.
-pub enum Workload {
+pub enum DemoWorkload {
     /// In memory.
     Simulated(Arc<SimulatedStream>),
     /// On a Redis of the user's, under keys of our own.
@@ -33,7 +33,7 @@ pub struct OnRedis {
     readers: RedisReaders,
 }
 
-impl Workload {
+impl DemoWorkload {
     /// A stream in memory that starts empty at `now`.
     pub fn simulated(now: Timestamp) -> Self {
         let stream = SimulatedStream::new(story::PARTITIONS, CAPACITY_PER_SECOND, START_UP, now);

@@ -49,7 +49,7 @@ pub enum DetectError {
 
 /// One sample, and how it was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row<'a> {
+pub struct InputRow<'a> {
     /// As it stands in the file.
     pub timestamp: &'a str,
     /// As it stands in the file.
@@ -61,7 +61,7 @@ pub struct Row<'a> {
 }
 
 /// Reads row after row, in constant memory.
-pub struct Rows<R> {
+pub struct InputRows<R> {
     reader: csv::Reader<R>,
     record: csv::StringRecord,
     timestamp: usize,
@@ -107,7 +107,7 @@ impl OutOfOrder {
     }
 }
 
-impl<R: Read> Rows<R> {
+impl<R: Read> InputRows<R> {
     /// Reads the header. Columns may stand in any order, others beside them.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// It is not what it should be, or reading fails.
-    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, DetectError> {
+    pub fn next_row(&mut self) -> Result<Option<InputRow<'_>>, DetectError> {
         if !self.reader.read_record(&mut self.record)? {
             return Ok(None);
         }
@@ -167,7 +167,7 @@ impl<R: Read> Rows<R> {
             line,
             found: text.to_owned(),
         })?;
-        Ok(Some(Row {
+        Ok(Some(InputRow {
             timestamp,
             text,
             at,

@@ -24,21 +24,21 @@ use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::shutdown::FINISH;
 use crate::signals::Prometheus;
-use crate::state::{Files, Keeper};
+use crate::state::{Keeper, StateFiles};
 
 use super::source_views;
-use super::sources::Sources;
+use super::sources::OpenSources;
 
 /// How often unused targets are looked for.
 const EXPIRY_CHECK: Duration = Duration::from_secs(10);
 
 /// The parts; they outlive a configuration.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct ServiceParts {
     /// Groups and targets.
     pub registry: Arc<Registry>,
     /// The opened sources.
-    pub sources: Sources,
+    pub sources: OpenSources,
     cluster: Arc<Cluster>,
     prometheus: Arc<Prometheus>,
     webhook: Arc<Webhook>,
@@ -55,11 +55,11 @@ pub(super) struct Queues {
     news: mpsc::Receiver<Notice>,
 }
 
-impl Parts {
+impl ServiceParts {
     /// Everything that the config asks for; nothing runs yet.
     pub fn new(
         config: Config,
-        sources: Sources,
+        sources: OpenSources,
         rules: CapacityRules,
         recording: Option<Recording>,
         clock: Clock,
@@ -185,14 +185,14 @@ impl Parts {
 
 /// What is kept over a restart.
 fn keeper(config: &StateConfig) -> Arc<Keeper> {
-    Keeper::new(Box::new(Files::new(&config.dir)), config.interval)
+    Keeper::new(Box::new(StateFiles::new(&config.dir)), config.interval)
 }
 
 /// Starts a collector for every group that comes; fails if one of them is ended. A group whose source a reload has just taken away
 /// is on its way out itself.
 async fn collect_all(
     mut started: mpsc::UnboundedReceiver<Arc<Group>>,
-    sources: Sources,
+    sources: OpenSources,
     outlets: Outlets,
     clock: Clock,
 ) -> Result<()> {

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::clock::Clock;
 use crate::config::types::Config;
 
-use super::parts::Parts;
+use super::parts::ServiceParts;
 
 /// How often the file is looked at. By its contents: a mounted ConfigMap changes by a link, not by a write.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(super) async fn follow(
     path: PathBuf,
     mut config: Config,
-    parts: Arc<Parts>,
+    parts: Arc<ServiceParts>,
     clock: Clock,
 ) -> Result<()> {
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -51,7 +51,7 @@ pub(super) async fn follow(
 
 /// Not on a thread of the runtime, which has calls to answer: large groups whose definition changed are copied.
 async fn put_in_force(
-    parts: &Arc<Parts>,
+    parts: &Arc<ServiceParts>,
     before: Config,
     now: Config,
     clock: Clock,

@@ -8,7 +8,7 @@ use crate::adapters::sources_view::{RequestCount, SourceView, SourcesView};
 use crate::adapters::views::{
     NotificationsView, NotificationsViews, RecordingView, StateView, StateViews,
 };
-use crate::adapters::webhook::{Outcome, Webhook};
+use crate::adapters::webhook::{NotificationOutcome, Webhook};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::model::sample::FailureKind;
@@ -19,10 +19,10 @@ use crate::signals::Prometheus;
 use crate::sources::guarded::GuardedSource;
 use crate::state::Keeper;
 
-use super::sources::Sources;
+use super::sources::OpenSources;
 
 /// Reads these sources on demand.
-pub(super) fn of(sources: Sources, clock: Clock) -> SourcesView {
+pub(super) fn of(sources: OpenSources, clock: Clock) -> SourcesView {
     Arc::new(move || {
         sources
             .all()
@@ -83,10 +83,12 @@ pub(super) fn of_notifications(webhook: Arc<Webhook>, notices: Notices) -> Notif
     Arc::new(move || {
         webhook.is_configured().then(|| {
             let mut outcomes = webhook.outcomes();
-            outcomes.insert(Outcome::Lost, notices.lost());
+            outcomes.insert(NotificationOutcome::Lost, notices.lost());
             let count = |of| outcomes.get(&of).copied().unwrap_or_default();
             NotificationsView {
-                outcomes: Outcome::ALL.map(|of| (of.as_str(), count(of))).to_vec(),
+                outcomes: NotificationOutcome::ALL
+                    .map(|of| (of.as_str(), count(of)))
+                    .to_vec(),
                 waiting: notices.waiting() as u64 + u64::from(webhook.is_busy()),
             }
         })

@@ -9,9 +9,9 @@ use crate::sources::open;
 
 /// A shared map; clones see the same sources.
 #[derive(Clone, Debug, Default)]
-pub struct Sources(Arc<RwLock<BTreeMap<String, Arc<GuardedSource>>>>);
+pub struct OpenSources(Arc<RwLock<BTreeMap<String, Arc<GuardedSource>>>>);
 
-impl Sources {
+impl OpenSources {
     /// Opens every configured source; each connects at its first poll.
     pub fn open(configs: &[SourceConfig]) -> Self {
         let sources = Self::default();

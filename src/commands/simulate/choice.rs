@@ -69,7 +69,7 @@ fn parse_settings(text: &str) -> Result<PolicySettings, String> {
             format!("`{part}` is not key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`")
         })?;
         if metadata.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(format!("{key} is set twice"));
+            return Err(format!("{key} is set twice: remove one of them"));
         }
     }
     let keys: Vec<String> = metadata.keys().cloned().collect();
@@ -137,7 +137,7 @@ mod tests {
         );
         check(
             "streamgauge:targetDelay=soon",
-            "trigger metadata: targetDelay: must be seconds or a duration, such as 30, 500ms or 1m30s",
+            "trigger metadata: targetDelay: must be a number of seconds or a duration, such as 30, 500ms or 1m30s",
         );
         check(
             "streamgauge:targetDelay",
@@ -149,7 +149,7 @@ mod tests {
         );
         check(
             "streamgauge:maxReplicas=2,maxReplicas=3",
-            "maxReplicas is set twice",
+            "maxReplicas is set twice: remove one of them",
         );
         check(
             "hpa",

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use crate::model::identity::Assignment;
 use crate::policy::spec::TargetSpec;
 use crate::simulation::cold::Cold;
-use crate::simulation::comparison::Entry;
+use crate::simulation::comparison::ComparisonEntry;
 use crate::simulation::plant::PlantSpec;
 use crate::simulation::policies::PolicyName;
-use crate::simulation::run::{Outcome, run};
+use crate::simulation::run::{RunOutcome, run};
 
 /// Goals for a cold start.
 const AIM_LATE_PERCENT: f64 = 1.0;
@@ -19,9 +19,9 @@ const AIM_COST_RATIO: f64 = 1.15;
 const AIM_CHANGES: f64 = 6.0;
 
 /// Of every cell, what each policy made of it.
-pub(super) struct Row {
+pub(super) struct ColdRow {
     cold: Cold,
-    entries: Vec<Entry>,
+    entries: Vec<ComparisonEntry>,
 }
 
 /// The policies of a cell; the second one is what the others are measured by.
@@ -79,20 +79,20 @@ fn shown(cold: &Cold, key: &str) -> String {
 }
 
 /// Runs the cells; means over the seeds.
-pub(super) fn rows(cells: &[Cold], seeds: u64) -> Vec<Row> {
+pub(super) fn rows(cells: &[Cold], seeds: u64) -> Vec<ColdRow> {
     let row = |cold: &Cold| {
         let entry = |policy: &PolicyName| {
             let plant = cold.plant(PlantSpec::default());
-            let outcomes: Vec<Outcome> = (0..seeds)
+            let outcomes: Vec<RunOutcome> = (0..seeds)
                 .map(|seed| {
                     let workload = cold.workload("cold", seed);
                     let mut built = policy.build(&workload, &plant);
                     run(&workload, &plant, built.as_mut(), seed, |_, _| {})
                 })
                 .collect();
-            Entry::of(policy.to_string(), &outcomes)
+            ComparisonEntry::of(policy.to_string(), &outcomes)
         };
-        Row {
+        ColdRow {
             cold: *cold,
             entries: policies(cold).iter().map(entry).collect(),
         }
@@ -101,7 +101,7 @@ pub(super) fn rows(cells: &[Cold], seeds: u64) -> Vec<Row> {
 }
 
 /// A line per cell, then how many of them are as they are to be.
-pub(super) fn render(rows: &[Row]) -> String {
+pub(super) fn render(rows: &[ColdRow]) -> String {
     let mut out = String::from(
         "Columns per policy: late %, worst delay in s, replica-seconds ÷ those with configured capacity (absolute for that policy), scaling changes\n",
     );
@@ -136,13 +136,13 @@ pub(super) fn render(rows: &[Row]) -> String {
     out
 }
 
-impl Row {
-    fn configured(&self) -> &Outcome {
+impl ColdRow {
+    fn configured(&self) -> &RunOutcome {
         &self.entries[1].mean
     }
 }
 
-fn figures(entry: &Entry, configured: Option<&Outcome>) -> String {
+fn figures(entry: &ComparisonEntry, configured: Option<&RunOutcome>) -> String {
     let mean = &entry.mean;
     let cost = match configured {
         Some(configured) => format!(
@@ -157,29 +157,29 @@ fn figures(entry: &Entry, configured: Option<&Outcome>) -> String {
     )
 }
 
-fn summary(rows: &[Row], n: usize) -> String {
-    let count = |good: &dyn Fn(&Outcome, &Outcome) -> bool| {
+fn summary(rows: &[ColdRow], n: usize) -> String {
+    let count = |good: &dyn Fn(&RunOutcome, &RunOutcome) -> bool| {
         rows.iter()
             .filter(|row| good(&row.entries[n].mean, row.configured()))
             .count()
     };
-    let mean = |of: &dyn Fn(&Outcome, &Outcome) -> f64| {
+    let mean = |of: &dyn Fn(&RunOutcome, &RunOutcome) -> f64| {
         rows.iter()
             .map(|row| of(&row.entries[n].mean, row.configured()))
             .sum::<f64>()
             / rows.len() as f64
     };
-    let cost = |own: &Outcome, configured: &Outcome| {
+    let cost = |own: &RunOutcome, configured: &RunOutcome| {
         own.replica_seconds / configured.replica_seconds.max(1.0)
     };
-    let on_time = |own: &Outcome, configured: &Outcome| {
+    let on_time = |own: &RunOutcome, configured: &RunOutcome| {
         own.late_percent <= AIM_LATE_PERCENT.max(configured.late_percent + AIM_LATE_PERCENT)
     };
-    let soon = |own: &Outcome, configured: &Outcome| {
+    let soon = |own: &RunOutcome, configured: &RunOutcome| {
         own.worst_delay_seconds <= AIM_WORST_SECONDS.max(configured.worst_delay_seconds * 1.1)
     };
-    let cheap = |own: &Outcome, configured: &Outcome| cost(own, configured) <= AIM_COST_RATIO;
-    let calm = |own: &Outcome, _: &Outcome| own.changes <= AIM_CHANGES;
+    let cheap = |own: &RunOutcome, configured: &RunOutcome| cost(own, configured) <= AIM_COST_RATIO;
+    let calm = |own: &RunOutcome, _: &RunOutcome| own.changes <= AIM_CHANGES;
     format!(
         "{:<14} of {} cells: late ≤ {AIM_LATE_PERCENT} % above configured {}, worst ≤ {AIM_WORST_SECONDS} s or 1.1 × configured {}, cost ≤ {AIM_COST_RATIO} {}, changes ≤ {AIM_CHANGES} {}, all four {}; means: late {:.2} %, worst {:.0} s, cost {:.2}, changes {:.1}\n",
         rows[0].entries[n].policy,

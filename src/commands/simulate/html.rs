@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::jobs::CellDone;
-use super::plan::{Cell, Plan, Subject};
+use super::plan::{Cell, Plan, WorkloadSource};
 use super::report::Report;
 use super::table;
 use crate::simulation::course::{Course, Series, load};
@@ -37,14 +37,14 @@ struct Drawing<'r> {
     tick_seconds: f64,
     ticks: usize,
     arrivals_per_second: Series,
-    spans: Vec<Span>,
+    spans: Vec<NamedSpan>,
     /// One per policy.
     courses: Vec<&'r Course>,
 }
 
 /// Something that happens for a while.
 #[derive(Serialize)]
-struct Span {
+struct NamedSpan {
     from: usize,
     to: usize,
     name: String,
@@ -104,17 +104,17 @@ fn shown(report: &Report) -> Vec<&str> {
 fn draw<'r>(n: usize, cell: &Cell, done: &'r CellDone, kept: &[usize]) -> Drawing<'r> {
     let workload = cell.workload(0);
     let step = workload.trace.step();
-    let mut spans: Vec<Span> = workload
+    let mut spans: Vec<NamedSpan> = workload
         .faults
         .iter()
-        .map(|fault| Span {
+        .map(|fault| NamedSpan {
             from: fault.from,
             to: fault.to,
             name: fault.kind.to_string(),
         })
         .collect();
-    if let Subject::BuiltIn(scenario) = &cell.subject {
-        spans.extend(scenario.events().map(|(from, to, what)| Span {
+    if let WorkloadSource::BuiltIn(scenario) = &cell.subject {
+        spans.extend(scenario.events().map(|(from, to, what)| NamedSpan {
             from: step.ticks(from),
             to: step.ticks(to),
             name: what.to_owned(),

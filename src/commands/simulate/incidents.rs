@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::model::incident::IncidentKind;
 use crate::simulation::plant::PlantSpec;
 use crate::simulation::policies::PolicyName;
-use crate::simulation::study::{Habit, Outcome, Study, struck, study, undisturbed};
+use crate::simulation::study::{Habit, StrikeOutcome, Study, struck, study, undisturbed};
 
 /// Ticks of a week: after the first nothing is learning any more.
 const WEEK: usize = 7 * 24 * 720;
@@ -47,11 +47,12 @@ pub(super) fn report(spec: &PlantSpec) -> String {
             kinds(study)
         );
     }
-    let outcomes: Vec<Outcome> = studies.iter().flat_map(|s| s.outcomes.clone()).collect();
+    let outcomes: Vec<StrikeOutcome> = studies.iter().flat_map(|s| s.outcomes.clone()).collect();
     text +=
         "\nFaults                 visible  noticed  within 6 polls  median  worst  named right\n";
     for kind in IncidentKind::ALL {
-        let of_kind: Vec<&Outcome> = outcomes.iter().filter(|o| o.strike.kind == kind).collect();
+        let of_kind: Vec<&StrikeOutcome> =
+            outcomes.iter().filter(|o| o.strike.kind == kind).collect();
         if !of_kind.is_empty() {
             text += &line(kind, &of_kind);
         }
@@ -76,7 +77,7 @@ fn play(habit: Habit, seed: Option<u64>, spec: &PlantSpec) -> Study {
     study(&workload, &strikes, spec, ours, (WEEK, seed))
 }
 
-fn line(kind: IncidentKind, outcomes: &[&Outcome]) -> String {
+fn line(kind: IncidentKind, outcomes: &[&StrikeOutcome]) -> String {
     let mut polls: Vec<usize> = outcomes.iter().filter_map(|o| o.noticed_after).collect();
     polls.sort_unstable();
     let share = |count: usize| 100.0 * count as f64 / outcomes.len() as f64;

@@ -8,14 +8,14 @@ use rayon::prelude::*;
 use super::plan::{Cell, Plan};
 use crate::simulation::course::{Course, Recorder};
 use crate::simulation::policies::PolicyName;
-use crate::simulation::run::{Outcome, run as run_one};
+use crate::simulation::run::{RunOutcome, run as run_one};
 use crate::simulation::workload::Workload;
 
 /// What came of one cell.
 #[derive(Debug)]
 pub(super) struct CellDone {
     /// Per policy, per seed.
-    pub outcomes: Vec<Vec<Outcome>>,
+    pub outcomes: Vec<Vec<RunOutcome>>,
     /// How the first seed went, per policy; empty where that is not drawn.
     pub courses: Vec<Course>,
 }
@@ -26,7 +26,7 @@ pub(super) fn run(plan: &Plan, drawn: &[usize]) -> Vec<CellDone> {
         .flat_map(|cell| (0..plan.seeds).map(move |seed| (cell, seed)))
         .collect();
     let (all, done) = (pairs.len() * plan.policies.len(), AtomicUsize::new(0));
-    let runs: Vec<Vec<(Outcome, Option<Course>)>> = pairs
+    let runs: Vec<Vec<(RunOutcome, Option<Course>)>> = pairs
         .par_iter()
         .with_max_len(1)
         .map(|(n, seed)| {
@@ -60,7 +60,7 @@ fn run_policy(
     policy: &PolicyName,
     seed: u64,
     record: bool,
-) -> (Outcome, Option<Course>) {
+) -> (RunOutcome, Option<Course>) {
     let mut recorder = Recorder::default();
     let mut built = policy.build(workload, &cell.spec);
     let outcome = run_one(
@@ -78,7 +78,7 @@ fn run_policy(
 }
 
 /// The seeds of one cell, each with all policies, turned into policies, each with all seeds.
-fn gather(seeds: &[Vec<(Outcome, Option<Course>)>]) -> CellDone {
+fn gather(seeds: &[Vec<(RunOutcome, Option<Course>)>]) -> CellDone {
     let policies = seeds.first().map_or(0, Vec::len);
     CellDone {
         outcomes: (0..policies)

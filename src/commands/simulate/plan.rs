@@ -37,18 +37,18 @@ pub(super) struct Plan {
 /// A workload under conditions.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
-    pub subject: Subject,
+    pub subject: WorkloadSource,
     pub spec: PlantSpec,
 }
 
 /// Where the workload comes from.
 #[derive(Clone, Debug)]
-pub(super) enum Subject {
+pub(super) enum WorkloadSource {
     Recorded(Workload),
     BuiltIn(&'static Scenario),
 }
 
-impl Subject {
+impl WorkloadSource {
     pub fn name(&self) -> &str {
         match self {
             Self::Recorded(workload) => &workload.trace.name,
@@ -87,8 +87,10 @@ impl Cell {
     /// What arrives with this seed.
     pub fn workload(&self, seed: u64) -> Workload {
         match &self.subject {
-            Subject::Recorded(workload) => workload.clone(),
-            Subject::BuiltIn(scenario) => scenario.workload(self.spec.capacity_per_second, seed),
+            WorkloadSource::Recorded(workload) => workload.clone(),
+            WorkloadSource::BuiltIn(scenario) => {
+                scenario.workload(self.spec.capacity_per_second, seed)
+            }
         }
     }
 
@@ -130,8 +132,8 @@ impl Plan {
         checks::can_be_written(args)?;
         let mut cells: Vec<Cell> = Vec::new();
         let subjects = subjects(args)?;
-        let usual = |s: &Subject| matches!(s, Subject::BuiltIn(s) if !s.is_cold());
-        let recorded = |s: &Subject| matches!(s, Subject::Recorded(_));
+        let usual = |s: &WorkloadSource| matches!(s, WorkloadSource::BuiltIn(s) if !s.is_cold());
+        let recorded = |s: &WorkloadSource| matches!(s, WorkloadSource::Recorded(_));
         checks::polls(
             args,
             subjects.iter().any(recorded),
@@ -246,7 +248,7 @@ fn conditions(args: &SimulateArgs) -> Vec<PlantSpec> {
 }
 
 /// Traces first, then scenarios; all of these if there is neither, or for the grid.
-fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
+fn subjects(args: &SimulateArgs) -> Result<Vec<WorkloadSource>> {
     let mut traces = Vec::new();
     for path in &args.trace {
         let trace = read_trace(path, args.step)?;
@@ -261,7 +263,7 @@ fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
     for trace in traces {
         let faults = faults.of(&trace).with_context(|| shown(&args.faults))?;
         let trace = Arc::new(trace);
-        subjects.push(Subject::Recorded(Workload {
+        subjects.push(WorkloadSource::Recorded(Workload {
             trace,
             faults,
             lesson: None,
@@ -276,7 +278,7 @@ fn subjects(args: &SimulateArgs) -> Result<Vec<Subject>> {
     if scenarios.is_empty() && (args.grid || subjects.is_empty()) {
         scenarios.extend(ALL);
     }
-    subjects.extend(scenarios.into_iter().map(Subject::BuiltIn));
+    subjects.extend(scenarios.into_iter().map(WorkloadSource::BuiltIn));
     Ok(subjects)
 }
 

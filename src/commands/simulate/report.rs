@@ -7,7 +7,7 @@ use super::jobs::CellDone;
 use super::plan::{Cell, Plan, commits_in_words};
 use crate::model::identity::Assignment;
 use crate::simulation::comparison::{
-    Against, Entry, GOOD_LATE_PERCENT, Total, against, best, on_the_front, totals,
+    Against, ComparisonEntry, GOOD_LATE_PERCENT, Total, against, best, on_the_front, totals,
 };
 use crate::simulation::policies::PolicyName;
 
@@ -40,7 +40,7 @@ pub(super) struct CellReport {
     /// Conditions in a phrase.
     #[serde(skip)]
     pub conditions: String,
-    pub policies: Vec<Entry>,
+    pub policies: Vec<ComparisonEntry>,
 }
 
 /// Totals over the cells. Cells are identified by their index in the list, from 0.
@@ -74,10 +74,11 @@ pub(super) struct FrontShare {
 
 impl Report {
     pub fn of(plan: &Plan, done: &[CellDone]) -> Self {
-        let mut entries: Vec<Vec<Entry>> = done.iter().map(|cell| entries(plan, cell)).collect();
+        let mut entries: Vec<Vec<ComparisonEntry>> =
+            done.iter().map(|cell| entries(plan, cell)).collect();
         let hindsight = plan.choose_keda_lag.then(|| hindsight(&entries)).flatten();
         if let Some(hindsight) = &hindsight {
-            let shown = |entry: &Entry| {
+            let shown = |entry: &ComparisonEntry| {
                 !THRESHOLDS.map(keda).contains(&entry.policy)
                     || entry.policy == hindsight.chosen
                     || plan
@@ -103,14 +104,14 @@ fn keda(threshold: u64) -> String {
     PolicyName::KedaLag(threshold).to_string()
 }
 
-fn entries(plan: &Plan, cell: &CellDone) -> Vec<Entry> {
+fn entries(plan: &Plan, cell: &CellDone) -> Vec<ComparisonEntry> {
     let pairs = plan.policies.iter().zip(&cell.outcomes);
     pairs
-        .map(|(policy, outcomes)| Entry::of(policy.to_string(), outcomes))
+        .map(|(policy, outcomes)| ComparisonEntry::of(policy.to_string(), outcomes))
         .collect()
 }
 
-fn hindsight(entries: &[Vec<Entry>]) -> Option<Hindsight> {
+fn hindsight(entries: &[Vec<ComparisonEntry>]) -> Option<Hindsight> {
     let names = THRESHOLDS.map(keda);
     let mut tried = totals(entries);
     tried.retain(|total| names.contains(&total.policy));
@@ -123,7 +124,7 @@ fn hindsight(entries: &[Vec<Entry>]) -> Option<Hindsight> {
     })
 }
 
-fn summary(plan: &Plan, entries: &[Vec<Entry>], hindsight: Option<Hindsight>) -> Summary {
+fn summary(plan: &Plan, entries: &[Vec<ComparisonEntry>], hindsight: Option<Hindsight>) -> Summary {
     let ours: Vec<String> = plan
         .policies
         .iter()
@@ -153,7 +154,7 @@ fn summary(plan: &Plan, entries: &[Vec<Entry>], hindsight: Option<Hindsight>) ->
     }
 }
 
-fn describe(cell: &Cell, policies: Vec<Entry>) -> CellReport {
+fn describe(cell: &Cell, policies: Vec<ComparisonEntry>) -> CellReport {
     let (partitions, length) = cell.subject.size();
     CellReport {
         workload: cell.subject.name().to_owned(),

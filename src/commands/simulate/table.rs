@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{CellReport, Report};
-use crate::simulation::comparison::{Against, Entry, Total};
+use crate::simulation::comparison::{Against, ComparisonEntry, Total};
 
 const FIGURES: [&str; 7] = [
     "policy",
@@ -110,7 +110,7 @@ fn beside(pair: &Against, cells: &[CellReport]) -> String {
     )
 }
 
-fn figures(entry: &Entry) -> Vec<String> {
+fn figures(entry: &ComparisonEntry) -> Vec<String> {
     let mean = &entry.mean;
     vec![
         entry.policy.clone(),
@@ -123,7 +123,7 @@ fn figures(entry: &Entry) -> Vec<String> {
     ]
 }
 
-fn short_figures(entry: &Entry) -> Vec<String> {
+fn short_figures(entry: &ComparisonEntry) -> Vec<String> {
     let mean = &entry.mean;
     vec![
         entry.policy.clone(),

@@ -14,7 +14,7 @@ fn the_worst_come_first_and_what_is_unknown_is_no_zero() {
       { "name": "late", "condition": "late", "failure": null, "backlog": { "value": 900, "certainty": "at_least" },
         "oldest_age_seconds": 61, "arrival_per_second": 10, "processing_per_second": 0, "targets": [
           { "scaled_object": "", "desired": null, "current": null, "limit": null, "text": "a sentence that is longer than the terminal is wide" } ] } ] }"#;
-    let answer: Answer = serde_json::from_str(answer).expect("an answer");
+    let answer: ShownGroups = serde_json::from_str(answer).expect("an answer");
     insta::assert_snapshot!(render(&answer.groups, None));
     insta::assert_snapshot!(render(&answer.groups, Some((80, 7))));
 }

@@ -19,7 +19,7 @@ pub(super) fn read(
     if !is_functions && keys.container.is_none() {
         place.missing(
             "container",
-            "name it: only auto and azure_function have a container of their own, that of Azure Functions",
+            "set it to the blob container; only the strategies auto and azure_function have a default",
         );
     }
     let (account_url, container, strategy) = (
@@ -31,7 +31,7 @@ pub(super) fn read(
     let auth = auth(keys, hub_auth, place);
     let needs_url = !matches!(auth, Some(BlobAuth::ConnectionString(_)) | None);
     if account_url.is_none() && needs_url {
-        place.missing("account_url", "https://account.blob.core.windows.net");
+        place.missing("account_url", "set it to the storage account's address, such as https://account.blob.core.windows.net");
     }
     Some(CheckpointsConfig {
         account_url,
@@ -41,24 +41,6 @@ pub(super) fn read(
         ca_file,
         ownership_expiry,
     })
-}
-
-/// An address without credentials: a signature in it would be a secret in the config.
-pub(in crate::config) fn account_url(text: &str) -> Result<String, &'static str> {
-    let bare = |url: &url::Url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    if url::Url::parse(text).is_ok_and(|url| bare(&url)) {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(
-        "must be the account's address alone, such as https://account.blob.core.windows.net; a signature belongs under sas: { env: NAME }",
-    )
 }
 
 fn auth(
@@ -89,7 +71,7 @@ fn auth(
         let named = named.join(", ");
         place.fault_at(
             second,
-            format!("stands beside another credential: keep one of {named}"),
+            format!("cannot be used together with another credential: keep only one of {named}"),
         );
         return None;
     }
@@ -101,7 +83,7 @@ fn auth(
         Some(HubAuth::Identity(identity)) => Some(BlobAuth::Identity(identity.clone())),
         Some(HubAuth::ConnectionString(_)) => {
             place.fault(
-                "has no credential: add connection_string, account_key or sas: { env: NAME }, or an identity",
+                "has no credentials: add connection_string, account_key or sas as { env: NAME }, or an identity",
             );
             None
         }

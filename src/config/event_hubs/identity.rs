@@ -20,7 +20,7 @@ pub(super) fn read(
         for key in beside {
             place.fault_at(
                 key,
-                "belongs to an identity: add identity: workload, managed or client_secret",
+                "requires an identity: add identity: workload, managed or client_secret",
             );
         }
         return None;
@@ -29,7 +29,7 @@ pub(super) fn read(
     if word == IdentityWord::ClientSecret {
         for key in ["tenant_id", "client_id", "client_secret"] {
             if !beside.contains(&key) {
-                place.missing(key, "identity: client_secret needs it");
+                place.missing(key, "identity: client_secret requires it");
             }
         }
     }
@@ -88,13 +88,6 @@ fn refuse(word: IdentityWord, beside: &[&str], place: &mut Place<'_>) {
         IdentityWord::ClientSecret => &["federated_token_file"],
     };
     for key in foreign.iter().filter(|key| beside.contains(key)) {
-        place.fault_at(key, "has no meaning for this kind of identity: remove it");
+        place.fault_at(key, "does not apply to this kind of identity: remove it");
     }
-}
-
-/// The address of an authority that issues tokens.
-pub(in crate::config) fn authority(text: &str) -> Result<String, &'static str> {
-    let is_https = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-    let expected = "must be an https address, such as https://login.microsoftonline.com";
-    is_https.then(|| text.to_owned()).ok_or(expected)
 }

@@ -1,112 +1,34 @@
-//! Values made of several parts: secrets, lists, mappings.
+//! Values made of several parts: secrets, lists, addresses.
 
-use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 use url::Url;
 
+use super::entry::optional;
+use super::keys;
+use super::kind::{Kind, print};
+use super::mapping::{NOT_TEXT, Sub, schema};
+use super::place::Place;
 use super::scalar::{Parsed, Scalar, file, variable};
-use super::section::{Place, Section};
-use super::{Inner, Keys, Kind, entry, keys, optional};
-use crate::config::incidents::{WebhookUrl, webhook_url};
-use crate::config::secret::SHAPE;
-use crate::config::types::Secret;
-
-/// What is said of a value that metadata cannot hold.
-const NOT_TEXT: &str = "cannot stand in trigger metadata";
-
-/// A mapping.
-pub struct Sub<S>(PhantomData<S>);
-
-impl<S: Keys> Sub<S> {
-    /// One with these keys.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<S: Keys> Kind for Sub<S> {
-    type Value = S;
-
-    fn read(&self, value: Value, at: &mut Place<'_>) -> Option<S> {
-        let mut section = Section::open(value, at.at(""))?;
-        let found = S::read(&mut section);
-        section.finish(S::LATER);
-        Some(found)
-    }
-
-    fn read_text(&self, _: &str) -> Result<S, String> {
-        Err(NOT_TEXT.into())
-    }
-
-    fn print(&self, value: &S) -> Value {
-        super::print(value)
-    }
-
-    fn schema(&self) -> Json {
-        entry::schema::<S>()
-    }
-
-    fn inner(&self) -> Option<Inner> {
-        Some(Inner::of::<S>(""))
-    }
-}
-
-/// A list of mappings. One that is no mapping is kept as `None`: the others keep their places.
-pub struct Sections<S>(PhantomData<S>);
-
-impl<S: Keys> Sections<S> {
-    /// One of mappings with these keys.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<S: Keys> Kind for Sections<S> {
-    type Value = Vec<Option<S>>;
-
-    fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Self::Value> {
-        let Value::Sequence(items) = value else {
-            at.fault("must be a list: items that start with `- `");
-            return None;
-        };
-        let read = |(n, item)| Sub::<S>::new().read(item, &mut at.item(n));
-        Some(items.into_iter().enumerate().map(read).collect())
-    }
-
-    fn read_text(&self, _: &str) -> Result<Self::Value, String> {
-        Err(NOT_TEXT.into())
-    }
-
-    fn print(&self, value: &Self::Value) -> Value {
-        value.iter().flatten().map(super::print).collect()
-    }
-
-    fn schema(&self) -> Json {
-        json!({ "type": "array", "items": entry::schema::<S>() })
-    }
-
-    fn inner(&self) -> Option<Inner> {
-        Some(Inner::of::<S>("[]"))
-    }
-}
+use crate::config::addresses::{WebhookUrl, webhook_url, without_path};
+use crate::config::secret::{SHAPE, Secret};
 
 /// A list of values.
-pub struct Listed<K> {
+pub struct ListOf<K> {
     kind: K,
     advice: &'static str,
 }
 
-impl<K: Scalar> Listed<K> {
+impl<K: Scalar> ListOf<K> {
     /// One with at least one item; `advice` is for one without.
     pub const fn of(kind: K, advice: &'static str) -> Self {
         Self { kind, advice }
     }
 }
 
-impl<K: Scalar> Kind for Listed<K> {
+impl<K: Scalar> Kind for ListOf<K> {
     type Value = Vec<K::Value>;
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Self::Value> {
@@ -163,7 +85,7 @@ impl Kind for SecretKind {
 
     fn read(&self, value: Value, at: &mut Place<'_>) -> Option<Secret> {
         if !value.is_mapping() {
-            at.fault(format!("a secret must not stand in the config: {SHAPE}"));
+            at.fault(format!("must not contain the secret itself: {SHAPE}"));
             return None;
         }
         let keys = Sub::<SecretKeys>::new().read(value, at)?;
@@ -172,7 +94,7 @@ impl Kind for SecretKind {
             (None, Some(path)) => Some(Secret::File(path)),
             _ => {
                 if !at.is_faulty("") {
-                    at.fault(format!("must be either env or file: {SHAPE}"));
+                    at.fault(format!("must have exactly one of env and file: {SHAPE}"));
                 }
                 None
             }
@@ -188,11 +110,11 @@ impl Kind for SecretKind {
             Secret::Env(name) => (Some(name.clone()), None),
             Secret::File(path) => (None, Some(path.clone())),
         };
-        super::print(&SecretKeys { env, file })
+        print(&SecretKeys { env, file })
     }
 
     fn schema(&self) -> Json {
-        entry::schema::<SecretKeys>()
+        schema::<SecretKeys>()
     }
 
     fn limits(&self) -> Option<String> {
@@ -205,11 +127,7 @@ pub struct UrlOrSecret;
 
 impl UrlOrSecret {
     fn plain() -> Parsed<Url> {
-        Parsed::new(
-            webhook_url,
-            super::scalar::without_path,
-            "^\\s*https?://[^/@?#]+",
-        )
+        Parsed::new(webhook_url, without_path, "^\\s*https?://[^/@?#]+")
     }
 }
 

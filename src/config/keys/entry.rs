@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use serde_json::json;
 use serde_yaml::{Mapping, Value};
 
-use super::{Inner, KeyInfo, Keys, Kind, Reader, Standard};
+use super::kind::{self, KeyInfo, KeyReader, Keys, Kind, Standard};
+use super::mapping::Sub;
 
 /// A key within a mapping, or several.
 pub trait Entry {
@@ -13,7 +13,7 @@ pub trait Entry {
     type Field;
 
     /// Reads it.
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field;
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field;
 
     /// Writes it, if it says something.
     fn print(&self, name: &str, field: &Self::Field, out: &mut Mapping);
@@ -51,7 +51,7 @@ impl<K: Kind> Optional<K> {
 impl<K: Kind> Entry for Optional<K> {
     type Field = Option<K::Value>;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
         reader.value(name, &self.kind)
     }
 
@@ -80,7 +80,7 @@ pub const fn required<K: Kind>(kind: K, advice: &'static str) -> Required<K> {
 impl<K: Kind> Entry for Required<K> {
     type Field = Option<K::Value>;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
         if !reader.has(name) {
             reader.missing(name, self.advice);
         }
@@ -115,7 +115,7 @@ where
 {
     type Field = K::Value;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> Self::Field {
         let found = reader.value(name, &self.kind);
         found.unwrap_or_else(|| self.value.clone())
     }
@@ -141,17 +141,17 @@ pub const fn always<S: Keys>() -> Always<S> {
 impl<S: Keys> Entry for Always<S> {
     type Field = S;
 
-    fn read<R: Reader>(&self, name: &'static str, reader: &mut R) -> S {
-        let found = reader.value(name, &super::Sub::<S>::new());
-        found.unwrap_or_else(super::standard)
+    fn read<R: KeyReader>(&self, name: &'static str, reader: &mut R) -> S {
+        let found = reader.value(name, &Sub::<S>::new());
+        found.unwrap_or_else(kind::standard)
     }
 
     fn print(&self, name: &str, field: &S, out: &mut Mapping) {
-        out.insert(name.into(), super::print(field));
+        out.insert(name.into(), kind::print(field));
     }
 
     fn describe(&self, name: &'static str, about: &'static str, all: &mut Vec<KeyInfo>) {
-        let kind = super::Sub::<S>::new();
+        let kind = Sub::<S>::new();
         all.push(info(name, about, &kind, Standard::Nothing));
     }
 }
@@ -167,7 +167,7 @@ pub const fn flat<S: Keys>() -> Flat<S> {
 impl<S: Keys> Entry for Flat<S> {
     type Field = S;
 
-    fn read<R: Reader>(&self, _: &'static str, reader: &mut R) -> S {
+    fn read<R: KeyReader>(&self, _: &'static str, reader: &mut R) -> S {
         S::read(reader)
     }
 
@@ -195,58 +195,6 @@ fn info<K: Kind>(name: &'static str, about: &str, kind: &K, standard: Standard) 
 fn says(about: &str, limits: &str) -> bool {
     let mut words = limits.split('`').skip(1).step_by(2).peekable();
     words.peek().is_some() && words.all(|word| about.contains(&format!("`{word}`")))
-}
-
-/// The JSON Schema of a mapping.
-pub fn schema<S: Keys>() -> serde_json::Value {
-    let Inner { keys, .. } = Inner::of::<S>("");
-    let required: Vec<&str> = keys
-        .iter()
-        .filter(|key| key.standard == Standard::Required)
-        .map(|key| key.name)
-        .collect();
-    let properties = keys.iter().map(|key| (key.name.to_owned(), property(key)));
-    let mut schema = json!({
-        "type": "object",
-        "additionalProperties": false,
-        "properties": properties.collect::<serde_json::Map<_, _>>(),
-    });
-    if !required.is_empty() {
-        schema["required"] = json!(required);
-    }
-    if !S::EXACTLY_ONE.is_empty() {
-        let one = S::EXACTLY_ONE
-            .iter()
-            .map(|key| json!({ "required": [key] }));
-        schema["oneOf"] = one.collect();
-    }
-    schema
-}
-
-fn property(key: &KeyInfo) -> serde_json::Value {
-    let mut schema = key.schema.clone();
-    let limits = key.limits.as_ref().map(|limits| format!(" {limits}"));
-    let text = format!("{}{}", key.about, limits.unwrap_or_default());
-    schema["description"] = without_links(&text).into();
-    if let Standard::Value(value) = &key.standard
-        && let Ok(value) = serde_json::to_value(value)
-    {
-        schema["default"] = value;
-    }
-    schema
-}
-
-/// Editors show descriptions as they stand: of a link its text.
-fn without_links(markdown: &str) -> String {
-    let mut parts = markdown.split("](");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        if let Some(at) = text.rfind('[') {
-            text.remove(at);
-        }
-        text.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
-    }
-    text
 }
 
 /// A scalar as docs show it.

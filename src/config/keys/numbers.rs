@@ -55,7 +55,7 @@ impl<T: Copy + TryFrom<u64> + TryInto<u64>> Scalar for Whole<T> {
         found.ok_or_else(|| {
             let bounds = match self.said_most() {
                 Some(most) => format!(" between {} and {}", self.least, thousands(most)),
-                None => format!(", {} or more", self.least),
+                None => format!(" of at least {}", self.least),
             };
             format!("must be a whole number{bounds}{}", self.note)
         })
@@ -108,7 +108,7 @@ impl Scalar for Number {
 
     fn read_raw(&self, raw: Raw<'_>) -> Result<f64, String> {
         let found = raw.number().filter(|n| n.is_finite() && *n > 0.0);
-        found.ok_or_else(|| format!("must be a number above 0{}", self.note))
+        found.ok_or_else(|| format!("must be greater than 0{}", self.note))
     }
 
     fn write(&self, value: &f64) -> Value {
@@ -121,17 +121,23 @@ impl Scalar for Number {
 }
 
 /// A duration within bounds.
-pub struct Span {
+pub struct DurationRange {
     least: Duration,
     most: Option<Duration>,
 }
 
-impl Span {
+impl DurationRange {
     /// Longer than nothing.
     pub const POSITIVE: Self = Self {
         least: Duration::from_millis(1),
         most: None,
     };
+
+    /// How often a group may be read.
+    pub const POLL_INTERVAL: Self = Self::between(
+        *duration::POLL_INTERVAL.start(),
+        *duration::POLL_INTERVAL.end(),
+    );
 
     /// From the first to the second.
     pub const fn between(least: Duration, most: Duration) -> Self {
@@ -145,13 +151,13 @@ impl Span {
     }
 }
 
-impl Scalar for Span {
+impl Scalar for DurationRange {
     type Value = Duration;
 
     fn read_raw(&self, raw: Raw<'_>) -> Result<Duration, String> {
         let expected = match raw {
-            Raw::Yaml(_) => "must be a duration with its unit, such as 500ms, 5s, 1m30s or 2h",
-            Raw::Text(_) => "must be seconds or a duration, such as 30, 500ms or 1m30s",
+            Raw::Yaml(_) => "must be a duration with a unit, such as 500ms, 5s, 1m30s or 2h",
+            Raw::Text(_) => "must be a number of seconds or a duration, such as 30, 500ms or 1m30s",
         };
         let found = raw.duration().ok_or(expected)?;
         if found >= self.least && self.most.is_none_or(|most| found <= most) {
@@ -160,8 +166,8 @@ impl Scalar for Span {
         let [least, most] = [Some(self.least), self.most].map(|bound| bound.map(duration::shown));
         Err(match (least.unwrap_or_default(), most) {
             (least, Some(most)) if least != "1ms" => format!("must be between {least} and {most}"),
-            (_, Some(most)) => format!("must be above 0 and at most {most}"),
-            (_, None) => "must be above 0".into(),
+            (_, Some(most)) => format!("must be longer than 0s and at most {most}"),
+            (_, None) => "must be longer than 0s".into(),
         })
     }
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
-use url::Url;
 
-use super::Kind;
-use super::section::Place;
+use super::kind::Kind;
+use super::place::Place;
 use crate::config::duration;
-use crate::config::label::{NAME, is_name};
+use crate::config::label::{MAX_BYTES, NAME, is_name, label_fault};
 
 /// A value of one piece, as it is written.
 #[derive(Clone, Copy)]
@@ -205,7 +204,7 @@ pub const fn name() -> Parsed<String> {
 /// The path of a file or folder.
 pub const fn file() -> Parsed<PathBuf> {
     let parse = |text: &str| match text {
-        "" => Err("must be a path"),
+        "" => Err("must be the path of a file or directory"),
         path => Ok(path.into()),
     };
     Parsed::new(parse, |path| path.display().to_string(), ".")
@@ -223,11 +222,23 @@ pub const fn variable() -> Parsed<String> {
     Parsed::new(parse, String::clone, "^[A-Za-z_][A-Za-z0-9_]*$")
 }
 
-/// An address as the printed config shows it: tokens like to hide in path and query.
-pub fn without_path(url: &Url) -> String {
-    let rest = match (url.path(), url.query()) {
-        ("/", None) => "/",
-        _ => "/…",
-    };
-    format!("{}{rest}", url.origin().ascii_serialization())
+/// The name of a consumer group, which becomes a label.
+pub struct GroupName;
+
+impl Scalar for GroupName {
+    type Value = String;
+
+    fn read_raw(&self, raw: Raw<'_>) -> Result<String, String> {
+        let text = Text::filled("set it to the consumer group whose backlog is to be read")
+            .read_raw(raw)?;
+        label_fault(&text).map_or(Ok(text), |fault| Err(fault.to_owned()))
+    }
+
+    fn write(&self, value: &String) -> Value {
+        value.as_str().into()
+    }
+
+    fn json(&self) -> Json {
+        json!({ "type": "string", "minLength": 1, "maxLength": MAX_BYTES })
+    }
 }

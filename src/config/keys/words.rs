@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 
 use super::scalar::{Raw, Scalar};
-use crate::config::kubernetes::Enabled;
+use crate::config::choices::Enabled;
 
 /// `true` or `false`.
 pub struct Flag;
@@ -85,7 +85,7 @@ impl<T: Copy + PartialEq> Scalar for Words<T> {
             let known = one_of(&self.names().collect::<Vec<_>>());
             match text {
                 Some(text) if self.later.contains(&text) => {
-                    format!("is not supported yet: write {known}, or remove it")
+                    format!("is not supported yet: set it to {known}, or remove it")
                 }
                 _ => format!("must be {known}"),
             }

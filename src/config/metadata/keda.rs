@@ -2,20 +2,20 @@
 //! with a consumer group, `lagCount` goes before `pendingEntriesCount` (default 5) and `streamLength` does not count; without one,
 //! `streamLength` (default 5) alone does.
 
-use crate::config::keys::{Keys, Reader as _, Whole};
+use crate::config::keys::{KeyReader as _, Keys, Whole};
 use crate::config::table::{ConsumerKeys, KedaKeys, ModeWord, PolicyKeys, TriggerKeys};
 use crate::config::types::RedisConfig;
 use crate::policy::spec::{Measure, Mode};
 
 use super::keys::{ADDRESS, DATABASE, HOST, PORT};
-use super::reader::Reader;
+use super::reader::MetadataReader;
 
 const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
 
 /// KEDA's threshold for event hubs.
 const UNPROCESSED: &str = "unprocessedEventThreshold";
 
-/// Ours.
+/// streamgauge's own threshold.
 const OF_OURS: &str = "backlogThreshold";
 
 const OF_HUBS_ACTIVATION: &str = "activationUnprocessedEventThreshold";
@@ -24,11 +24,11 @@ const OF_HUBS_ACTIVATION: &str = "activationUnprocessedEventThreshold";
 const ACTIVATIONS: [(&str, &str); 2] = [
     (
         "activationLagCount",
-        "belongs to lagCount, pendingEntriesCount or streamLength: write activationBacklog",
+        "works only with lagCount, pendingEntriesCount or streamLength: use activationBacklog instead",
     ),
     (
         OF_HUBS_ACTIVATION,
-        "belongs to unprocessedEventThreshold: write activationBacklog",
+        "works only with unprocessedEventThreshold: use activationBacklog instead",
     ),
 ];
 
@@ -39,7 +39,7 @@ pub(in crate::config) const DEFAULT_COUNT: u64 = 5;
 const DEFAULT_UNPROCESSED: u64 = 64;
 
 /// The mode that KEDA's keys ask for, its defaults included; `None` if there are none, or with a fault noted.
-pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> {
+pub(super) fn read(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<Mode> {
     let all = KEYS.into_iter().chain([UNPROCESSED]);
     let named: Vec<&str> = all.filter(|key| reader.has_key(key)).collect();
     let Some(first) = named.first().copied() else {
@@ -48,17 +48,20 @@ pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> 
     if keys.policy.mode == Some(ModeWord::Replicas) {
         reader.problem(
             first,
-            "has no meaning in mode replicas: remove it, or set mode to backlog",
+            "does not apply to mode replicas: remove it, or set mode to backlog",
         );
     }
     if reader.has_key(OF_OURS) {
-        reader.problem(first, "stands beside backlogThreshold: keep one of them");
+        reader.problem(
+            first,
+            "cannot be used together with backlogThreshold: remove one of them",
+        );
     }
     if reader.has_key(UNPROCESSED) {
         if first != UNPROCESSED {
             reader.problem(
                 first,
-                "counts Redis streams, unprocessedEventThreshold event hubs: keep one of them",
+                "is for Redis streams, but unprocessedEventThreshold is for event hubs: remove one of them",
             );
         }
         return keys
@@ -70,7 +73,7 @@ pub(super) fn read(reader: &mut Reader<'_>, keys: &TriggerKeys) -> Option<Mode> 
 }
 
 /// What KEDA's redis-streams trigger counts.
-fn counted(reader: &Reader<'_>, keys: &KedaKeys) -> Option<Mode> {
+fn counted(reader: &MetadataReader<'_>, keys: &KedaKeys) -> Option<Mode> {
     let found = [
         keys.lag_count,
         keys.pending_entries_count,
@@ -97,7 +100,7 @@ fn counted(reader: &Reader<'_>, keys: &KedaKeys) -> Option<Mode> {
 
 /// What KEDA does without any threshold, for triggers that show by another key that they are KEDA's: whoever writes a setting of ours
 /// does not rely on KEDA's defaults.
-fn default(reader: &Reader<'_>, word: Option<ModeWord>) -> Option<Mode> {
+fn default(reader: &MetadataReader<'_>, word: Option<ModeWord>) -> Option<Mode> {
     let mut settings = PolicyKeys::NAMES.iter().chain(ConsumerKeys::NAMES);
     let is_ours = matches!(word, Some(ModeWord::Replicas | ModeWord::Jobs))
         || reader.has_key("group")
@@ -128,7 +131,7 @@ const fn unprocessed_events(threshold: u64) -> Mode {
 
 /// The backlog up to which a target stays inactive, by KEDA's name for it, in the mode that KEDA's keys ask for.
 pub(super) fn activation(
-    reader: &mut Reader<'_>,
+    reader: &mut MetadataReader<'_>,
     keys: &KedaKeys,
     mode: Option<Mode>,
 ) -> Option<u64> {
@@ -150,7 +153,10 @@ pub(super) fn activation(
             || matches!(mode, Some(Mode::Backlog { measure, .. })
                 if measure != Measure::Backlog && of_hubs(measure) == (key == OF_HUBS_ACTIVATION));
         if reader.has_key("activationBacklog") {
-            reader.problem(key, "stands beside activationBacklog: keep one of them");
+            reader.problem(
+                key,
+                "cannot be used together with activationBacklog: remove one of them",
+            );
         } else if !belongs {
             reader.problem(key, alone);
         }
@@ -160,19 +166,19 @@ pub(super) fn activation(
 }
 
 /// Whether it names its server as KEDA's redis-streams trigger does, by an address, and no source of the config.
-pub(super) fn names_server(reader: &Reader<'_>) -> bool {
+pub(super) fn names_server(reader: &MetadataReader<'_>) -> bool {
     let is_ours = reader.has_key("source") || reader.has_key("group");
     !is_ours && (text(reader, ADDRESS).is_some() || text(reader, HOST).is_some())
 }
 
 /// That server. Its database is told apart, as KEDA does.
-pub(super) fn server(reader: &mut Reader<'_>) -> Option<RedisConfig> {
+pub(super) fn server(reader: &mut MetadataReader<'_>) -> Option<RedisConfig> {
     let (key, address) = match text(reader, ADDRESS) {
         Some(address) => (ADDRESS[0], address.to_owned()),
         None => (HOST[0], joined(text(reader, HOST)?, text(reader, PORT))),
     };
     if address.contains(',') {
-        let fault = "names several servers: cluster and sentinel are not supported yet";
+        let fault = "lists several servers, but Redis Cluster and Sentinel are not supported yet: use a single server";
         reader.problem(key, fault);
         return None;
     }
@@ -202,7 +208,7 @@ fn joined(host: &str, port: Option<&str>) -> String {
 }
 
 /// The text of the first of the keys that is there, each also with `FromEnv`: KEDA passes on what the variable holds.
-fn text<'m>(reader: &Reader<'m>, keys: [&str; 2]) -> Option<&'m str> {
+fn text<'m>(reader: &MetadataReader<'m>, keys: [&str; 2]) -> Option<&'m str> {
     let with_env = keys.iter().map(|key| format!("{key}FromEnv"));
     let mut names = keys.iter().map(|key| (*key).to_owned()).chain(with_env);
     names.find_map(|name| reader.text(&name)).map(str::trim)

@@ -79,25 +79,25 @@ pub(super) fn refusal(key: &str, known: &[&str], names_server: bool) -> Option<S
     }
     if let Some((_, place)) = PLACES.iter().find(|(known, _)| *known == stem) {
         return Some(format!(
-            "belongs in sources[].{place} of streamgauge's config: write it there, name the source with source, and remove this \
-             key"
+            "belongs in streamgauge's config: set sources[].{place} there, set source here to the name of that source, and remove \
+             this key"
         ));
     }
     if key == "stalePartitionInfoThreshold" {
         return Some(
-            "is not needed: a checkpoint ahead of the log end is never taken for 0; remove it"
+            "is not needed: streamgauge never treats a checkpoint ahead of the log end as 0; remove it"
                 .into(),
         );
     }
     if known.contains(&stem) {
         return Some(format!(
-            "is replaced by KEDA with the variable's value, which may be a secret: write {stem} with the value itself"
+            "is not allowed, because KEDA replaces it with the variable's value, which may be a secret: set {stem} to the value itself"
         ));
     }
     let folded = key.to_lowercase();
     if stem != key || CREDENTIALS.iter().any(|part| folded.contains(part)) {
         return Some(
-            "credentials do not belong here: put them into the source in streamgauge's config and remove this key".into(),
+            "credentials are not allowed in trigger metadata: move them to the source in streamgauge's config, and remove this key".into(),
         );
     }
     // Short where it can be: an event holds no list of all keys per fault.

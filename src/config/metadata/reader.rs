@@ -9,13 +9,13 @@ use super::error::{MetadataErrors, MetadataProblem};
 use super::keys::{camel, in_camel_case, refusal};
 
 /// The metadata with the faults found so far.
-pub(super) struct Reader<'m> {
+pub(super) struct MetadataReader<'m> {
     metadata: &'m HashMap<String, String>,
     known: Vec<String>,
     problems: Vec<MetadataProblem>,
 }
 
-impl<'m> Reader<'m> {
+impl<'m> MetadataReader<'m> {
     pub fn new(metadata: &'m HashMap<String, String>) -> Self {
         Self {
             metadata,
@@ -73,7 +73,7 @@ impl<'m> Reader<'m> {
     }
 }
 
-impl keys::Reader for Reader<'_> {
+impl keys::KeyReader for MetadataReader<'_> {
     fn has(&self, name: &str) -> bool {
         self.has_key(&camel(name))
     }

@@ -73,7 +73,7 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!(settings(&[]), PolicySettings::default());
     assert_eq!(
         parse(&[("group", "g")]).map(|r| r.subject),
-        Ok(Subject::Named("g".into()))
+        Ok(TriggerSubject::Named("g".into()))
     );
 }
 
@@ -81,27 +81,27 @@ fn everything_that_can_be_set_is_read() {
 fn each_fault_has_its_text() {
     check(
         &[("targetDelay", "soon")],
-        "targetDelay: must be seconds or a duration, such as 30, 500ms or 1m30s",
+        "targetDelay: must be a number of seconds or a duration, such as 30, 500ms or 1m30s",
     );
     check(
         &[("targetDelay", "0")],
-        "targetDelay: must be above 0 and at most 24h",
+        "targetDelay: must be longer than 0s and at most 24h",
     );
     check(
         &[("capacityPerReplica", "NaN")],
-        "capacityPerReplica: must be a number above 0: messages per second; leave it out to have it learned",
+        "capacityPerReplica: must be greater than 0, in messages per second: remove it to have the capacity learned",
     );
     check(
         &[("minReplicas", "-1")],
-        "minReplicas: must be a whole number, 0 or more",
+        "minReplicas: must be a whole number of at least 0",
     );
     check(
         &[("minReplicas", "5"), ("maxReplicas", "2")],
-        "maxReplicas: must not be less than minReplicas (5), is 2",
+        "maxReplicas: is 2, which is less than minReplicas (5): raise it, or lower minReplicas",
     );
     check(
         &[("maxReplicas", "0")],
-        "maxReplicas: must be a whole number, 1 or more",
+        "maxReplicas: must be a whole number of at least 1",
     );
     check(
         &[("mode", "auto")],
@@ -109,7 +109,7 @@ fn each_fault_has_its_text() {
     );
     check(
         &[("mode", "backlog")],
-        "mode: backlog needs backlogThreshold, the messages per replica",
+        "mode: backlog requires backlogThreshold, the messages per replica",
     );
     check(
         &[("assignment", "sticky")],
@@ -121,35 +121,35 @@ fn each_fault_has_its_text() {
     );
     check(
         &[("backlogThreshold", "0")],
-        "backlogThreshold: must be a whole number, 1 or more: messages per replica",
+        "backlogThreshold: must be a whole number of at least 1 (messages per replica)",
     );
     check(
         &[("mode", "replicas"), ("backlogThreshold", "5")],
-        "backlogThreshold: has no meaning in mode replicas: remove it, or set mode to backlog",
+        "backlogThreshold: does not apply to mode replicas: remove it, or set mode to backlog",
     );
     check(
         &[("mode", "replicas"), ("lagCount", "5")],
-        "lagCount: has no meaning in mode replicas: remove it, or set mode to backlog",
+        "lagCount: does not apply to mode replicas: remove it, or set mode to backlog",
     );
     check(
         &[("lagCount", "5"), ("backlogThreshold", "5")],
-        "lagCount: stands beside backlogThreshold: keep one of them",
+        "lagCount: cannot be used together with backlogThreshold: remove one of them",
     );
     check(
         &[("lagCount", "-1")],
-        "lagCount: must be a whole number, 0 or more: messages per replica",
+        "lagCount: must be a whole number of at least 0 (messages per replica)",
     );
     check(
         &[("activationLagCount", "5")],
-        "activationLagCount: belongs to lagCount, pendingEntriesCount or streamLength: write activationBacklog",
+        "activationLagCount: works only with lagCount, pendingEntriesCount or streamLength: use activationBacklog instead",
     );
     check(
         &[("source", "main")],
-        "source: has no meaning beside group: name a group, or source, stream and consumerGroup",
+        "source: cannot be used together with group: set either group, or source, stream and consumerGroup",
     );
     check(
         &[("scaleInHold", "0")],
-        "scaleInHold: must be above 0 and at most 1h",
+        "scaleInHold: must be longer than 0s and at most 1h",
     );
 }
 
@@ -169,7 +169,7 @@ fn inline_requests_are_checked_part_by_part() {
     };
     check(
         &[],
-        "group: is missing: name a group of the config, or source, stream and consumerGroup",
+        "group: is missing: set it to a group of the config, or set source, stream and consumerGroup",
     );
     let stream = |stream, expect: &str| {
         check(
@@ -181,20 +181,25 @@ fn inline_requests_are_checked_part_by_part() {
             &format!("stream: {expect}"),
         );
     };
-    let simple =
-        "may hold no wildcard but *: patterns with ? [ or \\ belong into a group of the config";
+    let simple = "may use only the wildcard *: for a pattern with ?, [ or \\, add a group to streamgauge's config";
     stream("a?", simple);
     stream("a[bc]", simple);
     stream("a\\*", simple);
-    stream("a{9..1}", "has a template that ends before it starts");
-    stream("a{0..10000}", "names more than 10000 partitions: split it");
+    stream(
+        "a{9..1}",
+        "has a template that ends before it starts: write the smaller number first",
+    );
+    stream(
+        "a{0..10000}",
+        "has more than 10,000 partitions, which is the limit: split it into several triggers",
+    );
     stream(
         "a{0..1}*",
-        "mixes a template with a pattern: use one of them",
+        "combines a template with a pattern: use only one of them",
     );
     stream(
         "a\tb",
-        "contains a control character: remove it, the text becomes a label",
+        "contains a control character, which a metric label must not have: remove it",
     );
     check(
         &[
@@ -202,7 +207,7 @@ fn inline_requests_are_checked_part_by_part() {
             ("stream", "s"),
             ("consumerGroup", "g"),
         ],
-        "source: must be the name of a source in streamgauge's config, never an address",
+        "source: must be the name of a source in streamgauge's config, not an address",
     );
 }
 

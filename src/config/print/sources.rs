@@ -1,7 +1,7 @@
 //! The sources, in the shape of the file.
 
 use crate::config::keys;
-use crate::config::redis::RedisServer;
+use crate::config::redis_url::RedisServer;
 use crate::config::table::{
     AllowKeys, CheckpointKeys, EventHubsKeys, IdentityKeys, IdentityWord, RedisKeys, RedisMode,
     SourceKeys,
@@ -11,7 +11,6 @@ use crate::config::types::{
     RedisConfig, SourceConfig, SourceKind,
 };
 
-/// One source.
 pub(super) fn source(config: &SourceConfig) -> SourceKeys {
     let (redis, event_hubs) = match &config.kind {
         SourceKind::Redis(server) => (Some(redis(server)), None),

@@ -92,7 +92,7 @@ fn a_trigger_of_keda_s_is_for_the_source_on_its_server_and_for_what_keda_counts(
     for other in ["r:6380", "elsewhere:6379"] {
         let error = of_server(&[group, ("address", other)]).expect_err("no source");
         assert!(
-            error.contains("address: no source of streamgauge's config is on this server"),
+            error.contains("address: no source in streamgauge's config uses this server"),
             "{error}"
         );
     }
@@ -132,40 +132,36 @@ fn what_cannot_be_resolved_says_why() {
     let check = |namespace, pairs: &[(&str, &str)], expect: &str| {
         assert_eq!(resolve(namespace, pairs).expect_err("refused"), expect);
     };
-    let denied = "namespace other may not name this stream and consumer group of the source: ask for a rule under the \
+    let denied = "namespace other may not use this stream and consumer group of the source: ask for a rule under the \
                   source's allow in streamgauge's config, or use a group of the config";
     check("other", &INLINE, denied);
     check(
         "shop",
         &[("source", "main"), ("consumerGroup", "g")],
-        "trigger metadata: stream: is missing: a key, a pattern such as orders:*, or a template such as orders:{0..15}",
+        "trigger metadata: stream: is missing: set it to a key, a pattern such as orders:*, or a template such as orders:{0..15}",
     );
     check(
         "shop",
         &[("source", "main"), ("stream", "s"), ("targetDelay", "9")],
-        "trigger metadata: consumerGroup: is missing: only streamLength can do without it",
+        "trigger metadata: consumerGroup: is missing: only streamLength works without a consumer group",
     );
-    let none = "there is none of that name in streamgauge's config: check the spelling or add it";
-    check(
-        "shop",
-        &[("group", "nope")],
-        &format!("trigger metadata: group: {none}"),
-    );
+    let none = |kind: &str| {
+        format!(
+            "trigger metadata: {kind}: streamgauge's config has no {kind} of that name: check the spelling, or add it"
+        )
+    };
+    check("shop", &[("group", "nope")], &none("group"));
     let source = [("source", "nope"), INLINE[1], INLINE[2]];
-    check(
-        "shop",
-        &source,
-        &format!("trigger metadata: source: {none}"),
-    );
+    check("shop", &source, &none("source"));
     check(
         "shop",
         &[("group", "mails"), ("maxReplicas", "2")],
-        "trigger metadata: maxReplicas: must not be less than minReplicas (5), is 2",
+        "trigger metadata: maxReplicas: is 2, which is less than minReplicas (5): raise it, or lower minReplicas",
     );
     check(
         "shop",
         &[INLINE[0], INLINE[1], INLINE[2], ("minReplicas", "101")],
-        "trigger metadata: minReplicas: is above the default maxReplicas of 100: set maxReplicas, too",
+        "trigger metadata: minReplicas: is greater than the default maxReplicas (100): set maxReplicas too",
     );
 }
 
@@ -289,7 +285,7 @@ fn keda_s_azure_eventhub_keys_are_a_drop_in_where_they_agree_with_the_source() {
         assert_eq!(error, format!("trigger metadata: {expect}"));
     };
     let not_the_sources =
-        "is not what the source in streamgauge's config says: remove it, or name another source";
+        "differs from the source in streamgauge's config: remove it, or use another source";
     check(
         &[("blobContainer", "other")],
         &format!("blobContainer: {not_the_sources}"),
@@ -300,11 +296,11 @@ fn keda_s_azure_eventhub_keys_are_a_drop_in_where_they_agree_with_the_source() {
     );
     check(
         &[("lagCount", "5")],
-        "lagCount: counts Redis streams, and the source is an event hub: use unprocessedEventThreshold, or backlogThreshold",
+        "lagCount: is for Redis streams, but the source is an event hub: use unprocessedEventThreshold or backlogThreshold",
     );
     check(
         &[("stream", "other")],
-        "stream: is another event hub than the source's: leave it out, or make a source for it",
+        "stream: is not the event hub of the source: remove it, or add a source for that event hub",
     );
     let redis = |pair: (&'static str, &'static str), expect: &str| {
         let error = resolve("shop", &[&INLINE[..], &[pair]].concat()).expect_err("refused");
@@ -312,10 +308,10 @@ fn keda_s_azure_eventhub_keys_are_a_drop_in_where_they_agree_with_the_source() {
     };
     redis(
         ("unprocessedEventThreshold", "5"),
-        "unprocessedEventThreshold: counts event hubs, and the source is Redis: use lagCount, or backlogThreshold",
+        "unprocessedEventThreshold: is for event hubs, but the source is Redis: use lagCount or backlogThreshold",
     );
     redis(
         ("blobContainer", "marks"),
-        "blobContainer: belongs to event hubs, and the source is Redis: remove it",
+        "blobContainer: is for event hubs, but the source is Redis: remove it",
     );
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::event_hubs::{account_url, authority, endpoint, host};
+use crate::config::addresses::{Endpoint, account_url, authority, endpoint, host};
+use crate::config::choices::{CheckpointStrategy, Cloud, ManagementClient};
 use crate::config::keys::{
-    Parsed, Span, Sub, Text, Whole, Words, file, flat, keys, name, optional, preset, required,
-    secret,
+    DurationRange, Parsed, Sub, Text, Whole, Words, file, flat, keys, name, optional, preset,
+    required, secret,
 };
-use crate::config::types::{CheckpointStrategy, Cloud, Endpoint, ManagementClient, Secret};
+use crate::config::secret::Secret;
 
 keys! {
     /// An Azure event hub.
@@ -16,10 +17,10 @@ keys! {
         /// The host name of the namespace, as in the connection string.
         namespace: Option<String> = required(
             Parsed::new(host, String::clone, r"^[A-Za-z0-9.-]+$"),
-            "name it as in the connection string, ns.servicebus.windows.net"
+            "set it to the host name from the connection string, such as ns.servicebus.windows.net"
         ),
         /// The name of the event hub; becomes the `stream` label.
-        event_hub: Option<String> = required(name(), "name the event hub"),
+        event_hub: Option<String> = required(name(), "set it to the name of the event hub"),
         /// A connection string of the event hub or the namespace. With `UseDevelopmentEmulator=true` the connection has no TLS and
         /// uses port 5672.
         connection_string: Option<Secret> = optional(secret()),
@@ -37,15 +38,15 @@ keys! {
         /// Maximum number of management calls in any second; Event Hubs allows 50 per namespace. If a poll cannot read all partitions
         /// within it, partitions take turns: 1,024 take two polls, 15 s apart.
         // More makes sense only against a server that sets no limit. The default leaves room for the calls of consumers.
-        management_calls_per_second: u32 = preset(Whole::<u32>::from(1).to(10_000).note("; Event Hubs allows 50"), 45),
+        management_calls_per_second: u32 = preset(Whole::<u32>::from(1).to(10_000).note(" (Event Hubs allows 50)"), 45),
         /// The throughput units of the namespace, which limit what consumers can read.
-        throughput_units: Option<u32> = optional(Whole::<u32>::from(1).note(": the throughput units of the namespace")),
+        throughput_units: Option<u32> = optional(Whole::<u32>::from(1).note(" (the throughput units of the namespace)")),
         /// How long the event hub keeps events; AMQP does not report it. For the alert `StreamgaugeDataLossRisk`.
-        retention: Option<Duration> = optional(Span::POSITIVE),
+        retention: Option<Duration> = optional(DurationRange::POSITIVE),
         /// Where consumers store their checkpoints.
         checkpoints: Option<CheckpointKeys> = required(
             Sub::<CheckpointKeys>::new(),
-            "say where consumers store them: account_url, container, strategy and a credential"
+            "describe where consumers store them, with account_url, container, strategy and credentials"
         ),
     }
 }
@@ -77,7 +78,7 @@ keys! {
         ca_file: Option<PathBuf> = optional(file()),
         /// An ownership that was not renewed for this long has expired.
         // .NET's processor lets an ownership expire after two minutes, the others sooner.
-        ownership_expiry: Duration = preset(Span::POSITIVE, Duration::from_secs(120)),
+        ownership_expiry: Duration = preset(DurationRange::POSITIVE, Duration::from_secs(120)),
     }
 }
 

@@ -7,15 +7,13 @@ use std::time::Duration;
 use url::Url;
 
 use super::{GroupKeys, SourceKeys};
-use crate::config::duration::POLL_INTERVAL;
-use crate::config::incidents::{WebhookUrl, reference};
+use crate::config::addresses::{WebhookUrl, prometheus_url, reference, without_path};
+use crate::config::choices::Enabled;
 use crate::config::keys::{
-    Flag, Listed, Parsed, Sections, Span, Sub, Switch, Text, UrlOrSecret, Whole, Words, always,
-    file, keys, optional, preset, required, secret, without_path,
+    DurationRange, Flag, ListOf, Parsed, SectionList, Sub, Switch, Text, UrlOrSecret, Whole, Words,
+    always, file, keys, optional, preset, required, secret,
 };
-use crate::config::kubernetes::Enabled;
-use crate::config::signals::prometheus_url;
-use crate::config::types::Secret;
+use crate::config::secret::Secret;
 use crate::model::incident::IncidentKind;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,7 +21,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// How long one HTTP request may take.
-const TIMEOUTS: Span = Span::between(Duration::from_millis(100), Duration::from_secs(30));
+const TIMEOUTS: DurationRange =
+    DurationRange::between(Duration::from_millis(100), Duration::from_secs(30));
 
 keys! {
     /// The whole file.
@@ -43,17 +42,12 @@ keys! {
         /// Where incidents are reported.
         incidents: Option<IncidentsKeys> = optional(Sub::<IncidentsKeys>::new()),
         /// How often groups are polled, unless their source or the group sets its own interval.
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("`5s`; event hubs `15s`"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("`5s`; event hubs `15s`"),
         /// The servers and event hubs to read. At least one.
-        sources: Option<Vec<Option<SourceKeys>>> = required(Sections::<SourceKeys>::new(), "name at least one source"),
+        sources: Option<Vec<Option<SourceKeys>>> = required(SectionList::<SourceKeys>::new(), "add at least one source"),
         /// The consumer groups to read.
-        groups: Option<Vec<Option<GroupKeys>>> = optional(Sections::<GroupKeys>::new()).else_words("only groups that ScaledObjects name inline"),
+        groups: Option<Vec<Option<GroupKeys>>> = optional(SectionList::<GroupKeys>::new()).else_words("only groups that ScaledObjects name inline"),
     }
-}
-
-/// How often a group may be read.
-pub(super) const fn poll_interval() -> Span {
-    Span::between(*POLL_INTERVAL.start(), *POLL_INTERVAL.end())
 }
 
 keys! {
@@ -93,7 +87,7 @@ keys! {
         /// Each watch is renewed every three of these intervals, so that a dead one is noticed. Changes are seen at once, whatever the
         /// interval.
         // Readings count for two minutes: even at the longest interval a few may fail.
-        poll_interval: Duration = preset(Span::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
+        poll_interval: Duration = preset(DurationRange::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
     }
 }
 
@@ -111,7 +105,7 @@ keys! {
     /// Arrivals per group on disk, in the form that `simulate --trace` reads. Needs a restart to change.
     pub struct RecordingKeys {
         /// The directory. It is created if it does not exist.
-        dir: Option<PathBuf> = required(file(), "the folder for the files"),
+        dir: Option<PathBuf> = required(file(), "set it to the directory for the recorded files"),
         /// How many files to keep per group; older ones are deleted. A new file begins each day.
         keep_files: u32 = preset(Whole::<u32>::from(2).to(10_000), 14),
     }
@@ -122,9 +116,9 @@ keys! {
     /// change.
     pub struct StateKeys {
         /// The directory. It is created if it does not exist. Two running instances must not share it.
-        dir: Option<PathBuf> = required(file(), "the folder for what is learned"),
+        dir: Option<PathBuf> = required(file(), "set it to the directory for the learned state"),
         /// How often each group is saved; it is also saved at shutdown.
-        interval: Duration = preset(Span::between(SECOND, HOUR), MINUTE),
+        interval: Duration = preset(DurationRange::between(SECOND, HOUR), MINUTE),
     }
     later ["redis"]
 }
@@ -136,12 +130,12 @@ keys! {
         /// The address, without `/api/v1`.
         url: Option<Url> = required(
             Parsed::new(prometheus_url, without_path, r"^https?://[^@?#]+$"),
-            "add url: http://prometheus:9090"
+            "set it to the URL of the server, such as http://prometheus:9090"
         ),
         /// How long a query may take.
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(5)),
         /// How often each expression is queried.
-        interval: Duration = preset(Span::between(SECOND, MINUTE.saturating_mul(10)), SECOND.saturating_mul(30)),
+        interval: Duration = preset(DurationRange::between(SECOND, MINUTE.saturating_mul(10)), SECOND.saturating_mul(30)),
         /// A bearer token, read at every query. Cannot be combined with `username`.
         bearer_token: Option<Secret> = optional(secret()),
         /// A user name; needs `password`.
@@ -165,9 +159,9 @@ keys! {
     /// An HTTP endpoint that every incident is posted to: when it begins, when its kind changes, and when it ends.
     pub struct WebhookKeys {
         /// The address, `http` or `https`. If it contains a token, write it as a secret.
-        url: Option<WebhookUrl> = required(UrlOrSecret, "add url: https://…, or url: { env: NAME } if it carries a token"),
+        url: Option<WebhookUrl> = required(UrlOrSecret, "set it to the URL, or to { env: NAME } if the URL contains a token"),
         /// The key that signs each request: `whsec_` and base64, or any text.
-        secret: Option<Secret> = required(secret(), "it signs what is sent: { env: NAME } or { file: /path }"),
+        secret: Option<Secret> = required(secret(), "set it to the key that signs requests, as { env: NAME } or { file: /path }"),
         /// How long one attempt may take.
         timeout: Duration = preset(TIMEOUTS, SECOND.saturating_mul(10)),
         /// The `source` of the events, to tell several installations apart.
@@ -176,7 +170,7 @@ keys! {
             "/streamgauge".into()
         ),
         /// The [kinds](detection.md) of incidents to report.
-        kinds: Option<Vec<IncidentKind>> = optional(Listed::of(Words::of(&KINDS), "leave it out for all of them")).else_words("all"),
+        kinds: Option<Vec<IncidentKind>> = optional(ListOf::of(Words::of(&KINDS), "remove it to report all kinds")).else_words("all"),
         /// A PEM file of certificate authorities to trust in addition to the system's.
         ca_file: Option<PathBuf> = optional(file()),
     }

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::file::poll_interval;
+use crate::config::choices::Granularity;
 use crate::config::keys::{
-    Flag, Number, Span, StreamNames, Sub, Text, Whole, Words, flat, keys, name, optional, preset,
-    required,
+    DurationRange, Flag, GroupName, Number, StreamNames, Sub, Text, Whole, Words, flat, keys, name,
+    optional, preset, required,
 };
-use crate::config::label::GroupName;
-use crate::config::types::Granularity;
 use crate::model::identity::Assignment;
 use crate::policy::forecast::Forecasting;
 use crate::policy::tuning::spec;
@@ -22,7 +20,7 @@ keys! {
         /// The name, unique among the groups; also the `group` label. 1 to 128 of `A-Z a-z 0-9 . _ -`.
         name: Option<String> = required(name(), "give the group a name"),
         /// The name of a source.
-        source: Option<String> = required(Text::ANY, "name one of the sources"),
+        source: Option<String> = required(Text::ANY, "set it to the name of a source"),
         /// One key; a pattern (`orders:*`, also `?` and `[…]`), looked up with SCAN; a template (`orders:{0..15}`: only `{int..int}`
         /// expands, so hash tags stay; `{00..15}` keeps its zeros); or a list of keys. In a key, `\*`, `\?` and `\[` stand for the
         /// characters themselves. Keys over 128 bytes get a shortened label. At most 10,000 partitions.
@@ -32,7 +30,7 @@ keys! {
         /// How its consumers share the partitions.
         consumers: ConsumerKeys = flat::<ConsumerKeys>(),
         /// How often the group is polled.
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("the source's"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("the source's"),
         /// How detailed the metrics are. `group`: no metrics per partition; the API still shows partitions.
         granularity: Granularity = preset(Words::of(&GRANULARITIES), Granularity::Partition),
         /// How the replica count is computed.
@@ -87,11 +85,11 @@ keys! {
         /// `backlog`: the number of messages, for a fixed threshold.
         mode: Option<ModeWord> = optional(Words::of(&MODES)).else_value(&ModeWord::Replicas),
         /// Messages per replica in mode `backlog`. If `mode` is not set, it selects that mode.
-        backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(": messages per replica")),
+        backlog_threshold: Option<u64> = optional(Whole::<u64>::from(1).note(" (messages per replica)")),
         /// How long a message may wait. A backlog is to be gone within the same time.
-        target_delay: Option<Duration> = optional(Span::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
+        target_delay: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_TARGET_DELAY)).else_value(&spec::TARGET_DELAY),
         /// Messages per second that one fully busy replica processes.
-        capacity_per_replica: Option<f64> = optional(Number { note: ": messages per second; leave it out to have it learned" })
+        capacity_per_replica: Option<f64> = optional(Number { note: ", in messages per second: remove it to have the capacity learned" })
             .else_words("learned"),
         /// Minimum number of replicas.
         min_replicas: Option<u32> = optional(Whole::<u32>::from(0)).else_value(&spec::MIN_REPLICAS),
@@ -100,11 +98,10 @@ keys! {
         /// Up to this many messages, waiting or just arrived, do not activate the group.
         activation_backlog: Option<u64> = optional(Whole::<u64>::from(0)).else_value(&0),
         /// The group is active if messages arrived within this time.
-        activation_window: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
+        activation_window: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_HOLD))
             .else_words("learned from the pauses between arrivals, `15s` to `45s`"),
         /// How long scale-in is delayed ([details](policy.md#scale-in-hold)).
-        scale_in_hold: Option<Duration> = optional(Span::up_to(spec::LONGEST_HOLD))
-            .else_words("`5m`, or less if replicas start quickly"),
+        scale_in_hold: Option<Duration> = optional(DurationRange::up_to(spec::LONGEST_HOLD)).else_words("`5m`, or less if replicas start quickly"),
         /// `on`: expected arrivals count too. The forecast and its error are exported either way.
         forecast: Option<Forecasting> = optional(Words::of(&Forecasting::WORDS)).else_value(&Forecasting::Off),
     }
@@ -120,7 +117,7 @@ keys! {
     }
 }
 
-const EXPRESSION: Text = Text::filled("give an expression with one value");
+const EXPRESSION: Text = Text::filled("set it to a PromQL expression that returns one value");
 
 keys! {
     /// Where the error rate comes from: exactly one of these.
@@ -131,7 +128,7 @@ keys! {
         redeliveries: Option<bool> = optional(Flag),
         /// The key of a dead-letter stream on the group's server (Redis only): messages per second added to it. The stream need not
         /// exist yet.
-        dead_letter: Option<String> = optional(Text::filled("give the key of a stream")),
+        dead_letter: Option<String> = optional(Text::filled("set it to the key of a stream")),
     }
     exactly_one ["promql", "redeliveries", "dead_letter"]
 }
@@ -140,6 +137,6 @@ keys! {
     /// Where the utilization comes from.
     pub struct PromqlKeys {
         /// A PromQL expression with one value: a scalar, or a vector of one series. Needs the section `prometheus`.
-        promql: Option<String> = required(EXPRESSION, "give an expression with one value"),
+        promql: Option<String> = required(EXPRESSION, "set it to a PromQL expression that returns one value"),
     }
 }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::EventHubsKeys;
-use super::file::poll_interval;
 use crate::config::keys::{
-    Listed, Parsed, Sections, Span, Sub, Text, Words, keys, name, optional, preset, required,
-    secret,
+    DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, keys, name, optional, preset,
+    required, secret,
 };
-use crate::config::redis::{RedisServer, STUCK_AFTER, parse_url};
-use crate::config::types::Secret;
+use crate::config::redis_url::{RedisServer, parse_url};
+use crate::config::secret::Secret;
+
+/// Pending entries delivered longer ago count as stuck, unless the config says otherwise.
+pub(in crate::config) const STUCK_AFTER: Duration = Duration::from_secs(3_600);
 
 keys! {
     /// A server or an event hub to read.
@@ -18,13 +20,13 @@ keys! {
         name: Option<String> = required(name(), "give the source a name"),
         /// How often its groups are polled. On a quiet Redis stream a new message triggers a poll at once
         /// ([how](operations.md#how-a-quiet-group-wakes)).
-        poll_interval: Option<Duration> = optional(poll_interval()).else_words("the file's, else `5s`; event hubs `15s`"),
+        poll_interval: Option<Duration> = optional(DurationRange::POLL_INTERVAL).else_words("the file's, else `5s`; event hubs `15s`"),
         /// A Redis or Valkey server. Either this or `event_hubs`.
         redis: Option<RedisKeys> = optional(Sub::<RedisKeys>::new()),
         /// An Azure event hub, see [Event Hubs](event-hubs.md). Either this or `redis`.
         event_hubs: Option<EventHubsKeys> = optional(Sub::<EventHubsKeys>::new()),
         /// What ScaledObjects may name inline, see [security](security.md).
-        allow: Option<Vec<Option<AllowKeys>>> = optional(Sections::<AllowKeys>::new()).else_words("inline triggers are rejected"),
+        allow: Option<Vec<Option<AllowKeys>>> = optional(SectionList::<AllowKeys>::new()).else_words("inline triggers are rejected"),
     }
     exactly_one ["redis", "event_hubs"]
 }
@@ -35,18 +37,18 @@ keys! {
         /// The address: `redis://host[:port][/db]`, IPv6 hosts in brackets. Without user, password or parameters.
         url: Option<RedisServer> = required(
             Parsed::new(parse_url, ToString::to_string, r"^redis://[^@/?#]+(/[0-9]*)?$"),
-            "add url: redis://host:6379/0"
+            "set it to the URL of the server, such as redis://host:6379/0"
         ),
         /// How the server is run; only `standalone` is supported so far.
         mode: RedisMode = preset(Words::of(&[("standalone", RedisMode::Standalone)]).later(&["cluster", "sentinel"]), RedisMode::Standalone),
         /// The ACL user.
-        username: Option<String> = optional(Text::filled("remove it for the default user")).else_words("the default user"),
+        username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
         /// The password. It is read at every connection, so a rotated file is picked up.
         password: Option<Secret> = optional(secret()).else_words("none"),
         /// Pending entries that were delivered longer ago than this are stuck: they are exported, but do not count for the backlog,
         /// the replica count and activation. Entries that were given back (`XNACK`, `XCLAIM … TIME 0`) wait and are never stuck. The
         /// group stays active while a consumer that holds stuck entries still reads new entries or acknowledges others.
-        stuck_after: Duration = preset(Span::POSITIVE, STUCK_AFTER),
+        stuck_after: Duration = preset(DurationRange::POSITIVE, STUCK_AFTER),
     }
 }
 
@@ -63,10 +65,10 @@ keys! {
     /// A rule for what ScaledObjects may name inline. One rule must cover the whole request; `*` is the only wildcard.
     pub struct AllowKeys {
         /// The namespaces of the ScaledObjects.
-        namespaces: Option<Vec<String>> = required(Listed::of(Text::ANY, EVERYTHING), EVERYTHING),
+        namespaces: Option<Vec<String>> = required(ListOf::of(Text::ANY, EVERYTHING), EVERYTHING),
         /// The streams they may name.
-        streams: Option<Vec<String>> = required(Listed::of(Text::ANY, EVERYTHING), EVERYTHING),
+        streams: Option<Vec<String>> = required(ListOf::of(Text::ANY, EVERYTHING), EVERYTHING),
         /// The consumer groups they may name.
-        consumer_groups: Option<Vec<String>> = required(Listed::of(Text::ANY, EVERYTHING), EVERYTHING),
+        consumer_groups: Option<Vec<String>> = required(ListOf::of(Text::ANY, EVERYTHING), EVERYTHING),
     }
 }

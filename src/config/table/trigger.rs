@@ -1,9 +1,8 @@
 //! The metadata of a ScaledObject's trigger. Names stand here in snake_case, in metadata in camelCase.
 
 use super::{ConsumerKeys, PolicyKeys};
-use crate::config::keys::{Text, Whole, Words, flat, keys, optional};
-use crate::config::label::GroupName;
-use crate::config::types::CheckpointStrategy;
+use crate::config::choices::CheckpointStrategy;
+use crate::config::keys::{GroupName, Text, Whole, Words, flat, keys, optional};
 
 keys! {
     /// The metadata of a trigger: a group, or source, stream and consumer group; and settings that go over the config's, key by key.
@@ -29,7 +28,7 @@ keys! {
 const fn threshold() -> Whole<u64> {
     Whole::from(1)
         .to(i64::MAX as u64)
-        .note(": messages per replica")
+        .note(" (messages per replica)")
 }
 
 const STRATEGIES: [(&str, CheckpointStrategy); 9] = {
@@ -48,7 +47,7 @@ keys! {
     /// Keys of KEDA's redis-streams and azure-eventhub triggers.
     pub struct KedaKeys {
         /// redis-streams: undelivered messages per replica. `0` is the same as not set.
-        lag_count: Option<u64> = optional(Whole::<u64>::from(0).to(i64::MAX as u64).note(": messages per replica")),
+        lag_count: Option<u64> = optional(Whole::<u64>::from(0).to(i64::MAX as u64).note(" (messages per replica)")),
         /// redis-streams: pending entries per replica.
         pending_entries_count: Option<u64> = optional(threshold()).else_words("KEDA's: `5`"),
         /// redis-streams: messages in the stream per replica.

@@ -1,4 +1,4 @@
-//! The constants of the detector, as they apply to one sample. Spans are in samples at the reference interval of [`Pace`].
+//! The constants of the detector, as they apply to one sample. Spans are in samples at the reference interval of [`SamplePace`].
 
 use crate::model::tuning::baseline::levels::SLOW_SPANS;
 use crate::model::tuning::baseline::memory::{
@@ -8,7 +8,7 @@ use crate::model::tuning::baseline::memory::{
 };
 
 use super::bits::log2;
-use super::pace::Pace;
+use super::pace::SamplePace;
 
 /// What one sample counts, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// For sample number `samples`.
-    pub fn of(samples: u64, pace: Pace) -> Self {
+    pub fn of(samples: u64, pace: SamplePace) -> Self {
         let density = pace.density();
         let suspicious_samples = suspicious_samples(density);
         let samples = samples as f64;

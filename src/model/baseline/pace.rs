@@ -9,11 +9,11 @@ use crate::model::tuning::baseline::pace::{MOST_RATIO, REFERENCE_SECONDS, STEP, 
 
 /// The usual time between samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Pace {
+pub(super) struct SamplePace {
     interval_seconds: f32,
 }
 
-impl Pace {
+impl SamplePace {
     /// Takes in the time since the sample before.
     pub fn learn(&mut self, seconds: f64) {
         let seconds = seconds as f32;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::levels::Levels;
 use super::memory::Memory;
-use super::pace::Pace;
+use super::pace::SamplePace;
 use super::pattern::{Pattern, Patterns};
 use super::season::{Seasonal, Seasons};
 use super::tail::Tails;
@@ -25,7 +25,7 @@ pub(super) struct State {
     pub samples: u64,
     pub first: Timestamp,
     pub last: Timestamp,
-    pub pace: Pace,
+    pub pace: SamplePace,
     pub levels: Levels,
     departures: [Tails; DEPARTURES],
     pub seasons: Seasons,
@@ -81,7 +81,7 @@ impl State {
             samples: 0,
             first: Timestamp::default(),
             last: Timestamp::default(),
-            pace: Pace::default(),
+            pace: SamplePace::default(),
             levels: Levels::default(),
             departures: Default::default(),
             seasons: Seasons::new(weekly_season),

@@ -19,7 +19,7 @@ type Named<'a> = (&'a PartitionId, &'a PartitionFacts);
 
 /// What a consumer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
+enum ConsumerPace {
     /// It keeps up, catches up, or has too much to do: in any case it does what it can.
     Able,
     /// It does far less than comes and than it can.
@@ -29,20 +29,23 @@ enum Pace {
 }
 
 /// A consumer with all that it holds.
-struct Holder<'a> {
+struct ConsumerHoldings<'a> {
     name: &'a str,
     active: Vec<Named<'a>>,
     still: Vec<Named<'a>>,
     arrivals: f64,
-    pace: Pace,
+    pace: ConsumerPace,
 }
 
 /// Everything that is wrong with consumers and partitions.
 pub(super) fn findings(look: &Look<'_>) -> Vec<Finding> {
     let hot = hot(look);
     let holders = holders(look, &hot);
-    let at_work: Vec<&Holder<'_>> = holders.iter().filter(|h| h.arrivals > 0.0).collect();
-    let bad: Vec<&&Holder<'_>> = at_work.iter().filter(|h| h.pace != Pace::Able).collect();
+    let at_work: Vec<&ConsumerHoldings<'_>> = holders.iter().filter(|h| h.arrivals > 0.0).collect();
+    let bad: Vec<&&ConsumerHoldings<'_>> = at_work
+        .iter()
+        .filter(|h| h.pace != ConsumerPace::Able)
+        .collect();
     let sum = |holders: &mut dyn Iterator<Item = &f64>| holders.sum::<f64>();
     let all = sum(&mut at_work.iter().map(|h| &h.arrivals));
     let theirs = sum(&mut bad.iter().map(|h| &h.arrivals));
@@ -53,9 +56,9 @@ pub(super) fn findings(look: &Look<'_>) -> Vec<Finding> {
     }
     for holder in holders {
         match holder.pace {
-            Pace::Still if holder.active.len() >= 2 => found.push(crash(look, &holder)),
-            Pace::Slow => found.push(slow(&holder)),
-            Pace::Still | Pace::Able => {
+            ConsumerPace::Still if holder.active.len() >= 2 => found.push(crash(look, &holder)),
+            ConsumerPace::Slow => found.push(slow(&holder)),
+            ConsumerPace::Still | ConsumerPace::Able => {
                 found.extend(holder.still.iter().map(|p| stuck(look, holder.name, *p)));
             }
         }
@@ -64,7 +67,7 @@ pub(super) fn findings(look: &Look<'_>) -> Vec<Finding> {
 }
 
 /// Partitions by who holds them, as far as they can be judged.
-fn holders<'a>(look: &Look<'a>, hot: &[Named<'a>]) -> Vec<Holder<'a>> {
+fn holders<'a>(look: &Look<'a>, hot: &[Named<'a>]) -> Vec<ConsumerHoldings<'a>> {
     let mut held: BTreeMap<&str, Vec<Named<'_>>> = BTreeMap::new();
     for (id, facts) in &look.facts.partitions {
         if let Some(owner) = &facts.owner {
@@ -84,13 +87,13 @@ fn holders<'a>(look: &Look<'a>, hot: &[Named<'a>]) -> Vec<Holder<'a>> {
             .collect();
         let is_hot = active.iter().any(|p| hot.iter().any(|hot| hot.0 == p.0));
         let pace = if !active.is_empty() && still.len() == active.len() {
-            Pace::Still
+            ConsumerPace::Still
         } else if !is_hot && is_slow(look, name, &active) {
-            Pace::Slow
+            ConsumerPace::Slow
         } else {
-            Pace::Able
+            ConsumerPace::Able
         };
-        Holder {
+        ConsumerHoldings {
             name,
             arrivals: active
                 .iter()
@@ -194,7 +197,7 @@ fn outage(slow: usize, all: usize) -> Finding {
     }
 }
 
-fn crash(look: &Look<'_>, holder: &Holder<'_>) -> Finding {
+fn crash(look: &Look<'_>, holder: &ConsumerHoldings<'_>) -> Finding {
     let seconds = standing_for(look, &holder.still);
     Finding {
         kind: IncidentKind::ConsumerCrash,
@@ -209,7 +212,7 @@ fn crash(look: &Look<'_>, holder: &Holder<'_>) -> Finding {
     }
 }
 
-fn slow(holder: &Holder<'_>) -> Finding {
+fn slow(holder: &ConsumerHoldings<'_>) -> Finding {
     Finding {
         kind: IncidentKind::SlowConsumer,
         holder: None,

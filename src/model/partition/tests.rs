@@ -20,9 +20,9 @@ fn sample(added: u64, delivered: u64, lag: u64, pending: u64) -> PartitionSample
     }
 }
 
-fn watch(samples: &[PartitionSample]) -> (PartitionModel, Step) {
+fn watch(samples: &[PartitionSample]) -> (PartitionModel, PartitionStep) {
     let mut model = PartitionModel::default();
-    let mut step = Step::default();
+    let mut step = PartitionStep::default();
     let mut at = Timestamp::from_millis(1_000_000);
     for sample in samples {
         let seen = PartitionObservation::Present(sample.clone());
@@ -62,7 +62,7 @@ fn a_group_that_reads_on_stands_not_still_where_what_it_processed_is_unknown() {
 #[test]
 fn a_counter_that_starts_anew_drops_one_interval_and_no_more() {
     let (model, step) = watch(&[sample(100, 100, 0, 0), sample(3, 0, 3, 0)]);
-    assert_eq!(step, Step::default());
+    assert_eq!(step, PartitionStep::default());
     assert_eq!(model.arrival.per_second(), None);
     let (model, _) = watch(&[
         sample(100, 100, 0, 0),

@@ -1,7 +1,7 @@
 //! Jobs for the work that is there: nothing held, nothing for a fleet that runs, never more than there are messages.
 
 use crate::model::quantity::Quantity;
-use crate::policy::activation::Signal;
+use crate::policy::activation::ActivitySignal;
 use crate::policy::bounds::{GroupWork, ceil_replicas};
 use crate::policy::cold;
 use crate::policy::decision::{Decision, Inputs, Metric, Reason};
@@ -20,7 +20,7 @@ pub(super) fn decide_jobs(
     seen: &Seen<'_>,
     target: &TargetState,
     mut inputs: Inputs,
-    signal: Signal,
+    signal: ActivitySignal,
 ) -> Decision {
     let facts = seen.facts;
     let backlog = facts.backlog.map_or(0, Quantity::value);
@@ -44,7 +44,7 @@ pub(super) fn decide_jobs(
     let jobs = steps.replicas();
     let active = match signal {
         _ if backlog > target.spec.activation_backlog => Some(true),
-        Signal::Unsure if facts.backlog.is_some_and(|b| !b.is_exact()) => None,
+        ActivitySignal::Unsure if facts.backlog.is_some_and(|b| !b.is_exact()) => None,
         _ => Some(false),
     };
     if active.is_none() {

@@ -6,7 +6,7 @@ use crate::model::facts::GroupFacts;
 use crate::model::identity::Assignment;
 use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
-use crate::policy::activation::Signal;
+use crate::policy::activation::ActivitySignal;
 use crate::policy::answering::Answering;
 use crate::policy::bounds::{GroupWork, ceil_replicas};
 use crate::policy::cold;
@@ -50,9 +50,9 @@ pub(super) fn demand(
     seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &Inputs,
-    signal: Signal,
+    signal: ActivitySignal,
 ) -> Demand {
-    if signal == Signal::Idle {
+    if signal == ActivitySignal::Idle {
         target.bootstrap.reset();
         return Demand {
             steps: Steps::begin(Proposal::to(0, Rule::Idle)),
@@ -71,7 +71,7 @@ pub(super) fn demand(
     };
     let steps = &mut demand.steps;
     // Messages that wait or came lately need a consumer, however little work they are; so does a group yet to be made.
-    let none_active = signal == Signal::Active && steps.replicas() == 0;
+    let none_active = signal == ActivitySignal::Active && steps.replicas() == 0;
     steps.apply(none_active.then_some(Proposal::to(1, Rule::Activation)));
     steps.apply(while_losing(seen, target, inputs, steps.replicas()));
     demand
@@ -267,7 +267,7 @@ fn by_work(
     let consumers = target.spec.consumers_per_replica;
     let up = work.replicas(capacity, consumers, assignment);
     let needed = relaxed.replicas(capacity, consumers, assignment);
-    let fleet = Fleet::of(seen, target, inputs, capacity);
+    let fleet = AskedFleet::of(seen, target, inputs, capacity);
     let present = fleet.replicas;
     let mut steps = Steps::begin(Proposal::to(up, Rule::Work(work.figures(capacity))));
     let slack = Rule::Slack(Slack {
@@ -306,7 +306,7 @@ fn by_work(
 }
 
 /// The replicas that were asked for last (by others, where nothing was asked for yet), and what they do by and by.
-struct Fleet {
+struct AskedFleet {
     replicas: u32,
     /// Messages per second of those at work now.
     now: f64,
@@ -318,7 +318,7 @@ struct Fleet {
     more_in: f64,
 }
 
-impl Fleet {
+impl AskedFleet {
     fn of(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs, capacity: f64) -> Self {
         let present = inputs.wanted_or_current().unwrap_or(0);
         let at_work = inputs.ready.or(inputs.own_current()).unwrap_or(present);

@@ -22,7 +22,7 @@ fn facts(backlogs: &[Option<u64>]) -> GroupFacts {
 
 fn backlogs(column: &Column) -> Vec<Option<f64>> {
     let cells = column.cells.iter();
-    cells.map(|cell| cell.value(Measure::Backlog)).collect()
+    cells.map(|cell| cell.value(PastMeasure::Backlog)).collect()
 }
 
 #[test]

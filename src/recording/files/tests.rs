@@ -39,7 +39,7 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn rows_tell_what_came_and_the_day_begins_another_file() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(config(folder.path()));
+    let mut files = RecordingFiles::new(config(folder.path()));
     let start = 86_400 - 20;
     for n in 0..8 {
         files
@@ -64,8 +64,8 @@ fn rows_tell_what_came_and_the_day_begins_another_file() {
 #[test]
 fn times_are_the_wall_clocks_and_one_that_is_set_begins_another_file() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(config(folder.path()));
-    let note = |files: &mut Files, n: u64, hours: i64| {
+    let mut files = RecordingFiles::new(config(folder.path()));
+    let note = |files: &mut RecordingFiles, n: u64, hours: i64| {
         let seen = Observation {
             wall: WallOffset::from_millis(hours * 3_600_000),
             ..seen(n * 5, &[n])
@@ -96,7 +96,7 @@ fn times_are_the_wall_clocks_and_one_that_is_set_begins_another_file() {
 #[test]
 fn other_partitions_begin_another_file_and_only_the_newest_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(config(folder.path()));
+    let mut files = RecordingFiles::new(config(folder.path()));
     let other = folder.path().join("other.20250101T000000Z.csv");
     fs::write(&other, "").unwrap();
     for n in 0..20_u64 {
@@ -115,7 +115,7 @@ fn what_cannot_be_written_is_told_and_the_next_file_begins_when_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("traces");
     fs::write(&dir, "a file in the way").unwrap();
-    let mut files = Files::new(config(&dir));
+    let mut files = RecordingFiles::new(config(&dir));
     let mut failed = 0;
     for n in 0..7 {
         failed += u32::from(files.note("g", &seen(n * 5, &[n])).is_err());

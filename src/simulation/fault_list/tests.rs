@@ -55,7 +55,10 @@ fn what_is_wrong_is_told_with_its_place() {
         "kind: crash",
         ": must be a list: items that start with `- `",
     );
-    check("- {from: 5s}", &format!("[0].kind: is missing: {KINDS}"));
+    check(
+        "- {from: 5s}",
+        &format!("[0].kind: is missing: set it to {KINDS}"),
+    );
     check(
         "- {kind: meteor, from: 5s, to: 6s}",
         &format!("[0].kind: unknown kind `meteor`; must be one of: {KINDS}"),

@@ -7,7 +7,7 @@ pub const LATE: Duration = Duration::from_secs(30);
 
 /// What was done, and how long it had waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Work {
+pub(super) struct WorkDone {
     /// Messages.
     pub done: f64,
     /// Of these, later than [`LATE`].
@@ -18,7 +18,7 @@ pub(super) struct Work {
     pub worst_seconds: f64,
 }
 
-impl Work {
+impl WorkDone {
     /// So many messages were done that waited for so long.
     pub fn count(&mut self, messages: f64, waited_seconds: f64) {
         self.done += messages;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::done::{LATE, Work};
+use super::done::{LATE, WorkDone};
 use super::spec::Commits;
 use crate::simulation::steps::StepLength;
 
@@ -18,7 +18,7 @@ pub struct PlantPartition {
     /// The tick of the last commit that moved.
     pub committed_tick: usize,
     /// What waits, or was not yet delivered where consumers fetch.
-    queue: VecDeque<Run>,
+    queue: VecDeque<TickRun>,
     /// Messages ever delivered, where consumers fetch.
     pub delivered: u64,
     /// When the oldest message arrived that was delivered and is not done, in microseconds.
@@ -33,14 +33,14 @@ pub struct PlantPartition {
 
 /// Messages of one tick.
 #[derive(Clone, Debug)]
-struct Run {
+struct TickRun {
     /// The tick of arrival.
     tick: usize,
     arrived: u32,
     left: f64,
 }
 
-impl Run {
+impl TickRun {
     /// When the next of its messages arrived: they are spread evenly over the tick.
     fn next_micros(&self, step: StepLength) -> u64 {
         let gone = u64::from(self.arrived) - self.left as u64;
@@ -73,7 +73,7 @@ impl PlantPartition {
     pub(super) fn arrive(&mut self, tick: usize, count: u32) {
         if count > 0 {
             self.produced += u64::from(count);
-            self.queue.push_back(Run {
+            self.queue.push_back(TickRun {
                 tick,
                 arrived: count,
                 left: f64::from(count),
@@ -95,10 +95,10 @@ impl PlantPartition {
     }
 
     /// Does `amount`, the oldest first.
-    pub(super) fn work(&mut self, tick: usize, amount: f64) -> Work {
+    pub(super) fn work(&mut self, tick: usize, amount: f64) -> WorkDone {
         self.processed += amount;
         let mut left = amount;
-        let mut work = Work::default();
+        let mut work = WorkDone::default();
         while left > 0.0 {
             let Some(run) = self.queue.front_mut() else {
                 break;

@@ -5,10 +5,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use super::done::{LATE, Work};
+use super::done::{LATE, WorkDone};
 use super::partition::PlantPartition;
 
-/// A second.
+/// In microseconds.
 const SECOND: f64 = 1e6;
 
 /// The consumers, ready ones and those that finish their last batch.
@@ -48,7 +48,7 @@ struct Batch {
 
 /// What a group's listing says of one consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedReplica {
     /// Its replica.
     pub replica: u32,
     /// Messages it holds.
@@ -119,8 +119,8 @@ impl Pool {
     }
 
     /// Every consumer works through the shift, event by event.
-    pub fn work(&mut self, shift: &Shift, partitions: &mut [PlantPartition]) -> Work {
-        let mut work = Work::default();
+    pub fn work(&mut self, shift: &Shift, partitions: &mut [PlantPartition]) -> WorkDone {
+        let mut work = WorkDone::default();
         self.consumers.values_mut().for_each(|c| c.worked = 0);
         loop {
             let done = self.busy.peek().map(|Reverse((at, _))| *at);
@@ -205,7 +205,12 @@ impl Pool {
     }
 
     /// The first that is done acknowledges, and waits for more or leaves.
-    fn acknowledge(&mut self, shift: &Shift, partitions: &mut [PlantPartition], work: &mut Work) {
+    fn acknowledge(
+        &mut self,
+        shift: &Shift,
+        partitions: &mut [PlantPartition],
+        work: &mut WorkDone,
+    ) {
         let Some(Reverse((at, replica))) = self.busy.pop() else {
             return;
         };
@@ -260,14 +265,17 @@ impl Pool {
     }
 
     /// Every consumer that the group knows, those that left included: nobody deletes them.
-    pub fn listing(&self, now: u64) -> impl Iterator<Item = Listed> {
+    pub fn listing(&self, now: u64) -> impl Iterator<Item = ListedReplica> {
         let silent = move |asked_at: u64| now.saturating_sub(asked_at) / 1000;
-        let here = self.consumers.iter().map(move |(replica, c)| Listed {
-            replica: *replica,
-            pending: c.batch.as_ref().map_or(0, |b| b.arrived.len() as u64),
-            silent_millis: silent(c.asked_at),
-        });
-        let gone = self.gone.iter().map(move |(replica, at)| Listed {
+        let here = self
+            .consumers
+            .iter()
+            .map(move |(replica, c)| ListedReplica {
+                replica: *replica,
+                pending: c.batch.as_ref().map_or(0, |b| b.arrived.len() as u64),
+                silent_millis: silent(c.asked_at),
+            });
+        let gone = self.gone.iter().map(move |(replica, at)| ListedReplica {
             replica: *replica,
             pending: 0,
             silent_millis: silent(*at),

@@ -140,9 +140,9 @@ fn who_is_told_to_stop_finishes_its_batch_and_stays_in_the_listing() {
     }
     let partition = &plant.partitions()[0];
     assert_eq!(partition.delivered, partition.done());
-    let listed: Vec<Listed> = plant.listing().collect();
+    let listed: Vec<ListedReplica> = plant.listing().collect();
     assert_eq!(listed.len(), 2);
-    let silent = |l: &Listed| (1_000..3_000).contains(&l.silent_millis);
+    let silent = |l: &ListedReplica| (1_000..3_000).contains(&l.silent_millis);
     assert!(
         listed.iter().all(|l| l.pending == 0 && silent(l)),
         "{listed:?}"

@@ -3,7 +3,7 @@
 use crate::model::identity::Assignment;
 use crate::simulation::faults::FaultKind;
 
-use super::done::Work;
+use super::done::WorkDone;
 use super::pool::Shift;
 use super::{Plant, PlantPartition};
 
@@ -17,7 +17,7 @@ struct Hindrance {
 
 impl Plant {
     /// Every replica works for a tick.
-    pub(super) fn process(&mut self) -> Work {
+    pub(super) fn process(&mut self) -> WorkDone {
         let hindrance = self.hindrance();
         match self.spec.assignment {
             Assignment::Shared => self.process_pool(&hindrance),
@@ -46,7 +46,7 @@ impl Plant {
         hindrance
     }
 
-    fn process_pool(&mut self, hindrance: &Hindrance) -> Work {
+    fn process_pool(&mut self, hindrance: &Hindrance) -> WorkDone {
         let (ready, now) = (self.ready(), self.micros());
         let share = hindrance.fleet / ready.len().max(1) as f64;
         let slowed: Vec<u32> = self
@@ -83,12 +83,12 @@ impl Plant {
         work
     }
 
-    fn process_owned(&mut self, hindrance: &Hindrance) -> Work {
+    fn process_owned(&mut self, hindrance: &Hindrance) -> WorkDone {
         let seconds = self.spec.step.seconds();
         let full = self.spec.capacity_per_second * seconds;
         let share = hindrance.fleet * seconds / self.ready().len().max(1) as f64;
         let tick = self.tick;
-        let mut sum = Work::default();
+        let mut sum = WorkDone::default();
         for replica in &mut self.replicas {
             let speed = if replica.slowed {
                 hindrance.slowed
@@ -113,11 +113,11 @@ impl Plant {
 }
 
 /// Shares `capacity` max-min fairly among partitions.
-fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> Work {
+fn share_out(partitions: &mut [&mut PlantPartition], capacity: f64, tick: usize) -> WorkDone {
     let mut left = capacity;
     let mut open = partitions.len();
     partitions.sort_by(|a, b| a.workable(tick).total_cmp(&b.workable(tick)));
-    let mut sum = Work::default();
+    let mut sum = WorkDone::default();
     for partition in partitions {
         let take = partition.workable(tick).min(left / open as f64);
         left -= take;

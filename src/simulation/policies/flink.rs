@@ -22,13 +22,13 @@ pub struct Flink {
     pub stabilization: Duration,
     /// `job.autoscaler.scale-down.interval`: the largest want of this counts on the way down.
     pub scale_down: Duration,
-    seen: VecDeque<Seen>,
+    seen: VecDeque<FlinkSeen>,
     wants: VecDeque<(usize, u32)>,
     scaled_at: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct FlinkSeen {
     produced: u64,
     committed: u64,
     /// The true rate of one replica: what it did ÷ its busy share, the busiest replica's.
@@ -69,7 +69,7 @@ impl Flink {
             .ready_replicas()
             .map(|r| r.busy_share)
             .fold(0.0, f64::max);
-        self.seen.push_back(Seen {
+        self.seen.push_back(FlinkSeen {
             produced: plant.partitions().iter().map(|p| p.produced).sum(),
             committed: plant.partitions().iter().map(|p| p.committed).sum(),
             busiest,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::autoscaler::hpa::Reading;
-use crate::autoscaler::keda::{Answer, Asker, ScaledObject, ScaledObjectSpec};
+use crate::autoscaler::hpa::ExternalReading;
+use crate::autoscaler::keda::{Asker, ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use crate::model::identity::Assignment;
 use crate::simulation::plant::Plant;
 
@@ -46,12 +46,12 @@ impl Policy for KedaLag {
             }
         };
         let answer = || {
-            Reading::of_wire(counted as i64, 0.0, self.threshold as i64, 0.0).map(|reading| {
-                Answer {
+            ExternalReading::of_wire(counted as i64, 0.0, self.threshold as i64, 0.0).map(
+                |reading| ScalerAnswer {
                     reading,
                     active: lag > 0,
-                }
-            })
+                },
+            )
         };
         Some(follow(&mut self.running, &self.object, plant, |_| answer()))
     }
@@ -65,7 +65,7 @@ pub(super) fn follow(
     running: &mut Option<ScaledObject>,
     spec: &ScaledObjectSpec,
     plant: &Plant,
-    mut answer: impl FnMut(Asker) -> Option<Answer>,
+    mut answer: impl FnMut(Asker) -> Option<ScalerAnswer>,
 ) -> u32 {
     let now = plant.now();
     let object = running.get_or_insert_with(|| {

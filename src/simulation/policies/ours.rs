@@ -4,8 +4,8 @@ mod census;
 
 use std::time::Duration;
 
-use crate::autoscaler::hpa::{HpaSpec, Reading};
-use crate::autoscaler::keda::{Answer, ScaledObject, ScaledObjectSpec};
+use crate::autoscaler::hpa::{ExternalReading, HpaSpec};
+use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::model::capacity::CapacityRules;
@@ -19,7 +19,7 @@ use crate::scaled_object::{HpaObserved, ObjectSettings, ReplicasObserved};
 use crate::simulation::plant::{Plant, PlantPartition};
 use crate::simulation::steps::at;
 
-use census::Census;
+use census::ReplicaCensus;
 
 use super::Policy;
 use super::keda::follow;
@@ -73,7 +73,7 @@ pub struct Ours {
     key: TargetKey,
     running: Option<ScaledObject>,
     names: Vec<PartitionId>,
-    census: Census,
+    census: ReplicaCensus,
     polls: Polls,
 }
 
@@ -112,7 +112,7 @@ impl Ours {
             key,
             running: None,
             names: names.to_vec(),
-            census: Census::default(),
+            census: ReplicaCensus::default(),
             polls,
         }
     }
@@ -281,9 +281,13 @@ impl Policy for Ours {
             .get(&self.key)
             .and_then(|target| target.decision.as_ref());
         let answer = decision.and_then(|decision| {
-            let reading =
-                Reading::of_wire(decision.metric?.ceil(), decision.metric?.as_f64(), 1, 1.0)?;
-            Some(Answer {
+            let reading = ExternalReading::of_wire(
+                decision.metric?.ceil(),
+                decision.metric?.as_f64(),
+                1,
+                1.0,
+            )?;
+            Some(ScalerAnswer {
                 reading,
                 active: decision.active?,
             })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::autoscaler::hpa::{Hpa, HpaSpec, Reading};
+use crate::autoscaler::hpa::{ExternalReading, Hpa, HpaSpec};
 use crate::simulation::plant::Plant;
 
 use super::Policy;
@@ -50,7 +50,7 @@ impl Policy for Cpu {
             return None;
         }
         let busy = self.minute.iter().sum::<f64>() / self.minute.len() as f64;
-        let reading = Reading::of_wire(0, busy * 100.0, 0, self.target_percent);
+        let reading = ExternalReading::of_wire(0, busy * 100.0, 0, self.target_percent);
         Some(
             self.hpa
                 .sync(plant.now(), plant.replicas().len() as u32, &[reading]),

@@ -63,7 +63,7 @@ pub struct Struck {
 }
 
 /// A group's load over time, in parts of what one replica does.
-pub(super) struct Load {
+pub(super) struct StudyLoad {
     habit: Habit,
     ticks: usize,
     seed: u64,
@@ -71,7 +71,7 @@ pub(super) struct Load {
     bursts: Vec<(usize, usize, f64)>,
 }
 
-impl Load {
+impl StudyLoad {
     pub(super) fn new(habit: Habit, ticks: usize, seed: u64) -> Self {
         let mut rng = Pcg64::seed_from_u64(seed ^ 0xb025_7e11);
         let mut bursts = Vec::new();

@@ -58,7 +58,7 @@ fn a_file_that_is_no_trace_is_refused_with_line_and_column() {
     );
     check(
         "time_seconds,a\n1,1\n2,4294967295\n3,4294967295\n",
-        "column `a`, 5 s after the start: more than 4,294,967,295 messages within 5 s",
+        "column `a`, 5 s after the start: more than 4,294,967,295 messages within 5 s: check the values",
     );
     check("time_seconds,a\n5,1\n10,2,3\n", "line: 3");
     check("time_seconds,a\n5,1\n", "at least two rows");

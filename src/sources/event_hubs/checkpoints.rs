@@ -18,7 +18,7 @@ mod session;
 use std::collections::BTreeSet;
 
 use choice::Moves;
-use gather::Kept;
+use gather::KeptDocuments;
 use layout::Site;
 
 pub use blob::BlobCheckpoints;
@@ -39,7 +39,7 @@ pub struct GroupMemory {
     /// Readings since everything was looked through.
     readings: u32,
     moves: Moves,
-    kept: Kept,
+    kept: KeptDocuments,
     /// The last [`Committed::layouts`] that was logged.
     logged: String,
 }

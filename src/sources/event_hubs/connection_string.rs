@@ -82,7 +82,7 @@ impl ConnectionString {
     /// # Errors
     /// If it does not say where to go, or not what to prove oneself with.
     pub fn parse(text: &str) -> Result<Self, ConnectionStringError> {
-        let parts = Parts::split(text)?;
+        let parts = KnownParts::split(text)?;
         let (namespace, port) = address(parts.needed(ENDPOINT)?)?;
         let emulator = match parts.get(EMULATOR) {
             None => false,
@@ -101,9 +101,9 @@ impl ConnectionString {
 }
 
 /// The parts that this program knows, by key.
-struct Parts<'a>(Vec<(&'static str, &'a str)>);
+struct KnownParts<'a>(Vec<(&'static str, &'a str)>);
 
-impl<'a> Parts<'a> {
+impl<'a> KnownParts<'a> {
     fn split(text: &'a str) -> Result<Self, ConnectionStringError> {
         let mut found: Vec<(&'static str, &'a str)> = Vec::new();
         let parts = text.split(';').map(str::trim).enumerate();
@@ -144,7 +144,7 @@ fn address(endpoint: &str) -> Result<(String, Option<u16>), ConnectionStringErro
     Ok((host.to_ascii_lowercase(), url.port()))
 }
 
-fn grant(parts: &Parts<'_>) -> Result<Grant, ConnectionStringError> {
+fn grant(parts: &KnownParts<'_>) -> Result<Grant, ConnectionStringError> {
     let Some(signature) = parts.get(SIGNATURE) else {
         return Ok(Grant::Key {
             name: parts.needed(KEY_NAME)?.to_owned(),

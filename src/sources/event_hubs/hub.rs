@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::checkpoints::CheckpointStore;
 use super::management::{HubProperties, Management, PartitionProperties};
-use super::shared::{Asked, Readings};
+use super::shared::{SharedReading, SharedReadings};
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::time::Timestamp;
 use crate::resilience::budget::CallBudget;
@@ -21,8 +21,8 @@ pub struct Hub {
     broker: Arc<Broker>,
     checkpoints: Box<dyn CheckpointStore>,
     throughput_units: Option<u32>,
-    properties: Readings<(), HubProperties>,
-    log_ends: Readings<String, PartitionProperties>,
+    properties: SharedReadings<(), HubProperties>,
+    log_ends: SharedReadings<String, PartitionProperties>,
 }
 
 /// What asks the broker, within the budget.
@@ -49,8 +49,8 @@ impl Hub {
             broker: Arc::new(broker),
             checkpoints,
             throughput_units,
-            properties: Readings::default(),
-            log_ends: Readings::default(),
+            properties: SharedReadings::default(),
+            log_ends: SharedReadings::default(),
         }
     }
 
@@ -115,7 +115,7 @@ impl Hub {
         &self,
         id: &str,
         since: Instant,
-    ) -> Result<Asked<PartitionProperties>, Duration> {
+    ) -> Result<SharedReading<PartitionProperties>, Duration> {
         if let Some(asked) = self.known_log_end(id, since) {
             return Ok(asked);
         }
@@ -126,7 +126,11 @@ impl Hub {
     }
 
     /// The same without a call of our own.
-    pub fn known_log_end(&self, id: &str, since: Instant) -> Option<Asked<PartitionProperties>> {
+    pub fn known_log_end(
+        &self,
+        id: &str,
+        since: Instant,
+    ) -> Option<SharedReading<PartitionProperties>> {
         self.log_ends.find(id, since)
     }
 }

@@ -38,7 +38,7 @@ pub struct Unprocessed {
 
 /// What earlier polls tell of a checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Past {
+pub struct CheckpointPast {
     /// Whether it was found to be of another log.
     pub is_void: bool,
     /// The broker's epoch when it was first seen.
@@ -104,7 +104,7 @@ pub fn unprocessed(
     partition: &PartitionProperties,
     checkpoint: Option<&Checkpoint>,
     created_at: Option<Timestamp>,
-    past: Past,
+    past: CheckpointPast,
 ) -> Unprocessed {
     let Some(checkpoint) = checkpoint.filter(|c| says_something(c)) else {
         return from_oldest(partition, "no checkpoint yet");
@@ -224,7 +224,11 @@ fn from_oldest(partition: &PartitionProperties, why: &str) -> Unprocessed {
 }
 
 /// Whether the newest event is of a later epoch than the checkpoint: since then the namespace was failed over to its replica.
-fn is_of_older_epoch(partition: &PartitionProperties, checkpoint: &Checkpoint, past: Past) -> bool {
+fn is_of_older_epoch(
+    partition: &PartitionProperties,
+    checkpoint: &Checkpoint,
+    past: CheckpointPast,
+) -> bool {
     let written = match checkpoint.offset.split(':').collect::<Vec<_>>()[..] {
         [epoch, _, _] => epoch.parse().ok(),
         _ => None,
@@ -237,7 +241,11 @@ fn is_of_older_epoch(partition: &PartitionProperties, checkpoint: &Checkpoint, p
 
 /// A failover may have lost events, and the numbers went on from before them: the newest event waits for sure, and so does
 /// everything enqueued after the checkpoint was written.
-fn of_older_epoch(partition: &PartitionProperties, committed: i64, past: Past) -> Unprocessed {
+fn of_older_epoch(
+    partition: &PartitionProperties,
+    committed: i64,
+    past: CheckpointPast,
+) -> Unprocessed {
     let last = partition.last_enqueued_sequence_number;
     let kept = kept(partition);
     let from = past.first_after.unwrap_or(last).min(last);

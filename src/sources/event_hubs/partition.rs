@@ -4,13 +4,13 @@ use tokio::time::Instant;
 
 use super::age::EnqueuedTimes;
 use super::checkpoints::{Checkpoint, CheckpointState, Committed};
-use super::lag::{self, Past, Unprocessed};
+use super::lag::{self, CheckpointPast, Unprocessed};
 use super::management::{HubProperties, PartitionProperties};
 use crate::model::sample::{AgeMethod, PartitionObservation, PartitionSample, Position};
 use crate::model::time::Timestamp;
 
 /// What one poll found of one partition.
-pub struct Found<'a> {
+pub struct PartitionFound<'a> {
     /// What the broker says.
     pub properties: &'a PartitionProperties,
     /// What the store says.
@@ -25,7 +25,7 @@ pub struct Found<'a> {
 
 /// What a consumer group has committed, over all partitions.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Commits {
+pub enum GroupCommits {
     /// Something, or what is there cannot be read.
     Some,
     /// Nothing yet, although consumers hold partitions.
@@ -34,7 +34,7 @@ pub enum Commits {
     NoGroup,
 }
 
-impl Commits {
+impl GroupCommits {
     /// What these say together.
     pub fn of(hub: &HubProperties, committed: &Committed) -> Self {
         let says_nothing = |id| match committed.partitions.get(id) {
@@ -56,17 +56,17 @@ impl Commits {
 
 /// What is kept of a partition between polls.
 #[derive(Default)]
-pub struct Remembered {
+pub struct RememberedPartition {
     /// When the log end was asked for that was seen last.
     pub read_at: Option<Instant>,
     times: EnqueuedTimes,
-    checkpoint: Option<Known>,
+    checkpoint: Option<KnownCheckpoint>,
     /// Whether the log has become another one since the poll before.
     has_turned: bool,
 }
 
 /// A checkpoint as it was first seen.
-struct Known {
+struct KnownCheckpoint {
     number: i64,
     offset: String,
     /// The broker's epoch then.
@@ -75,7 +75,7 @@ struct Known {
     is_void: bool,
 }
 
-impl Remembered {
+impl RememberedPartition {
     /// Forgets what is known of a log that has become another one, and says whether it has.
     pub fn forget_another_log(&mut self, partition: &PartitionProperties) -> bool {
         let Some((newest, at)) = self.times.newest() else {
@@ -91,13 +91,13 @@ impl Remembered {
     }
 
     /// What earlier polls tell of the checkpoint.
-    fn past(&mut self, found: &Found<'_>) -> Past {
+    fn past(&mut self, found: &PartitionFound<'_>) -> CheckpointPast {
         let has_turned = std::mem::take(&mut self.has_turned);
         let Some(checkpoint) = found.checkpoint() else {
             self.checkpoint = None;
-            return Past::default();
+            return CheckpointPast::default();
         };
-        let is_same = |known: &&mut Known| {
+        let is_same = |known: &&mut KnownCheckpoint| {
             known.number == checkpoint.sequence_number && known.offset == checkpoint.offset
         };
         let known = match self.checkpoint.as_mut().filter(is_same) {
@@ -105,14 +105,14 @@ impl Remembered {
                 known.is_void |= has_turned;
                 known
             }
-            None => self.checkpoint.insert(Known {
+            None => self.checkpoint.insert(KnownCheckpoint {
                 number: checkpoint.sequence_number,
                 offset: checkpoint.offset.clone(),
                 epoch: found.properties.epoch,
                 is_void: false,
             }),
         };
-        Past {
+        CheckpointPast {
             is_void: known.is_void,
             epoch: known.epoch,
             first_after: checkpoint
@@ -124,8 +124,8 @@ impl Remembered {
     /// What the poll saw of the partition.
     pub fn observe(
         &mut self,
-        found: &Found<'_>,
-        commits: Commits,
+        found: &PartitionFound<'_>,
+        commits: GroupCommits,
         now: Timestamp,
     ) -> PartitionObservation {
         let properties = found.properties;
@@ -133,7 +133,7 @@ impl Remembered {
             return PartitionObservation::Failed(failure.clone());
         }
         let length = lag::kept(properties);
-        if commits == Commits::NoGroup && length > 0 {
+        if commits == GroupCommits::NoGroup && length > 0 {
             let log_end = log_end(properties);
             return PartitionObservation::GroupMissing { length, log_end };
         }
@@ -194,7 +194,7 @@ impl Remembered {
     }
 }
 
-impl Found<'_> {
+impl PartitionFound<'_> {
     fn checkpoint(&self) -> Option<&Checkpoint> {
         match self.checkpoint {
             Some(CheckpointState::Present(checkpoint)) => Some(checkpoint),
@@ -202,10 +202,10 @@ impl Found<'_> {
         }
     }
 
-    fn unprocessed(&self, commits: Commits, past: Past) -> Unprocessed {
+    fn unprocessed(&self, commits: GroupCommits, past: CheckpointPast) -> Unprocessed {
         let (properties, created_at) = (self.properties, self.created_at);
         match (commits, self.checkpoint) {
-            (Commits::NoneYet, _) => lag::without_any_checkpoint(properties),
+            (GroupCommits::NoneYet, _) => lag::without_any_checkpoint(properties),
             (_, Some(CheckpointState::AtOffset { offset, written_at })) => {
                 lag::after_offset(properties, offset, *written_at, created_at)
             }

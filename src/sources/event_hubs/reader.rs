@@ -12,8 +12,8 @@ use super::event_size::EventSizes;
 use super::hub::{Hub, earlier};
 use super::lag;
 use super::management::HubProperties;
-use super::partition::{Commits, Found, Remembered};
-use super::sweep::{LogEnd, Read, Sweep};
+use super::partition::{GroupCommits, PartitionFound, RememberedPartition};
+use super::sweep::{LogEnd, PartitionReads, Sweep};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind, PartitionObservation, Sample};
 use crate::model::time::Timestamp;
@@ -21,7 +21,7 @@ use crate::sources::{BoxFuture, GroupReader};
 
 /// How a group is polled.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct HubPace {
     /// For how long after its start a poll makes new calls; those under way end within their own deadline.
     pub asks_for: Duration,
     /// A partition that waited longer than this for its turn is unknown.
@@ -31,21 +31,21 @@ pub struct Pace {
 }
 
 /// Reads one consumer group.
-pub struct Reader {
+pub struct HubReader {
     hub: Arc<Hub>,
     consumer_group: String,
-    pace: Pace,
+    pace: HubPace,
     found_before: GroupMemory,
-    partitions: BTreeMap<String, Remembered>,
+    partitions: BTreeMap<String, RememberedPartition>,
     sizes: EventSizes,
     layouts: String,
     /// Whether the checkpoints could not be read the last time: then nothing else is asked for before they are there.
     lacks_checkpoints: bool,
 }
 
-impl Reader {
+impl HubReader {
     /// A reader that has read nothing yet.
-    pub fn new(hub: Arc<Hub>, consumer_group: &str, pace: Pace) -> Self {
+    pub fn new(hub: Arc<Hub>, consumer_group: &str, pace: HubPace) -> Self {
         Self {
             hub,
             consumer_group: consumer_group.to_owned(),
@@ -83,7 +83,7 @@ impl Reader {
         hub: &Hub,
         properties: &HubProperties,
         started: Instant,
-    ) -> Result<(Committed, Read), Failure> {
+    ) -> Result<(Committed, PartitionReads), Failure> {
         let since = earlier(started, self.pace.shares);
         let until = started + self.pace.asks_for;
         let mut sweep = Sweep::new(hub, self.in_turn(properties, since), until);
@@ -141,7 +141,7 @@ impl Reader {
 
     /// Forgets what is known of logs that have become others, and says whether there are any: then the event hub may be another
     /// one, too.
-    fn forget_other_logs(&mut self, read: &Read) -> bool {
+    fn forget_other_logs(&mut self, read: &PartitionReads) -> bool {
         let mut found = false;
         for log_end in read.values().flatten() {
             let partition = &log_end.properties;
@@ -152,9 +152,14 @@ impl Reader {
         found
     }
 
-    fn sample(&mut self, hub: &HubProperties, committed: &Committed, mut read: Read) -> Sample {
+    fn sample(
+        &mut self,
+        hub: &HubProperties,
+        committed: &Committed,
+        mut read: PartitionReads,
+    ) -> Sample {
         let now = wall_clock();
-        let commits = Commits::of(hub, committed);
+        let commits = GroupCommits::of(hub, committed);
         let mut partitions = BTreeMap::new();
         for id in &hub.partition_ids {
             let owner = committed.owners.as_ref().and_then(|owners| owners.get(id));
@@ -168,7 +173,7 @@ impl Reader {
                     let known = self.partitions.entry(id.clone()).or_default();
                     known.read_at = Some(asked_at);
                     self.sizes.add(&properties);
-                    let found = Found {
+                    let found = PartitionFound {
                         properties: &properties,
                         checkpoint: committed.partitions.get(id),
                         remark: committed.remarks.get(id),
@@ -208,7 +213,7 @@ impl Reader {
     }
 }
 
-impl GroupReader for Reader {
+impl GroupReader for HubReader {
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
         Box::pin(self.read())
     }

@@ -12,17 +12,17 @@ use tokio::time::Instant;
 use crate::model::sample::{Failure, FailureKind};
 
 /// The last reading of each thing, on its way or there.
-pub struct Readings<K, T: Clone>(Mutex<BTreeMap<K, Asked<T>>>);
+pub struct SharedReadings<K, T: Clone>(Mutex<BTreeMap<K, SharedReading<T>>>);
 
 /// A reading that was asked for, as often as it is wanted.
 #[derive(Clone)]
-pub struct Asked<T: Clone> {
+pub struct SharedReading<T: Clone> {
     /// What it tells is of this moment or later.
     pub at: Instant,
     answer: Shared<BoxFuture<'static, Result<T, Failure>>>,
 }
 
-impl<T: Clone> Asked<T> {
+impl<T: Clone> SharedReading<T> {
     /// Waits for it.
     ///
     /// # Errors
@@ -38,15 +38,15 @@ impl<T: Clone> Asked<T> {
     }
 }
 
-impl<K, T: Clone> Default for Readings<K, T> {
+impl<K, T: Clone> Default for SharedReadings<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Ord, T: Clone + Send + Sync + 'static> Readings<K, T> {
+impl<K: Ord, T: Clone + Send + Sync + 'static> SharedReadings<K, T> {
     /// The last reading, if it was asked for at `since` or later and has not failed.
-    pub fn find<Q>(&self, key: &Q, since: Instant) -> Option<Asked<T>>
+    pub fn find<Q>(&self, key: &Q, since: Instant) -> Option<SharedReading<T>>
     where
         K: Borrow<Q>,
         Q: Ord + ?Sized,
@@ -56,7 +56,7 @@ impl<K: Ord, T: Clone + Send + Sync + 'static> Readings<K, T> {
     }
 
     /// Has it asked now, by a task of its own: whoever goes away takes nothing from the others.
-    pub fn ask<F>(&self, key: K, asking: F) -> Asked<T>
+    pub fn ask<F>(&self, key: K, asking: F) -> SharedReading<T>
     where
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
@@ -68,7 +68,7 @@ impl<K: Ord, T: Clone + Send + Sync + 'static> Readings<K, T> {
         };
         let answer = async move { task.await.unwrap_or_else(gone) };
         let answer = answer.boxed().shared();
-        let asked = Asked { at, answer };
+        let asked = SharedReading { at, answer };
         self.map().insert(key, asked.clone());
         asked
     }
@@ -78,7 +78,7 @@ impl<K: Ord, T: Clone + Send + Sync + 'static> Readings<K, T> {
         self.map().clear();
     }
 
-    fn map(&self) -> MutexGuard<'_, BTreeMap<K, Asked<T>>> {
+    fn map(&self) -> MutexGuard<'_, BTreeMap<K, SharedReading<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,7 +91,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asked_may_go_away_and_the_others_still_get_the_answer() {
-        let readings = Readings::<u8, u8>::default();
+        let readings = SharedReadings::<u8, u8>::default();
         let started = Instant::now();
         let slow = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_too_old_or_failed_is_not_found() {
-        let readings = Readings::<u8, u8>::default();
+        let readings = SharedReadings::<u8, u8>::default();
         let asked = readings.ask(1, async { Ok(7) });
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(readings.find(&1, Instant::now()).is_none(), "too old");

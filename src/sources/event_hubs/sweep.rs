@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::hub::Hub;
 use super::management::PartitionProperties;
-use super::shared::Asked;
+use super::shared::SharedReading;
 use crate::model::sample::Failure;
 
 /// Calls under way at once; more would only wait in the broker's queue.
@@ -24,7 +24,7 @@ pub struct LogEnd {
 }
 
 /// What reading partitions brought, by id. A partition that is not in it was not asked.
-pub type Read = BTreeMap<String, Result<LogEnd, Failure>>;
+pub type PartitionReads = BTreeMap<String, Result<LogEnd, Failure>>;
 
 /// Reads partitions, which may be wanted again while it goes on. What failed with the connection is tried once more.
 pub struct Sweep<'a> {
@@ -34,7 +34,7 @@ pub struct Sweep<'a> {
     left: VecDeque<(String, Instant)>,
     under_way: FuturesUnordered<BoxFuture<'static, (String, Result<LogEnd, Failure>)>>,
     retried: BTreeSet<String>,
-    read: Read,
+    read: PartitionReads,
 }
 
 impl<'a> Sweep<'a> {
@@ -46,7 +46,7 @@ impl<'a> Sweep<'a> {
             left: wanted.into(),
             under_way: FuturesUnordered::new(),
             retried: BTreeSet::new(),
-            read: Read::new(),
+            read: PartitionReads::new(),
         }
     }
 
@@ -86,12 +86,12 @@ impl<'a> Sweep<'a> {
     }
 
     /// Everything that was read.
-    pub fn read(&self) -> &Read {
+    pub fn read(&self) -> &PartitionReads {
         &self.read
     }
 
     /// Everything that was read.
-    pub fn into_read(self) -> Read {
+    pub fn into_read(self) -> PartitionReads {
         self.read
     }
 
@@ -125,7 +125,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    fn wait_for(&mut self, id: String, asked: Asked<PartitionProperties>) {
+    fn wait_for(&mut self, id: String, asked: SharedReading<PartitionProperties>) {
         self.under_way.push(Box::pin(async move {
             let asked_at = asked.at;
             let log_end = |properties| LogEnd {

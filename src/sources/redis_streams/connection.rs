@@ -22,14 +22,14 @@ const CLIENT_NAME: &str = "streamgauge";
 
 /// The connection within the time of one poll.
 #[derive(Clone, Copy)]
-pub struct Line<'c> {
-    connection: &'c Connection,
+pub struct PollConnection<'c> {
+    connection: &'c RedisConnection,
     until: Instant,
 }
 
-impl<'c> Line<'c> {
+impl<'c> PollConnection<'c> {
     /// A request on it is answered until then, or fails.
-    pub const fn new(connection: &'c Connection, until: Instant) -> Self {
+    pub const fn new(connection: &'c RedisConnection, until: Instant) -> Self {
         Self { connection, until }
     }
 
@@ -46,33 +46,33 @@ impl<'c> Line<'c> {
         }
     }
 
-    /// See [`Connection::request`].
+    /// See [`RedisConnection::request`].
     pub async fn request(&self, commands: Pipeline) -> Result<Vec<Value>, Failure> {
         self.connection.request(commands, self.until).await
     }
 }
 
-impl Deref for Line<'_> {
-    type Target = Connection;
+impl Deref for PollConnection<'_> {
+    type Target = RedisConnection;
 
-    fn deref(&self) -> &Connection {
+    fn deref(&self) -> &RedisConnection {
         self.connection
     }
 }
 
 /// The connection of one source. Requests of several groups may be under way at once.
-pub struct Connection {
+pub struct RedisConnection {
     config: RedisConfig,
     address: String,
     response_timeout: Duration,
-    slot: Mutex<Slot>,
+    slot: Mutex<ConnectionSlot>,
     /// Held while connecting, so that callers who find no connection wait for one attempt instead of each making one.
     connecting: tokio::sync::Mutex<()>,
     nonce: AtomicU64,
 }
 
 #[derive(Default)]
-struct Slot {
+struct ConnectionSlot {
     live: Option<Live>,
     /// Attempts to connect that have ended.
     attempts: u64,
@@ -92,7 +92,7 @@ struct Live {
     connection: MultiplexedConnection,
 }
 
-impl Connection {
+impl RedisConnection {
     /// Connects at the first request. `response_timeout` bounds each request, and connecting too.
     pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
         Self {
@@ -331,7 +331,7 @@ impl Connection {
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
+    fn slot(&self) -> MutexGuard<'_, ConnectionSlot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

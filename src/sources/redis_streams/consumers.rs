@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::Line;
+use super::connection::PollConnection;
 use super::reply::{self, ConsumerInfo};
 use super::{failure, key, read};
 use crate::model::sample::{Failure, Holder};
@@ -28,15 +28,15 @@ const BUSY_IDLE_MILLIS: u64 = 300_000;
 
 /// A count of consumers, taken over one or several polls.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct ConsumerCensus {
     started: Option<Instant>,
     /// Keys still to be read in this reading.
     left: Vec<String>,
-    reading: Reading,
+    reading: ConsumersReading,
     lagging_before: BTreeSet<String>,
     /// Entries that each consumer held at the reading before, and when it was last seen to ask or acknowledge; `None` before the
     /// first complete reading.
-    seen: Option<BTreeMap<String, Seen>>,
+    seen: Option<BTreeMap<String, SeenConsumer>>,
     result: Option<u32>,
     holders: Option<BTreeMap<String, Holder>>,
     refused: Option<Failure>,
@@ -44,7 +44,7 @@ pub struct Census {
 
 /// A consumer at the last complete reading.
 #[derive(Debug)]
-struct Seen {
+struct SeenConsumer {
     pending: u64,
     worked_at: Option<Instant>,
 }
@@ -54,14 +54,14 @@ const MOST_HOLDERS: usize = 1_000;
 
 /// What is known of the consumers so far.
 #[derive(Debug, Default)]
-struct Reading {
-    consumers: BTreeMap<String, Listed>,
+struct ConsumersReading {
+    consumers: BTreeMap<String, ListedConsumer>,
     failed: Option<Failure>,
 }
 
 /// One name over all keys that list it.
 #[derive(Debug, Default)]
-struct Listed {
+struct ListedConsumer {
     at_work: bool,
     keys: Vec<String>,
     pending: u64,
@@ -69,7 +69,7 @@ struct Listed {
     idle_millis: Option<u64>,
 }
 
-impl Census {
+impl ConsumerCensus {
     /// Who holds what, as of the last complete reading.
     pub fn holders(&self) -> Option<BTreeMap<String, Holder>> {
         self.holders.clone()
@@ -83,7 +83,8 @@ impl Census {
     /// Whether a consumer asked for entries or acknowledged some within the last minute, as far as seen; it may have before the
     /// first complete reading.
     pub fn is_at_work(&self, name: &str) -> bool {
-        let lately = |seen: &Seen| seen.worked_at.is_some_and(|at| at.elapsed() < ACTIVE_FOR);
+        let lately =
+            |seen: &SeenConsumer| seen.worked_at.is_some_and(|at| at.elapsed() < ACTIVE_FOR);
         self.seen
             .as_ref()
             .is_none_or(|seen| seen.get(name).is_some_and(lately))
@@ -94,7 +95,7 @@ impl Census {
     /// partition of the stream could be read.
     pub async fn count(
         &mut self,
-        line: &Line<'_>,
+        line: &PollConnection<'_>,
         group: &str,
         present: &[String],
         lagging: &BTreeSet<String>,
@@ -106,7 +107,7 @@ impl Census {
                 return self.result.filter(|_| complete);
             }
             self.started = Some(Instant::now());
-            self.reading = Reading::default();
+            self.reading = ConsumersReading::default();
             self.left = present.to_vec();
         }
         let batch = self.left.len().saturating_sub(PARTITIONS_PER_POLL);
@@ -133,9 +134,14 @@ impl Census {
     }
 }
 
-impl Reading {
+impl ConsumersReading {
     /// Adds the consumers of those keys.
-    async fn read(&mut self, line: &Line<'_>, group: &str, keys: &[String]) -> Result<(), Failure> {
+    async fn read(
+        &mut self,
+        line: &PollConnection<'_>,
+        group: &str,
+        keys: &[String],
+    ) -> Result<(), Failure> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -174,14 +180,17 @@ impl Reading {
     }
 
     /// Who asked, and who holds less than before: an acknowledgement does not count as asking everywhere.
-    fn seen(&self, before: Option<&BTreeMap<String, Seen>>) -> BTreeMap<String, Seen> {
-        let seen = |(name, listed): (&String, &Listed)| {
+    fn seen(
+        &self,
+        before: Option<&BTreeMap<String, SeenConsumer>>,
+    ) -> BTreeMap<String, SeenConsumer> {
+        let seen = |(name, listed): (&String, &ListedConsumer)| {
             let before = before.and_then(|before| before.get(name));
             let asked = listed
                 .idle_millis
                 .is_some_and(|idle| idle < ACTIVE_IDLE_MILLIS);
             let acknowledged = before.is_some_and(|before| before.pending > listed.pending);
-            let seen = Seen {
+            let seen = SeenConsumer {
                 pending: listed.pending,
                 worked_at: if asked || acknowledged {
                     Some(Instant::now())
@@ -196,7 +205,7 @@ impl Reading {
 
     fn holders(&self) -> Option<BTreeMap<String, Holder>> {
         let known = self.failed.is_none() && self.consumers.len() <= MOST_HOLDERS;
-        let holder = |(name, listed): (&String, &Listed)| {
+        let holder = |(name, listed): (&String, &ListedConsumer)| {
             let silent_millis = listed.idle_millis.unwrap_or_default();
             let holder = Holder {
                 pending: listed.pending,
@@ -246,7 +255,7 @@ mod tests {
     #[test]
     fn silent_consumers_are_unknown_unless_entries_lay_waiting_for_each_of_them() {
         let check = |consumers: &[(&str, &str, u64, u64)], lagging: &[&str], expect| {
-            let mut reading = Reading::default();
+            let mut reading = ConsumersReading::default();
             for (key, name, pending, idle_seconds) in consumers {
                 let consumer = ConsumerInfo {
                     name: (*name).to_owned(),
@@ -270,9 +279,9 @@ mod tests {
 
     #[test]
     fn a_failed_reading_tells_nothing() {
-        let reading = Reading {
+        let reading = ConsumersReading {
             failed: Some(failure::late("h:1")),
-            ..Reading::default()
+            ..ConsumersReading::default()
         };
         assert_eq!(reading.verdict(&BTreeSet::new(), &BTreeSet::new()), None);
     }

@@ -7,11 +7,11 @@
 //! tells whether that can have happened. If not, the count is that of the first moment, or, where consumers delete what
 //! they have done, that of the last one; else it is only a lower bound.
 
-use super::connection::Line;
-use super::lag::{self, Verdict};
-use super::partition::Partition;
-use super::range::{self, Budget, Counting};
-use super::read::{self, Page, PageWanted, Reading, Snapshot};
+use super::connection::PollConnection;
+use super::lag::{self, LagVerdict};
+use super::partition::RedisPartition;
+use super::range::{self, Budget, RangeCount};
+use super::read::{self, EntriesPage, KeyAnswer, PageWanted, Snapshot};
 use super::reply::StreamInfo;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, Position};
@@ -27,11 +27,11 @@ const END: Position = Position {
 
 /// One partition to be counted, and what came of it.
 #[derive(Debug)]
-pub struct Count {
+pub struct CountedPartition {
     /// The key.
     pub key: String,
     /// The reading that the count belongs to; at first the one that asked for it.
-    pub reading: Reading,
+    pub reading: KeyAnswer,
     /// Undelivered entries.
     pub lag: Option<Quantity>,
     /// The first undelivered entry.
@@ -41,7 +41,12 @@ pub struct Count {
 }
 
 /// Counts all of them, as far as the server answers in time; with lower bounds where only a part could be counted.
-pub async fn count_all(line: &Line<'_>, group: &str, counts: &mut [Count], rotation: usize) {
+pub async fn count_all(
+    line: &PollConnection<'_>,
+    group: &str,
+    counts: &mut [CountedPartition],
+    rotation: usize,
+) {
     if counts.is_empty() {
         return;
     }
@@ -72,11 +77,11 @@ pub async fn count_all(line: &Line<'_>, group: &str, counts: &mut [Count], rotat
 }
 
 /// How many of the partitions are asked for their first page in one request.
-fn fitting(counts: &[Count]) -> usize {
+fn fitting(counts: &[CountedPartition]) -> usize {
     let (mut entries, mut bytes) = (0, 0);
     let fit = counts.iter().take_while(|count| {
         let fits = entries < ENTRIES_PER_REQUEST && bytes < range::REQUEST_BYTES;
-        if let (Reading::Present(snapshot), Some(page)) =
+        if let (KeyAnswer::Present(snapshot), Some(page)) =
             (&count.reading, page_wanted(&count.reading))
         {
             let expected = page.limit.min(
@@ -91,18 +96,18 @@ fn fitting(counts: &[Count]) -> usize {
 }
 
 /// The group's position lies before the newest entry, so that one is undelivered.
-fn bound_below(counts: &mut [Count]) {
+fn bound_below(counts: &mut [CountedPartition]) {
     for count in counts {
         count.lag = Some(Quantity::AtLeast(1));
     }
 }
 
 async fn first_pages(
-    line: &Line<'_>,
+    line: &PollConnection<'_>,
     group: &str,
-    counts: &mut [Count],
+    counts: &mut [CountedPartition],
     budget: &mut Budget,
-    more: &mut Vec<Counting>,
+    more: &mut Vec<RangeCount>,
 ) -> Result<(), Failure> {
     let wanted: Vec<_> = counts
         .iter()
@@ -112,7 +117,7 @@ async fn first_pages(
     let (_, frames) = read::read_frames(line, group, &wanted).await?;
     for ((count, wanted), (reading, page)) in counts.iter_mut().zip(limits).zip(frames) {
         count.reading = reading;
-        if let (Reading::Present(snapshot), Some(wanted)) = (&count.reading, wanted) {
+        if let (KeyAnswer::Present(snapshot), Some(wanted)) = (&count.reading, wanted) {
             let (lag, first, unfinished) = of_first_page(&count.key, snapshot, wanted, &page);
             budget.spend(
                 page.as_ref().map_or(0, |p| p.0.len()),
@@ -126,9 +131,9 @@ async fn first_pages(
     Ok(())
 }
 
-fn page_wanted(reading: &Reading) -> Option<PageWanted> {
+fn page_wanted(reading: &KeyAnswer) -> Option<PageWanted> {
     match reading {
-        Reading::Present(snapshot) => Some(PageWanted {
+        KeyAnswer::Present(snapshot) => Some(PageWanted {
             after: snapshot.group.last_delivered?,
             limit: range::page_limit(snapshot.stream.entry_bytes),
         }),
@@ -141,8 +146,8 @@ fn of_first_page(
     key: &str,
     snapshot: &Snapshot,
     wanted: PageWanted,
-    page: &Page,
-) -> (Option<Quantity>, Option<Position>, Option<Counting>) {
+    page: &EntriesPage,
+) -> (Option<Quantity>, Option<Position>, Option<RangeCount>) {
     if snapshot.stream.is_empty() {
         return (Some(Quantity::Exact(0)), None, None);
     }
@@ -155,7 +160,7 @@ fn of_first_page(
         return (Some(Quantity::Exact(0)), None, None);
     }
     let first = ids.iter().find(|id| **id > delivered).copied();
-    let mut counting = Counting::new(key, wanted.after, last, snapshot.stream.entry_bytes);
+    let mut counting = RangeCount::new(key, wanted.after, last, snapshot.stream.entry_bytes);
     counting.take(ids, *bytes, wanted.limit, delivered);
     if delivered < wanted.after {
         // Moved back since the page was asked for: what lies in between was not read.
@@ -173,7 +178,12 @@ fn of_first_page(
 }
 
 /// Takes over what further pages counted; without a last reading it stays a lower bound.
-async fn settle(line: &Line<'_>, group: &str, counts: &mut [Count], more: &[Counting]) {
+async fn settle(
+    line: &PollConnection<'_>,
+    group: &str,
+    counts: &mut [CountedPartition],
+    more: &[RangeCount],
+) {
     if more.is_empty() {
         return;
     }
@@ -193,7 +203,7 @@ async fn settle(line: &Line<'_>, group: &str, counts: &mut [Count], more: &[Coun
 
 /// Reads only the first page of each, with stream and group: the lag of those that it holds, a lower bound of the others, nothing of
 /// those that are not answered.
-pub async fn look(line: &Line<'_>, group: &str, counts: &mut [Count]) {
+pub async fn look(line: &PollConnection<'_>, group: &str, counts: &mut [CountedPartition]) {
     let mut budget = Budget::start(line);
     let mut rest = counts;
     while !rest.is_empty() && !budget.is_spent() {
@@ -206,9 +216,9 @@ pub async fn look(line: &Line<'_>, group: &str, counts: &mut [Count]) {
     }
 }
 
-impl Count {
+impl CountedPartition {
     /// Of a partition as it was read.
-    pub fn of(partition: &Partition) -> Self {
+    pub fn of(partition: &RedisPartition) -> Self {
         Self {
             key: partition.key.clone(),
             reading: partition.reading.clone(),
@@ -218,14 +228,14 @@ impl Count {
         }
     }
 
-    fn settle(&mut self, last: Reading, counting: &Counting) {
+    fn settle(&mut self, last: KeyAnswer, counting: &RangeCount) {
         if let Some(failure) = &counting.failed {
-            self.reading = Reading::Failed(failure.clone());
+            self.reading = KeyAnswer::Failed(failure.clone());
         }
-        let Reading::Present(then) = &self.reading else {
+        let KeyAnswer::Present(then) = &self.reading else {
             return;
         };
-        let Reading::Present(now) = &last else {
+        let KeyAnswer::Present(now) = &last else {
             // The group or the stream went away meanwhile.
             self.reading = last;
             return;
@@ -245,8 +255,8 @@ impl Count {
 
 /// The undelivered entries at the last reading. If it does not tell them by itself, they are those counted that lie after
 /// the group's new position, and all that arrived since; given that nothing after that position was removed.
-fn at_the_end(then: &Snapshot, now: &Snapshot, counting: &Counting) -> Option<u64> {
-    if let Verdict::Derived(lag) = lag::certify(&now.stream, &now.group, None) {
+fn at_the_end(then: &Snapshot, now: &Snapshot, counting: &RangeCount) -> Option<u64> {
+    if let LagVerdict::Derived(lag) = lag::certify(&now.stream, &now.group, None) {
         return Some(lag);
     }
     let at = now.group.last_delivered?;
@@ -331,7 +341,7 @@ mod tests {
     #[test]
     fn consumers_that_delete_what_they_have_done_move_the_count_to_the_last_reading() {
         let then = snapshot(2, 9);
-        let mut counting = Counting::new("k", at(2), at(9), 10);
+        let mut counting = RangeCount::new("k", at(2), at(9), 10);
         counting.take(&[at(3), at(5), at(8), at(9)], 10, 9, at(2));
         let check = |delivered, max_deleted, expect| {
             let mut now = snapshot(delivered, 11);

@@ -54,22 +54,27 @@ pub async fn of_hang_up(host: &str, port: u16) -> Option<Failure> {
     let (kind, text) = found;
     let address = format!("{host}:{port}");
     Some(match text {
-        Text::Said(line) => of_line(&address, &line)?,
-        Text::Found(text) => Failure::new(kind, format!("redis at {address}: {text}")),
+        DiagnosisText::Said(line) => of_line(&address, &line)?,
+        DiagnosisText::Found(text) => Failure::new(kind, format!("redis at {address}: {text}")),
     })
 }
 
-enum Text {
+enum DiagnosisText {
     /// An error reply, as it came.
     Said(Vec<u8>),
     Found(String),
 }
 
-async fn look(host: &str, port: u16) -> Option<(FailureKind, Text)> {
+async fn look(host: &str, port: u16) -> Option<(FailureKind, DiagnosisText)> {
     let mut line = TcpStream::connect((host, port)).await.ok()?;
     match hear(&mut line, GREETS_WITHIN).await {
-        Heard::Bytes(bytes) => return Some((FailureKind::Transient, Text::Said(bytes))),
-        Heard::End => return Some((FailureKind::Unreachable, Text::Found(AT_ONCE.to_owned()))),
+        Heard::Bytes(bytes) => return Some((FailureKind::Transient, DiagnosisText::Said(bytes))),
+        Heard::End => {
+            return Some((
+                FailureKind::Unreachable,
+                DiagnosisText::Found(AT_ONCE.to_owned()),
+            ));
+        }
         Heard::Nothing => {}
     }
     for command in NEEDED {
@@ -92,7 +97,7 @@ async fn look(host: &str, port: u16) -> Option<(FailureKind, Text)> {
 
 const AT_ONCE: &str = "connections are accepted and closed at once: check for a proxy without an upstream server, or a connection limit";
 
-fn tls() -> (FailureKind, Text) {
+fn tls() -> (FailureKind, DiagnosisText) {
     found(
         "the port expects TLS, which is not supported yet: use a port without TLS, within a trusted network",
     )
@@ -104,8 +109,11 @@ fn closes_at(command: &str) -> String {
     )
 }
 
-fn found(text: &str) -> (FailureKind, Text) {
-    (FailureKind::Misconfigured, Text::Found(text.to_owned()))
+fn found(text: &str) -> (FailureKind, DiagnosisText) {
+    (
+        FailureKind::Misconfigured,
+        DiagnosisText::Found(text.to_owned()),
+    )
 }
 
 async fn speaks_tls(host: &str, port: u16) -> bool {

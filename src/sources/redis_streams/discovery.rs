@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::Line;
+use super::connection::PollConnection;
 use super::{failure, key, reply};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind};
@@ -31,13 +31,13 @@ const SCANS_PER_POLL: u32 = 50;
 /// The keys of one group's stream, and how far the current look-up is.
 pub struct Discovery {
     selector: StreamSelector,
-    known: BTreeMap<String, Known>,
+    known: BTreeMap<String, KnownStream>,
     /// The look-up under way: kept here, so that a poll that is dropped resumes it.
     walk: Option<Walk>,
     completed_at: Option<Instant>,
 }
 
-struct Known {
+struct KnownStream {
     id: PartitionId,
     vanished: Option<Vanished>,
 }
@@ -63,7 +63,7 @@ impl Discovery {
                 .map(|(name, id)| {
                     (
                         key::held(name.as_bytes()),
-                        Known {
+                        KnownStream {
                             id: id.clone(),
                             vanished: None,
                         },
@@ -84,7 +84,7 @@ impl Discovery {
     ///
     /// # Errors
     /// If SCAN fails, finds too much, or is not through within half of a request's time at the first look-up.
-    pub async fn keys(&mut self, line: &Line<'_>) -> Result<Vec<String>, Failure> {
+    pub async fn keys(&mut self, line: &PollConnection<'_>) -> Result<Vec<String>, Failure> {
         if let StreamSelector::Pattern(pattern) = &self.selector {
             let pattern = pattern.clone();
             let looked = match self.completed_at {
@@ -109,7 +109,7 @@ impl Discovery {
         self.known.get(key).map(|known| &known.id)
     }
 
-    async fn look_up(&mut self, line: &Line<'_>, pattern: &str) -> Result<(), Failure> {
+    async fn look_up(&mut self, line: &PollConnection<'_>, pattern: &str) -> Result<(), Failure> {
         let started = Instant::now();
         let due = self
             .completed_at
@@ -191,12 +191,16 @@ impl Discovery {
             let free = free.find(|id| !taken.contains(id));
             let id = free.unwrap_or_else(|| PartitionId::new(key.as_str()));
             taken.insert(id.clone());
-            self.known.insert(key, Known { id, vanished: None });
+            self.known.insert(key, KnownStream { id, vanished: None });
         }
     }
 }
 
-async fn scan(line: &Line<'_>, pattern: &str, cursor: u64) -> Result<(u64, Vec<String>), Failure> {
+async fn scan(
+    line: &PollConnection<'_>,
+    pattern: &str,
+    cursor: u64,
+) -> Result<(u64, Vec<String>), Failure> {
     let mut commands = redis::pipe();
     commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern);
     commands
@@ -227,7 +231,7 @@ fn too_many(pattern: &str) -> Failure {
     )
 }
 
-fn still_walking(line: &Line<'_>, pattern: &str) -> Failure {
+fn still_walking(line: &PollConnection<'_>, pattern: &str) -> Failure {
     Failure::new(
         FailureKind::Transient,
         format!(

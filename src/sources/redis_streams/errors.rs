@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::connection::Line;
-use super::log_end::{Counter, Step};
+use super::connection::PollConnection;
+use super::log_end::{Counter, CounterStep};
 use super::reply::{self, PendingEntry, StreamInfo};
 use super::{failure, key, read};
 use crate::model::sample::{Failure, FailureKind, Position};
@@ -22,7 +22,6 @@ const LEAST_PER_PARTITION: usize = 10;
 /// Nobody delivers one message more often between two polls: somebody set the count, which is one event.
 const MOST_BETWEEN_POLLS: u64 = 1_000;
 
-/// Partitions per request.
 const PARTITIONS_PER_REQUEST: usize = 1000;
 
 /// The part of what is left of a poll's time that counting may take: the poll must not fail for it.
@@ -70,7 +69,7 @@ impl ErrorCounter {
     /// time.
     pub async fn count(
         &mut self,
-        line: &Line<'_>,
+        line: &PollConnection<'_>,
         group: &str,
         keys: &[String],
         holdings: &[Holding],
@@ -104,7 +103,7 @@ impl ErrorCounter {
 
     async fn redeliveries(
         &mut self,
-        line: &Line<'_>,
+        line: &PollConnection<'_>,
         group: &str,
         holdings: &[Holding],
     ) -> Result<Option<u64>, Failure> {
@@ -148,7 +147,11 @@ impl ErrorCounter {
         }
     }
 
-    async fn dead_letters(&mut self, line: &Line<'_>, key: &str) -> Result<Option<u64>, Failure> {
+    async fn dead_letters(
+        &mut self,
+        line: &PollConnection<'_>,
+        key: &str,
+    ) -> Result<Option<u64>, Failure> {
         let mut commands = redis::pipe();
         commands.cmd("XINFO").arg("STREAM").arg(key);
         let replies = line.request(commands).await?;
@@ -178,8 +181,8 @@ impl ErrorCounter {
             return self.dead_letters.as_ref().map(Counter::value);
         };
         let arrived = match counter.step(stream) {
-            Step::Arrived(n) => Some(n),
-            Step::CountAfter(_) | Step::Unknown => None,
+            CounterStep::Arrived(n) => Some(n),
+            CounterStep::CountAfter(_) | CounterStep::Unknown => None,
         };
         counter.advance(stream, arrived)
     }
@@ -201,7 +204,11 @@ impl Deliveries {
 }
 
 /// The entries of a reply; none where the group has just gone.
-fn pending(line: &Line<'_>, key: &str, reply: &Value) -> Result<Vec<PendingEntry>, Failure> {
+fn pending(
+    line: &PollConnection<'_>,
+    key: &str,
+    reply: &Value,
+) -> Result<Vec<PendingEntry>, Failure> {
     match reply {
         Value::ServerError(error) if error.code() == "NOGROUP" => Ok(Vec::new()),
         Value::ServerError(error) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
-use super::connection::Line;
+use super::connection::PollConnection;
 use super::pending::Stuck;
 use super::range::REQUEST_BYTES;
 use super::reply::{self, PendingEntry};
@@ -22,12 +22,11 @@ const STUCK_PAGE: usize = 1000;
 /// Further pages of stuck entries per poll, over all partitions; what lies beyond is looked at by the next polls.
 const STUCK_PAGES: usize = 60;
 
-/// Questions per request.
 const QUESTIONS_PER_REQUEST: usize = 1000;
 
 /// A question about one partition.
 #[derive(Clone, Debug)]
-pub enum Question {
+pub enum FollowUp {
     /// The first entry after one id, up to another.
     FirstBetween {
         /// The id before.
@@ -52,7 +51,7 @@ pub enum Question {
 
 /// What came of a question.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum FollowUpResult {
     /// The first entry in the interval, if there is one.
     First(Option<Position>),
     /// Pending entries by id.
@@ -68,7 +67,11 @@ pub enum Answer {
 }
 
 /// Asks all questions, each about a key; the answers come in their order. What is not answered in time stays unknown.
-pub async fn ask(line: &Line<'_>, group: &str, questions: &[(String, Question)]) -> Vec<Answer> {
+pub async fn ask(
+    line: &PollConnection<'_>,
+    group: &str,
+    questions: &[(String, FollowUp)],
+) -> Vec<FollowUpResult> {
     let mut answers = Vec::with_capacity(questions.len());
     let mut rest = questions;
     while !rest.is_empty() {
@@ -79,7 +82,7 @@ pub async fn ask(line: &Line<'_>, group: &str, questions: &[(String, Question)])
             write(&mut commands, key, group, question);
         }
         let Ok(replies) = line.request(commands).await else {
-            answers.resize(questions.len(), Answer::Unread);
+            answers.resize(questions.len(), FollowUpResult::Unread);
             return answers;
         };
         for ((key, question), reply) in now.iter().zip(&replies) {
@@ -91,10 +94,10 @@ pub async fn ask(line: &Line<'_>, group: &str, questions: &[(String, Question)])
 }
 
 /// How many of the questions go into one request.
-fn fitting(questions: &[(String, Question)]) -> usize {
+fn fitting(questions: &[(String, FollowUp)]) -> usize {
     let mut bytes = 0;
-    let cost = |question: &Question| match question {
-        Question::FirstBetween { entry_bytes, .. } => *entry_bytes,
+    let cost = |question: &FollowUp| match question {
+        FollowUp::FirstBetween { entry_bytes, .. } => *entry_bytes,
         _ => 0,
     };
     let fit = questions
@@ -109,16 +112,16 @@ fn fitting(questions: &[(String, Question)]) -> usize {
     fit.max(1)
 }
 
-fn write(commands: &mut Pipeline, key: &str, group: &str, question: &Question) {
+fn write(commands: &mut Pipeline, key: &str, group: &str, question: &FollowUp) {
     match question {
-        Question::FirstBetween { after, until, .. } => {
+        FollowUp::FirstBetween { after, until, .. } => {
             commands
                 .cmd("XRANGE")
                 .arg(key::sent(key))
                 .arg(format!("({}", id::text(*after)));
             commands.arg(id::text(*until)).arg("COUNT").arg(1);
         }
-        Question::PendingPage => {
+        FollowUp::PendingPage => {
             commands
                 .cmd("XPENDING")
                 .arg(key::sent(key))
@@ -127,7 +130,7 @@ fn write(commands: &mut Pipeline, key: &str, group: &str, question: &Question) {
                 .arg("+")
                 .arg(PENDING_PAGE);
         }
-        Question::Stuck {
+        FollowUp::Stuck {
             stuck_after, after, ..
         } => write_stuck(commands, key, group, *stuck_after, *after),
     }
@@ -151,20 +154,25 @@ fn write_stuck(
     commands.arg(from).arg("+").arg(STUCK_PAGE);
 }
 
-fn understand(line: &Line<'_>, key: &str, question: &Question, reply: &Value) -> Answer {
+fn understand(
+    line: &PollConnection<'_>,
+    key: &str,
+    question: &FollowUp,
+    reply: &Value,
+) -> FollowUpResult {
     if let Value::ServerError(error) = reply {
         if error.code() == "NOGROUP" {
-            return Answer::GroupGone;
+            return FollowUpResult::GroupGone;
         }
         let subject = format!("{}, key {:?}", line.address(), key::shown(key));
-        return Answer::Refused(failure::of_reply(&subject, error));
+        return FollowUpResult::Refused(failure::of_reply(&subject, error));
     }
     let answer = match question {
-        Question::FirstBetween { .. } => {
-            reply::range_page(reply).map(|(ids, _)| Answer::First(ids.first().copied()))
+        FollowUp::FirstBetween { .. } => {
+            reply::range_page(reply).map(|(ids, _)| FollowUpResult::First(ids.first().copied()))
         }
-        Question::PendingPage => reply::pending_entries(reply).map(Answer::Pending),
-        Question::Stuck {
+        FollowUp::PendingPage => reply::pending_entries(reply).map(FollowUpResult::Pending),
+        FollowUp::Stuck {
             stuck_after,
             now_millis,
             ..
@@ -172,18 +180,18 @@ fn understand(line: &Line<'_>, key: &str, question: &Question, reply: &Value) ->
             let full = entries.len() >= STUCK_PAGE;
             let last = entries.last().and_then(|entry| entry.id);
             let stuck = Stuck::among(&entries, *now_millis, *stuck_after);
-            Answer::Stuck(stuck, last.filter(|_| full))
+            FollowUpResult::Stuck(stuck, last.filter(|_| full))
         }),
     };
-    answer.unwrap_or(Answer::Unread)
+    answer.unwrap_or(FollowUpResult::Unread)
 }
 
 /// Goes on with the partitions whose stuck entries filled their page, within a part of the poll's time.
 async fn more_stuck(
-    line: &Line<'_>,
+    line: &PollConnection<'_>,
     group: &str,
-    questions: &[(String, Question)],
-    answers: &mut [Answer],
+    questions: &[(String, FollowUp)],
+    answers: &mut [FollowUpResult],
 ) {
     let until = line
         .until()
@@ -191,19 +199,19 @@ async fn more_stuck(
     let mut pages = 0;
     for ((key, question), answer) in questions.iter().zip(answers) {
         while let (
-            Question::Stuck {
+            FollowUp::Stuck {
                 stuck_after,
                 now_millis,
                 ..
             },
-            Answer::Stuck(found, Some(after)),
+            FollowUpResult::Stuck(found, Some(after)),
         ) = (question, &mut *answer)
         {
             if pages == STUCK_PAGES || Instant::now() >= until {
                 return;
             }
             pages += 1;
-            let next = Question::Stuck {
+            let next = FollowUp::Stuck {
                 stuck_after: *stuck_after,
                 after: Some(*after),
                 now_millis: *now_millis,
@@ -214,11 +222,11 @@ async fn more_stuck(
                 return;
             };
             let reply = replies.first().unwrap_or(&Value::Nil);
-            let Answer::Stuck(more, after) = understand(line, key, &next, reply) else {
+            let FollowUpResult::Stuck(more, after) = understand(line, key, &next, reply) else {
                 break;
             };
             found.merge(&more);
-            *answer = Answer::Stuck(std::mem::take(found), after);
+            *answer = FollowUpResult::Stuck(std::mem::take(found), after);
         }
     }
 }

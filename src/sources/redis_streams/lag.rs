@@ -7,7 +7,7 @@ use crate::model::sample::Position;
 
 /// How a lag came to be known, or that it must be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LagVerdict {
     /// It follows from the ids and the length alone.
     Derived(u64),
     /// The server's own value, vouched for by the previous poll.
@@ -27,26 +27,26 @@ pub struct Agreement {
 }
 
 /// Rules 1 to 5, on one atomic reading of stream and group.
-pub fn certify(stream: &StreamInfo, group: &GroupInfo, previous: Option<&Agreement>) -> Verdict {
+pub fn certify(stream: &StreamInfo, group: &GroupInfo, previous: Option<&Agreement>) -> LagVerdict {
     if stream.is_empty() {
-        return Verdict::Derived(0);
+        return LagVerdict::Derived(0);
     }
     // What could not be read vouches for nothing.
     let Some(at) = group.last_delivered else {
-        return Verdict::MustCount;
+        return LagVerdict::MustCount;
     };
     if stream.last.is_some_and(|last| at >= last) {
-        return Verdict::Derived(0);
+        return LagVerdict::Derived(0);
     }
     let Some(first) = stream.first else {
-        return Verdict::MustCount;
+        return LagVerdict::MustCount;
     };
     match stream.length {
-        Some(length) if at < first => Verdict::Derived(length),
-        Some(length @ 1..) if at == first => Verdict::Derived(length - 1),
+        Some(length) if at < first => LagVerdict::Derived(length),
+        Some(length @ 1..) if at == first => LagVerdict::Derived(length - 1),
         _ => previous
             .and_then(|previous| carry(stream, first, group, previous))
-            .map_or(Verdict::MustCount, Verdict::Carried),
+            .map_or(LagVerdict::MustCount, LagVerdict::Carried),
     }
 }
 
@@ -131,16 +131,16 @@ mod tests {
             assert_eq!(verdict, expect, "delivered {delivered}");
         };
         let s = stream(3, 9, 5, 9, 0);
-        check(&s, 9, Verdict::Derived(0));
-        check(&s, 12, Verdict::Derived(0));
-        check(&s, 2, Verdict::Derived(5));
-        check(&s, 3, Verdict::Derived(4));
-        check(&s, 5, Verdict::MustCount);
+        check(&s, 9, LagVerdict::Derived(0));
+        check(&s, 12, LagVerdict::Derived(0));
+        check(&s, 2, LagVerdict::Derived(5));
+        check(&s, 3, LagVerdict::Derived(4));
+        check(&s, 5, LagVerdict::MustCount);
         let empty = StreamInfo {
             length: Some(0),
             ..StreamInfo::default()
         };
-        check(&empty, 0, Verdict::Derived(0));
+        check(&empty, 0, LagVerdict::Derived(0));
     }
 
     #[test]
@@ -150,15 +150,15 @@ mod tests {
             spoil(&mut spoilt);
             assert_eq!(certify(&spoilt, &group(delivered, Some(0)), None), expect);
         };
-        check(|s| s.length = None, 2, Verdict::MustCount);
-        check(|s| s.length = None, 9, Verdict::Derived(0));
-        check(|s| s.first = None, 2, Verdict::MustCount);
-        check(|s| s.last = None, 9, Verdict::MustCount);
-        check(|s| s.last = None, 2, Verdict::Derived(5));
-        check(|s| *s = StreamInfo::default(), 2, Verdict::MustCount);
+        check(|s| s.length = None, 2, LagVerdict::MustCount);
+        check(|s| s.length = None, 9, LagVerdict::Derived(0));
+        check(|s| s.first = None, 2, LagVerdict::MustCount);
+        check(|s| s.last = None, 9, LagVerdict::MustCount);
+        check(|s| s.last = None, 2, LagVerdict::Derived(5));
+        check(|s| *s = StreamInfo::default(), 2, LagVerdict::MustCount);
         let nowhere = GroupInfo::default();
         let verdict = certify(&stream(3, 9, 5, 9, 0), &nowhere, None);
-        assert_eq!(verdict, Verdict::MustCount);
+        assert_eq!(verdict, LagVerdict::MustCount);
     }
 
     #[test]
@@ -168,33 +168,33 @@ mod tests {
             assert_eq!(certify(stream, group, then.as_ref()), expect);
         };
         let more = stream(1, 12, 12, 12, 0);
-        check(&more, &group(6, Some(6)), Verdict::Carried(6));
-        check(&more, &group(4, Some(8)), Verdict::Carried(8));
-        check(&more, &group(6, None), Verdict::MustCount);
-        check(&more, &group(3, Some(9)), Verdict::MustCount);
+        check(&more, &group(6, Some(6)), LagVerdict::Carried(6));
+        check(&more, &group(4, Some(8)), LagVerdict::Carried(8));
+        check(&more, &group(6, None), LagVerdict::MustCount);
+        check(&more, &group(3, Some(9)), LagVerdict::MustCount);
         // The group stands where it stood, so the number can only be 8.
-        check(&more, &group(4, Some(7)), Verdict::MustCount);
+        check(&more, &group(4, Some(7)), LagVerdict::MustCount);
         // It moved on, so some of the 8 were delivered.
-        check(&more, &group(6, Some(8)), Verdict::MustCount);
+        check(&more, &group(6, Some(8)), LagVerdict::MustCount);
         check(
             &stream(1, 12, 11, 12, 5),
             &group(6, Some(6)),
-            Verdict::MustCount,
+            LagVerdict::MustCount,
         );
         check(
             &stream(1, 12, 11, 12, 4),
             &group(6, Some(6)),
-            Verdict::Carried(6),
+            LagVerdict::Carried(6),
         );
         check(
             &stream(5, 12, 8, 12, 0),
             &group(6, Some(6)),
-            Verdict::MustCount,
+            LagVerdict::MustCount,
         );
         check(
             &stream(1, 12, 12, 3, 0),
             &group(6, Some(6)),
-            Verdict::MustCount,
+            LagVerdict::MustCount,
         );
     }
 
@@ -207,19 +207,19 @@ mod tests {
         check(
             &stream(1, 12, 12, 12, 0),
             &group(6, Some(6)),
-            Verdict::Carried(6),
+            LagVerdict::Carried(6),
         );
         // One is gone: it may be one that the group was never given.
         check(
             &stream(2, 12, 11, 12, 0),
             &group(6, Some(6)),
-            Verdict::MustCount,
+            LagVerdict::MustCount,
         );
         // Made anew meanwhile, with as few gone: fewer were ever added.
         check(
             &stream(1, 8, 8, 8, 0),
             &group(6, Some(2)),
-            Verdict::MustCount,
+            LagVerdict::MustCount,
         );
     }
 

@@ -15,7 +15,7 @@ pub struct Counter {
 
 /// What must be read before the counter can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum CounterStep {
     /// So many entries arrived.
     Arrived(u64),
     /// Count the entries after this id, up to the last generated one.
@@ -41,24 +41,24 @@ impl Counter {
     }
 
     /// How the arrivals since the last look can be told.
-    pub fn step(&self, stream: &StreamInfo) -> Step {
+    pub fn step(&self, stream: &StreamInfo) -> CounterStep {
         let (Some(generated), Some(length)) = (stream.last_generated, stream.length) else {
-            return Step::Unknown;
+            return CounterStep::Unknown;
         };
         if generated == self.last_generated {
-            Step::Arrived(0)
+            CounterStep::Arrived(0)
         } else if generated < self.last_generated {
             // Another stream under the same key.
-            Step::Unknown
+            CounterStep::Unknown
         } else if stream.first.is_some() && stream.first == self.first {
-            Step::Arrived(length.saturating_sub(self.length))
+            CounterStep::Arrived(length.saturating_sub(self.length))
         } else if stream
             .first
             .is_some_and(|first| first <= self.last_generated)
         {
-            Step::CountAfter(self.last_generated)
+            CounterStep::CountAfter(self.last_generated)
         } else {
-            Step::Unknown
+            CounterStep::Unknown
         }
     }
 
@@ -92,14 +92,14 @@ mod tests {
     fn arrivals_are_told_by_length_counted_after_a_trim_or_unknown_when_all_seen_is_gone() {
         let counter = Counter::start(&stream(Some(1), 5, 5)).expect("told");
         let check = |now: StreamInfo, expect| assert_eq!(counter.step(&now), expect);
-        check(stream(Some(1), 5, 5), Step::Arrived(0));
-        check(stream(Some(3), 5, 3), Step::Arrived(0));
-        check(stream(Some(1), 8, 8), Step::Arrived(3));
+        check(stream(Some(1), 5, 5), CounterStep::Arrived(0));
+        check(stream(Some(3), 5, 3), CounterStep::Arrived(0));
+        check(stream(Some(1), 8, 8), CounterStep::Arrived(3));
         let seen = Position { major: 5, minor: 0 };
-        check(stream(Some(3), 8, 6), Step::CountAfter(seen));
-        check(stream(Some(7), 8, 2), Step::Unknown);
-        check(stream(None, 8, 0), Step::Unknown);
-        check(stream(Some(1), 4, 4), Step::Unknown);
+        check(stream(Some(3), 8, 6), CounterStep::CountAfter(seen));
+        check(stream(Some(7), 8, 2), CounterStep::Unknown);
+        check(stream(None, 8, 0), CounterStep::Unknown);
+        check(stream(Some(1), 4, 4), CounterStep::Unknown);
     }
 
     #[test]

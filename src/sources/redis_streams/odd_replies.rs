@@ -5,8 +5,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::partition::{Memory, Partition};
-use super::read::{self, Reading};
+use super::partition::{PartitionMemory, RedisPartition};
+use super::read::{self, KeyAnswer};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, PartitionObservation, PartitionSample};
 
@@ -89,11 +89,11 @@ fn replaced(value: &Value, at: &[usize], by: &Value) -> Value {
     }
 }
 
-fn observed(frame: &[Value], memory: Memory) -> (PartitionObservation, Memory) {
+fn observed(frame: &[Value], memory: PartitionMemory) -> (PartitionObservation, PartitionMemory) {
     let (reading, _) = read::understood(frame, "g", Some(NOW), "h:1", "k");
-    let is_failed = matches!(reading, Reading::Failed(_));
+    let is_failed = matches!(reading, KeyAnswer::Failed(_));
     let at = Instant::now();
-    let mut partition = Partition::begin("k".to_owned(), reading, memory);
+    let mut partition = RedisPartition::begin("k".to_owned(), reading, memory);
     assert!(!is_failed || !partition.must_count());
     let _ = partition.questions(LONG, at);
     let (_, observation, memory) = partition.finish(at, LONG, Counting::Reads, |_| true);
@@ -121,7 +121,7 @@ async fn an_odd_value_makes_its_field_unknown_and_nothing_else() {
     ];
     for delivered in [0, 1, 5, 10] {
         let sound = frame(delivered);
-        let (expect, memory) = observed(&sound, Memory::default());
+        let (expect, memory) = observed(&sound, PartitionMemory::default());
         let expect = present(expect);
         let mut found = Vec::new();
         let answers = sound.last().expect("answers");
@@ -149,7 +149,7 @@ async fn an_odd_value_makes_its_field_unknown_and_nothing_else() {
     }
 }
 
-fn check(spoilt: &[Value], memory: &Memory, expect: &PartitionSample, what: &str) {
+fn check(spoilt: &[Value], memory: &PartitionMemory, expect: &PartitionSample, what: &str) {
     let sample = match observed(spoilt, memory.clone()).0 {
         PartitionObservation::Present(sample) => sample,
         // The group or the whole of an answer was hit: unknown, not missing.

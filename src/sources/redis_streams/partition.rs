@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::failure;
-use super::followup::{Answer, PENDING_PAGE, Question};
+use super::followup::{FollowUp, FollowUpResult, PENDING_PAGE};
 use super::key;
-use super::lag::{self, Agreement, Verdict};
-use super::log_end::{Counter, Step};
+use super::lag::{self, Agreement, LagVerdict};
+use super::log_end::{Counter, CounterStep};
 use super::pending::{self, FirstUndelivered, Stuck};
-use super::range::Counting as Range;
-use super::read::{Reading, Snapshot};
+use super::range::RangeCount as Range;
+use super::read::{KeyAnswer, Snapshot};
 use super::recount::Recount;
 use super::reply::{PendingEntry, StreamInfo};
 use super::wake::End;
@@ -29,7 +29,7 @@ const COUNT_STUCK_EVERY: Duration = Duration::from_secs(10);
 
 /// What is remembered of a partition between polls.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct PartitionMemory {
     agreement: Option<Agreement>,
     /// When the lag last followed from the ids or was counted.
     verified_at: Option<Instant>,
@@ -48,7 +48,7 @@ pub struct Memory {
     end: Option<(Position, usize)>,
 }
 
-impl Memory {
+impl PartitionMemory {
     /// Where the stream ended when it was last read, if that is known.
     pub fn end(&self, key: &str) -> Option<End> {
         let (last, entry_bytes) = self.end?;
@@ -62,11 +62,11 @@ impl Memory {
 
 /// One partition within a poll.
 #[derive(Debug)]
-pub struct Partition {
+pub struct RedisPartition {
     /// Its key.
     pub key: String,
     /// What was read; counting replaces it by a later reading.
-    pub reading: Reading,
+    pub reading: KeyAnswer,
     /// Undelivered entries, once known.
     pub lag: Option<Quantity>,
     /// The first undelivered entry, once known.
@@ -76,24 +76,24 @@ pub struct Partition {
     page: Option<Vec<PendingEntry>>,
     /// The server's own lag, where the polls before vouch for it.
     carried: Option<u64>,
-    memory: Memory,
+    memory: PartitionMemory,
 }
 
-impl Partition {
+impl RedisPartition {
     /// Begins with a reading and what is remembered; certifies the lag if that needs no counting.
-    pub fn begin(key: String, reading: Reading, mut memory: Memory) -> Self {
+    pub fn begin(key: String, reading: KeyAnswer, mut memory: PartitionMemory) -> Self {
         let verdict = match &reading {
-            Reading::Present(now) => {
+            KeyAnswer::Present(now) => {
                 lag::certify(&now.stream, &now.group, memory.agreement.as_ref())
             }
-            _ => Verdict::MustCount,
+            _ => LagVerdict::MustCount,
         };
         let (mut lag, mut carried) = match verdict {
-            Verdict::Derived(n) => (Some(Quantity::Exact(n)), None),
-            Verdict::Carried(n) => (Some(Quantity::Exact(n)), Some(n)),
-            Verdict::MustCount => (None, None),
+            LagVerdict::Derived(n) => (Some(Quantity::Exact(n)), None),
+            LagVerdict::Carried(n) => (Some(Quantity::Exact(n)), Some(n)),
+            LagVerdict::MustCount => (None, None),
         };
-        if let Reading::Present(now) = &reading {
+        if let KeyAnswer::Present(now) = &reading {
             let before = memory.recount.take();
             if let (Some(before), Some(native)) = (before, carried) {
                 (lag, carried, memory.recount) = before.weigh(now, native);
@@ -114,7 +114,7 @@ impl Partition {
     /// Whether the undelivered entries must be counted.
     pub fn must_count(&self) -> bool {
         let is_counted = |now: &Snapshot| now.group.last_delivered.is_some();
-        self.lag.is_none() && matches!(&self.reading, Reading::Present(now) if is_counted(now))
+        self.lag.is_none() && matches!(&self.reading, KeyAnswer::Present(now) if is_counted(now))
     }
 
     /// Since when the lag was carried only, if that is long enough to look whether it is true.
@@ -125,7 +125,7 @@ impl Partition {
     }
 
     /// Takes a page of what lies after the group's position, read with a new reading: it confirms the carried lag, or tells another.
-    pub fn recounted(&mut self, reading: Reading, page: Option<Quantity>) {
+    pub fn recounted(&mut self, reading: KeyAnswer, page: Option<Quantity>) {
         let memory = std::mem::take(&mut self.memory);
         let key = std::mem::take(&mut self.key);
         *self = Self::begin(key, reading, memory);
@@ -136,7 +136,7 @@ impl Partition {
             }
             // More than one page: a lag that is larger than what was seen is counted over several polls, a smaller one at once.
             (Some(lag), Some(Quantity::AtLeast(n))) if lag.value() >= n => {
-                if let Reading::Present(now) = &self.reading {
+                if let KeyAnswer::Present(now) = &self.reading {
                     self.memory.recount = Recount::begin(now);
                 }
             }
@@ -160,7 +160,7 @@ impl Partition {
         if rest.failed.is_none() {
             recount.take(rest);
         }
-        if let (Reading::Present(now), Some(native)) = (&self.reading, self.carried) {
+        if let (KeyAnswer::Present(now), Some(native)) = (&self.reading, self.carried) {
             self.lag = recount.contradicts(native, now).or(self.lag);
         }
     }
@@ -174,22 +174,22 @@ impl Partition {
     pub fn arrivals_between(&self) -> Option<(Position, Position, usize)> {
         let stream = self.stream().filter(|stream| !stream.counts_added)?;
         match self.memory.counter.as_ref()?.step(stream) {
-            Step::CountAfter(id) => Some((id, stream.last_generated?, stream.entry_bytes)),
-            Step::Arrived(_) | Step::Unknown => None,
+            CounterStep::CountAfter(id) => Some((id, stream.last_generated?, stream.entry_bytes)),
+            CounterStep::Arrived(_) | CounterStep::Unknown => None,
         }
     }
 
     fn stream(&self) -> Option<&StreamInfo> {
         match &self.reading {
-            Reading::Present(now) => Some(&now.stream),
-            Reading::GroupMissing(stream) => Some(stream),
-            Reading::StreamMissing | Reading::Failed(_) | Reading::LeftOut(_) => None,
+            KeyAnswer::Present(now) => Some(&now.stream),
+            KeyAnswer::GroupMissing(stream) => Some(stream),
+            KeyAnswer::StreamMissing | KeyAnswer::Failed(_) | KeyAnswer::LeftOut(_) => None,
         }
     }
 
     /// What must still be asked.
-    pub fn questions(&mut self, stuck_after: Duration, at: Instant) -> Vec<Question> {
-        let Reading::Present(now) = &self.reading else {
+    pub fn questions(&mut self, stuck_after: Duration, at: Instant) -> Vec<FollowUp> {
+        let KeyAnswer::Present(now) = &self.reading else {
             return Vec::new();
         };
         let mut questions = Vec::new();
@@ -199,7 +199,7 @@ impl Partition {
         if self.first.is_none()
             && let (Some(after), Some(until)) = (now.group.last_delivered, now.stream.last)
         {
-            questions.push(Question::FirstBetween {
+            questions.push(FollowUp::FirstBetween {
                 after,
                 until,
                 entry_bytes: now.stream.entry_bytes,
@@ -210,11 +210,11 @@ impl Partition {
             self.memory.search = None;
             return questions;
         }
-        questions.push(Question::PendingPage);
+        questions.push(FollowUp::PendingPage);
         let searched = self.memory.stuck.as_ref().map(|(at, _)| *at);
         let is_due = searched.is_none_or(|then| at.duration_since(then) >= COUNT_STUCK_EVERY);
         if is_due || self.memory.search.is_some() {
-            questions.push(Question::Stuck {
+            questions.push(FollowUp::Stuck {
                 stuck_after,
                 after: self.memory.search.as_ref().map(|(_, after)| *after),
                 now_millis: now.now_millis,
@@ -224,13 +224,13 @@ impl Partition {
     }
 
     /// Takes the answer to one of its questions.
-    pub fn take(&mut self, answer: Answer, at: Instant) {
+    pub fn take(&mut self, answer: FollowUpResult, at: Instant) {
         match answer {
-            Answer::First(Some(id)) => self.first = Some(FirstUndelivered::At(id)),
+            FollowUpResult::First(Some(id)) => self.first = Some(FirstUndelivered::At(id)),
             // All undelivered entries went away since they were seen.
-            Answer::First(None) => self.first = Some(FirstUndelivered::None),
-            Answer::Pending(page) => self.page = Some(page),
-            Answer::Stuck(found, after) => {
+            FollowUpResult::First(None) => self.first = Some(FirstUndelivered::None),
+            FollowUpResult::Pending(page) => self.page = Some(page),
+            FollowUpResult::Stuck(found, after) => {
                 let before = self.memory.search.take().map(|(before, _)| before);
                 let mut all = before.unwrap_or_default();
                 all.merge(&found);
@@ -239,13 +239,13 @@ impl Partition {
                     None => self.memory.stuck = Some((at, all)),
                 }
             }
-            Answer::Unread => {}
-            Answer::GroupGone => {
+            FollowUpResult::Unread => {}
+            FollowUpResult::GroupGone => {
                 if let Some(stream) = self.stream().cloned() {
-                    self.reading = Reading::GroupMissing(stream);
+                    self.reading = KeyAnswer::GroupMissing(stream);
                 }
             }
-            Answer::Refused(failure) => self.reading = Reading::Failed(failure),
+            FollowUpResult::Refused(failure) => self.reading = KeyAnswer::Failed(failure),
         }
     }
 
@@ -256,10 +256,10 @@ impl Partition {
         stuck_after: Duration,
         counting: Counting,
         is_at_work: impl Fn(&str) -> bool,
-    ) -> (String, PartitionObservation, Memory) {
+    ) -> (String, PartitionObservation, PartitionMemory) {
         let log_end = self.log_end();
         let observation = match &self.reading {
-            Reading::Present(now) => {
+            KeyAnswer::Present(now) => {
                 let mut sample = sample(now, &self, log_end, stuck_after, is_at_work);
                 if now.stream.counts_added && !now.group.is_read_count_garbled {
                     sample.counting = counting;
@@ -276,28 +276,28 @@ impl Partition {
                 };
                 PartitionObservation::Present(sample)
             }
-            Reading::GroupMissing(stream) => {
+            KeyAnswer::GroupMissing(stream) => {
                 let Some(length) = stream.length else {
                     let failure =
                         failure::garbled(&key::shown(&self.key), "the length of the stream");
                     return (self.key, PartitionObservation::Failed(failure), self.memory);
                 };
-                self.memory = Memory {
+                self.memory = PartitionMemory {
                     counter: self.memory.counter,
-                    ..Memory::default()
+                    ..PartitionMemory::default()
                 };
                 PartitionObservation::GroupMissing { length, log_end }
             }
-            Reading::StreamMissing => {
-                self.memory = Memory::default();
+            KeyAnswer::StreamMissing => {
+                self.memory = PartitionMemory::default();
                 PartitionObservation::StreamMissing
             }
-            Reading::Failed(failure) | Reading::LeftOut(failure) => {
+            KeyAnswer::Failed(failure) | KeyAnswer::LeftOut(failure) => {
                 PartitionObservation::Failed(failure.clone())
             }
         };
         self.memory.end = match &self.reading {
-            Reading::StreamMissing => Some((Position::default(), 0)),
+            KeyAnswer::StreamMissing => Some((Position::default(), 0)),
             _ => self
                 .stream()
                 .and_then(|stream| Some((stream.last_generated?, stream.entry_bytes))),
@@ -321,16 +321,20 @@ impl Partition {
             return self.memory.counter.as_ref().map(Counter::value);
         };
         let arrived = match counter.step(&stream) {
-            Step::Arrived(n) => Some(n),
-            Step::CountAfter(_) => self.arrived,
-            Step::Unknown => None,
+            CounterStep::Arrived(n) => Some(n),
+            CounterStep::CountAfter(_) => self.arrived,
+            CounterStep::Unknown => None,
         };
         counter.advance(&stream, arrived)
     }
 }
 
 /// The first undelivered entry, if what was read or remembered tells it.
-fn first_known(now: &Snapshot, lag: Option<Quantity>, memory: &Memory) -> Option<FirstUndelivered> {
+fn first_known(
+    now: &Snapshot,
+    lag: Option<Quantity>,
+    memory: &PartitionMemory,
+) -> Option<FirstUndelivered> {
     if lag == Some(Quantity::Exact(0)) {
         return Some(FirstUndelivered::None);
     }
@@ -348,7 +352,7 @@ fn first_known(now: &Snapshot, lag: Option<Quantity>, memory: &Memory) -> Option
 
 fn sample(
     now: &Snapshot,
-    partition: &Partition,
+    partition: &RedisPartition,
     log_end: Option<u64>,
     stuck_after: Duration,
     is_at_work: impl Fn(&str) -> bool,

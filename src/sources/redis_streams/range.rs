@@ -3,7 +3,7 @@
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::Line;
+use super::connection::PollConnection;
 use super::{failure, id, key, reply};
 use crate::model::sample::{Failure, Position};
 
@@ -36,7 +36,7 @@ pub struct Budget {
 
 impl Budget {
     /// The budget of a poll that begins to count now.
-    pub fn start(line: &Line<'_>) -> Self {
+    pub fn start(line: &PollConnection<'_>) -> Self {
         Self {
             entries: POLL_ENTRIES,
             bytes: POLL_BYTES,
@@ -47,7 +47,7 @@ impl Budget {
     }
 
     /// As [`Self::start`], with no more entries than that.
-    pub fn of_entries(line: &Line<'_>, entries: usize) -> Self {
+    pub fn of_entries(line: &PollConnection<'_>, entries: usize) -> Self {
         Self {
             entries,
             ..Self::start(line)
@@ -73,7 +73,7 @@ pub fn page_limit(entry_bytes: usize) -> usize {
 
 /// Entries of one key in an open interval of ids, counted page by page.
 #[derive(Clone, Debug)]
-pub struct Counting {
+pub struct RangeCount {
     /// The key.
     pub key: String,
     /// Counted up to here.
@@ -92,7 +92,7 @@ pub struct Counting {
     entry_bytes: usize,
 }
 
-impl Counting {
+impl RangeCount {
     /// Nothing counted yet.
     pub fn new(key: &str, after: Position, until: Position, entry_bytes: usize) -> Self {
         Self {
@@ -135,8 +135,8 @@ impl Counting {
 /// after `rotation`, so that no partition is always the one that the poll's budget does not reach. A server that does not answer is a
 /// bound, too.
 pub async fn count_on(
-    line: &Line<'_>,
-    countings: &mut [Counting],
+    line: &PollConnection<'_>,
+    countings: &mut [RangeCount],
     budget: &mut Budget,
     rotation: usize,
 ) {
@@ -146,7 +146,7 @@ pub async fn count_on(
     let middle = rotation % countings.len();
     countings.rotate_left(middle);
     loop {
-        let mut round: Vec<(&mut Counting, usize)> = Vec::new();
+        let mut round: Vec<(&mut RangeCount, usize)> = Vec::new();
         let mut bytes = 0;
         let mut entries = 0;
         for counting in countings
@@ -172,8 +172,8 @@ pub async fn count_on(
 }
 
 async fn read_round(
-    line: &Line<'_>,
-    round: Vec<(&mut Counting, usize)>,
+    line: &PollConnection<'_>,
+    round: Vec<(&mut RangeCount, usize)>,
     budget: &mut Budget,
 ) -> Result<(), Failure> {
     let mut commands = redis::pipe();
@@ -211,12 +211,12 @@ mod tests {
 
     #[test]
     fn a_short_page_or_the_last_id_completes_a_count() {
-        let mut counting = Counting::new("k", at(2), at(9), 100);
+        let mut counting = RangeCount::new("k", at(2), at(9), 100);
         counting.take(&[at(3), at(4)], 200, 2, at(2));
         assert_eq!((counting.counted, counting.complete), (2, false));
         counting.take(&[at(7), at(9)], 200, 2, at(4));
         assert_eq!((counting.counted, counting.complete), (4, true));
-        let mut short = Counting::new("k", at(2), at(9), 100);
+        let mut short = RangeCount::new("k", at(2), at(9), 100);
         short.take(&[at(3)], 100, 2, at(2));
         assert!(short.complete);
     }

@@ -3,7 +3,7 @@
 use redis::{Pipeline, ServerError, Value};
 use tokio::time::Instant;
 
-use super::connection::Line;
+use super::connection::PollConnection;
 use super::failure;
 use super::id;
 use super::key;
@@ -25,7 +25,7 @@ pub struct PageWanted {
 
 /// What one partition answered.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
+pub enum KeyAnswer {
     /// Stream and group at one moment.
     Present(Snapshot),
     /// The stream exists, the group does not.
@@ -52,11 +52,11 @@ pub struct Snapshot {
 }
 
 /// The readings of all keys, and the server's clock at the first.
-pub struct Readings {
+pub struct KeyAnswers {
     /// Milliseconds since the epoch by the server's clock.
     pub now_millis: Option<u64>,
     /// One per key.
-    pub readings: Vec<(String, Reading)>,
+    pub readings: Vec<(String, KeyAnswer)>,
 }
 
 /// Requests in a row that may stay unanswered before the rest waits for the next poll: the last of them goes over a new connection.
@@ -68,18 +68,18 @@ const SILENT_REQUESTS: u32 = 3;
 /// # Errors
 /// If nothing could be read, or the server answers every key with the same trouble of its own.
 pub async fn read_all(
-    line: &Line<'_>,
+    line: &PollConnection<'_>,
     keys: &[String],
     group: &str,
     turns: &mut Turns,
     until: Instant,
-) -> Result<Readings, Failure> {
+) -> Result<KeyAnswers, Failure> {
     let mut requests = turns.requests(keys);
     if requests.is_empty() {
         // With no keys at all the server's clock is still asked for: it tells whether the server is there.
         requests.push(Vec::new());
     }
-    let mut all = Readings {
+    let mut all = KeyAnswers {
         now_millis: None,
         readings: Vec::with_capacity(keys.len()),
     };
@@ -121,7 +121,7 @@ pub async fn read_all(
             return Err(why);
         }
         let left_out = left_out.into_iter();
-        let unread = left_out.map(|key| (key, Reading::LeftOut(why.clone())));
+        let unread = left_out.map(|key| (key, KeyAnswer::LeftOut(why.clone())));
         all.readings.extend(unread);
     }
     Ok(all)
@@ -133,23 +133,23 @@ fn part(started: Instant, until: Instant) -> f64 {
     started.elapsed().as_secs_f64() / had.max(f64::MIN_POSITIVE)
 }
 
-fn note(turns: &mut Turns, keys: &[String], readings: &[Reading], took: f64) {
+fn note(turns: &mut Turns, keys: &[String], readings: &[KeyAnswer], took: f64) {
     let at = Instant::now();
     for (key, reading) in keys.iter().zip(readings) {
         let entry_bytes = match reading {
-            Reading::Present(now) => now.stream.entry_bytes,
-            Reading::GroupMissing(stream) => stream.entry_bytes,
-            Reading::StreamMissing | Reading::Failed(_) | Reading::LeftOut(_) => 0,
+            KeyAnswer::Present(now) => now.stream.entry_bytes,
+            KeyAnswer::GroupMissing(stream) => stream.entry_bytes,
+            KeyAnswer::StreamMissing | KeyAnswer::Failed(_) | KeyAnswer::LeftOut(_) => 0,
         };
         turns.read(key, at, entry_bytes, took);
     }
 }
 
 async fn read_request(
-    line: &Line<'_>,
+    line: &PollConnection<'_>,
     keys: &[String],
     group: &str,
-) -> Result<(Option<u64>, Vec<Reading>), Failure> {
+) -> Result<(Option<u64>, Vec<KeyAnswer>), Failure> {
     let wanted: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
     let (now_millis, frames) = read_frames(line, group, &wanted).await?;
     let readings = frames.into_iter().map(|(reading, _)| reading).collect();
@@ -161,10 +161,10 @@ async fn read_request(
 /// # Errors
 /// If the connection failed or the reply makes no sense.
 pub async fn read_frames(
-    line: &Line<'_>,
+    line: &PollConnection<'_>,
     group: &str,
     wanted: &[(&str, Option<PageWanted>)],
-) -> Result<(Option<u64>, Vec<(Reading, Page)>), Failure> {
+) -> Result<(Option<u64>, Vec<(KeyAnswer, EntriesPage)>), Failure> {
     let mut commands = redis::pipe();
     commands.cmd("TIME");
     for (key, page) in wanted {
@@ -194,7 +194,7 @@ pub async fn read_frames(
 }
 
 /// The ids of a page and the bytes it took; none where none was wanted or could be read.
-pub type Page = Option<(Vec<Position>, usize)>;
+pub type EntriesPage = Option<(Vec<Position>, usize)>;
 
 const fn questions(group: &str) -> usize {
     if group.is_empty() { 1 } else { 3 }
@@ -233,10 +233,10 @@ pub fn understood(
     now_millis: Option<u64>,
     subject: &str,
     key: &str,
-) -> (Reading, Page) {
+) -> (KeyAnswer, EntriesPage) {
     understand(frame, group, now_millis, subject).unwrap_or_else(|| {
         let failure = failure::garbled(subject, &format!("XINFO of key {:?}", key::shown(key)));
-        (Reading::Failed(failure), None)
+        (KeyAnswer::Failed(failure), None)
     })
 }
 
@@ -246,16 +246,16 @@ fn understand(
     group: &str,
     now_millis: Option<u64>,
     subject: &str,
-) -> Option<(Reading, Page)> {
+) -> Option<(KeyAnswer, EntriesPage)> {
     // A command that is refused while it is queued names the reason; EXEC then only says that it was aborted.
     if let Some(error) = frame.first().and_then(server_error) {
         return Some((
-            Reading::Failed(failure::of_transaction(subject, error)),
+            KeyAnswer::Failed(failure::of_transaction(subject, error)),
             None,
         ));
     }
     if let Some(error) = frame.iter().find_map(server_error) {
-        return Some((Reading::Failed(failure::of_reply(subject, error)), None));
+        return Some((KeyAnswer::Failed(failure::of_reply(subject, error)), None));
     }
     let answers = reply::items(frame.last()?)?;
     if answers.len() + FRAME != frame.len() {
@@ -267,16 +267,16 @@ fn understand(
     }
     let stream = reply::stream_info(&asked[0])?;
     if group.is_empty() {
-        return Some((Reading::GroupMissing(stream), None));
+        return Some((KeyAnswer::GroupMissing(stream), None));
     }
     if let Some(error) = server_error(&asked[1]) {
-        return Some((Reading::Failed(failure::of_reply(subject, error)), None));
+        return Some((KeyAnswer::Failed(failure::of_reply(subject, error)), None));
     }
     let Some(info) = reply::group_info(&asked[1], group)? else {
-        return Some((Reading::GroupMissing(stream), None));
+        return Some((KeyAnswer::GroupMissing(stream), None));
     };
     if let Some(error) = asked[2..].iter().chain(page).find_map(server_error) {
-        return Some((Reading::Failed(failure::of_reply(subject, error)), None));
+        return Some((KeyAnswer::Failed(failure::of_reply(subject, error)), None));
     }
     let snapshot = Snapshot {
         stream,
@@ -289,14 +289,14 @@ fn understand(
         Some(page) => reply::range_page(page),
         None => None,
     };
-    Some((Reading::Present(snapshot), page))
+    Some((KeyAnswer::Present(snapshot), page))
 }
 
-fn of_stream_error(subject: &str, error: &ServerError) -> Reading {
+fn of_stream_error(subject: &str, error: &ServerError) -> KeyAnswer {
     if is_no_such_key(error) {
-        Reading::StreamMissing
+        KeyAnswer::StreamMissing
     } else {
-        Reading::Failed(failure::of_reply(subject, error))
+        KeyAnswer::Failed(failure::of_reply(subject, error))
     }
 }
 
@@ -314,12 +314,12 @@ fn server_error(value: &Value) -> Option<&ServerError> {
 }
 
 /// If every partition fails with the same trouble of the server, the poll fails, not its partitions.
-fn common_outage(readings: &[(String, Reading)]) -> Result<(), Failure> {
-    let kind_of = |reading: &Reading| match reading {
-        Reading::Failed(failure) => Some(failure.kind),
+fn common_outage(readings: &[(String, KeyAnswer)]) -> Result<(), Failure> {
+    let kind_of = |reading: &KeyAnswer| match reading {
+        KeyAnswer::Failed(failure) => Some(failure.kind),
         _ => None,
     };
-    let Some((_, Reading::Failed(first))) = readings.first() else {
+    let Some((_, KeyAnswer::Failed(first))) = readings.first() else {
         return Ok(());
     };
     // A refusal for want of a permission or for the wrong kind of server concerns the source, too, if it meets all keys.

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{Connection, Line};
-use super::consumers::Census;
-use super::count::{self, Count};
+use super::connection::{PollConnection, RedisConnection};
+use super::consumers::ConsumerCensus;
+use super::count::{self, CountedPartition};
 use super::discovery::Discovery;
 use super::errors::{ErrorCounter, Holding};
 use super::followup;
-use super::partition::{Memory, Partition};
+use super::partition::{PartitionMemory, RedisPartition};
 use super::pending::FirstUndelivered;
-use super::range::{self, Budget, Counting};
-use super::read::{self, Reading};
+use super::range::{self, Budget, RangeCount};
+use super::read::{self, KeyAnswer};
 use super::turns::Turns;
 use super::wake::Wake;
 use crate::model::identity::PartitionId;
@@ -37,7 +37,7 @@ const READS_FOR: f64 = 3.0 / 4.0;
 
 /// How a group is polled.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct StreamPace {
     /// What a poll may take: after that it is dropped.
     pub deadline: Duration,
     /// What was seen of a partition stands for so long.
@@ -48,21 +48,21 @@ pub struct Pace {
 const RECOUNTED_PER_POLL: usize = 10_000;
 
 /// The reader of one group on one server.
-pub struct Reader {
-    connection: Arc<Connection>,
+pub struct StreamReader {
+    connection: Arc<RedisConnection>,
     wake: Arc<Wake>,
     group: String,
     stuck_after: Duration,
     discovery: Discovery,
-    memories: BTreeMap<String, Memory>,
-    census: Census,
+    memories: BTreeMap<String, PartitionMemory>,
+    census: ConsumerCensus,
     errors: Option<ErrorCounter>,
     turns: Turns,
-    pace: Pace,
+    pace: StreamPace,
     polls: usize,
 }
 
-impl GroupReader for Reader {
+impl GroupReader for StreamReader {
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
         Box::pin(self.read())
     }
@@ -78,15 +78,15 @@ impl GroupReader for Reader {
     }
 }
 
-impl Reader {
+impl StreamReader {
     /// A reader that has seen nothing yet.
     pub fn new(
-        connection: Arc<Connection>,
+        connection: Arc<RedisConnection>,
         wake: Arc<Wake>,
         stream: &StreamSelector,
         group: &str,
         stuck_after: Duration,
-        pace: Pace,
+        pace: StreamPace,
     ) -> Self {
         Self {
             connection,
@@ -95,7 +95,7 @@ impl Reader {
             stuck_after,
             discovery: Discovery::new(stream.clone()),
             memories: BTreeMap::new(),
-            census: Census::default(),
+            census: ConsumerCensus::default(),
             errors: None,
             turns: Turns::default(),
             pace,
@@ -108,13 +108,13 @@ impl Reader {
         self.polls = self.polls.wrapping_add(1);
         let connection = Arc::clone(&self.connection);
         let part = |part: f64| started + self.pace.deadline.mul_f64(part);
-        let (line, until) = (Line::new(&connection, part(1.0)), part(READS_FOR));
+        let (line, until) = (PollConnection::new(&connection, part(1.0)), part(READS_FOR));
         let keys = self.discovery.keys(&line).await?;
         let read = read::read_all(&line, &keys, &self.group, &mut self.turns, until).await?;
         let line = line.at_most(part(ASKS_FOR));
-        let begin = |(key, reading): (String, Reading)| {
+        let begin = |(key, reading): (String, KeyAnswer)| {
             let memory = self.memories.get(&key).cloned().unwrap_or_default();
-            Partition::begin(key, reading, memory)
+            RedisPartition::begin(key, reading, memory)
         };
         let mut partitions: Vec<_> = read.readings.into_iter().map(begin).collect();
         self.recount(&line, &mut partitions).await;
@@ -135,13 +135,13 @@ impl Reader {
     }
 
     /// Looks whether lags that were only carried for long are true: the longest unseen first, a few per poll.
-    async fn recount(&self, line: &Line<'_>, partitions: &mut [Partition]) {
+    async fn recount(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
         let now = Instant::now();
-        let due = |(index, p): (usize, &Partition)| Some((p.recount_due(now)?, index));
+        let due = |(index, p): (usize, &RedisPartition)| Some((p.recount_due(now)?, index));
         let mut due: Vec<_> = partitions.iter().enumerate().filter_map(due).collect();
         due.sort_unstable();
         due.truncate(RECOUNTS_PER_POLL);
-        let count = |(_, index): &(Instant, usize)| Count::of(&partitions[*index]);
+        let count = |(_, index): &(Instant, usize)| CountedPartition::of(&partitions[*index]);
         let mut counts: Vec<_> = due.iter().map(count).collect();
         count::look(line, &self.group, &mut counts).await;
         for ((_, index), count) in due.into_iter().zip(counts) {
@@ -151,7 +151,7 @@ impl Reader {
     }
 
     /// Goes on with recounts of more than one page.
-    async fn recount_on(&self, line: &Line<'_>, partitions: &mut [Partition]) {
+    async fn recount_on(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
         let recounting = partitions.iter_mut().filter_map(|p| {
             let rest = p.rest_of_recount()?;
             Some((rest, p))
@@ -164,11 +164,15 @@ impl Reader {
         }
     }
 
-    async fn count_undelivered(&self, line: &Line<'_>, partitions: &mut [Partition]) {
+    async fn count_undelivered(
+        &self,
+        line: &PollConnection<'_>,
+        partitions: &mut [RedisPartition],
+    ) {
         let mut uncertain: Vec<_> = partitions.iter_mut().filter(|p| p.must_count()).collect();
         let mut counts: Vec<_> = uncertain
             .iter()
-            .map(|partition| Count::of(partition))
+            .map(|partition| CountedPartition::of(partition))
             .collect();
         count::count_all(line, &self.group, &mut counts, self.polls).await;
         for (partition, count) in uncertain.iter_mut().zip(counts) {
@@ -182,12 +186,12 @@ impl Reader {
     }
 
     /// Redis 6.2 does not tell how many entries were added.
-    async fn count_arrivals(&self, line: &Line<'_>, partitions: &mut [Partition]) {
+    async fn count_arrivals(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
         let mut uncertain = Vec::new();
         let mut countings = Vec::new();
         for partition in partitions {
             if let Some((after, until, bytes)) = partition.arrivals_between() {
-                countings.push(Counting::new(&partition.key, after, until, bytes));
+                countings.push(RangeCount::new(&partition.key, after, until, bytes));
                 uncertain.push(partition);
             }
         }
@@ -198,7 +202,7 @@ impl Reader {
         }
     }
 
-    async fn ask_further(&self, line: &Line<'_>, partitions: &mut [Partition]) {
+    async fn ask_further(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
         let at = Instant::now();
         let mut questions = Vec::new();
         let mut askers = Vec::new();
@@ -216,13 +220,18 @@ impl Reader {
         }
     }
 
-    async fn count_consumers(&mut self, line: &Line<'_>, partitions: &[Partition]) -> Option<u32> {
-        let is_left_out = |p: &Partition| matches!(p.reading, Reading::LeftOut(_));
+    async fn count_consumers(
+        &mut self,
+        line: &PollConnection<'_>,
+        partitions: &[RedisPartition],
+    ) -> Option<u32> {
+        let is_left_out = |p: &RedisPartition| matches!(p.reading, KeyAnswer::LeftOut(_));
         // Whoever is at work on a partition that was left out would be missing.
         if self.group.is_empty() || partitions.iter().any(is_left_out) {
             return None;
         }
-        let is_present = |partition: &&Partition| matches!(partition.reading, Reading::Present(_));
+        let is_present =
+            |partition: &&RedisPartition| matches!(partition.reading, KeyAnswer::Present(_));
         let present: Vec<_> = partitions
             .iter()
             .filter(is_present)
@@ -235,7 +244,7 @@ impl Reader {
             .collect();
         let complete = !partitions
             .iter()
-            .any(|p| matches!(p.reading, Reading::Failed(_)));
+            .any(|p| matches!(p.reading, KeyAnswer::Failed(_)));
         self.census
             .count(line, &self.group, &present, &lagging, complete)
             .await
@@ -243,8 +252,8 @@ impl Reader {
 
     async fn errors_of(
         &mut self,
-        line: &Line<'_>,
-        partitions: &[Partition],
+        line: &PollConnection<'_>,
+        partitions: &[RedisPartition],
         started: Instant,
     ) -> Option<ErrorCount> {
         let left = self.pace.deadline.saturating_sub(started.elapsed());
@@ -258,7 +267,7 @@ impl Reader {
     /// Turns what was found into observations, and remembers.
     fn finish(
         &mut self,
-        partitions: Vec<Partition>,
+        partitions: Vec<RedisPartition>,
     ) -> BTreeMap<PartitionId, PartitionObservation> {
         let (at, counting) = (Instant::now(), self.connection.counting());
         let mut memories = BTreeMap::new();
@@ -288,9 +297,9 @@ impl Reader {
 }
 
 /// A poll that has nothing to tell fails.
-fn is_any_left(partitions: &[Partition]) -> Result<(), Failure> {
-    let why = |partition: &Partition| match &partition.reading {
-        Reading::LeftOut(failure) => Some(failure.clone()),
+fn is_any_left(partitions: &[RedisPartition]) -> Result<(), Failure> {
+    let why = |partition: &RedisPartition| match &partition.reading {
+        KeyAnswer::LeftOut(failure) => Some(failure.clone()),
         _ => None,
     };
     match partitions.iter().map(why).collect::<Option<Vec<_>>>() {
@@ -307,8 +316,8 @@ fn unwatched(stuck: u64, refused: &Failure) -> String {
     )
 }
 
-fn holding(partition: &Partition) -> Option<Holding> {
-    let Reading::Present(now) = &partition.reading else {
+fn holding(partition: &RedisPartition) -> Option<Holding> {
+    let KeyAnswer::Present(now) = &partition.reading else {
         return None;
     };
     Some(Holding {

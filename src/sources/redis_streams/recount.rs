@@ -4,7 +4,7 @@
 //! meanwhile: what it was given since is taken off by the server's count of deliveries, whose differences are right even where its
 //! value was set by hand. What arrived since is told by the count of entries ever added. Deletions are seen by the highest deleted id.
 
-use super::range::Counting;
+use super::range::RangeCount;
 use super::read::Snapshot;
 use crate::model::quantity::Quantity;
 use crate::model::sample::Position;
@@ -82,12 +82,12 @@ impl Recount {
     }
 
     /// What is still to be counted of the key.
-    pub fn rest(&self, key: &str, entry_bytes: usize) -> Counting {
-        Counting::new(key, self.after, self.until, entry_bytes)
+    pub fn rest(&self, key: &str, entry_bytes: usize) -> RangeCount {
+        RangeCount::new(key, self.after, self.until, entry_bytes)
     }
 
     /// Takes what was counted of the rest.
-    pub fn take(&mut self, rest: &Counting) {
+    pub fn take(&mut self, rest: &RangeCount) {
         self.counted += rest.counted;
         self.after = match rest.complete {
             true => self.until,

@@ -12,7 +12,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::RedisConnection;
 use super::{failure, id, key, reply};
 use crate::model::sample::{Failure, FailureKind, Position};
 
@@ -53,7 +53,7 @@ pub struct End {
 
 /// The watch of one source.
 pub struct Wake {
-    connection: Arc<Connection>,
+    connection: Arc<RedisConnection>,
     inner: Mutex<Inner>,
     /// Something is to be watched again.
     wanted: Notify,
@@ -66,10 +66,10 @@ struct Inner {
     fails: bool,
     is_full: bool,
     next_ticket: u64,
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, WaitingGroup>,
 }
 
-struct Waiting {
+struct WaitingGroup {
     ends: Vec<End>,
     news: Arc<Notify>,
 }
@@ -79,12 +79,12 @@ fn block_for(streams: usize) -> Duration {
 }
 
 /// A group's place among those that wait; given up when it stops waiting.
-struct Place<'w> {
+struct WaitingPlace<'w> {
     wake: &'w Wake,
     ticket: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingPlace<'_> {
     fn drop(&mut self) {
         self.wake.inner().waiting.remove(&self.ticket);
     }
@@ -92,7 +92,7 @@ impl Drop for Place<'_> {
 
 impl Wake {
     /// Watches nothing yet.
-    pub fn new(connection: Arc<Connection>) -> Self {
+    pub fn new(connection: Arc<RedisConnection>) -> Self {
         Self {
             connection,
             inner: Mutex::default(),
@@ -110,10 +110,10 @@ impl Wake {
             let (mut inner, news) = (self.inner(), Arc::clone(&news));
             let ticket = inner.next_ticket;
             inner.next_ticket += 1;
-            inner.waiting.insert(ticket, Waiting { ends, news });
+            inner.waiting.insert(ticket, WaitingGroup { ends, news });
             (ticket, !std::mem::replace(&mut inner.is_running, true))
         };
-        let _place = Place { wake: self, ticket };
+        let _place = WaitingPlace { wake: self, ticket };
         if starts {
             let wake = Arc::clone(self);
             tokio::spawn(async move {
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     fn inner(groups: Vec<Vec<End>>) -> Inner {
-        let waiting = |ends| Waiting {
+        let waiting = |ends| WaitingGroup {
             ends,
             news: Arc::default(),
         };

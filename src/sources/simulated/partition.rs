@@ -11,7 +11,7 @@ pub(super) const MOST_ARRIVAL_TIMES: usize = 4_096;
 
 /// Messages of one partition, by what has become of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Partition {
+pub(super) struct SimulatedPartition {
     pub(super) arrived: u64,
     pub(super) done: u64,
     in_hand: u64,
@@ -23,7 +23,7 @@ pub(super) struct Partition {
     oldest_in_hand: Option<Timestamp>,
 }
 
-impl Partition {
+impl SimulatedPartition {
     /// What was taken in hand is done.
     pub(super) fn finish(&mut self) {
         self.done += std::mem::take(&mut self.in_hand);

@@ -62,14 +62,14 @@ fn experienced() -> GroupState {
     state
 }
 
-fn files() -> (tempfile::TempDir, Files) {
+fn files() -> (tempfile::TempDir, StateFiles) {
     let folder = tempfile::tempdir().expect("a folder");
-    let files = Files::new(&folder.path().join("deeper"));
+    let files = StateFiles::new(&folder.path().join("deeper"));
     (folder, files)
 }
 
 /// Changes the JSON of the kept file.
-fn edit(files: &Files, change: impl FnOnce(String) -> String) {
+fn edit(files: &StateFiles, change: impl FnOnce(String) -> String) {
     let mut text = String::new();
     let path = files.path(&key());
     let mut decoder = GzDecoder::new(File::open(&path).expect("there"));
@@ -79,7 +79,7 @@ fn edit(files: &Files, change: impl FnOnce(String) -> String) {
     encoder.finish().expect("written");
 }
 
-fn names(files: &Files) -> Vec<String> {
+fn names(files: &StateFiles) -> Vec<String> {
     let entries = fs::read_dir(&files.folder).expect("a folder");
     let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
     let mut names: Vec<_> = entries.map(name).collect();
@@ -211,12 +211,12 @@ fn a_write_that_fails_leaves_what_was_kept_and_unfinished_files_go_at_the_next_s
     fs::write(&left, "half").expect("written");
     let strange = files.folder.join("notes.tmp");
     fs::write(&strange, "not ours").expect("written");
-    let again = Files::new(&files.folder);
+    let again = StateFiles::new(&files.folder);
     assert!(!left.exists() && strange.exists());
     assert!(again.load(&key(), at(800).into()).expect("read").is_some());
     let blocked = folder.path().join("blocked");
     fs::write(&blocked, "a file").expect("written");
-    let nowhere = Files::new(&blocked);
+    let nowhere = StateFiles::new(&blocked);
     let said = nowhere
         .save(&key(), at(1).into(), &remembered)
         .expect_err("no folder");

@@ -41,7 +41,7 @@ async fn a_group_whose_source_a_reload_took_away_ends_nothing() {
     let (starts, started) = mpsc::unbounded_channel();
     let collecting = tokio::spawn(collect_all(
         started,
-        Sources::of(source),
+        OpenSources::of(source),
         crate::collector::Outlets::default(),
         Clock::start(),
     ));

@@ -51,7 +51,7 @@ fn keda_s_own_keys_mean_what_keda_makes_of_them() {
     );
     assert!(matches!(
         length.subject,
-        Subject::Inline {
+        TriggerSubject::Inline {
             consumer_group: None,
             ..
         }
@@ -132,7 +132,7 @@ fn a_trigger_of_keda_s_without_a_threshold_has_keda_s_default() {
 fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
     let of_server = |pairs: &[(&'static str, &'static str)]| {
         parse(&[&INLINE[1..], pairs].concat()).map(|request| match request.subject {
-            Subject::AtServer { server, .. } => (
+            TriggerSubject::AtServer { server, .. } => (
                 (server.host, server.port, server.database),
                 request.settings.mode,
             ),
@@ -180,7 +180,7 @@ fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
         ),
         (
             &[("addresses", "a:1,b:1")],
-            "address: names several servers: cluster and sentinel are not supported yet",
+            "address: lists several servers, but Redis Cluster and Sentinel are not supported yet: use a single server",
         ),
         (
             &[address, ("databaseIndex", "hunter2")],
@@ -194,7 +194,7 @@ fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
 
 #[test]
 fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_shown() {
-    let credentials = "credentials do not belong here: put them into the source in streamgauge's config and remove this key";
+    let credentials = "credentials are not allowed in trigger metadata: move them to the source in streamgauge's config, and remove this key";
     for key in [
         "connectionString",
         "sasToken",
@@ -234,19 +234,19 @@ fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_s
         check(
             &[(key, "hunter2")],
             &format!(
-                "{key}: belongs in sources[].{place} of streamgauge's config: write it there, name the source with source, and \
-                 remove this key"
+                "{key}: belongs in streamgauge's config: set sources[].{place} there, set source here to the name of that \
+                 source, and remove this key"
             ),
         );
     }
     check(
         &[("consumerGroupFromEnv", "hunter2")],
-        "consumerGroupFromEnv: is replaced by KEDA with the variable's value, which may be a secret: write consumerGroup with \
-         the value itself",
+        "consumerGroupFromEnv: is not allowed, because KEDA replaces it with the variable's value, which may be a secret: set \
+         consumerGroup to the value itself",
     );
     check(
         &[("stalePartitionInfoThreshold", "5")],
-        "stalePartitionInfoThreshold: is not needed: a checkpoint ahead of the log end is never taken for 0; remove it",
+        "stalePartitionInfoThreshold: is not needed: streamgauge never treats a checkpoint ahead of the log end as 0; remove it",
     );
     let known = crate::config::reference::trigger_keys().into_iter();
     let known = known.map(|(key, _)| key);

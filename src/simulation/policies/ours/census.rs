@@ -15,7 +15,7 @@ const MOST_HOLDERS: usize = 1_000;
 
 /// What the last reading said.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Census {
+pub(super) struct ReplicaCensus {
     read_at: Option<Timestamp>,
     lagging_before: bool,
     /// Consumers at work; `None` where silent ones may be blocked or dead.
@@ -24,7 +24,7 @@ pub(super) struct Census {
     pub holders: Option<BTreeMap<String, Holder>>,
 }
 
-impl Census {
+impl ReplicaCensus {
     /// Reads the listing if that is due.
     pub fn read(&mut self, plant: &Plant) {
         let now = plant.now();

@@ -26,7 +26,7 @@ pub struct Account {
 
 /// The parts of a connection string that matter here.
 #[derive(Default)]
-struct Parts {
+struct StorageParts {
     name: Option<String>,
     key: Option<String>,
     signature: Option<String>,
@@ -51,22 +51,22 @@ impl Account {
             return Err(unusable("the secret is empty"));
         }
         let parts = match auth {
-            BlobAuth::ConnectionString(_) => Parts::parse(value)?,
-            BlobAuth::AccountKey(_) => Parts {
+            BlobAuth::ConnectionString(_) => StorageParts::parse(value)?,
+            BlobAuth::AccountKey(_) => StorageParts {
                 key: Some(value.to_owned()),
-                ..Parts::default()
+                ..StorageParts::default()
             },
-            BlobAuth::Sas(_) => Parts {
+            BlobAuth::Sas(_) => StorageParts {
                 signature: Some(value.to_owned()),
-                ..Parts::default()
+                ..StorageParts::default()
             },
-            BlobAuth::Identity(_) => Parts::default(),
+            BlobAuth::Identity(_) => StorageParts::default(),
         };
         parts.into_account(account_url, matches!(auth, BlobAuth::Identity(_)))
     }
 }
 
-impl Parts {
+impl StorageParts {
     fn parse(text: &str) -> Result<Self, Failure> {
         let mut parts = Self::default();
         for pair in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {

@@ -12,7 +12,7 @@ use crate::model::time::Timestamp;
 
 /// What was learnt of a consumer group's blobs. A name in none of the maps is a blob that does not exist.
 #[derive(Debug, Default)]
-pub struct Gathered {
+pub struct GatheredBlobs {
     /// Blobs by name.
     pub blobs: BTreeMap<String, Blob>,
     /// What their content says, or why it says nothing; for layouts with content.
@@ -27,14 +27,14 @@ pub struct Gathered {
 #[derive(Debug, Default)]
 pub struct Findings {
     /// Checkpoints by partition; one that says that nothing is committed yet is not among them.
-    pub checkpoints: BTreeMap<String, Found>,
+    pub checkpoints: BTreeMap<String, CheckpointFound>,
     /// Unexpired owners by partition; `None` where it records none.
     pub owners: Option<BTreeMap<String, String>>,
 }
 
 /// One checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct CheckpointFound {
     /// What it says.
     pub state: CheckpointState,
     /// When its blob was written.
@@ -55,7 +55,7 @@ pub struct Assembly<'a> {
 
 impl Assembly<'_> {
     /// What the site says.
-    pub fn findings(&self, gathered: &Gathered) -> Findings {
+    pub fn findings(&self, gathered: &GatheredBlobs) -> Findings {
         let found =
             |partition: &String| Some((partition.clone(), self.found(gathered, partition)?));
         let owners = match self.site.layout.owner_place() {
@@ -69,7 +69,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn found(&self, gathered: &Gathered, partition: &str) -> Option<Found> {
+    fn found(&self, gathered: &GatheredBlobs, partition: &str) -> Option<CheckpointFound> {
         let name = self.site.checkpoint(partition);
         let blob = gathered.blobs.get(&name);
         let written_at = blob.and_then(|blob| blob.modified);
@@ -77,10 +77,10 @@ impl Assembly<'_> {
             Some(failure) => CheckpointState::Unreadable(failure.clone()),
             None => self.state(gathered, &name, blob?)?,
         };
-        Some(Found { state, written_at })
+        Some(CheckpointFound { state, written_at })
     }
 
-    fn state(&self, gathered: &Gathered, name: &str, blob: &Blob) -> Option<CheckpointState> {
+    fn state(&self, gathered: &GatheredBlobs, name: &str, blob: &Blob) -> Option<CheckpointState> {
         let document = if self.site.layout.has_content() {
             let absent = Err("its content was not read".to_owned());
             gathered.documents.get(name).cloned().unwrap_or(absent)
@@ -112,7 +112,7 @@ impl Assembly<'_> {
     }
 
     /// `None` if no ownership was ever recorded, or if one could not be asked: then nobody can tell.
-    fn owners_by_blob(&self, gathered: &Gathered) -> Option<BTreeMap<String, String>> {
+    fn owners_by_blob(&self, gathered: &GatheredBlobs) -> Option<BTreeMap<String, String>> {
         let now = gathered.now?;
         let (mut owners, mut is_recorded) = (BTreeMap::new(), false);
         for partition in self.partitions {
@@ -137,7 +137,7 @@ impl Assembly<'_> {
     }
 
     /// `None` if no lease blob exists, or if one that is leased does not say by whom.
-    fn owners_by_lease(&self, gathered: &Gathered) -> Option<BTreeMap<String, String>> {
+    fn owners_by_lease(&self, gathered: &GatheredBlobs) -> Option<BTreeMap<String, String>> {
         let (mut owners, mut is_recorded) = (BTreeMap::new(), false);
         for partition in self.partitions {
             let name = self.site.checkpoint(partition);

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::gather::Gatherer;
 use super::layout::{Layout, Names, is_plain};
 use super::look::Looker;
-use super::reading::Reading;
-use super::session::{Basis, Session};
+use super::reading::CheckpointReading;
+use super::session::{AccountBasis, AccountSession};
 use super::{CheckpointStore, Committed, GroupMemory};
 use crate::config::types::{BlobAuth, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
@@ -26,7 +26,7 @@ pub struct BlobCheckpoints {
     deadline: Duration,
     tokens: Option<Arc<Tokens>>,
     requests: Arc<AtomicU64>,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Option<Arc<AccountSession>>>,
 }
 
 impl BlobCheckpoints {
@@ -90,14 +90,14 @@ impl BlobCheckpoints {
     }
 
     /// The session, recreated if what it rests on has changed.
-    fn session(&self) -> Result<Arc<Session>, Failure> {
-        let basis = Basis::read(&self.config)?;
+    fn session(&self) -> Result<Arc<AccountSession>, Failure> {
+        let basis = AccountBasis::read(&self.config)?;
         let mut slot = locked(&self.session);
         if let Some(session) = slot.as_ref().filter(|session| session.rests_on(&basis)) {
             return Ok(Arc::clone(session));
         }
         *slot = None;
-        let opened = Arc::new(Session::open(
+        let opened = Arc::new(AccountSession::open(
             &self.config,
             self.config.container_name(),
             basis,
@@ -111,7 +111,7 @@ impl BlobCheckpoints {
 
     async fn read_with(
         &self,
-        session: &Session,
+        session: &AccountSession,
         group: &str,
         partitions: &[String],
         memory: &mut GroupMemory,
@@ -136,7 +136,7 @@ impl BlobCheckpoints {
             partitions,
             wanted,
         };
-        let reading = Reading {
+        let reading = CheckpointReading {
             config: &self.config,
             looker,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::assemble::Found;
+use super::assemble::CheckpointFound;
 use super::checkpoint::CheckpointState;
 use super::layout::Site;
 use crate::model::time::Timestamp;
@@ -24,7 +24,7 @@ pub struct Candidate<'a> {
     /// Where it is.
     pub site: &'a Site,
     /// What it says.
-    pub found: &'a Found,
+    pub found: &'a CheckpointFound,
     /// Whether it was seen to move of late.
     pub moves: bool,
     /// Whether it may belong to another consumer group: its name does not say, and the container serves several.
@@ -114,22 +114,22 @@ where
 
 /// When each checkpoint was last seen to move.
 #[derive(Debug, Default)]
-pub struct Moves(BTreeMap<(Site, String), Seen>);
+pub struct Moves(BTreeMap<(Site, String), SeenCheckpoint>);
 
 #[derive(Debug)]
-struct Seen {
+struct SeenCheckpoint {
     state: CheckpointState,
     moved_at: Option<Instant>,
 }
 
 impl Moves {
     /// Takes in what a reading found.
-    pub fn note(&mut self, site: &Site, partition: &str, found: &Found, now: Instant) {
+    pub fn note(&mut self, site: &Site, partition: &str, found: &CheckpointFound, now: Instant) {
         if matches!(found.state, CheckpointState::Unreadable(_)) {
             return;
         }
         let place = (site.clone(), partition.to_owned());
-        let seen = self.0.entry(place).or_insert_with(|| Seen {
+        let seen = self.0.entry(place).or_insert_with(|| SeenCheckpoint {
             state: found.state.clone(),
             moved_at: None,
         });
@@ -163,7 +163,7 @@ fn is_same_place(one: &CheckpointState, other: &CheckpointState) -> bool {
 }
 
 /// A date for texts.
-pub fn written(found: &Found) -> String {
+pub fn written(found: &CheckpointFound) -> String {
     let at = found.written_at.map(|at: Timestamp| {
         let since = Duration::from_millis(at.as_millis());
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
@@ -183,9 +183,9 @@ mod tests {
         Site { layout, prefix }
     }
 
-    fn at(number: i64, second: u64) -> Found {
+    fn at(number: i64, second: u64) -> CheckpointFound {
         let written_at = Some(Timestamp::from_millis(second * 1000));
-        Found {
+        CheckpointFound {
             state: CheckpointState::Present(Checkpoint {
                 sequence_number: number,
                 offset: String::new(),
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn the_checkpoint_that_moves_goes_first_then_the_later_one_then_the_further_one() {
         let (new, old) = (site(Layout::BlobMetadata), site(Layout::AzureFunction));
-        let check = |one: (Found, bool), two: (Found, bool), expect: Edge| {
+        let check = |one: (CheckpointFound, bool), two: (CheckpointFound, bool), expect: Edge| {
             let candidate = |site, (found, moves)| Candidate {
                 site,
                 found,
@@ -223,13 +223,13 @@ mod tests {
         check((at(3, 500), false), (at(900, 0), false), Edge::Later);
         check((at(900, 0), false), (at(3, 60), false), Edge::Further);
         check((at(900, 0), true), (at(3, 0), true), Edge::Further);
-        let broken = |second| Found {
+        let broken = |second| CheckpointFound {
             state: CheckpointState::Unreadable(Failure::new(FailureKind::Protocol, "x")),
             ..at(0, second)
         };
         check((at(3, 0), false), (broken(5), false), Edge::Readable);
         check((broken(500), false), (at(3, 0), false), Edge::Later);
-        let offset = |text: &str| Found {
+        let offset = |text: &str| CheckpointFound {
             state: CheckpointState::AtOffset {
                 offset: text.to_owned(),
                 written_at: None,
@@ -270,7 +270,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_a_new_position_is_a_move_and_it_is_forgotten_in_time() {
         let (mut moves, site) = (Moves::default(), site(Layout::Legacy));
-        let mut note = |found: Found| {
+        let mut note = |found: CheckpointFound| {
             moves.note(&site, "0", &found, Instant::now());
             moves.moves(&site, "0", Instant::now())
         };

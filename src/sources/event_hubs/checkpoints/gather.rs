@@ -7,10 +7,10 @@ use futures_util::stream;
 use reqwest::Method;
 use tokio::time::Instant;
 
-use super::assemble::Gathered;
+use super::assemble::GatheredBlobs;
 use super::document::{Document, of_json};
 use super::failure;
-use super::http::{Answer, Request, Sender, encode, encode_path};
+use super::http::{BlobRequest, BlobResponse, Sender, encode, encode_path};
 use super::layout::{Layout, OwnerPlace, Site};
 use super::listing::{self, Blob, parse_date};
 use crate::model::sample::Failure;
@@ -23,7 +23,7 @@ const CONCURRENT: usize = 16;
 const MAX_PAGES: u32 = 4;
 
 /// Contents by blob name, each with the blob as it was when the content was read.
-pub type Kept = BTreeMap<String, (Blob, Result<Document, String>)>;
+pub type KeptDocuments = BTreeMap<String, (Blob, Result<Document, String>)>;
 
 /// What a listing came to.
 pub enum Listing {
@@ -108,7 +108,7 @@ impl Gatherer<'_> {
         Ok(Listing::Endless)
     }
 
-    async fn page(&self, prefix: &str, marker: Option<&str>) -> Result<Answer, Failure> {
+    async fn page(&self, prefix: &str, marker: Option<&str>) -> Result<BlobResponse, Failure> {
         let mut query = "restype=container&comp=list&include=metadata".to_owned();
         if !prefix.is_empty() {
             query.push_str(&format!("&prefix={}", encode(prefix)));
@@ -116,7 +116,7 @@ impl Gatherer<'_> {
         if let Some(marker) = marker {
             query.push_str(&format!("&marker={}", encode(marker)));
         }
-        let request = Request {
+        let request = BlobRequest {
             method: Method::GET,
             path: format!("/{}", encode(self.container)),
             query,
@@ -134,8 +134,8 @@ impl Gatherer<'_> {
         &self,
         sites: &[Site],
         partitions: &[String],
-        gathered: &mut Gathered,
-        kept: &mut Kept,
+        gathered: &mut GatheredBlobs,
+        kept: &mut KeptDocuments,
     ) -> Result<(), Failure> {
         let mut changed = Vec::new();
         let wanted = sites.iter().flat_map(|site| checkpoints(site, partitions));
@@ -162,8 +162,8 @@ impl Gatherer<'_> {
         &self,
         site: &Site,
         partitions: &[String],
-        gathered: &mut Gathered,
-        kept: &mut Kept,
+        gathered: &mut GatheredBlobs,
+        kept: &mut KeptDocuments,
     ) -> Result<bool, Failure> {
         let mut wanted: Vec<Wanted<'_>> = checkpoints(site, partitions).collect();
         wanted.extend(ownerships(site, partitions));
@@ -183,8 +183,8 @@ impl Gatherer<'_> {
     async fn ask(
         &self,
         wanted: Vec<Wanted<'_>>,
-        gathered: &mut Gathered,
-        kept: &mut Kept,
+        gathered: &mut GatheredBlobs,
+        kept: &mut KeptDocuments,
     ) -> Result<bool, Failure> {
         let asked: Vec<_> = wanted.iter().map(|wanted| self.one(wanted, kept)).collect();
         let answers: Vec<_> = stream::iter(asked).buffered(CONCURRENT).collect().await;
@@ -232,14 +232,14 @@ impl Gatherer<'_> {
     async fn one(
         &self,
         wanted: &Wanted<'_>,
-        kept: &Kept,
+        kept: &KeptDocuments,
     ) -> Result<(One, Option<Timestamp>), Failure> {
         let subject = format!("{}, blob {}", self.place, wanted.name);
         // An answer of "unchanged" does not tell the lease, which changes without a write.
         let is_conditional = wanted.layout.owner_place() == OwnerPlace::Nowhere;
         let known = kept.get(&wanted.name).filter(|_| is_conditional);
         let container = encode(self.container);
-        let request = Request {
+        let request = BlobRequest {
             method: wanted.content_of.map_or(Method::HEAD, |_| Method::GET),
             path: format!("/{container}/{}", encode_path(&wanted.name)),
             query: String::new(),
@@ -289,7 +289,7 @@ fn ownerships<'a>(
     })
 }
 
-fn date(answer: &Answer) -> Option<Timestamp> {
+fn date(answer: &BlobResponse) -> Option<Timestamp> {
     let text = answer.headers.get("date")?.to_str().ok()?;
     parse_date(text)
 }

@@ -37,7 +37,7 @@ pub fn encode_path(path: &str) -> String {
 }
 
 /// One request.
-pub struct Request<'a> {
+pub struct BlobRequest<'a> {
     /// GET or HEAD.
     pub method: Method,
     /// Container and blob, encoded, beginning with a slash.
@@ -51,7 +51,7 @@ pub struct Request<'a> {
 }
 
 /// The store's answer, whatever its status.
-pub struct Answer {
+pub struct BlobResponse {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -60,7 +60,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl BlobResponse {
     /// The store's own code for what is wrong; empty if it gave none.
     pub fn code(&self) -> &str {
         let code = self.headers.get("x-ms-error-code");
@@ -113,7 +113,11 @@ impl Sender {
     ///
     /// # Errors
     /// No answer came, or not before `until`.
-    pub async fn send(&self, request: &Request<'_>, until: Instant) -> Result<Answer, Failure> {
+    pub async fn send(
+        &self,
+        request: &BlobRequest<'_>,
+        until: Instant,
+    ) -> Result<BlobResponse, Failure> {
         let attempt = async {
             let mut outcome = self.try_once(request).await;
             // A kept connection that the server has just closed shows itself only now.
@@ -127,7 +131,7 @@ impl Sender {
         outcome.map_err(|error| error.told(request.subject, &self.account.secrets))
     }
 
-    async fn try_once(&self, request: &Request<'_>) -> Result<Answer, SendError> {
+    async fn try_once(&self, request: &BlobRequest<'_>) -> Result<BlobResponse, SendError> {
         let signed = self.signed(request).await?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut response = self.http.execute(signed).await.map_err(SendError::Line)?;
@@ -139,14 +143,14 @@ impl Sender {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
+        Ok(BlobResponse {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body,
         })
     }
 
-    async fn signed(&self, request: &Request<'_>) -> Result<reqwest::Request, SendError> {
+    async fn signed(&self, request: &BlobRequest<'_>) -> Result<reqwest::Request, SendError> {
         let token = match (&self.account.credential, &self.tokens) {
             (None, Some(tokens)) => Some(AzureCredential::BearerToken(tokens.token().await?)),
             _ => None,

@@ -23,7 +23,7 @@ pub struct Blob {
 
 /// One page of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct ListingPage {
     /// Blobs by name.
     pub blobs: Vec<(String, Blob)>,
     /// Where the next page begins, if there is one.
@@ -40,12 +40,12 @@ struct Results {
 #[derive(Deserialize)]
 struct Blobs {
     #[serde(default, rename = "Blob")]
-    blobs: Vec<Entry>,
+    blobs: Vec<ListingEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct ListingEntry {
     name: Name,
     #[serde(default)]
     properties: Properties,
@@ -74,7 +74,7 @@ struct Properties {
 ///
 /// # Errors
 /// It is no listing; says what is wrong with it.
-pub fn parse(body: &[u8]) -> Result<Page, String> {
+pub fn parse(body: &[u8]) -> Result<ListingPage, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
     // Azure begins with a byte order mark.
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -82,14 +82,14 @@ pub fn parse(body: &[u8]) -> Result<Page, String> {
         return Err("it is not a blob listing".to_owned());
     }
     let results: Results = quick_xml::de::from_str(text).map_err(|error| error.to_string())?;
-    let blobs = results.blobs.blobs.into_iter().map(Entry::into_blob);
-    Ok(Page {
+    let blobs = results.blobs.blobs.into_iter().map(ListingEntry::into_blob);
+    Ok(ListingPage {
         blobs: blobs.collect::<Result<_, _>>()?,
         next: results.next_marker.filter(|marker| !marker.is_empty()),
     })
 }
 
-impl Entry {
+impl ListingEntry {
     fn into_blob(self) -> Result<(String, Blob), String> {
         let name = self.name.decode()?;
         let metadata = self.metadata.unwrap_or_default();
@@ -192,7 +192,10 @@ ServiceEndpoint=\"https://a.blob.core.windows.net/\" ContainerName=\"c\"><Prefix
     fn an_empty_listing_is_empty() {
         for blobs in ["<Blobs/>", "<Blobs></Blobs>"] {
             let text = format!("<EnumerationResults>{blobs}<NextMarker/></EnumerationResults>");
-            assert_eq!(parse(text.as_bytes()).expect("a page"), Page::default());
+            assert_eq!(
+                parse(text.as_bytes()).expect("a page"),
+                ListingPage::default()
+            );
         }
     }
 

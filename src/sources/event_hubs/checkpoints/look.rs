@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::GroupMemory;
-use super::assemble::Gathered;
-use super::gather::{Gatherer, Kept, Listing};
+use super::assemble::GatheredBlobs;
+use super::gather::{Gatherer, KeptDocuments, Listing};
 use super::layout::{Layout, Names, Site, Whose};
-use super::session::Session;
+use super::session::AccountSession;
 use crate::model::sample::{Failure, FailureKind};
 
 /// Readings between looks through the whole container for each request that it takes. It takes the place of the usual
@@ -26,7 +26,7 @@ const MOST_OTHERS: usize = 100;
 /// Looks for one group.
 pub struct Looker<'a> {
     /// The account.
-    pub session: &'a Session,
+    pub session: &'a AccountSession,
     /// Asks the store.
     pub gatherer: Gatherer<'a>,
     /// The group's names.
@@ -39,9 +39,9 @@ pub struct Looker<'a> {
 
 /// What a look showed.
 #[derive(Debug, Default)]
-pub struct View {
+pub struct StoreView {
     /// The group's blobs.
-    pub gathered: Gathered,
+    pub gathered: GatheredBlobs,
     /// Where they are.
     pub sites: BTreeSet<Site>,
     /// Whose blobs are beside them; of a look through everything.
@@ -53,7 +53,7 @@ pub struct View {
 }
 
 enum Looked {
-    Saw(View),
+    Saw(StoreView),
     NoContainer,
     Denied(Failure),
     Endless,
@@ -64,7 +64,7 @@ impl Looker<'_> {
     ///
     /// # Errors
     /// The store could not be asked.
-    pub async fn look(&self, memory: &mut GroupMemory) -> Result<Option<View>, Failure> {
+    pub async fn look(&self, memory: &mut GroupMemory) -> Result<Option<StoreView>, Failure> {
         let between = match memory.pages {
             0 => READINGS_BETWEEN_DEAR_LOOKS,
             pages => READINGS_BETWEEN_LOOKS * pages,
@@ -91,7 +91,7 @@ impl Looker<'_> {
         &self,
         memory: &mut GroupMemory,
         is_due: bool,
-    ) -> Result<Option<View>, Failure> {
+    ) -> Result<Option<StoreView>, Failure> {
         if !is_due {
             let prefixes = prefixes(&memory.sites);
             if prefixes.contains("") && memory.pages == 0 {
@@ -118,9 +118,9 @@ impl Looker<'_> {
     /// Lists what is under any of the prefixes, of which none begins with another.
     async fn list(&self, prefixes: &BTreeSet<String>) -> Result<Looked, Failure> {
         let ids: BTreeSet<&str> = self.partitions.iter().map(String::as_str).collect();
-        let mut view = View {
+        let mut view = StoreView {
             is_thorough: prefixes.contains(""),
-            ..View::default()
+            ..StoreView::default()
         };
         for prefix in prefixes {
             let take = |name: String, blob| match self.names.recognize(&name, &ids) {
@@ -148,7 +148,7 @@ impl Looker<'_> {
 
     /// In a container with too much else: lists under every prefix that the group's blobs may have. What is named by the
     /// partition alone is asked by name.
-    async fn among_too_many(&self, kept: &mut Kept) -> Result<Option<View>, Failure> {
+    async fn among_too_many(&self, kept: &mut KeptDocuments) -> Result<Option<StoreView>, Failure> {
         let layouts = Layout::ALL.into_iter();
         let sites: BTreeSet<Site> = layouts
             .flat_map(|layout| self.names.candidates(layout))
@@ -177,7 +177,7 @@ impl Looker<'_> {
         &self,
         memory: &mut GroupMemory,
         refusal: Failure,
-    ) -> Result<Option<View>, Failure> {
+    ) -> Result<Option<StoreView>, Failure> {
         // Whoever may not read either hears of the refusal that names both rights.
         let view = self
             .by_name(memory, true)
@@ -196,8 +196,8 @@ impl Looker<'_> {
         &self,
         memory: &mut GroupMemory,
         is_due: bool,
-    ) -> Result<Option<View>, Failure> {
-        let mut view = View::default();
+    ) -> Result<Option<StoreView>, Failure> {
+        let mut view = StoreView::default();
         if !is_due {
             for site in &memory.sites {
                 if !self
@@ -241,8 +241,8 @@ impl Looker<'_> {
         &self,
         site: &Site,
         partitions: &[String],
-        view: &mut View,
-        kept: &mut Kept,
+        view: &mut StoreView,
+        kept: &mut KeptDocuments,
     ) -> Result<bool, Failure> {
         let gathered = &mut view.gathered;
         let exists = self

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::assemble::{Assembly, Findings, Found};
+use super::assemble::{Assembly, CheckpointFound, Findings};
 use super::choice::{Candidate, Edge, first, written};
 use super::layout::{Layout, Site};
-use super::look::{Looker, View};
+use super::look::{Looker, StoreView};
 use super::{CheckpointState, Committed, GroupMemory, failure};
 use crate::config::types::{CheckpointStrategy, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
 
 /// One reading of one group.
-pub struct Reading<'a> {
+pub struct CheckpointReading<'a> {
     /// How checkpoints are to be read.
     pub config: &'a CheckpointsConfig,
     /// Finds the blobs.
@@ -23,7 +23,7 @@ pub struct Reading<'a> {
 /// The sites that count, each with what it says.
 type Sites = BTreeMap<Site, Findings>;
 
-impl Reading<'_> {
+impl CheckpointReading<'_> {
     /// What the group has committed, and what is remembered for the next time.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Reading<'_> {
 
     /// The sites whose checkpoints matter: with a layout asked for, those of others only as far as they are surely this
     /// group's, so that a stale one is noticed.
-    fn considered(&self, view: &View) -> Vec<Site> {
+    fn considered(&self, view: &StoreView) -> Vec<Site> {
         let Some(wanted) = self.looker.wanted else {
             return view.sites.iter().cloned().collect();
         };
@@ -100,7 +100,7 @@ impl Reading<'_> {
         view.sites.iter().filter(counts).cloned().collect()
     }
 
-    fn findings(&self, site: &Site, view: &View) -> Findings {
+    fn findings(&self, site: &Site, view: &StoreView) -> Findings {
         let assembly = Assembly {
             site,
             partitions: self.looker.partitions,
@@ -119,7 +119,7 @@ impl Reading<'_> {
     fn refuse_another_layout(
         &self,
         sites: &Sites,
-        view: &View,
+        view: &StoreView,
         memory: &GroupMemory,
     ) -> Result<(), Failure> {
         let Some(wanted) = self.looker.wanted else {
@@ -297,13 +297,13 @@ fn candidates<'a>(
     now: Instant,
 ) -> Vec<Candidate<'a>> {
     let of_site = |(site, findings): (&'a Site, &'a Findings)| {
-        let found: &Found = findings.checkpoints.get(partition)?;
+        let found: &CheckpointFound = findings.checkpoints.get(partition)?;
         Some(Candidate {
             site,
             found,
             moves: memory.moves.moves(site, partition, now),
             // Whoever asks for a layout knows whose it is.
-            is_doubtful: wanted.is_none() && Reading::is_doubtful(site, memory),
+            is_doubtful: wanted.is_none() && CheckpointReading::is_doubtful(site, memory),
         })
     };
     sites.iter().filter_map(of_site).collect()

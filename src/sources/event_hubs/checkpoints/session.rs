@@ -16,12 +16,12 @@ const READINGS_WITHOUT_LISTING: u32 = 240;
 
 /// What a session rests on. Not printable: it holds the secret.
 #[derive(PartialEq, Eq)]
-pub struct Basis {
+pub struct AccountBasis {
     secret: Option<String>,
     authorities: Option<Vec<u8>>,
 }
 
-impl Basis {
+impl AccountBasis {
     /// Reads the secret and the file of authorities as they are now.
     ///
     /// # Errors
@@ -48,8 +48,8 @@ impl Basis {
 }
 
 /// An account, opened.
-pub struct Session {
-    basis: Basis,
+pub struct AccountSession {
+    basis: AccountBasis,
     /// Sends its requests.
     pub sender: Sender,
     /// Account and container, for texts.
@@ -58,7 +58,7 @@ pub struct Session {
     without_listing: AtomicU32,
 }
 
-impl Session {
+impl AccountSession {
     /// Opens the account; nothing is sent yet.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Session {
     pub fn open(
         config: &CheckpointsConfig,
         container: &str,
-        basis: Basis,
+        basis: AccountBasis,
         tokens: Option<Arc<Tokens>>,
         requests: Arc<AtomicU64>,
         patience: Duration,
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Whether it was made from just this.
-    pub fn rests_on(&self, basis: &Basis) -> bool {
+    pub fn rests_on(&self, basis: &AccountBasis) -> bool {
         self.basis == *basis
     }
 

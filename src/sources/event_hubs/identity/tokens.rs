@@ -30,21 +30,21 @@ const LAST_MOMENT: Duration = Duration::from_secs(30);
 pub struct Tokens {
     identity: Identity,
     scope: &'static str,
-    slot: Arc<Mutex<Slot>>,
+    slot: Arc<Mutex<TokenSlot>>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct TokenSlot {
     credential: Option<Arc<dyn TokenCredential>>,
     secret: Option<String>,
     last: Option<AccessToken>,
-    request: Option<Request>,
+    request: Option<TokenRequest>,
 }
 
 /// A request to the authority, going on or finished, that all callers share. It is a task of its own: callers have little time,
 /// and a slow answer serves the next one.
 #[derive(Clone)]
-struct Request {
+struct TokenRequest {
     since: Instant,
     task: AbortHandle,
     outcome: Shared<BoxFuture<'static, Result<AccessToken, Failure>>>,
@@ -88,7 +88,7 @@ impl Tokens {
     /// # Errors
     /// As [`Self::token`].
     pub async fn access_token(&self) -> Result<AccessToken, Failure> {
-        let Request { since, outcome, .. } = self.request()?;
+        let TokenRequest { since, outcome, .. } = self.request()?;
         let outcome = match self.left() {
             Some(left) => {
                 let fresher = timeout_at(since + PATIENCE, outcome).await;
@@ -101,15 +101,15 @@ impl Tokens {
 
     /// Forgets credential and token: the service refused them. The next token comes from what secret and files say then.
     pub fn distrust(&self) {
-        *locked(&self.slot) = Slot::default();
+        *locked(&self.slot) = TokenSlot::default();
     }
 
     /// The request that is going on, or a new one.
-    fn request(&self) -> Result<Request, Failure> {
+    fn request(&self) -> Result<TokenRequest, Failure> {
         let secret = secret_of(&self.identity)?;
         let mut slot = locked(&self.slot);
         if slot.secret != secret {
-            *slot = Slot::default();
+            *slot = TokenSlot::default();
             slot.secret.clone_from(&secret);
         }
         if let Some(request) = slot.request.as_ref().filter(|r| !r.task.is_finished()) {
@@ -121,7 +121,7 @@ impl Tokens {
         };
         slot.credential = Some(Arc::clone(&credential));
         let task = tokio::spawn(ask(credential, self.scope, secret, Arc::clone(&self.slot)));
-        let request = Request {
+        let request = TokenRequest {
             since: Instant::now(),
             task: task.abort_handle(),
             outcome: async { task.await.unwrap_or_else(|_| Err(given_up())) }
@@ -145,7 +145,7 @@ async fn ask(
     credential: Arc<dyn TokenCredential>,
     scope: &'static str,
     secret: Option<String>,
-    slot: Arc<Mutex<Slot>>,
+    slot: Arc<Mutex<TokenSlot>>,
 ) -> Result<AccessToken, Failure> {
     let asked = timeout(ANSWERS_WITHIN, credential.get_token(&[scope], None)).await;
     let outcome = match asked {
@@ -178,7 +178,7 @@ fn given_up() -> Failure {
     Failure::new(FailureKind::Transient, text)
 }
 
-fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+fn locked(slot: &Mutex<TokenSlot>) -> MutexGuard<'_, TokenSlot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -23,7 +23,7 @@ fn unprocessed(
     checkpoint: Option<&Checkpoint>,
     created_at: Option<Timestamp>,
 ) -> Unprocessed {
-    super::unprocessed(partition, checkpoint, created_at, Past::default())
+    super::unprocessed(partition, checkpoint, created_at, CheckpointPast::default())
 }
 
 fn checkpoint(sequence_number: i64) -> Checkpoint {
@@ -183,9 +183,9 @@ fn a_checkpoint_ahead_of_an_event_that_came_later_is_of_another_log() {
     );
     // The log has grown past it: it still says nothing, and 0 would be a lie.
     let (partition, checkpoint) = at_times(499, 2_000, 499, 900);
-    let past = Past {
+    let past = CheckpointPast {
         is_void: true,
-        ..Past::default()
+        ..CheckpointPast::default()
     };
     let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
     assert_eq!((found.events, found.is_of_another_log), (Some(500), true));
@@ -197,23 +197,52 @@ fn a_checkpoint_ahead_of_an_event_that_came_later_is_of_another_log() {
 
 #[test]
 fn after_a_failover_an_older_checkpoint_gives_a_lower_bound_and_never_a_zero() {
-    let check = |last, committed, offset: &str, epoch, past: Past, expect: (u64, bool)| {
-        let (mut partition, mut checkpoint) = at_times(last, 1_000, committed, 900);
-        partition.epoch = epoch;
-        checkpoint.offset = offset.to_owned();
-        let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
-        assert_eq!((found.events, found.is_bound), (Some(expect.0), expect.1));
-    };
-    let seen = |epoch, first_after| Past {
+    let check =
+        |last, committed, offset: &str, epoch, past: CheckpointPast, expect: (u64, bool)| {
+            let (mut partition, mut checkpoint) = at_times(last, 1_000, committed, 900);
+            partition.epoch = epoch;
+            checkpoint.offset = offset.to_owned();
+            let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
+            assert_eq!((found.events, found.is_bound), (Some(expect.0), expect.1));
+        };
+    let seen = |epoch, first_after| CheckpointPast {
         epoch,
         first_after,
         is_void: false,
     };
-    check(499, 499, "0:512:1", Some(1), Past::default(), (1, true));
-    check(499, 499, "1:512:1", Some(1), Past::default(), (0, false));
-    check(499, 499, "512", Some(1), Past::default(), (0, false));
+    check(
+        499,
+        499,
+        "0:512:1",
+        Some(1),
+        CheckpointPast::default(),
+        (1, true),
+    );
+    check(
+        499,
+        499,
+        "1:512:1",
+        Some(1),
+        CheckpointPast::default(),
+        (0, false),
+    );
+    check(
+        499,
+        499,
+        "512",
+        Some(1),
+        CheckpointPast::default(),
+        (0, false),
+    );
     check(499, 499, "512", Some(1), seen(Some(0), None), (1, true));
-    check(499, 479, "0:512:1", Some(1), Past::default(), (20, true));
+    check(
+        499,
+        479,
+        "0:512:1",
+        Some(1),
+        CheckpointPast::default(),
+        (20, true),
+    );
     check(
         420,
         499,
@@ -251,7 +280,7 @@ proptest! {
     ) {
         let (mut partition, checkpoint) = at_times(last, enqueued, committed, written);
         partition.epoch = epoch;
-        let past = Past { is_void, epoch: seen, first_after };
+        let past = CheckpointPast { is_void, epoch: seen, first_after };
         let found = super::unprocessed(&partition, Some(&checkpoint), None, past);
         let plain = unprocessed(&partition, Some(&checkpoint), None);
         if let (Some(found), Some(plain)) = (found.events, plain.events) {

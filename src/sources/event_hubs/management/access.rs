@@ -21,12 +21,12 @@ pub struct Access {
     scope: String,
     sas_lifetime: Duration,
     /// Where the last grant led.
-    seen: Mutex<Option<Target>>,
+    seen: Mutex<Option<ConnectTarget>>,
 }
 
 /// Where to connect, as the configuration says at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct ConnectTarget {
     /// The namespace, in lower case: names the audience whatever the address.
     pub namespace: String,
     /// The event hub.
@@ -59,7 +59,7 @@ impl fmt::Debug for Token {
     }
 }
 
-impl Target {
+impl ConnectTarget {
     /// Which event hub, where: for texts.
     pub fn subject(&self) -> String {
         let Endpoint { host, port, .. } = &self.endpoint;
@@ -112,7 +112,7 @@ impl Access {
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<Target>> {
+    fn seen(&self) -> MutexGuard<'_, Option<ConnectTarget>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,7 +120,7 @@ impl Access {
     ///
     /// # Errors
     /// If the configuration contradicts itself, the secret cannot be read, or no token is given.
-    pub async fn grant(&self) -> Result<(Target, Token), Failure> {
+    pub async fn grant(&self) -> Result<(ConnectTarget, Token), Failure> {
         match &self.config.auth {
             HubAuth::ConnectionString(secret) => {
                 let text = self.read(secret)?;
@@ -149,7 +149,11 @@ impl Access {
         })
     }
 
-    fn target_of(&self, secret: &Secret, parsed: &ConnectionString) -> Result<Target, Failure> {
+    fn target_of(
+        &self,
+        secret: &Secret,
+        parsed: &ConnectionString,
+    ) -> Result<ConnectTarget, Failure> {
         let hub = &self.config.event_hub;
         // Event Hubs ignores the case of names.
         let is_other = |entity: &&String| !entity.eq_ignore_ascii_case(hub);
@@ -174,7 +178,7 @@ impl Access {
         Ok(self.target(namespace.clone(), endpoint))
     }
 
-    fn target_by_namespace(&self) -> Target {
+    fn target_by_namespace(&self) -> ConnectTarget {
         let namespace = self.config.namespace.to_ascii_lowercase();
         let endpoint = Endpoint {
             tls: true,
@@ -184,8 +188,8 @@ impl Access {
         self.target(namespace, endpoint)
     }
 
-    fn target(&self, namespace: String, endpoint: Endpoint) -> Target {
-        let target = Target {
+    fn target(&self, namespace: String, endpoint: Endpoint) -> ConnectTarget {
+        let target = ConnectTarget {
             namespace,
             event_hub: self.config.event_hub.clone(),
             endpoint: self.config.endpoint.clone().unwrap_or(endpoint),
@@ -194,7 +198,12 @@ impl Access {
         target
     }
 
-    fn token_by(&self, secret: &Secret, target: &Target, grant: &Grant) -> Result<Token, Failure> {
+    fn token_by(
+        &self,
+        secret: &Secret,
+        target: &ConnectTarget,
+        grant: &Grant,
+    ) -> Result<Token, Failure> {
         let (value, expires_at) = match grant {
             Grant::Key { name, key } => {
                 let expires_at = unix_now() + self.sas_lifetime.as_secs().max(1);
@@ -223,7 +232,7 @@ impl Access {
         Ok(Token::new(value, sas::TOKEN_TYPE, expires_at))
     }
 
-    async fn token_of_identity(&self, target: &Target) -> Result<Token, Failure> {
+    async fn token_of_identity(&self, target: &ConnectTarget) -> Result<Token, Failure> {
         let subject = target.subject();
         let Some(credential) = &self.credential else {
             return Err(misconfigured(format!(

@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::access::{Access, Target, Token};
+use super::access::{Access, ConnectTarget, Token};
 use super::exchange::{Exchange, Ids};
-use super::line::{Line, Severable};
-use super::message::{Reply, Request};
+use super::line::{ConnectionHealth, Severable};
+use super::message::{ManagementRequest, Reply};
 use super::{amqp_error, failure, transport};
 use crate::model::sample::Failure;
 
@@ -29,15 +29,15 @@ const MAX_FRAME_BYTES: u32 = 65_536;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A connection that requests can be made on. It closes when dropped.
-pub struct Connection {
-    target: Target,
+pub struct AmqpConnection {
+    target: ConnectTarget,
     token: Arc<Mutex<Arc<Token>>>,
     management: Exchange,
     ids: Arc<Ids>,
-    line: Arc<Line>,
+    line: Arc<ConnectionHealth>,
 }
 
-impl Connection {
+impl AmqpConnection {
     /// Connects, authorizes and attaches. `answer_within` bounds each later renewal of the token, not this call.
     pub async fn open(
         access: Arc<Access>,
@@ -46,7 +46,7 @@ impl Connection {
     ) -> Result<Arc<Self>, Failure> {
         let (target, token) = access.grant().await?;
         let subject: Arc<str> = target.subject().into();
-        let line = Arc::new(Line::default());
+        let line = Arc::new(ConnectionHealth::default());
         let cut = CancellationToken::new();
         let guard = cut.clone().drop_guard();
         let mut handle = dial(&access, &target, &cut).await?;
@@ -78,14 +78,14 @@ impl Connection {
     }
 
     /// Where it leads.
-    pub const fn target(&self) -> &Target {
+    pub const fn target(&self) -> &ConnectTarget {
         &self.target
     }
 
     /// Asks the management node; `request` is made with the token of now.
     pub async fn ask(
         &self,
-        request: impl FnOnce(&Target, &Token) -> Request,
+        request: impl FnOnce(&ConnectTarget, &Token) -> ManagementRequest,
     ) -> Result<Reply, Failure> {
         let token = current(&self.token);
         let request = request(&self.target, &token);
@@ -103,7 +103,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for AmqpConnection {
     fn drop(&mut self) {
         self.line.end(failure::unreachable(
             &self.target.subject(),
@@ -118,7 +118,7 @@ fn current(token: &Mutex<Arc<Token>>) -> Arc<Token> {
 
 async fn dial(
     access: &Access,
-    target: &Target,
+    target: &ConnectTarget,
     cut: &CancellationToken,
 ) -> Result<ConnectionHandle<()>, Failure> {
     let stream = transport::connect(target).await?;
@@ -131,7 +131,7 @@ async fn dial(
     }
 }
 
-async fn open<S>(target: &Target, stream: S) -> Result<ConnectionHandle<()>, Failure>
+async fn open<S>(target: &ConnectTarget, stream: S) -> Result<ConnectionHandle<()>, Failure>
 where
     S: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Unpin + 'static,
 {
@@ -154,11 +154,13 @@ async fn put(
     cbs: &Exchange,
     ids: &Ids,
     calls: &AtomicU64,
-    target: &Target,
+    target: &ConnectTarget,
     token: &Token,
 ) -> Result<(), Failure> {
     calls.fetch_add(1, Ordering::Relaxed);
-    let reply = cbs.ask(ids, Request::put_token(target, token)).await?;
+    let reply = cbs
+        .ask(ids, ManagementRequest::put_token(target, token))
+        .await?;
     reply.accepted(&target.subject())
 }
 
@@ -167,7 +169,7 @@ async fn keep(
     mut handle: ConnectionHandle<()>,
     session: SessionHandle<()>,
     renewal: Renewal,
-    line: Arc<Line>,
+    line: Arc<ConnectionHealth>,
     _cut: DropGuard,
 ) {
     let subject = renewal.target.subject();
@@ -188,7 +190,7 @@ async fn keep(
 /// Keeps the token of a connection fresh.
 struct Renewal {
     access: Arc<Access>,
-    target: Target,
+    target: ConnectTarget,
     token: Arc<Mutex<Arc<Token>>>,
     cbs: Exchange,
     ids: Arc<Ids>,

@@ -15,33 +15,33 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
-use super::line::Line;
-use super::message::{Reply, Request};
+use super::line::ConnectionHealth;
+use super::message::{ManagementRequest, Reply};
 use super::{amqp_error, failure};
 use crate::model::sample::Failure;
 
 /// A pair of links, each served by a task of its own for as long as the connection lives.
 pub struct Exchange {
     subject: Arc<str>,
-    line: Arc<Line>,
-    waiting: Arc<Waiting>,
-    outbox: mpsc::UnboundedSender<(u64, Request)>,
+    line: Arc<ConnectionHealth>,
+    waiting: Arc<WaitingRequests>,
+    outbox: mpsc::UnboundedSender<(u64, ManagementRequest)>,
     reply_to: String,
 }
 
 /// What an answer is: the reply, or why there will be none.
-type Answer = Result<Reply, Failure>;
+type ReplyOrFailure = Result<Reply, Failure>;
 
 /// The requests that have no answer yet. One who no longer waits is not in it: a late reply then finds nobody.
 #[derive(Default)]
-struct Waiting(Mutex<HashMap<u64, oneshot::Sender<Answer>>>);
+struct WaitingRequests(Mutex<HashMap<u64, oneshot::Sender<ReplyOrFailure>>>);
 
-impl Waiting {
-    fn map(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+impl WaitingRequests {
+    fn map(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<ReplyOrFailure>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, id: u64, answer: Answer) {
+    fn answer(&self, id: u64, answer: ReplyOrFailure) {
         if let Some(asker) = self.map().remove(&id) {
             // The asker may be gone at this very moment.
             let _ = asker.send(answer);
@@ -49,13 +49,13 @@ impl Waiting {
     }
 }
 
-/// Takes a request out of [`Waiting`] when its asker goes away, answered or not.
-struct Place<'a> {
-    waiting: &'a Waiting,
+/// Takes a request out of [`WaitingRequests`] when its asker goes away, answered or not.
+struct RequestPlace<'a> {
+    waiting: &'a WaitingRequests,
     id: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for RequestPlace<'_> {
     fn drop(&mut self) {
         self.waiting.map().remove(&self.id);
     }
@@ -70,7 +70,7 @@ impl Exchange {
         session: &mut SessionHandle<()>,
         node: &str,
         subject: &Arc<str>,
-        line: &Arc<Line>,
+        line: &Arc<ConnectionHealth>,
     ) -> Result<Self, Failure> {
         let name = format!("streamgauge-{}", node.trim_start_matches('$'));
         let sender = Sender::attach(session, format!("{name}-sender"), node)
@@ -97,11 +97,11 @@ impl Exchange {
     }
 
     /// Asks, and waits for the answer to this very request. Sets no deadline; may be dropped at any moment.
-    pub async fn ask(&self, ids: &Ids, request: Request) -> Answer {
+    pub async fn ask(&self, ids: &Ids, request: ManagementRequest) -> ReplyOrFailure {
         let id = ids.fetch_add(1, Ordering::Relaxed);
         let (asker, answer) = oneshot::channel();
         self.waiting.map().insert(id, asker);
-        let _place = Place {
+        let _place = RequestPlace {
             waiting: &self.waiting,
             id,
         };
@@ -143,13 +143,13 @@ impl Exchange {
     }
 }
 
-type Queue = mpsc::UnboundedReceiver<(u64, Request)>;
+type Queue = mpsc::UnboundedReceiver<(u64, ManagementRequest)>;
 type Settlement = Result<Outcome, SendError>;
 
 /// The sending link.
 struct Outgoing {
     subject: Arc<str>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<WaitingRequests>,
     reply_to: String,
     sender: Sender,
     queue: Queue,
@@ -176,7 +176,7 @@ impl Outgoing {
         }
     }
 
-    async fn send(&mut self, id: u64, request: &Request) -> Result<(), Failure> {
+    async fn send(&mut self, id: u64, request: &ManagementRequest) -> Result<(), Failure> {
         if !self.waiting.map().contains_key(&id) {
             return Ok(());
         }
@@ -212,7 +212,11 @@ impl Outgoing {
 }
 
 /// The receiving link.
-async fn receive(subject: Arc<str>, waiting: Arc<Waiting>, mut receiver: Receiver) -> Failure {
+async fn receive(
+    subject: Arc<str>,
+    waiting: Arc<WaitingRequests>,
+    mut receiver: Receiver,
+) -> Failure {
     loop {
         let delivery = match receiver.recv::<Body<Value>>().await {
             Ok(delivery) => delivery,

@@ -12,7 +12,7 @@ const LESS_OFTEN: &str =
 
 /// What the broker answered a request with, instead of a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub struct BrokerRefusal {
     /// The status, as HTTP has it; 0 if there was none.
     pub status: u16,
     /// The AMQP error condition, if it named one.
@@ -22,7 +22,7 @@ pub struct Refusal {
 }
 
 /// What a refusal means. `subject` says which event hub, where.
-pub fn of_refusal(subject: &str, refusal: &Refusal) -> Failure {
+pub fn of_refusal(subject: &str, refusal: &BrokerRefusal) -> Failure {
     let (kind, advice) = meaning(refusal);
     let code = match (refusal.status, refusal.condition.as_str()) {
         (0, condition) => condition.to_owned(),
@@ -38,7 +38,7 @@ pub fn of_refusal(subject: &str, refusal: &Refusal) -> Failure {
 
 /// What an error condition alone means, as a detach, an end or a close carries it.
 pub fn of_condition(subject: &str, condition: &str, description: Option<&str>) -> Failure {
-    let refusal = Refusal {
+    let refusal = BrokerRefusal {
         status: 0,
         condition: redact_words(condition),
         description: description.unwrap_or_default().to_owned(),
@@ -75,7 +75,7 @@ pub fn misconfigured(text: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Misconfigured, text)
 }
 
-fn meaning(refusal: &Refusal) -> (FailureKind, &'static str) {
+fn meaning(refusal: &BrokerRefusal) -> (FailureKind, &'static str) {
     let throttled = refusal.description.contains("50002");
     match (refusal.status, refusal.condition.as_str()) {
         (_, "com.microsoft:server-busy") | (429, _) => (FailureKind::Throttled, LESS_OFTEN),
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn statuses_and_conditions_are_told_apart() {
         let check = |status, condition: &str, description: &str, kind| {
-            let refusal = Refusal {
+            let refusal = BrokerRefusal {
                 status,
                 condition: condition.into(),
                 description: description.into(),
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_text_says_which_hub_what_happened_and_what_to_do() {
-        let refusal = Refusal {
+        let refusal = BrokerRefusal {
             status: 404,
             condition: "amqp:not-found".into(),
             description: "The messaging entity could not be found. TrackingId:0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0_G12".into(),

@@ -13,12 +13,12 @@ use crate::model::sample::{Failure, FailureKind};
 
 /// Whether a connection is still good. The first who says that it is not says why.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct ConnectionHealth {
     ended: Mutex<Option<Failure>>,
     stop: CancellationToken,
 }
 
-impl Line {
+impl ConnectionHealth {
     /// Ends the connection: whoever waits for an answer on it gets `why` at once.
     pub fn end(&self, why: Failure) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_reason_counts() {
-        let line = Line::default();
+        let line = ConnectionHealth::default();
         assert!(!line.is_over());
         line.end(Failure::new(FailureKind::Timeout, "first"));
         line.end(Failure::new(FailureKind::Protocol, "second"));

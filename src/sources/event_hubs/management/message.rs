@@ -7,21 +7,21 @@ use fe2o3_amqp::types::messaging::{
 };
 use fe2o3_amqp::types::primitives::{OrderedMap, SimpleValue, Timestamp as AmqpTimestamp, Value};
 
-use super::access::{Target, Token};
+use super::access::{ConnectTarget, Token};
 use super::client::{HubProperties, PartitionProperties};
-use super::failure::{self, Refusal};
+use super::failure::{self, BrokerRefusal};
 use crate::model::sample::Failure;
 use crate::model::time::Timestamp;
 
 /// A request, before it has an id.
-pub struct Request {
+pub struct ManagementRequest {
     properties: Vec<(&'static str, SimpleValue)>,
     body: Value,
 }
 
-impl Request {
+impl ManagementRequest {
     /// Hands the broker a token for the event hub.
-    pub fn put_token(target: &Target, token: &Token) -> Self {
+    pub fn put_token(target: &ConnectTarget, token: &Token) -> Self {
         let millis = Duration::from_secs(token.expires_at).as_millis();
         let expires = AmqpTimestamp::from_milliseconds(i64::try_from(millis).unwrap_or(i64::MAX));
         Self {
@@ -36,18 +36,18 @@ impl Request {
     }
 
     /// Asks for the event hub.
-    pub fn hub(target: &Target, token: &Token) -> Self {
+    pub fn hub(target: &ConnectTarget, token: &Token) -> Self {
         Self::read("com.microsoft:eventhub", target, token)
     }
 
     /// Asks for one partition.
-    pub fn partition(target: &Target, token: &Token, id: &str) -> Self {
+    pub fn partition(target: &ConnectTarget, token: &Token, id: &str) -> Self {
         let mut request = Self::read("com.microsoft:partition", target, token);
         request.properties.push(("partition", text(id)));
         request
     }
 
-    fn read(what: &str, target: &Target, token: &Token) -> Self {
+    fn read(what: &str, target: &ConnectTarget, token: &Token) -> Self {
         Self {
             properties: vec![
                 ("operation", text("READ")),
@@ -81,7 +81,7 @@ fn text(value: &str) -> SimpleValue {
 
 /// A reply: a status, and a map of values when that is good.
 pub struct Reply {
-    refusal: Refusal,
+    refusal: BrokerRefusal,
     body: Option<OrderedMap<Value, Value>>,
 }
 
@@ -97,7 +97,7 @@ impl Reply {
         let properties = properties.unwrap_or_default();
         let named = |names: [&str; 2]| names.into_iter().find_map(|name| properties.get(name));
         let words = |names| named(names).map(word).unwrap_or_default();
-        let refusal = Refusal {
+        let refusal = BrokerRefusal {
             status: named(["status-code", "statusCode"])
                 .and_then(status)
                 .unwrap_or_default(),
@@ -170,22 +170,22 @@ impl Reply {
         })
     }
 
-    fn fields<'a>(&'a self, subject: &'a str) -> Result<Fields<'a>, Failure> {
+    fn fields<'a>(&'a self, subject: &'a str) -> Result<ReplyFields<'a>, Failure> {
         self.accepted(subject)?;
         match &self.body {
-            Some(map) => Ok(Fields { subject, map }),
+            Some(map) => Ok(ReplyFields { subject, map }),
             None => Err(failure::garbled(subject, "it is no map")),
         }
     }
 }
 
 /// The map of a good reply.
-struct Fields<'a> {
+struct ReplyFields<'a> {
     subject: &'a str,
     map: &'a OrderedMap<Value, Value>,
 }
 
-impl Fields<'_> {
+impl ReplyFields<'_> {
     fn get(&self, name: &str) -> Result<&Value, Failure> {
         let value = self.map.get(&Value::String(name.to_owned()));
         value.ok_or_else(|| self.no_good(name))

@@ -8,11 +8,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::access::{Access, Target, Token};
+use super::access::{Access, ConnectTarget, Token};
 use super::client::{HubProperties, Management, PartitionProperties};
-use super::connection::Connection;
+use super::connection::AmqpConnection;
 use super::failure;
-use super::message::{Reply, Request};
+use super::message::{ManagementRequest, Reply};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::BoxFuture as Boxed;
 
@@ -26,7 +26,7 @@ pub struct Pipelined {
 
 /// An attempt to connect, going on or finished, that all callers share. It is a task of its own, so that a caller who goes away
 /// takes nothing from the others.
-type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, Failure>>>;
+type Attempt = Shared<BoxFuture<'static, Result<Arc<AmqpConnection>, Failure>>>;
 
 impl Pipelined {
     /// Connects at the first call. `deadline` bounds each call, connecting included.
@@ -60,7 +60,7 @@ impl Pipelined {
 
     fn connect(&self) -> Attempt {
         let access = self.access.clone();
-        let opening = Connection::open(self.access.clone(), self.calls.clone(), self.deadline);
+        let opening = AmqpConnection::open(self.access.clone(), self.calls.clone(), self.deadline);
         let bounded = timeout(self.deadline, opening);
         let task = tokio::spawn(async move {
             let what = "the connection attempt";
@@ -82,8 +82,8 @@ impl Pipelined {
     /// key, or somebody else's attempt to connect that had little time left, is not a failure yet.
     async fn read<T>(
         &self,
-        request: impl Fn(&Target, &Token) -> Request,
-        value: impl Fn(&Reply, &Target) -> Result<T, Failure>,
+        request: impl Fn(&ConnectTarget, &Token) -> ManagementRequest,
+        value: impl Fn(&Reply, &ConnectTarget) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let until = Instant::now() + self.deadline;
         let lease = self.lease();
@@ -102,8 +102,8 @@ impl Pipelined {
         &self,
         until: Instant,
         attempt: &Attempt,
-        request: &impl Fn(&Target, &Token) -> Request,
-        value: &impl Fn(&Reply, &Target) -> Result<T, Failure>,
+        request: &impl Fn(&ConnectTarget, &Token) -> ManagementRequest,
+        value: &impl Fn(&Reply, &ConnectTarget) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let asked = async {
             let connection = attempt.clone().await?;
@@ -123,7 +123,7 @@ impl Pipelined {
 }
 
 /// What came of an attempt; looks itself, for nobody may have waited until it was finished.
-fn result_of(attempt: &Attempt) -> Option<Result<Arc<Connection>, Failure>> {
+fn result_of(attempt: &Attempt) -> Option<Result<Arc<AmqpConnection>, Failure>> {
     attempt.clone().now_or_never()
 }
 
@@ -166,13 +166,15 @@ const fn is_fatal(kind: FailureKind) -> bool {
 impl Management for Pipelined {
     fn hub(&self) -> Boxed<'_, Result<HubProperties, Failure>> {
         let value =
-            |reply: &Reply, target: &Target| reply.hub(&target.subject(), &target.event_hub);
-        Box::pin(self.read(Request::hub, value))
+            |reply: &Reply, target: &ConnectTarget| reply.hub(&target.subject(), &target.event_hub);
+        Box::pin(self.read(ManagementRequest::hub, value))
     }
 
     fn partition<'a>(&'a self, id: &'a str) -> Boxed<'a, Result<PartitionProperties, Failure>> {
-        let request = move |target: &Target, token: &Token| Request::partition(target, token, id);
-        let value = move |reply: &Reply, target: &Target| {
+        let request = move |target: &ConnectTarget, token: &Token| {
+            ManagementRequest::partition(target, token, id)
+        };
+        let value = move |reply: &Reply, target: &ConnectTarget| {
             reply.partition(&target.subject(), &target.event_hub, id)
         };
         Box::pin(self.read(request, value))

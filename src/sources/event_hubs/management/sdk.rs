@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::access::{Access, Target};
+use super::access::{Access, ConnectTarget};
 use super::client::{HubProperties, Management, PartitionProperties};
 use super::sdk_client::Client;
 use super::{failure, sdk_error};
@@ -67,7 +67,7 @@ impl SdkPool {
     async fn read<S, T>(
         &self,
         ask: impl for<'c> Fn(&'c ConsumerClient) -> Asking<'c, S>,
-        value: impl Fn(S, &Target) -> Result<T, Failure>,
+        value: impl Fn(S, &ConnectTarget) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let until = Instant::now() + self.deadline;
         let closed = |_| failure::unreachable(&self.access.subject(), "the pool is closed");
@@ -110,7 +110,7 @@ impl SdkPool {
         &self,
         pooled: Pooled,
         ask: &impl for<'c> Fn(&'c ConsumerClient) -> Asking<'c, S>,
-        value: &impl Fn(S, &Target) -> Result<T, Failure>,
+        value: &impl Fn(S, &ConnectTarget) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let Client {

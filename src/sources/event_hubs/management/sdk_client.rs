@@ -9,7 +9,7 @@ use azure_messaging_eventhubs::{ConsumerClient, EventHubsError, RetryOptions};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio::time::Instant;
 
-use super::access::{Access, Target, Token};
+use super::access::{Access, ConnectTarget, Token};
 use super::{failure, sdk_error};
 use crate::config::types::HubAuth;
 use crate::model::sample::Failure;
@@ -19,7 +19,7 @@ pub struct Client {
     /// The SDK's.
     pub consumer: ConsumerClient,
     /// Where it leads.
-    pub target: Target,
+    pub target: ConnectTarget,
     /// The SDK goes on sending its first token, so the client is replaced in time.
     pub good_until: Instant,
 }
@@ -50,7 +50,7 @@ impl Client {
 
 async fn connect(
     auth: &HubAuth,
-    target: &Target,
+    target: &ConnectTarget,
     token: Token,
 ) -> Result<ConsumerClient, EventHubsError> {
     choose_provider();
@@ -62,7 +62,7 @@ async fn connect(
     if let Some(endpoint) = unusual_endpoint(target) {
         builder = builder.with_custom_endpoint(endpoint);
     }
-    let Target {
+    let ConnectTarget {
         namespace,
         event_hub,
         ..
@@ -80,7 +80,7 @@ async fn connect(
         }
         HubAuth::Identity(_) => {
             builder
-                .open(namespace, event_hub.clone(), Arc::new(Given(token)))
+                .open(namespace, event_hub.clone(), Arc::new(FetchedToken(token)))
                 .await
         }
     }
@@ -95,7 +95,7 @@ fn choose_provider() {
 }
 
 /// The address, where it is not the one that the SDK makes of the namespace: it knows neither ports nor the emulator.
-fn unusual_endpoint(target: &Target) -> Option<String> {
+fn unusual_endpoint(target: &ConnectTarget) -> Option<String> {
     let endpoint = &target.endpoint;
     let usual = endpoint.tls && endpoint.port == 5671 && endpoint.host == target.namespace;
     let scheme = if endpoint.tls { "amqps" } else { "amqp" };
@@ -104,10 +104,10 @@ fn unusual_endpoint(target: &Target) -> Option<String> {
 
 /// A token that was fetched already; the client is replaced before it expires.
 #[derive(Debug)]
-struct Given(Token);
+struct FetchedToken(Token);
 
 #[async_trait::async_trait]
-impl TokenCredential for Given {
+impl TokenCredential for FetchedToken {
     async fn get_token(
         &self,
         _scopes: &[&str],

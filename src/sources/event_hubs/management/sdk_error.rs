@@ -7,7 +7,7 @@ use azure_core_amqp::error::AmqpErrorKind;
 use azure_messaging_eventhubs::EventHubsError;
 use azure_messaging_eventhubs::error::ErrorKind;
 
-use super::failure::{self, Refusal};
+use super::failure::{self, BrokerRefusal};
 use crate::model::sample::Failure;
 
 /// Layers of causes looked at.
@@ -51,7 +51,7 @@ fn of_layer(subject: &str, layer: &(dyn Error + 'static)) -> Option<Failure> {
 fn of_amqp(subject: &str, kind: &AmqpErrorKind) -> Option<Failure> {
     match kind {
         AmqpErrorKind::ManagementStatusCode(status, description) => {
-            let refusal = Refusal {
+            let refusal = BrokerRefusal {
                 status: (*status).into(),
                 condition: String::new(),
                 description: description.clone().unwrap_or_default(),

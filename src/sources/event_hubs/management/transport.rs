@@ -13,12 +13,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::access::Target;
+use super::access::ConnectTarget;
 use super::failure::{misconfigured, unreachable};
 use crate::model::sample::Failure;
 
 /// Opens a TCP connection that sends small frames at once.
-pub async fn connect(target: &Target) -> Result<TcpStream, Failure> {
+pub async fn connect(target: &ConnectTarget) -> Result<TcpStream, Failure> {
     let address = (target.endpoint.host.as_str(), target.endpoint.port);
     let fail = |error: io::Error| unreachable(&target.subject(), &error.to_string());
     let stream = TcpStream::connect(address).await.map_err(fail)?;
@@ -28,7 +28,7 @@ pub async fn connect(target: &Target) -> Result<TcpStream, Failure> {
 
 /// Secures a connection.
 pub async fn secure(
-    target: &Target,
+    target: &ConnectTarget,
     ca_file: Option<&Path>,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, Failure> {

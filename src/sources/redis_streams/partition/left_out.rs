@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::super::read::Reading;
-use super::{Memory, Partition};
+use super::super::read::KeyAnswer;
+use super::{PartitionMemory, RedisPartition};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, PartitionObservation};
 
-impl Partition {
+impl RedisPartition {
     /// What to tell of a partition that this poll left out; `None` if it did not. What was last seen stands for a while, unless it was
     /// nothing: a stale zero is not reported.
     pub fn left_out(&self, outdated_after: Duration) -> Option<PartitionObservation> {
-        let Reading::LeftOut(failure) = &self.reading else {
+        let KeyAnswer::LeftOut(failure) = &self.reading else {
             return None;
         };
         if self.last_seen_stands(outdated_after) {
@@ -31,14 +31,14 @@ impl Partition {
     pub fn put_off(
         self,
         observation: PartitionObservation,
-    ) -> (String, PartitionObservation, Memory) {
+    ) -> (String, PartitionObservation, PartitionMemory) {
         (self.key, observation, self.memory)
     }
 
     /// Its undelivered entries were not counted in time. What was last seen says more than that there are some, as long as it stands.
     pub fn uncounted(&mut self, failure: Failure, outdated_after: Duration) {
         match self.last_seen_stands(outdated_after) {
-            true => self.reading = Reading::LeftOut(failure),
+            true => self.reading = KeyAnswer::LeftOut(failure),
             false => self.lag = Some(Quantity::AtLeast(1)),
         }
     }

@@ -43,10 +43,10 @@ fn tokens(takes: Duration, last: Option<AccessToken>) -> (Tokens, Arc<AtomicU32>
         takes,
         asked: Arc::clone(&asked),
     };
-    *locked(&tokens.slot) = Slot {
+    *locked(&tokens.slot) = TokenSlot {
         credential: Some(Arc::new(authority)),
         last,
-        ..Slot::default()
+        ..TokenSlot::default()
     };
     (tokens, asked)
 }
