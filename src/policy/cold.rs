@@ -51,9 +51,9 @@ pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: Known) -> Steps {
     let enough = (arrivals / per_replica).ceil() as u32;
     // The mean of a minute lags behind: what arrives now was too much.
     let now = facts.arrival_per_second.unwrap_or(arrivals);
-    let more_than_too_few = known
-        .too_much_for_one
-        .map_or(0, |of_one| (now / of_one).floor() as u32 + 1);
+    let more_than_too_few = known.too_much_for_one.map_or(0, |of_one| {
+        ((now / of_one).floor() as u32).saturating_add(1)
+    });
     Steps::begin(Proposal::to(
         enough.max(more_than_too_few).clamp(1, present),
         Rule::Explored(Explored {
@@ -65,7 +65,7 @@ pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: Known) -> Steps {
 /// What is too much for one replica, messages per second, as all `present` are at work and do not keep up. `kept_up`: they did
 /// when their count was decided on.
 pub fn too_much_for_one(facts: &GroupFacts, present: u32, kept_up: bool) -> Option<f64> {
-    let arrivals = facts.arrival_per_second?;
+    let arrivals = facts.arrival_per_second.filter(|rate| *rate > 0.0)?;
     let falls_behind = kept_up || facts.processing_per_second? < arrivals;
     let too_much = present > 0 && falls_behind && !keeps_up(facts);
     too_much.then(|| arrivals * TOO_MUCH_RATIO / f64::from(present))

@@ -19,8 +19,9 @@ use crate::policy::tuning::utilization::Utilization;
 use super::work::Seen;
 use crate::policy::tuning::fleet::{ASKED_WITHIN, TOO_LONG_RATIO};
 use crate::policy::tuning::held::{
-    ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
-    ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_MOVING_RATIO,
+    ANSWER_ANYWAY_AFTER, FALLS_TOGETHER_WITHIN, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER,
+    RATES_KNOWN_AFTER, ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_FALLING_RATIO,
+    WORTH_MOVING_RATIO,
 };
 
 /// In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first. `last` is what was
@@ -99,11 +100,13 @@ fn hold_work(
     window: Duration,
 ) -> Proposal {
     let (now, facts) = (seen.now, seen.facts);
-    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute. When a load ends, the
-    // newest poll says so at once: the means would let the count fall in several steps.
-    let lasting = steady_arrivals(facts).min(facts.arrival_per_second.unwrap_or(0.0));
-    let lasting = lasting.min(facts.newest_arrival_per_second.unwrap_or(lasting));
-    let arrivals = lasting / Utilization::of(target.spec.assignment).down;
+    let mean = facts.arrival_per_second.unwrap_or(0.0);
+    // When a load ends, the newest poll says so at once: the means would let the count fall in several steps.
+    let newest = facts.newest_arrival_per_second.unwrap_or(mean).min(mean);
+    // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
+    let lasting = steady_arrivals(facts).min(newest);
+    let utilization = Utilization::of(target.spec.assignment);
+    let work = (work_per_second - (mean - newest) / utilization.up).max(0.0);
     let moment = window.mul_f64(MOMENT_RATIO);
     let (window, moment) = match back_within(target) {
         Some(back) => {
@@ -112,17 +115,29 @@ fn hold_work(
         }
         None => (window, moment),
     };
-    let arrivals = target.hold.arrivals.hold(now, arrivals, window);
-    let work = target.hold.work.hold(now, work_per_second, moment);
+    let held = &mut target.hold;
+    let arrivals = held.arrivals.hold(now, lasting / utilization.down, window);
+    let work = held.work.hold(now, work, moment);
     let Some(capacity) = inputs.capacity_per_second else {
         return Proposal::to(0, Rule::HeldArrivals(HeldFor::of(window)));
     };
     let replicas = |work: f64| (work / capacity - ROUNDING).ceil() as u32;
-    let (by_arrivals, by_work) = (replicas(arrivals), replicas(work));
-    if by_work > by_arrivals {
-        Proposal::to(by_work, Rule::HeldMoment(HeldFor::of(moment)))
+    let later = |window: Duration| window.saturating_sub(FALLS_TOGETHER_WITHIN);
+    let by = replicas(arrivals.max(work));
+    let soon = replicas(
+        held.arrivals
+            .within(now, later(window))
+            .max(held.work.within(now, later(moment))),
+    );
+    let last = inputs.desired_before.unwrap_or(0);
+    let is_small = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
+    if soon < by && is_small {
+        // One fall instead of two.
+        Proposal::to(last.max(by), Rule::HeldMoment(HeldFor::of(moment)))
+    } else if work > arrivals {
+        Proposal::to(by, Rule::HeldMoment(HeldFor::of(moment)))
     } else {
-        Proposal::to(by_arrivals, Rule::HeldArrivals(HeldFor::of(window)))
+        Proposal::to(by, Rule::HeldArrivals(HeldFor::of(window)))
     }
 }
 

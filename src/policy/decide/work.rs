@@ -270,14 +270,14 @@ fn by_work(
     let fleet = AskedFleet::of(seen, target, inputs, capacity);
     let present = fleet.replicas;
     let mut steps = Steps::begin(Proposal::to(up, Rule::Work(work.figures(capacity))));
+    // Where nobody can say what runs, it may be as many as this leaves room for.
+    let may_run = inputs.wanted_or_current().unwrap_or(needed);
     let slack = Rule::Slack(Slack {
         work: relaxed.figures(capacity),
         needed,
-        present,
+        present: may_run,
     });
-    // Where nobody can say what runs, it may be as many as this leaves room for.
-    let to_leave = inputs.wanted_or_current().unwrap_or(needed);
-    steps.apply(Some(Proposal::to(up.max(needed.min(to_leave)), slack)));
+    steps.apply(Some(Proposal::to(up.max(needed.min(may_run)), slack)));
     let decisive = if steps.replicas() == up {
         &work
     } else {
