@@ -19,7 +19,7 @@ use crate::policy::tuning::cold::{
 
 /// What is known before capacity is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Known {
+pub struct BeforeCapacity {
     /// Replicas that run, or were asked for last.
     pub present: u32,
     /// Whether nothing ran when replicas were asked for first.
@@ -31,7 +31,7 @@ pub struct Known {
 }
 
 /// Replicas to ask for; at least 1, as there is something to run for.
-pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: Known) -> Steps {
+pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: BeforeCapacity) -> Steps {
     let present = known.present;
     if present == 0 || !keeps_up(facts) {
         let mut steps = Steps::begin(first(facts, spec, known.start_takes, arriving(facts)));
@@ -163,10 +163,10 @@ mod tests {
         let check = |arrivals, lag, starts: Option<u64>, present, expect| {
             let starts = starts.map(Duration::from_secs);
             let spec = TargetSpec::default();
-            let known = Known {
+            let known = BeforeCapacity {
                 present,
                 start_takes: starts,
-                ..Known::default()
+                ..BeforeCapacity::default()
             };
             let got = recommend(&facts(arrivals, lag, None), &spec, known).replicas();
             assert_eq!(got, expect, "{arrivals}/s, {lag} wait, {starts:?}");
@@ -189,9 +189,9 @@ mod tests {
             newest_arrival_per_second: Some(400.0),
             ..facts(40.0, 800, None)
         };
-        let one = Known {
+        let one = BeforeCapacity {
             present: 1,
-            ..Known::default()
+            ..BeforeCapacity::default()
         };
         let first = |facts| recommend(facts, &TargetSpec::default(), one).replicas();
         assert_eq!((first(&quiet), first(&surging)), (2, 12));
@@ -205,7 +205,7 @@ mod tests {
         let check = |arrivals, seen, present, of_others, began_here| {
             let (facts, spec) = (facts(arrivals, 10, seen), TargetSpec::default());
             let got = |began_here, too_much_for_one| {
-                let known = Known {
+                let known = BeforeCapacity {
                     present,
                     began_here,
                     too_much_for_one,

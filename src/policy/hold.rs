@@ -41,14 +41,6 @@ impl HoldWindow {
         }
         self.candidates.front().map_or(value, |(_, value)| *value)
     }
-
-    /// The largest value within a shorter `window` before `now`.
-    pub fn within(&self, now: Timestamp, window: Duration) -> f64 {
-        let newest = self.candidates.back().map_or(0.0, |(_, value)| *value);
-        let mut candidates = self.candidates.iter();
-        let first = candidates.find(|(at, _)| now.since(*at) < window);
-        first.map_or(newest, |(_, value)| *value)
-    }
 }
 
 #[cfg(test)]

@@ -294,10 +294,8 @@ pub mod held {
     pub const WORTH_MOVING_RATIO: f64 = 0.2;
     /// A count that a moment asked for is held for this share of the hold, which grows where that was too short.
     pub const MOMENT_RATIO: f64 = 0.2;
-    /// Under shared assignment a fall waits for one that follows within this time, an HPA's sync …
-    pub const FALLS_TOGETHER_WITHIN: Duration = Duration::from_secs(15);
-    /// … unless it leaves no more than this share of the replicas.
-    pub const WORTH_FALLING_RATIO: f64 = 0.8;
+    /// Under shared assignment a fall waits while fewer are needed than it leaves, unless that is no more than this share.
+    pub const WORTH_FALLING_RATIO: f64 = 0.5;
     /// What is handed out is being worked on as long as the oldest of it is no older than so many times what all of it takes.
     pub const IN_WORK_RATIO: f64 = 3.0;
     /// After an outage the first step is the count divided by this, at least one.

@@ -19,9 +19,8 @@ use crate::policy::tuning::utilization::Utilization;
 use super::work::Seen;
 use crate::policy::tuning::fleet::{ASKED_WITHIN, TOO_LONG_RATIO};
 use crate::policy::tuning::held::{
-    ANSWER_ANYWAY_AFTER, FALLS_TOGETHER_WITHIN, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER,
-    RATES_KNOWN_AFTER, ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_FALLING_RATIO,
-    WORTH_MOVING_RATIO,
+    ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
+    ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_FALLING_RATIO, WORTH_MOVING_RATIO,
 };
 
 /// In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first. `last` is what was
@@ -86,7 +85,7 @@ pub(super) fn hold(
             let held = held.hold(now, f64::from(recommended), window) as u32;
             Proposal::to(held, Rule::HeldWindow(HeldFor::of(window)))
         }
-        Assignment::Shared => hold_work(seen, target, inputs, work_per_second, window),
+        Assignment::Shared => hold_work(seen, target, inputs, recommended, work_per_second, window),
     }
 }
 
@@ -96,6 +95,7 @@ fn hold_work(
     seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &Inputs,
+    recommended: u32,
     work_per_second: f64,
     window: Duration,
 ) -> Proposal {
@@ -122,17 +122,11 @@ fn hold_work(
         return Proposal::to(0, Rule::HeldArrivals(HeldFor::of(window)));
     };
     let replicas = |work: f64| (work / capacity - ROUNDING).ceil() as u32;
-    let later = |window: Duration| window.saturating_sub(FALLS_TOGETHER_WITHIN);
     let by = replicas(arrivals.max(work));
-    let soon = replicas(
-        held.arrivals
-            .within(now, later(window))
-            .max(held.work.within(now, later(moment))),
-    );
     let last = inputs.desired_before.unwrap_or(0);
     let is_small = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
-    if soon < by && is_small {
-        // One fall instead of two.
+    if recommended < by && is_small {
+        // One fall instead of several: fewer are needed soon.
         Proposal::to(last.max(by), Rule::HeldMoment(HeldFor::of(moment)))
     } else if work > arrivals {
         Proposal::to(by, Rule::HeldMoment(HeldFor::of(moment)))

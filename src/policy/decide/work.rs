@@ -108,7 +108,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
     if target.spec.assignment == Assignment::Shared {
         let present = inputs.present();
         note_too_much_for_one(seen, target, inputs);
-        let known = cold::Known {
+        let known = cold::BeforeCapacity {
             present,
             began_here: inputs.own_current().is_some() && target.warm_up_floor == 0,
             start_takes: target.replicas.start_takes_at_least(seen.now),
