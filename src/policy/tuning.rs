@@ -294,7 +294,7 @@ pub mod held {
     pub const WORTH_MOVING_RATIO: f64 = 0.2;
     /// A count that a moment asked for is held for this share of the hold, which grows where that was too short.
     pub const MOMENT_RATIO: f64 = 0.2;
-    /// Under shared assignment a fall waits while fewer are needed than it leaves, unless that is no more than this share.
+    /// After a hold as short as replicas take to come back, a fall waits while fewer are needed than it leaves, unless that is no more than this share.
     pub const WORTH_FALLING_RATIO: f64 = 0.5;
     /// What is handed out is being worked on as long as the oldest of it is no older than so many times what all of it takes.
     pub const IN_WORK_RATIO: f64 = 3.0;

@@ -108,7 +108,8 @@ fn hold_work(
     let utilization = Utilization::of(target.spec.assignment);
     let work = (work_per_second - (mean - newest) / utilization.up).max(0.0);
     let moment = window.mul_f64(MOMENT_RATIO);
-    let (window, moment) = match back_within(target) {
+    let back = back_within(target);
+    let (window, moment) = match back {
         Some(back) => {
             let window = target.scaled.hold(now, back).min(window);
             (window, moment.min(window))
@@ -125,8 +126,8 @@ fn hold_work(
     let by = replicas(arrivals.max(work));
     let last = inputs.desired_before.unwrap_or(0);
     let is_small = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
-    if recommended < by && is_small {
-        // One fall instead of several: fewer are needed soon.
+    if back.is_some() && recommended < by && is_small {
+        // One fall instead of several: fewer are needed soon. A long hold has that effect by itself.
         Proposal::to(last.max(by), Rule::HeldMoment(HeldFor::of(moment)))
     } else if work > arrivals {
         Proposal::to(by, Rule::HeldMoment(HeldFor::of(moment)))
