@@ -46,7 +46,7 @@ pub struct ObjectSettings {
     pub min_replicas: u32,
     /// `maxReplicaCount`.
     pub max_replicas: u32,
-    /// Whether KEDA is told to leave the target alone.
+    /// Whether the ScaledObject tells KEDA not to scale the target.
     pub paused: Option<Pause>,
     /// `fallback.replicas`.
     pub fallback_replicas: Option<u32>,

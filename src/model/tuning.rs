@@ -60,13 +60,13 @@ pub mod downstream {
 
     /// Less than this share of their capacity is an outage: a consumer that is merely unlucky keeps more …
     pub const COLLAPSED_RATIO: f64 = 0.55;
-    /// … and such a rate is no sample of what they can do.
+    /// … and such a rate does not count as a capacity sample.
     pub const TRUSTED_RATIO: f64 = COLLAPSED_RATIO;
     /// This share is health again. Well above the other, so that the breaker does not flap.
     pub const RECOVERED_RATIO: f64 = 0.8;
     /// Health has to last this long before the breaker closes: a dependency that comes back often falls over once more.
     pub const HALF_OPEN_FOR: Duration = Duration::from_secs(60);
-    /// After so long it is no outage but how it is: capacity is learned anew.
+    /// After this time it no longer counts as an outage: capacity is learned again.
     pub const ACCEPTED_AFTER: Duration = Duration::from_secs(3_600);
 }
 

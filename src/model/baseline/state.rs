@@ -58,7 +58,7 @@ pub struct Reading {
     pub departure: f64,
     /// The flag: up from the firing until 5 samples in a row were below half the threshold.
     pub anomaly: bool,
-    /// Whether the flag was raised by this sample, or raised anew.
+    /// Whether this sample raised the flag, for the first time or again.
     pub fired: bool,
     /// Not enough was seen yet to flag anything, or not enough since a gap.
     pub learning: bool,
