@@ -1,5 +1,6 @@
 //! The command line.
 
+mod policy_choice;
 mod simulate;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
+pub use policy_choice::{PolicyChoice, THRESHOLDS};
 pub use simulate::{RebalanceStyle, ScenarioChoice, SharingStyle, SimulateArgs, scenario_list};
 
 /// KEDA external scaler for partitioned streams: verified backlog, measured rates, explained replica counts.

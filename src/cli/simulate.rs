@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::commands::simulate::choice::PolicyChoice;
+use super::policy_choice::PolicyChoice;
 use crate::config::duration;
 use crate::model::identity::Assignment;
 use crate::simulation::assignment::Rebalance;

@@ -1,7 +1,6 @@
 //! `simulate`: policies compared in virtual time, on recorded and built-in workloads.
 
 mod checks;
-pub mod choice;
 mod cold;
 mod html;
 mod incidents;

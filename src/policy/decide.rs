@@ -29,7 +29,7 @@ use super::target::TargetState;
 use super::tuning::utilization::Utilization;
 use crate::policy::tuning::new_instance::MEASURED_FOR;
 use backlog::decide_backlog;
-use held::{downstream, hold, keep, moves, too_early, warm_up};
+use held::{Needed, downstream, hold, keep, moves, too_early, warm_up};
 use jobs::decide_jobs;
 use work::{Demand, Seen, demand, known, rest_settles};
 
@@ -179,12 +179,15 @@ fn decide_replicas(
     let before_keeping = steps.replicas();
     steps.apply(keep(seen, target, steps.replicas(), kept, certain));
     // What only uncertainty keeps is not held for a window more: one unread partition now and then would keep it for ever.
-    let recommended = if certain {
-        steps.replicas()
-    } else {
-        before_keeping
+    let needed = Needed {
+        replicas: if certain {
+            steps.replicas()
+        } else {
+            before_keeping
+        },
+        work_per_second,
     };
-    let held = hold(seen, target, &inputs, recommended, work_per_second);
+    let held = hold(seen, target, &inputs, needed);
     let after = steps.replicas().max(held.after.min(kept));
     steps.apply(Some(Proposal { after, ..held }));
     steps.apply(moves(seen, target, steps.replicas(), kept));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use streamgauge::commands::simulate::choice::PolicyChoice;
+use streamgauge::cli::PolicyChoice;
 use streamgauge::model::identity::Assignment;
 use streamgauge::simulation::comparison::ComparisonEntry;
 use streamgauge::simulation::plant::{ClusterSpec, PlantSpec};

@@ -94,10 +94,11 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("shutdown", &[]),
+    ("cli", &["model", "policy", "config", "simulation"]),
 ];
 
 /// They wire everything together and may import everything.
-const WIRING: &[&str] = &["commands", "lib", "main", "cli", "telemetry"];
+const WIRING: &[&str] = &["commands", "lib", "main", "telemetry"];
 
 /// What makes code depend on the moment it runs at, or on a runtime.
 const IMPURE: &[&str] = &["tokio", "Instant::now", "SystemTime::now"];

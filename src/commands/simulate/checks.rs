@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::choice::PolicyChoice;
-use crate::cli::SimulateArgs;
+use crate::cli::{PolicyChoice, SimulateArgs};
 use crate::simulation::policies::PolicyName;
 use crate::simulation::steps::StepLength;
 use crate::simulation::trace::Trace;

@@ -9,8 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::checks;
-use super::choice::{PolicyChoice, THRESHOLDS};
-use crate::cli::SimulateArgs;
+use crate::cli::{PolicyChoice, SimulateArgs, THRESHOLDS};
 use crate::model::identity::Assignment;
 use crate::policy::spec::TargetSpec;
 use crate::simulation::fault_list::FaultList;

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::choice::THRESHOLDS;
 use super::jobs::CellDone;
 use super::plan::{Cell, Plan, commits_in_words};
+use crate::cli::THRESHOLDS;
 use crate::model::identity::Assignment;
 use crate::simulation::comparison::{
     Against, ComparisonEntry, GOOD_LATE_PERCENT, Total, against, best, on_the_front, totals,

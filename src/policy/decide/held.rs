@@ -68,24 +68,31 @@ pub(super) fn keep(
     Some(Proposal::to(count.max(last), rule))
 }
 
-/// Scale-in waits for the hold window: `recommended` or `work_per_second` of the demand goes into it. What is held keeps a count
-/// from falling; it is no reason to rise above `last`.
+/// What the work needs now.
+#[derive(Clone, Copy)]
+pub(super) struct Needed {
+    pub(super) replicas: u32,
+    /// The work that they were counted for.
+    pub(super) work_per_second: f64,
+}
+
+/// Scale-in waits for the hold window, which what is `needed` goes into. What is held keeps a count from falling; it is no reason to
+/// rise above what was wanted before.
 pub(super) fn hold(
     seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &Inputs,
-    recommended: u32,
-    work_per_second: f64,
+    needed: Needed,
 ) -> Proposal {
     let now = seen.now;
     let window = target.scaled.hold(now, target.spec.hold());
     match target.spec.assignment {
         Assignment::Exclusive => {
             let held = &mut target.hold.replicas;
-            let held = held.hold(now, f64::from(recommended), window) as u32;
+            let held = held.hold(now, f64::from(needed.replicas), window) as u32;
             Proposal::to(held, Rule::HeldWindow(HeldFor::of(window)))
         }
-        Assignment::Shared => hold_work(seen, target, inputs, recommended, work_per_second, window),
+        Assignment::Shared => hold_work(seen, target, inputs, needed, window),
     }
 }
 
@@ -95,8 +102,7 @@ fn hold_work(
     seen: &Seen<'_>,
     target: &mut TargetState,
     inputs: &Inputs,
-    recommended: u32,
-    work_per_second: f64,
+    needed: Needed,
     window: Duration,
 ) -> Proposal {
     let (now, facts) = (seen.now, seen.facts);
@@ -106,7 +112,7 @@ fn hold_work(
     // A burst is in the one and not in the other: before and after it, and as long as it lies in the minute.
     let lasting = steady_arrivals(facts).min(newest);
     let utilization = Utilization::of(target.spec.assignment);
-    let work = (work_per_second - (mean - newest) / utilization.up).max(0.0);
+    let work = (needed.work_per_second - (mean - newest) / utilization.up).max(0.0);
     let moment = window.mul_f64(MOMENT_RATIO);
     let back = back_within(target);
     let (window, moment) = match back {
@@ -126,7 +132,7 @@ fn hold_work(
     let by = replicas(arrivals.max(work));
     let last = inputs.desired_before.unwrap_or(0);
     let is_small = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
-    if back.is_some() && recommended < by && is_small {
+    if back.is_some() && needed.replicas < by && is_small {
         // One fall instead of several: fewer are needed soon. A long hold has that effect by itself.
         Proposal::to(last.max(by), Rule::HeldMoment(HeldFor::of(moment)))
     } else if work > arrivals {

@@ -62,6 +62,7 @@ pub(super) fn demand(
     let mut demand = match needed(seen, target, inputs, Raise::NONE) {
         Some(plain) => {
             target.bootstrap.reset();
+            target.too_much_for_one = None;
             foresee(seen, target, inputs, plain)
         }
         None => Demand {
