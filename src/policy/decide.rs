@@ -29,7 +29,7 @@ use super::target::TargetState;
 use super::tuning::utilization::Utilization;
 use crate::policy::tuning::new_instance::MEASURED_FOR;
 use backlog::decide_backlog;
-use held::{Needed, downstream, hold, keep, moves, too_early, warm_up};
+use held::{Needed, downstream, hold, hold_of, keep, moves, too_early, warm_up};
 use jobs::decide_jobs;
 use work::{Demand, Seen, demand, known, rest_settles};
 
@@ -242,7 +242,8 @@ fn at_least(count: u32, min_replicas: u32) -> Option<Proposal> {
 /// Remembers the step from what was wanted before to what is wanted now, and says whether the last rise brought nothing.
 fn note_change(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs, desired: u32) -> bool {
     let last = inputs.desired_before.unwrap_or(0);
-    target.scaled.note(seen.now, last, desired);
+    let hold = hold_of(target);
+    target.scaled.note(seen.now, last, desired, hold);
     target.effect.note(seen.now, last, desired, seen.facts);
     target.effect.judge(
         seen.now,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::time::Timestamp;
 use crate::policy::tuning::scale_history::{
     AFTER_FALL, AFTER_RISE, FORGIVEN_AFTER, GROWS_BY, LONGEST_HOLD, LONGEST_WAIT, MOST_LESSONS,
-    TOO_EARLY_WITHIN, WAIT_GROWS_BY,
+    TOO_EARLY_WITHIN_HOLDS, WAIT_GROWS_BY,
 };
 
 /// The last rise and fall of one target.
@@ -37,15 +37,15 @@ impl ScaleHistory {
         grown.min(LONGEST_HOLD.max(base))
     }
 
-    /// Takes in the count before and after a decision.
-    pub fn note(&mut self, now: Timestamp, before: u32, after: u32) {
+    /// Takes in the count before and after a decision; `base` as in [`Self::hold`].
+    pub fn note(&mut self, now: Timestamp, before: u32, after: u32, base: Duration) {
         if after < before {
             self.fell_at = Some(now);
         } else if after > before {
             self.rose_at = Some(now);
             // A rise in several steps is one lesson.
             let too_early = self.fell_at.is_some_and(|fell| {
-                now.since(fell) < TOO_EARLY_WITHIN && self.taught_by != Some(fell)
+                now.since(fell) < base * TOO_EARLY_WITHIN_HOLDS && self.taught_by != Some(fell)
             });
             if too_early && before > 0 {
                 self.lessons = (self.lessons + 1).min(MOST_LESSONS);
@@ -102,7 +102,7 @@ mod tests {
     fn after(steps: &[(f64, u32, u32)]) -> ScaleHistory {
         let mut state = ScaleHistory::default();
         for (minute, before, after) in steps {
-            state.note(at(*minute), *before, *after);
+            state.note(at(*minute), *before, *after, BASE);
         }
         state
     }

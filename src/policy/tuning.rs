@@ -284,6 +284,8 @@ pub mod new_instance {
 pub mod held {
     use std::time::Duration;
 
+    use crate::model::tuning::rates::ARRIVAL_WINDOW;
+
     /// Where the running replicas are unknown, the first value waits until rates are known for so long …
     pub const RATES_KNOWN_AFTER: Duration = Duration::from_secs(30);
     /// … or, while capacity stays unknown, for so long.
@@ -294,8 +296,10 @@ pub mod held {
     pub const WORTH_MOVING_RATIO: f64 = 0.2;
     /// A count that a moment asked for is held for this share of the hold, which grows where that was too short.
     pub const MOMENT_RATIO: f64 = 0.2;
-    /// After a hold as short as replicas take to come back, a fall waits while fewer are needed than it leaves, unless that is no more than this share.
-    pub const WORTH_FALLING_RATIO: f64 = 0.5;
+    /// Where replicas start quickly the hold is as long as a start, but no less than the mean of arrivals covers.
+    pub const SHORTEST_HOLD: Duration = ARRIVAL_WINDOW;
+    /// After so short a hold a fall waits while fewer are needed than it leaves, unless that is no more than this share.
+    pub const WORTH_FALLING_RATIO: f64 = 0.4;
     /// What is handed out is being worked on as long as the oldest of it is no older than so many times what all of it takes.
     pub const IN_WORK_RATIO: f64 = 3.0;
     /// After an outage the first step is the count divided by this, at least one.
@@ -308,8 +312,8 @@ pub mod held {
 pub mod scale_history {
     use std::time::Duration;
 
-    /// A rise so soon after a fall shows that the fall came too early.
-    pub const TOO_EARLY_WITHIN: Duration = Duration::from_secs(15 * 60);
+    /// A rise within so many holds of a fall shows that the fall came too early.
+    pub const TOO_EARLY_WITHIN_HOLDS: u32 = 3;
     /// Each time the hold grows by this, …
     pub const GROWS_BY: f64 = 1.5;
     /// … up to this …

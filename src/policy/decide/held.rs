@@ -20,7 +20,7 @@ use super::work::Seen;
 use crate::policy::tuning::fleet::{ASKED_WITHIN, TOO_LONG_RATIO};
 use crate::policy::tuning::held::{
     ANSWER_ANYWAY_AFTER, IN_WORK_RATIO, MOMENT_RATIO, MOVE_LANDS_AFTER, RATES_KNOWN_AFTER,
-    ROUNDING, STEP_AFTER_OUTAGE_DIVISOR, WORTH_FALLING_RATIO, WORTH_MOVING_RATIO,
+    ROUNDING, SHORTEST_HOLD, STEP_AFTER_OUTAGE_DIVISOR, WORTH_FALLING_RATIO, WORTH_MOVING_RATIO,
 };
 
 /// In an outage of what consumers depend on, nothing changes at all, and after it one step is tried first. `last` is what was
@@ -85,7 +85,7 @@ pub(super) fn hold(
     needed: Needed,
 ) -> Proposal {
     let now = seen.now;
-    let window = target.scaled.hold(now, target.spec.hold());
+    let window = target.scaled.hold(now, hold_of(target));
     match target.spec.assignment {
         Assignment::Exclusive => {
             let held = &mut target.hold.replicas;
@@ -113,14 +113,11 @@ fn hold_work(
     let lasting = steady_arrivals(facts).min(newest);
     let utilization = Utilization::of(target.spec.assignment);
     let work = (needed.work_per_second - (mean - newest) / utilization.up).max(0.0);
-    let moment = window.mul_f64(MOMENT_RATIO);
-    let back = back_within(target);
-    let (window, moment) = match back {
-        Some(back) => {
-            let window = target.scaled.hold(now, back).min(window);
-            (window, moment.min(window))
-        }
-        None => (window, moment),
+    let is_short = short_hold(target).is_some();
+    let moment = if is_short {
+        window
+    } else {
+        window.mul_f64(MOMENT_RATIO)
     };
     let held = &mut target.hold;
     let arrivals = held.arrivals.hold(now, lasting / utilization.down, window);
@@ -132,7 +129,7 @@ fn hold_work(
     let by = replicas(arrivals.max(work));
     let last = inputs.desired_before.unwrap_or(0);
     let is_small = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
-    if back.is_some() && needed.replicas < by && is_small {
+    if is_short && needed.replicas < by && is_small {
         // One fall instead of several: fewer are needed soon. A long hold has that effect by itself.
         Proposal::to(last.max(by), Rule::HeldMoment(HeldFor::of(moment)))
     } else if work > arrivals {
@@ -142,12 +139,19 @@ fn hold_work(
     }
 }
 
-/// How soon replicas that were taken away too early are back, as starts here show, if no message is late by then: keeping one for
-/// longer costs more than bringing it back. Who set a hold wants that one.
-fn back_within(target: &TargetState) -> Option<Duration> {
+/// The hold of that target, before what it learned.
+pub(super) fn hold_of(target: &TargetState) -> Duration {
+    short_hold(target).unwrap_or(target.spec.hold())
+}
+
+/// The hold where replicas that were taken away too early would be back before a message is late, as starts here show: keeping one
+/// for longer than it takes to start costs more than starting it again. Who set a hold wants that one.
+fn short_hold(target: &TargetState) -> Option<Duration> {
     let spec = &target.spec;
-    let back = ASKED_WITHIN + target.replicas.start_takes()?;
-    (spec.scale_in_hold.is_none() && back <= spec.target_delay).then_some(back)
+    let start_takes = target.replicas.start_takes()?;
+    let is_back_in_time = ASKED_WITHIN + start_takes <= spec.target_delay;
+    let may = is_back_in_time && spec.scale_in_hold.is_none();
+    (may && spec.assignment == Assignment::Shared).then(|| start_takes.max(SHORTEST_HOLD))
 }
 
 /// Whether a backlog is being worked off that makes messages late. One that does not move is not: entries whose consumers are
