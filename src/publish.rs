@@ -7,7 +7,7 @@ mod snapshot;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -58,6 +58,8 @@ pub struct Group {
     /// The span of the last observation.
     origin: Mutex<Option<Origin>>,
     retired: AtomicBool,
+    /// What its successor knew when it took over.
+    taken_over: OnceLock<Arc<GroupSnapshot>>,
     /// How often its collector failed and was started anew.
     restarts: AtomicU64,
 }
@@ -74,6 +76,7 @@ impl Group {
             decided_at: AtomicU64::new(0),
             history: Mutex::default(),
             retired: AtomicBool::new(false),
+            taken_over: OnceLock::new(),
             restarts: AtomicU64::new(0),
         }
     }
@@ -83,6 +86,7 @@ impl Group {
         // One moment: what is published is published under this lock.
         let state = lock(&self.state);
         let (state, snapshot) = (state.clone(), self.snapshot());
+        let _ = self.taken_over.set(snapshot.clone());
         Self {
             state: Mutex::new(state),
             published: watch::Sender::new(snapshot),
@@ -92,6 +96,7 @@ impl Group {
             origin: Mutex::default(),
             definition,
             retired: AtomicBool::new(false),
+            taken_over: OnceLock::new(),
             restarts: AtomicU64::new(self.restarts()),
         }
     }
@@ -128,6 +133,14 @@ impl Group {
         }
         drop(state);
         self.remember(changed);
+    }
+
+    /// The snapshot whose news are this group's to tell: what it noticed after a successor took over, that one notices too.
+    pub fn to_tell(&self) -> Arc<GroupSnapshot> {
+        self.taken_over
+            .get()
+            .cloned()
+            .unwrap_or_else(|| self.snapshot())
     }
 
     /// Gives up all that is known, after its collector failed, and counts that.

@@ -58,3 +58,25 @@ fn a_call_during_a_reload_is_not_lost() {
     asked.touch(at(2));
     assert_eq!(registry.last_called()[&asked.key], at(2));
 }
+
+#[test]
+fn what_a_group_notices_after_a_successor_took_over_is_not_its_to_tell() {
+    let registry = registry();
+    let group = call(&registry, &billing(&[]), NOW).group.clone();
+    let observe = |second| {
+        let what = What::Observed(Ok(Sample::default()));
+        group.apply_contained(&Event {
+            at: at(second),
+            what,
+        });
+    };
+    observe(1);
+    assert!(Arc::ptr_eq(&group.to_tell(), &group.snapshot()));
+    let changed = CONFIG.replace("group: billing }", "group: billing, poll_interval: 9s }");
+    let changed = Config::parse(&changed, "test.yaml").expect("a valid config");
+    registry.reconfigure(changed, &BTreeSet::new(), at(2));
+    let known = group.to_tell();
+    observe(3);
+    assert!(Arc::ptr_eq(&group.to_tell(), &known));
+    assert!(!Arc::ptr_eq(&group.to_tell(), &group.snapshot()));
+}
