@@ -15,8 +15,8 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
-use crate::support::Rng;
 use crate::support::redis::{Flavour, RedisServer, run, try_run};
+use crate::support::{Rng, patience};
 use scenarios::SCENARIOS;
 
 /// Random histories per server, and polls per history.
@@ -345,7 +345,7 @@ fn transactions(redis: &mut Connection) -> u64 {
 }
 
 fn reader(server: &RedisServer) -> Box<dyn GroupReader> {
-    let poll = Duration::from_secs(2);
+    let poll = patience(Duration::from_secs(2));
     let source = RedisStreams::new(server.config(), poll);
     source.reader(&StreamSelector::parse("x").expect("a key"), "g", poll)
 }

@@ -14,9 +14,10 @@ use streamgauge::policy::spec::PolicySettings;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
+use crate::support::patience;
 use crate::support::redis::{Flavour, RedisServer, run};
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = patience(Duration::from_secs(2));
 const POLL: Duration = Duration::from_secs(5);
 /// Per round: messages that are added, and read.
 const ADDED: u64 = 200;

@@ -15,9 +15,10 @@ use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::patience;
 use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run};
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = patience(Duration::from_secs(2));
 
 fn reader_at(port: u16, stream: &str) -> Box<dyn GroupReader> {
     let selector = StreamSelector::parse(stream).expect("a stream");
