@@ -6,6 +6,9 @@
 #[path = "../tests/support/azurite.rs"]
 #[allow(dead_code, clippy::expect_used, reason = "shared with the tests")]
 mod azurite;
+#[path = "../tests/support/certificates.rs"]
+#[allow(dead_code, clippy::expect_used, reason = "shared with the tests")]
+mod certificates;
 #[path = "../tests/support/event_hub.rs"]
 mod event_hub;
 #[path = "../tests/support/ports.rs"]

@@ -28,5 +28,6 @@ pub mod simulation;
 pub mod sources;
 pub mod state;
 pub mod telemetry;
+pub mod tls;
 pub mod trace;
 pub mod web;

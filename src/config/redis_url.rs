@@ -7,6 +7,8 @@ const DEFAULT_PORT: u16 = 6379;
 /// Where a Redis server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisServer {
+    /// Whether the connection is secured with TLS (`rediss://`).
+    pub tls: bool,
     /// Host name or address, without brackets.
     pub host: String,
     /// Port.
@@ -18,14 +20,15 @@ pub struct RedisServer {
 impl fmt::Display for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (host, port, database) = (&self.host, self.port, self.database);
+        let scheme = if self.tls { "rediss" } else { "redis" };
         match host.contains(':') {
-            true => write!(f, "redis://[{host}]:{port}/{database}"),
-            false => write!(f, "redis://{host}:{port}/{database}"),
+            true => write!(f, "{scheme}://[{host}]:{port}/{database}"),
+            false => write!(f, "{scheme}://{host}:{port}/{database}"),
         }
     }
 }
 
-/// Reads `redis://host[:port][/db]`; the host may be an IPv6 address in brackets.
+/// Reads `redis://host[:port][/db]`, or `rediss://` for TLS; the host may be an IPv6 address in brackets.
 pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     if url.contains('@') {
         return Err(
@@ -35,18 +38,14 @@ pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err("must look like redis://host:6379/0");
     };
-    match scheme {
-        "redis" => {}
-        "rediss" => {
-            return Err(
-                "uses TLS (rediss://), which is not supported yet: use redis:// within a trusted network",
-            );
-        }
+    let tls = match scheme {
+        "redis" => false,
+        "rediss" => true,
         "redis+unix" | "unix" => {
             return Err("is a Unix socket, which is not supported: use redis://host:6379/0");
         }
-        _ => return Err("must start with redis://"),
-    }
+        _ => return Err("must start with redis://, or with rediss:// for TLS"),
+    };
     if rest.contains(['?', '#']) {
         return Err(
             "must not contain query parameters: use the form redis://host:6379/0, and set username and password instead",
@@ -55,6 +54,7 @@ pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     let (server, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = split_server(server)?;
     Ok(RedisServer {
+        tls,
         host,
         port,
         database: parse_database(database)?,
@@ -112,6 +112,7 @@ mod tests {
     fn an_address_has_a_host_and_defaults_for_the_rest() {
         let check = |url: &str, host: &str, port, database| {
             let expect = RedisServer {
+                tls: url.starts_with("rediss://"),
                 host: host.to_owned(),
                 port,
                 database,
@@ -123,6 +124,7 @@ mod tests {
         check("redis://redis/", "redis", 6379, 0);
         check("redis://[::1]", "::1", 6379, 0);
         check("redis://[fd00::7]:7000/1", "fd00::7", 7000, 1);
+        check("rediss://redis.shop.svc:6380/1", "redis.shop.svc", 6380, 1);
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
             "redis:///0",
             "redis://u:hunter2@h",
             "redis://:hunter2@h:1/0",
-            "rediss://hunter2",
+            "rediss://u:hunter2@h",
             "http://hunter2",
             "redis://h?password=hunter2",
             "redis://h:hunter2",

@@ -45,6 +45,7 @@ fn the_smallest_config_gets_the_documented_defaults() {
             database: 0,
             username: None,
             password: None,
+            tls: None,
             stuck_after: Duration::from_secs(3600),
         }),
         allow: vec![],
@@ -57,7 +58,7 @@ server: { grpc: "127.0.0.1:1", http: "[::1]:2", reflection: true }
 poll_interval: 2s
 sources:
   - name: main
-    redis: { url: "redis://[::1]:6380/3", mode: standalone, username: gauge, password: { env: REDIS_PASSWORD }, stuck_after: 10m }
+    redis: { url: "rediss://[::1]:6380/3", mode: standalone, username: gauge, password: { env: REDIS_PASSWORD }, stuck_after: 10m, tls: { ca_file: /tls/ca.crt, cert_file: /tls/tls.crt, key_file: /tls/tls.key, server_name: redis.internal } }
     allow: [ { namespaces: [shop], streams: ["orders:*"], consumer_groups: ["*"] } ]
   - name: second
     poll_interval: 50ms
@@ -94,6 +95,15 @@ fn everything_that_can_be_set_is_read() {
     );
     assert_eq!(redis.password, Some(Secret::Env("REDIS_PASSWORD".into())));
     assert_eq!(redis.stuck_after, Duration::from_secs(600));
+    let tls = RedisTls {
+        ca_file: Some("/tls/ca.crt".into()),
+        certificate: Some(CertificateFiles {
+            cert_file: "/tls/tls.crt".into(),
+            key_file: "/tls/tls.key".into(),
+        }),
+        server_name: Some("redis.internal".into()),
+    };
+    assert_eq!(redis.tls, Some(tls));
     let [billing, list, pattern] = &config.groups[..] else {
         panic!("three groups")
     };
@@ -146,7 +156,7 @@ state.dir: is missing: set it to the directory for the learned state
 state.redis: not supported yet: remove it
 state.interval: must be between 1s and 1h
 sources[0].name: must have 1 to 128 characters, each one of A-Z a-z 0-9 . _ -
-sources[0].redis.pasword: unknown key: did you mean password? Known keys: url, mode, username, password, stuck_after
+sources[0].redis.pasword: unknown key: did you mean password? Known keys: url, mode, username, password, tls, stuck_after
 sources[1].event_hubs.event_hub: is missing: set it to the name of the event hub
 sources[1].event_hubs.checkpoints: is missing: describe where consumers store them, with account_url, container, strategy and credentials
 sources[1].event_hubs: has no credentials: add connection_string: { env: NAME }, or identity: workload, managed or client_secret
@@ -217,8 +227,28 @@ fn secrets_must_be_references_and_are_never_shown() {
         "sources[0].redis.url: must not contain a user name or password: set username, and set password to { env: NAME } or { file: /path }",
     );
     check(
-        &url("rediss://r"),
-        "sources[0].redis.url: uses TLS (rediss://), which is not supported yet: use redis:// within a trusted network",
+        &url("redix://r"),
+        "sources[0].redis.url: must start with redis://, or with rediss:// for TLS",
+    );
+}
+
+#[test]
+fn a_client_certificate_needs_its_key_and_the_key_its_certificate() {
+    let check = |tls: &str, expect: &str| {
+        let source = format!("{{ name: m, redis: {{ url: 'rediss://r', tls: {{ {tls} }} }} }}");
+        check(&format!("sources: [{source}]"), expect);
+    };
+    check(
+        "cert_file: /c",
+        "sources[0].redis.tls.key_file: is missing: set it to the key of cert_file",
+    );
+    check(
+        "key_file: /k",
+        "sources[0].redis.tls.cert_file: is missing: set it to the certificate of key_file",
+    );
+    check(
+        "ca_fil: /c",
+        "sources[0].redis.tls.ca_fil: unknown key: did you mean ca_file? Known keys: ca_file, cert_file, key_file, server_name",
     );
 }
 
@@ -235,6 +265,10 @@ fn each_fault_of_a_source_has_its_text() {
         "sources[0].redis.mode: is not supported yet: set it to standalone, or remove it",
     );
     check("mode: x", "sources[0].redis.mode: must be standalone");
+    check(
+        "tls: {}",
+        "sources[0].redis.tls: needs TLS: write rediss:// in url, or remove it",
+    );
     check(
         "stuck_after: 0s",
         "sources[0].redis.stuck_after: must be longer than 0s",

@@ -261,8 +261,30 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// Where the password is; read when connecting, so that a rotated file is picked up.
     pub password: Option<Secret>,
+    /// How the connection is secured; `None` without TLS.
+    pub tls: Option<RedisTls>,
     /// Pending entries delivered longer ago than this count as stuck.
     pub stuck_after: Duration,
+}
+
+/// How a connection to Redis is secured. The files are read when connecting, so that rotated ones are picked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisTls {
+    /// Authorities to trust besides those of the system, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate by which streamgauge shows who it is.
+    pub certificate: Option<CertificateFiles>,
+    /// The name in the server's certificate, if that is not the host.
+    pub server_name: Option<String>,
+}
+
+/// A certificate and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, with those that lead to its authority.
+    pub cert_file: PathBuf,
+    /// Its key.
+    pub key_file: PathBuf,
 }
 
 /// What inline metadata of some namespaces may name. `*` is the only wildcard.

@@ -29,6 +29,7 @@ mod reader;
 mod recount;
 mod reply;
 mod server;
+mod transport;
 mod turns;
 mod wake;
 

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("trace", &[]),
     ("web", &["model"]),
+    ("tls", &[]),
     ("autoscaler", &["model"]),
     ("policy", &["model", "scaled_object"]),
     ("group", &["model", "scaled_object", "policy"]),
@@ -42,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "sources",
-        &["model", "config", "resilience", "web", "trace"],
+        &["model", "config", "resilience", "web", "tls", "trace"],
     ),
     (
         "signals",

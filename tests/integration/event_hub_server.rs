@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::azurite::Azurite;
+use crate::support::certificates::Certificates;
 use crate::support::event_hub::EventHubServer;
 use crate::support::event_hub::faults::Fault;
 use crate::support::event_hub::state::Hub;
-use crate::support::event_hub::tls::Certificates;
 
 #[tokio::test]
 async fn microsofts_python_client_reads_over_tls_exactly_what_was_set() {

@@ -57,6 +57,7 @@ mod redis_lies;
 mod redis_losses;
 mod redis_oddities;
 mod redis_source;
+mod redis_tls;
 mod redis_wake;
 mod refused_triggers;
 mod reload;

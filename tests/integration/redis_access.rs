@@ -12,10 +12,10 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
-use crate::support::eventually;
-use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run};
+use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run, try_run};
+use crate::support::{eventually, patience};
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = patience(Duration::from_secs(2));
 
 /// What a user of ours needs, besides its key patterns.
 pub const PERMISSIONS: [&str; 12] = [
@@ -290,7 +290,7 @@ async fn loop_until_ok(reader: &mut dyn GroupReader, mut seen: impl FnMut(&Failu
             Ok(sample) => return sample,
             Err(failure) => seen(&failure),
         }
-        assert!(started.elapsed() < Duration::from_secs(20));
+        assert!(started.elapsed() < patience(Duration::from_secs(20)));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -316,4 +316,42 @@ async fn a_cluster_node_is_named_as_such() {
         text.contains("mode: cluster is not supported yet"),
         "{text}"
     );
+    // It would find its own keys, and call that the whole.
+    let mut owned = owner.connect();
+    let created = eventually(
+        "its slots are served",
+        Duration::from_secs(20),
+        async || try_run::<()>(&mut owned, "XGROUP CREATE x g 0 MKSTREAM").ok(),
+    );
+    created.await;
+    let own = reader_of(owner.config(), "x", "g").poll().await;
+    assert_eq!(
+        present(&own.expect("a sample"), "x").lag,
+        Some(Quantity::Exact(0))
+    );
+    let failure = failure_of(reader_of(owner.config(), "*", "g").poll().await);
+    assert_eq!(failure.kind, FailureKind::Misconfigured, "{failure}");
+    assert!(failure.text.contains("a node of a cluster"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_sentinel_is_named_as_such() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let port = free_port();
+    std::fs::write(file.path(), format!("port {port}\nbind 127.0.0.1\n")).expect("written");
+    let mut sentinel = std::process::Command::new("redis-server")
+        .arg(file.path())
+        .arg("--sentinel")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("redis-server");
+    let mut reader = reader_of(config_at(port), "x", "g");
+    let failure = eventually("a refusal", Duration::from_secs(5), async || {
+        let failure = reader.poll().await.err()?;
+        (failure.kind == FailureKind::Misconfigured).then_some(failure)
+    });
+    let text = failure.await.text;
+    sentinel.kill().expect("ended");
+    sentinel.wait().expect("ended");
+    assert!(text.contains("is a sentinel"), "{text}");
 }

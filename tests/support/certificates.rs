@@ -1,4 +1,4 @@
-//! A certificate authority for one test, and a certificate of its for localhost.
+//! A certificate authority for one test, and certificates of its: of a server at localhost, and of a client.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,12 +16,20 @@ pub struct Certificates {
     /// The certificate of `localhost` and 127.0.0.1, with that of the authority after it.
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// The certificate of a client, and its key.
+    pub client: PathBuf,
+    pub client_key: PathBuf,
     pub acceptor: TlsAcceptor,
     _folder: TempDir,
 }
 
 impl Certificates {
     pub fn make() -> Self {
+        Self::of_server(&["localhost", "127.0.0.1"])
+    }
+
+    /// The server has these names.
+    pub fn of_server(names: &[&str]) -> Self {
         let authority_key = KeyPair::generate().expect("a key");
         let authority = authority_params();
         let root = authority
@@ -29,8 +37,12 @@ impl Certificates {
             .expect("a root certificate");
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate().expect("a key");
-        let leaf = leaf_params()
+        let leaf = leaf_params(names)
             .signed_by(&key, &issuer)
+            .expect("a certificate");
+        let client_key = KeyPair::generate().expect("a key");
+        let client = leaf_params(&["streamgauge"])
+            .signed_by(&client_key, &issuer)
             .expect("a certificate");
 
         let folder = TempDir::new().expect("a temporary folder");
@@ -48,6 +60,8 @@ impl Certificates {
             authority: file("ca.pem", root.pem()),
             certificate: file("server.pem", leaf.pem() + &root.pem()),
             key: file("server.key", key.serialize_pem()),
+            client: file("client.pem", client.pem()),
+            client_key: file("client.key", client_key.serialize_pem()),
             acceptor: TlsAcceptor::from(Arc::new(config)),
             _folder: folder,
         }
@@ -64,13 +78,11 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-fn leaf_params() -> CertificateParams {
-    let names = ["localhost", "127.0.0.1"].map(String::from);
-    let mut params = CertificateParams::new(names).expect("right names");
+fn leaf_params(names: &[&str]) -> CertificateParams {
+    let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(all).expect("right names");
     params.use_authority_key_identifier_extension = true;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
+    params.distinguished_name.push(DnType::CommonName, names[0]);
     params
 }
 

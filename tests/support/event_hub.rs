@@ -26,8 +26,6 @@ mod request;
 mod sasl;
 #[path = "event_hub/state.rs"]
 pub mod state;
-#[path = "event_hub/tls.rs"]
-pub mod tls;
 #[path = "event_hub/tokens.rs"]
 pub mod tokens;
 
@@ -42,7 +40,8 @@ use tokio_rustls::TlsAcceptor;
 use broker::Broker;
 use line::Mode;
 use state::Hub;
-use tls::Certificates;
+
+use super::certificates::Certificates;
 
 /// A running server; ends when dropped, with all its connections. Everything else is done by the [`Broker`] that it
 /// stands for.

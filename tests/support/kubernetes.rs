@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::event_hub::tls::Certificates;
+use super::certificates::Certificates;
 
 const TOKEN: &str = "not-to-be-seen-anywhere";
 

@@ -6,6 +6,7 @@
 )]
 
 pub mod azurite;
+pub mod certificates;
 pub mod dashboards;
 pub mod demo;
 pub mod event_hub;

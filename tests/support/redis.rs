@@ -184,6 +184,7 @@ pub fn config_at(port: u16) -> RedisConfig {
         database: 0,
         username: None,
         password: None,
+        tls: None,
         stuck_after: Duration::from_secs(3600),
     }
 }

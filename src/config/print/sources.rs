@@ -4,11 +4,11 @@ use crate::config::keys;
 use crate::config::redis_url::RedisServer;
 use crate::config::table::{
     AllowKeys, CheckpointKeys, EventHubsKeys, IdentityKeys, IdentityWord, RedisKeys, RedisMode,
-    SourceKeys,
+    RedisTlsKeys, SourceKeys,
 };
 use crate::config::types::{
     AllowRule, BlobAuth, CheckpointsConfig, EventHubsConfig, HubAuth, Identity, IdentityKind,
-    RedisConfig, SourceConfig, SourceKind,
+    RedisConfig, RedisTls, SourceConfig, SourceKind,
 };
 
 pub(super) fn source(config: &SourceConfig) -> SourceKeys {
@@ -37,6 +37,7 @@ fn allow(rule: &AllowRule) -> AllowKeys {
 fn redis(server: &RedisConfig) -> RedisKeys {
     RedisKeys {
         url: Some(RedisServer {
+            tls: server.tls.is_some(),
             host: server.host.clone(),
             port: server.port,
             database: server.database,
@@ -44,7 +45,22 @@ fn redis(server: &RedisConfig) -> RedisKeys {
         mode: RedisMode::Standalone,
         username: server.username.clone(),
         password: server.password.clone(),
+        tls: server
+            .tls
+            .as_ref()
+            .filter(|tls| **tls != RedisTls::default())
+            .map(tls),
         stuck_after: server.stuck_after,
+    }
+}
+
+fn tls(tls: &RedisTls) -> RedisTlsKeys {
+    let certificate = tls.certificate.as_ref();
+    RedisTlsKeys {
+        ca_file: tls.ca_file.clone(),
+        cert_file: certificate.map(|files| files.cert_file.clone()),
+        key_file: certificate.map(|files| files.key_file.clone()),
+        server_name: tls.server_name.clone(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The sources: servers, event hubs, and what ScaledObjects may name of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::EventHubsKeys;
 use crate::config::keys::{
-    DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, keys, name, optional, preset,
-    required, secret,
+    DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, file, keys, name, optional,
+    preset, required, secret,
 };
 use crate::config::redis_url::{RedisServer, parse_url};
 use crate::config::secret::Secret;
@@ -34,9 +35,10 @@ keys! {
 keys! {
     /// A Redis or Valkey server.
     pub struct RedisKeys {
-        /// The address: `redis://host[:port][/db]`, IPv6 hosts in brackets. Without user, password or parameters.
+        /// The address: `redis://host[:port][/db]`, or `rediss://…` for TLS; IPv6 hosts in brackets. Without user, password or
+        /// parameters.
         url: Option<RedisServer> = required(
-            Parsed::new(parse_url, ToString::to_string, r"^redis://[^@/?#]+(/[0-9]*)?$"),
+            Parsed::new(parse_url, ToString::to_string, r"^rediss?://[^@/?#]+(/[0-9]*)?$"),
             "set it to the URL of the server, such as redis://host:6379/0"
         ),
         /// How the server is run; only `standalone` is supported so far.
@@ -45,10 +47,26 @@ keys! {
         username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
         /// The password. It is read at every connection, so a rotated file is picked up.
         password: Option<Secret> = optional(secret()).else_words("none"),
+        /// Details of TLS, which `rediss://` switches on.
+        tls: Option<RedisTlsKeys> = optional(Sub::<RedisTlsKeys>::new()).else_words("the system's authorities, no client certificate"),
         /// Pending entries that were delivered longer ago than this are stuck: they are exported, but do not count for the backlog,
         /// the replica count and activation. Entries that were given back (`XNACK`, `XCLAIM … TIME 0`) wait and are never stuck. The
         /// group stays active while a consumer that holds stuck entries still reads new entries or acknowledges others.
         stuck_after: Duration = preset(DurationRange::POSITIVE, STUCK_AFTER),
+    }
+}
+
+keys! {
+    /// How a connection to Redis is secured. The files are PEM, and are read at every connection, so rotated files are picked up.
+    pub struct RedisTlsKeys {
+        /// Certificate authorities to trust in addition to the system's.
+        ca_file: Option<PathBuf> = optional(file()),
+        /// A client certificate, for servers that require one (`tls-auth-clients`).
+        cert_file: Option<PathBuf> = optional(file()),
+        /// The key of `cert_file`.
+        key_file: Option<PathBuf> = optional(file()),
+        /// The name that the server's certificate must contain.
+        server_name: Option<String> = optional(Text::filled("remove it to use the host of the url")).else_words("the host of `url`"),
     }
 }
 

@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
+use redis::{AsyncConnectionConfig, Pipeline, Value};
 use tokio::time::{Instant, timeout_at};
 
-use super::{diagnosis, failure, server};
+use super::server::{ServerMode, ServerTraits};
+use super::{diagnosis, failure, transport};
 use crate::config::types::RedisConfig;
-use crate::model::sample::{Counting, Failure, FailureKind};
+use crate::model::sample::{Failure, FailureKind};
 
 /// Timeouts in a row after which the connection is dropped.
 const TIMEOUTS_BEFORE_REBUILD: u32 = 2;
@@ -78,8 +79,8 @@ struct ConnectionSlot {
     attempts: u64,
     /// Why the last attempt failed, if it did.
     last_failure: Option<Failure>,
-    /// What the server's count of deliveries is worth.
-    counting: Counting,
+    /// What the server said of itself.
+    server: ServerTraits,
 }
 
 #[derive(Clone)]
@@ -115,9 +116,9 @@ impl RedisConnection {
         self.response_timeout
     }
 
-    /// What the server's count of deliveries is worth, as of the last connection.
-    pub fn counting(&self) -> Counting {
-        self.slot().counting
+    /// What the server said of itself at the last connection.
+    pub fn server(&self) -> ServerTraits {
+        self.slot().server
     }
 
     /// Drops the connection; the next request builds a new one.
@@ -155,12 +156,16 @@ impl RedisConnection {
         }
     }
 
-    /// With the reason why a connection that never worked was ended, if that is it and can be found.
+    /// With the reason why a connection that never worked failed, if it can be found.
     async fn diagnosed(&self, failure: Failure) -> Failure {
-        if failure.kind != FailureKind::Unreachable {
-            return failure;
-        }
-        let found = diagnosis::of_hang_up(&self.config.host, self.config.port).await;
+        let (host, port) = (&self.config.host, self.config.port);
+        let found = match (failure.kind, &self.config.tls) {
+            (FailureKind::Unreachable, None) => diagnosis::of_hang_up(host, port).await,
+            (FailureKind::Unreachable | FailureKind::Timeout, Some(_)) => {
+                diagnosis::of_tls_failure(&self.config).await
+            }
+            _ => None,
+        };
         found.unwrap_or(failure)
     }
 
@@ -248,20 +253,10 @@ impl RedisConnection {
     }
 
     async fn open(&self, response_timeout: Duration) -> Result<MultiplexedConnection, Failure> {
-        let fail = |error| failure::of_error(&self.address, &error);
-        let target = redis::ConnectionAddr::Tcp(self.config.host.clone(), self.config.port);
-        let info = redis::IntoConnectionInfo::into_connection_info(target).map_err(fail)?;
-        let info = info
-            .set_redis_settings(redis::RedisConnectionInfo::default().set_skip_set_lib_name())
-            .set_tcp_settings(redis::io::tcp::TcpSettings::default().set_nodelay(true));
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.response_timeout))
             .set_response_timeout(Some(response_timeout));
-        Client::open(info)
-            .map_err(fail)?
-            .get_multiplexed_async_connection_with_config(&settings)
-            .await
-            .map_err(fail)
+        transport::open(&self.config, &self.address, settings).await
     }
 
     async fn introduce(&self, connection: &mut MultiplexedConnection) -> Result<(), Failure> {
@@ -292,8 +287,12 @@ impl RedisConnection {
             .find(|r| **r != Value::Okay)
         {
             None => {
-                self.slot().counting = server::counting(replies.last());
-                Ok(())
+                let server = ServerTraits::of(replies.last());
+                self.slot().server = server;
+                match server.mode {
+                    Some(ServerMode::Sentinel) => Err(failure::is_sentinel(&self.address)),
+                    _ => Ok(()),
+                }
             }
             Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, error)),
             Some(_) => Err(failure::garbled(

@@ -7,8 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::failure;
+use super::{failure, transport};
+use crate::config::types::RedisConfig;
 use crate::model::sample::{Failure, FailureKind};
+use crate::tls::TlsError;
 
 /// What a server says of itself comes within this time.
 const GREETS_WITHIN: Duration = Duration::from_millis(60);
@@ -59,6 +61,36 @@ pub async fn of_hang_up(host: &str, port: u16) -> Option<Failure> {
     })
 }
 
+/// The reason why TLS failed: the port does not speak it, or the server does not accept this side's certificate.
+pub async fn of_tls_failure(config: &RedisConfig) -> Option<Failure> {
+    let (host, port) = (config.host.as_str(), config.port);
+    let plain = timeout(ALL_WITHIN, answers_without_tls(host, port)).await;
+    if plain == Ok(Some(())) {
+        let text = format!(
+            "redis at {host}:{port}: the port does not use TLS: write redis:// instead of rediss://, or use the server's TLS port"
+        );
+        return Some(Failure::new(FailureKind::Misconfigured, text));
+    }
+    match timeout(ALL_WITHIN, transport::refusal(config))
+        .await
+        .ok()??
+    {
+        error @ TlsError::NotAccepted(_) => {
+            Some(failure::of_tls(&format!("{host}:{port}"), &error))
+        }
+        _ => None,
+    }
+}
+
+async fn answers_without_tls(host: &str, port: u16) -> Option<()> {
+    let mut line = TcpStream::connect((host, port)).await.ok()?;
+    line.write_all(b"PING\r\n").await.ok()?;
+    match hear(&mut line, ANSWERS_WITHIN).await {
+        Heard::Bytes(bytes) if matches!(bytes.first(), Some(b'+' | b'-')) => Some(()),
+        _ => None,
+    }
+}
+
 enum DiagnosisText {
     /// An error reply, as it came.
     Said(Vec<u8>),
@@ -99,7 +131,7 @@ const AT_ONCE: &str = "connections are accepted and closed at once: check for a 
 
 fn tls() -> (FailureKind, DiagnosisText) {
     found(
-        "the port expects TLS, which is not supported yet: use a port without TLS, within a trusted network",
+        "the port expects TLS: write rediss:// instead of redis://, or use a port without TLS within a trusted network",
     )
 }
 

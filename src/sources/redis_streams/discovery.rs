@@ -7,6 +7,7 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::connection::PollConnection;
+use super::server::ServerMode;
 use super::{failure, key, reply};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind};
@@ -209,6 +210,9 @@ async fn scan(
         .arg("TYPE")
         .arg("stream");
     let replies = line.request(commands).await?;
+    if line.server().mode == Some(ServerMode::Cluster) {
+        return Err(failure::is_part_of_cluster(line.address(), pattern));
+    }
     let page = match replies.first() {
         Some(Value::ServerError(error)) => {
             return Err(failure::of_reply(line.address(), error));

@@ -3,10 +3,28 @@
 use redis::{ErrorKind, RedisError, ServerError};
 
 use crate::model::sample::{Failure, FailureKind};
+use crate::tls::TlsError;
 
 /// The ACL rule that a user of ours needs, besides its key patterns.
 pub const ACL_HINT: &str =
     "+xinfo +xpending +xrange +xread +scan +time +multi +exec +ping +select +client|setname +hello";
+
+/// What a handshake that failed means, and what to do.
+pub fn of_tls(address: &str, error: &TlsError) -> Failure {
+    let (kind, advice) = match error {
+        TlsError::Unusable(_) => (FailureKind::Misconfigured, ""),
+        TlsError::NotTrusted(_) => (
+            FailureKind::Misconfigured,
+            ": set tls.ca_file to the authority that issued it; if it is for another name, correct the host or set tls.server_name",
+        ),
+        TlsError::NotAccepted(_) => (
+            FailureKind::Misconfigured,
+            ": set tls.cert_file and tls.key_file to a client certificate that the server accepts",
+        ),
+        TlsError::Failed(_) => (FailureKind::Unreachable, ""),
+    };
+    Failure::new(kind, format!("redis at {address}: {error}{advice}"))
+}
 
 /// What a command failed with, told as a failure of the connection to `address`.
 pub fn of_error(address: &str, error: &RedisError) -> Failure {
@@ -38,6 +56,22 @@ pub fn of_error(address: &str, error: &RedisError) -> Failure {
 pub fn late(address: &str) -> Failure {
     let text = format!("redis at {address} did not answer in time");
     Failure::new(FailureKind::Timeout, text)
+}
+
+/// A sentinel holds no streams.
+pub fn is_sentinel(address: &str) -> Failure {
+    let text = format!(
+        "redis at {address} is a sentinel, which holds no streams: set url to the address of the primary; mode: sentinel is not supported yet"
+    );
+    Failure::new(FailureKind::Misconfigured, text)
+}
+
+/// A pattern asked of one node of a cluster gives only the keys of that node.
+pub fn is_part_of_cluster(address: &str, pattern: &str) -> Failure {
+    let text = format!(
+        "redis at {address} is a node of a cluster and knows only its own keys, so the pattern {pattern:?} would miss the others: mode: cluster is not supported yet; use keys that are on this node, or a server without cluster mode"
+    );
+    Failure::new(FailureKind::Misconfigured, text)
 }
 
 /// A reply that cannot be understood.

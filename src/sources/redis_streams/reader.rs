@@ -269,7 +269,7 @@ impl StreamReader {
         &mut self,
         partitions: Vec<RedisPartition>,
     ) -> BTreeMap<PartitionId, PartitionObservation> {
-        let (at, counting) = (Instant::now(), self.connection.counting());
+        let (at, counting) = (Instant::now(), self.connection.server().counting);
         let mut memories = BTreeMap::new();
         let mut observations = BTreeMap::new();
         for partition in partitions {

@@ -20,7 +20,7 @@ use url::form_urlencoded;
 
 use super::store::*;
 use crate::support::azurite::Azurite;
-use crate::support::event_hub::tls::Certificates;
+use crate::support::certificates::Certificates;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 const CLIENT: &str = "66666666-7777-8888-9999-000000000000";
