@@ -9,12 +9,13 @@ use crate::model::quantity::Quantity;
 
 use super::bounds::ceil_replicas;
 use super::forecast::surge;
-use super::rule::{Explored, FirstStep, Rule};
+use super::rule::{Explored, FirstStep, Rule, Started};
 use super::spec::TargetSpec;
 use super::steps::{Proposal, Steps};
 use crate::policy::tuning::cold::{
     EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
-    LARGEST_FIRST_STEP_EXCLUSIVE, SUPPOSED_PER_SECOND, SUPPOSED_START, TOO_MUCH_RATIO,
+    LARGEST_FIRST_STEP_EXCLUSIVE, SECOND_STEP_RATIO, SUPPOSED_PER_SECOND, SUPPOSED_START,
+    TOO_MUCH_RATIO,
 };
 
 /// What is known before capacity is.
@@ -22,6 +23,8 @@ use crate::policy::tuning::cold::{
 pub struct BeforeCapacity {
     /// Replicas that run, or were asked for last.
     pub present: u32,
+    /// Replicas that run or start, where that is known.
+    pub started: Option<u32>,
     /// Whether nothing ran when replicas were asked for first.
     pub began_here: bool,
     /// How long a replica takes to start.
@@ -36,6 +39,7 @@ pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: BeforeCapacity) -
     if present == 0 || !keeps_up(facts) {
         let mut steps = Steps::begin(first(facts, spec, known.start_takes, arriving(facts)));
         steps.apply((present > steps.replicas()).then_some(Proposal::to(present, Rule::Kept)));
+        steps.apply(started(steps.replicas(), known));
         return steps;
     }
     let Some(seen) = facts.seen_per_consumer else {
@@ -60,6 +64,18 @@ pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: BeforeCapacity) -
             consumer_seen_per_second: seen,
         }),
     ))
+}
+
+/// What waits grows until the replicas of the first step are there. That was counted in, and is no reason for a few more.
+fn started(count: u32, known: BeforeCapacity) -> Option<Proposal> {
+    let replicas = known.started.filter(|started| *started > 0)?;
+    let figures = Started {
+        replicas,
+        larger_by_ratio: SECOND_STEP_RATIO,
+    };
+    let is_little = f64::from(count) <= f64::from(replicas) * (1.0 + SECOND_STEP_RATIO);
+    let after = count.min(known.present);
+    is_little.then_some(Proposal::to(after, Rule::Started(figures)))
 }
 
 /// What is too much for one replica, messages per second, as all `present` are at work and do not keep up. `kept_up`: they did
@@ -183,6 +199,27 @@ mod tests {
     }
 
     #[test]
+    fn a_second_step_is_made_only_for_much_more_than_started() {
+        let check = |started, present, expect| {
+            let known = BeforeCapacity {
+                present,
+                started,
+                ..BeforeCapacity::default()
+            };
+            let needs_ten = facts(300.0, 2_000, None);
+            let got = recommend(&needs_ten, &TargetSpec::default(), known).replicas();
+            assert_eq!(got, expect, "{started:?} of {present}");
+        };
+        check(None, 0, 10);
+        check(Some(1), 6, 10);
+        check(Some(7), 7, 10);
+        check(Some(8), 8, 8);
+        check(Some(8), 9, 9);
+        check(Some(8), 11, 11);
+        check(None, 8, 10);
+    }
+
+    #[test]
     fn after_a_quiet_time_the_first_step_goes_by_what_arrives_now() {
         let quiet = facts(40.0, 800, None);
         let surging = GroupFacts {
@@ -209,7 +246,7 @@ mod tests {
                     present,
                     began_here,
                     too_much_for_one,
-                    start_takes: None,
+                    ..BeforeCapacity::default()
                 };
                 recommend(&facts, &spec, known).replicas()
             };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use figures::{
     Bound, Counted, Enough, Explored, FallsBehind, FirstStep, Foreseen, HeldFor, Holders,
-    HpaTolerance, Slack, Work,
+    HpaTolerance, Slack, Started, Work,
 };
 
 /// A rule with its figures. The names are those of the API.
@@ -45,6 +45,8 @@ pub enum Rule {
     Kept,
 
     // What is added to it or taken from it.
+    /// Replicas that started for a first step had no time to show what they do, and hardly more are needed.
+    Started(Started),
     /// What runs cannot keep up, whatever one replica does: twice as many.
     FallsBehind(FallsBehind),
     /// Scale-in leaves more room than scale-out: down only to what does the work at a lower ρ.
@@ -157,7 +159,8 @@ impl Rule {
     pub const fn is_demand(&self) -> bool {
         let adds = matches!(
             self,
-            Self::FallsBehind(_)
+            Self::Started(_)
+                | Self::FallsBehind(_)
                 | Self::Slack(_)
                 | Self::Enough(_)
                 | Self::Forecast(_)

@@ -205,6 +205,8 @@ pub mod cold {
     pub const LARGEST_FIRST_STEP: u32 = 12;
     /// Where partitions belong to replicas a second step moves them once more, so the first may be larger.
     pub const LARGEST_FIRST_STEP_EXCLUSIVE: u32 = 16;
+    /// A second step has to be larger than what started, by more than this share.
+    pub const SECOND_STEP_RATIO: f64 = 0.25;
     /// As long as consumers keep up, so much more than was seen of one is tried: of a fleet that others sized …
     pub const EXPLORED_RATIO: f64 = 1.2;
     /// … and of one that rests on the supposition above: consumers that do ten times as much would keep ten times too many for minutes …

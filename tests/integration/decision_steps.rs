@@ -94,6 +94,10 @@ fn contradiction(step: &Step, decision: &Decision, spec: &TargetSpec) -> Option<
         }
         Rule::Delay => after > 0,
         Rule::Kept => after > before,
+        Rule::Started(f) => {
+            let enough = f64::from(f.replicas) * (1.0 + f.larger_by_ratio);
+            after < before && before as f64 <= enough
+        }
         Rule::FallsBehind(f) => after > before && f.waits_seconds > f.target_delay_seconds,
         Rule::Slack(f) => {
             near(work(&f.work), f.work.work_per_second)
@@ -176,7 +180,7 @@ fn the_random_histories_meet_the_rules() {
     let mut runner = TestRunner::deterministic();
     let history = (spec(), prop::collection::vec(moment(), 1..12));
     let mut met = BTreeSet::new();
-    for _ in 0..600 {
+    for _ in 0..1_500 {
         let (spec, moments) = history.new_tree(&mut runner).expect("a history").current();
         for decision in decisions(spec, &moments) {
             met.extend(decision.steps.iter().map(name));

@@ -111,6 +111,7 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
         note_too_much_for_one(seen, target, inputs);
         let known = cold::BeforeCapacity {
             present,
+            started: inputs.own_current(),
             began_here: inputs.own_current().is_some() && target.warm_up_floor == 0,
             start_takes: target.replicas.start_takes_at_least(seen.now),
             too_much_for_one: target.too_much_for_one,

@@ -19,6 +19,11 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
     let after = grouped(step.after);
     match &step.rule {
         Rule::Kept => format!("Until that is known, what runs stays: {after}."),
+        Rule::Started(started) => format!(
+            "{} are already started, and a second step has to be more than {} larger, so {after} for now.",
+            grouped(started.replicas.into()),
+            percent(started.larger_by_ratio),
+        ),
         Rule::FallsBehind(behind) => format!(
             "Messages would wait {} at the present rate, longer than the target delay of {}, so streamgauge tries {after}.",
             seconds(behind.waits_seconds),

@@ -79,6 +79,15 @@ pub struct FirstStep {
     pub largest: u32,
 }
 
+/// Replicas that run or start.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// How many.
+    pub replicas: u32,
+    /// A second step has to be larger by more than this share.
+    pub larger_by_ratio: f64,
+}
+
 /// How late messages would be if nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FallsBehind {
