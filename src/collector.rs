@@ -101,7 +101,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         };
         span.in_scope(|| group.apply(&event));
         drop(span);
-        let incidents = &group.to_tell().incidents;
+        let incidents = &group.reportable().incidents;
         told.tell(at, &definition.name, incidents, outlets.notices.as_ref());
         if let Some(keeper) = &outlets.state {
             keeping::keep(&group, keeper, now);

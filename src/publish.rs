@@ -135,8 +135,8 @@ impl Group {
         self.remember(changed);
     }
 
-    /// The snapshot whose news are this group's to tell: what it noticed after a successor took over, that one notices too.
-    pub fn to_tell(&self) -> Arc<GroupSnapshot> {
+    /// The snapshot to report incidents from: what this group notices after a successor took over, that one notices and reports too.
+    pub fn reportable(&self) -> Arc<GroupSnapshot> {
         self.taken_over
             .get()
             .cloned()

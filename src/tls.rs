@@ -1,4 +1,4 @@
-//! TLS to others: whom is trusted, how this side shows who it is, and what a handshake that failed means.
+//! TLS to others: which servers are trusted, how this side shows who it is, and what a handshake that failed means.
 
 use std::fmt::Display;
 use std::io;
@@ -41,8 +41,8 @@ pub enum TlsError {
     /// The other side's certificate is not trusted.
     #[error("its certificate is not trusted ({0})")]
     NotTrusted(String),
-    /// The other side does not accept this side's certificate, or wants one.
-    #[error("it requires another client certificate ({0})")]
+    /// The other side does not accept this side's certificate, wants one, or has no cipher in common with it.
+    #[error("the server refused the TLS handshake ({0})")]
     NotAccepted(String),
     /// It does not speak TLS, or the connection broke.
     #[error("the TLS handshake failed: {0}")]

@@ -23,7 +23,7 @@ use crate::policy::tuning::cold::{
 pub struct BeforeCapacity {
     /// Replicas that run, or were asked for last.
     pub present: u32,
-    /// Replicas that run or start, where that is known.
+    /// Replicas that run or start, while those that were asked for last had no time to show what they do.
     pub started: Option<u32>,
     /// Whether nothing ran when replicas were asked for first.
     pub began_here: bool,

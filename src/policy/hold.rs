@@ -26,6 +26,11 @@ pub struct Hold {
 }
 
 impl HoldWindow {
+    /// When the last value was added.
+    pub fn last_at(&self) -> Option<Timestamp> {
+        self.candidates.back().map(|(at, _)| *at)
+    }
+
     /// Adds a value and returns the largest one within `window` before `now`, this one included.
     pub fn hold(&mut self, now: Timestamp, value: f64, window: Duration) -> f64 {
         while self.candidates.back().is_some_and(|(_, v)| *v <= value) {

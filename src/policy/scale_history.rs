@@ -15,6 +15,9 @@ use crate::policy::tuning::scale_history::{
 pub struct ScaleHistory {
     rose_at: Option<Timestamp>,
     fell_at: Option<Timestamp>,
+    /// The hold, before what was learned, that ended with that fall.
+    #[serde(default)]
+    fell_after: Option<Duration>,
     /// The fall that taught last.
     #[serde(default)]
     taught_by: Option<Timestamp>,
@@ -41,11 +44,13 @@ impl ScaleHistory {
     pub fn note(&mut self, now: Timestamp, before: u32, after: u32, base: Duration) {
         if after < before {
             self.fell_at = Some(now);
+            self.fell_after = Some(base);
         } else if after > before {
             self.rose_at = Some(now);
             // A rise in several steps is one lesson.
             let too_early = self.fell_at.is_some_and(|fell| {
-                now.since(fell) < base * TOO_EARLY_WITHIN_HOLDS && self.taught_by != Some(fell)
+                let hold = self.fell_after.unwrap_or(base);
+                now.since(fell) < hold * TOO_EARLY_WITHIN_HOLDS && self.taught_by != Some(fell)
             });
             if too_early && before > 0 {
                 self.lessons = (self.lessons + 1).min(MOST_LESSONS);

@@ -345,7 +345,13 @@ async fn a_sentinel_is_named_as_such() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("redis-server");
-    let mut reader = reader_of(config_at(port), "x", "g");
+    // It refuses both, and that is not the point.
+    let config = RedisConfig {
+        database: 1,
+        password: Some(Secret::Env("CARGO_MANIFEST_DIR".into())),
+        ..config_at(port)
+    };
+    let mut reader = reader_of(config, "x", "g");
     let failure = eventually("a refusal", Duration::from_secs(5), async || {
         let failure = reader.poll().await.err()?;
         (failure.kind == FailureKind::Misconfigured).then_some(failure)

@@ -141,7 +141,7 @@ async fn a_server_that_requires_a_client_certificate_gets_it_and_its_refusal_say
         assert_reads(poll(server.config(presenting(&certificates))).await);
         assert_says(
             poll(server.config(trusting(&certificates.authority))).await,
-            &["tls.cert_file and tls.key_file"],
+            &["the server refused the TLS handshake", "tls.cert_file"],
         );
         let others = RedisTls {
             ca_file: Some(certificates.authority.clone()),

@@ -47,7 +47,12 @@ fn redis_address(redis: &RedisConfig) -> String {
         true => format!("[{}]", redis.host),
         false => redis.host.clone(),
     };
-    format!("redis://{host}:{}/{}", redis.port, redis.database)
+    let scheme = if redis.tls.is_some() {
+        "rediss"
+    } else {
+        "redis"
+    };
+    format!("{scheme}://{host}:{}/{}", redis.port, redis.database)
 }
 
 fn hub_address(hub: &EventHubsConfig) -> String {

@@ -47,6 +47,10 @@ impl DemoWorkload {
     pub async fn on_redis(url: &str, now: Timestamp) -> Result<Self> {
         let config =
             RedisConfig::from_url(url).map_err(|problem| anyhow::anyhow!("--redis: {problem}"))?;
+        anyhow::ensure!(
+            config.tls.is_none(),
+            "--redis: the demo's own producers and consumers have no TLS: use redis://, within a trusted network"
+        );
         let client = redis::Client::open(url).context("--redis")?;
         let prefix = format!(
             "streamgauge-demo-{}-{}",

@@ -76,8 +76,8 @@ pub(super) struct Needed {
     pub(super) work_per_second: f64,
 }
 
-/// Scale-in waits for the hold window, which what is `needed` goes into. What is held keeps a count from falling; it is no reason to
-/// rise above what was wanted before.
+/// Scale-in waits for the hold window, and `needed` is added to it. What is held keeps a count from falling; it is no reason to rise
+/// above what was wanted before.
 pub(super) fn hold(
     seen: &Seen<'_>,
     target: &mut TargetState,
@@ -114,12 +114,19 @@ fn hold_work(
     let utilization = Utilization::of(target.spec.assignment);
     let work = (needed.work_per_second - (mean - newest) / utilization.up).max(0.0);
     let is_short = short_hold(target).is_some();
-    let moment = if is_short {
-        window
-    } else {
-        window.mul_f64(MOMENT_RATIO)
-    };
+    let longest = target.spec.hold();
     let held = &mut target.hold;
+    let (window, moment) = if is_short {
+        // Where polls are rare, the last one counts all the same: a single one that shows less is no reason to fall.
+        let since_last = held
+            .arrivals
+            .last_at()
+            .map_or(Duration::ZERO, |at| now.since(at));
+        let window = window.max((since_last * 2).min(longest));
+        (window, window)
+    } else {
+        (window, window.mul_f64(MOMENT_RATIO))
+    };
     let arrivals = held.arrivals.hold(now, lasting / utilization.down, window);
     let work = held.work.hold(now, work, moment);
     let Some(capacity) = inputs.capacity_per_second else {
@@ -128,8 +135,8 @@ fn hold_work(
     let replicas = |work: f64| (work / capacity - ROUNDING).ceil() as u32;
     let by = replicas(arrivals.max(work));
     let last = inputs.desired_before.unwrap_or(0);
-    let is_small = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
-    if is_short && needed.replicas < by && is_small {
+    let leaves_many = f64::from(by) > f64::from(last) * WORTH_FALLING_RATIO;
+    if is_short && needed.replicas < by && leaves_many {
         // One fall instead of several: fewer are needed soon. A long hold has that effect by itself.
         Proposal::to(last.max(by), Rule::HeldMoment(HeldFor::of(moment)))
     } else if work > arrivals {

@@ -111,7 +111,9 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
         note_too_much_for_one(seen, target, inputs);
         let known = cold::BeforeCapacity {
             present,
-            started: inputs.own_current(),
+            started: inputs
+                .own_current()
+                .filter(|_| just_started(seen, target, inputs)),
             began_here: inputs.own_current().is_some() && target.warm_up_floor == 0,
             start_takes: target.replicas.start_takes_at_least(seen.now),
             too_much_for_one: target.too_much_for_one,
@@ -128,6 +130,12 @@ fn unknown_capacity(seen: &Seen<'_>, target: &mut TargetState, inputs: &Inputs) 
     let bootstrap = &mut target.bootstrap;
     let replicas = bootstrap.recommend(seen.now, facts, &target.spec, present, first);
     Steps::begin(Proposal::to(replicas, Rule::Delay))
+}
+
+/// Whether those that were asked for last had no time yet to show what they do.
+fn just_started(seen: &Seen<'_>, target: &TargetState, inputs: &Inputs) -> bool {
+    let rose = target.scaled.rose_at();
+    rose.is_some_and(|at| seen.now.since(at) < SHOWS_AFTER) || inputs.ready < inputs.own_current()
 }
 
 /// Takes in that all that run had time to show that they are too few.

@@ -20,7 +20,7 @@ pub(super) fn sentence(step: &Step, inputs: &Inputs) -> String {
     match &step.rule {
         Rule::Kept => format!("Until that is known, what runs stays: {after}."),
         Rule::Started(started) => format!(
-            "{} are already started, and a second step has to be more than {} larger, so {after} for now.",
+            "{} are already starting or running, and streamgauge asks for more only if it needs over {} more, so {after} for now.",
             grouped(started.replicas.into()),
             percent(started.larger_by_ratio),
         ),

@@ -60,7 +60,7 @@ fn a_call_during_a_reload_is_not_lost() {
 }
 
 #[test]
-fn what_a_group_notices_after_a_successor_took_over_is_not_its_to_tell() {
+fn what_a_group_notices_after_a_successor_took_over_is_not_its_reportable() {
     let registry = registry();
     let group = call(&registry, &billing(&[]), NOW).group.clone();
     let observe = |second| {
@@ -71,12 +71,12 @@ fn what_a_group_notices_after_a_successor_took_over_is_not_its_to_tell() {
         });
     };
     observe(1);
-    assert!(Arc::ptr_eq(&group.to_tell(), &group.snapshot()));
+    assert!(Arc::ptr_eq(&group.reportable(), &group.snapshot()));
     let changed = CONFIG.replace("group: billing }", "group: billing, poll_interval: 9s }");
     let changed = Config::parse(&changed, "test.yaml").expect("a valid config");
     registry.reconfigure(changed, &BTreeSet::new(), at(2));
-    let known = group.to_tell();
+    let known = group.reportable();
     observe(3);
-    assert!(Arc::ptr_eq(&group.to_tell(), &known));
-    assert!(!Arc::ptr_eq(&group.to_tell(), &group.snapshot()));
+    assert!(Arc::ptr_eq(&group.reportable(), &known));
+    assert!(!Arc::ptr_eq(&group.reportable(), &group.snapshot()));
 }

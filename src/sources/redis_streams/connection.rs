@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::{AsyncConnectionConfig, Pipeline, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::server::{ServerMode, ServerTraits};
+use super::transport::OpenConnection;
 use super::{diagnosis, failure, transport};
 use crate::config::types::RedisConfig;
 use crate::model::sample::{Failure, FailureKind};
@@ -90,7 +91,7 @@ struct Live {
     timeouts: u32,
     /// Whether a request on it was answered.
     is_proven: bool,
-    connection: MultiplexedConnection,
+    connection: OpenConnection,
 }
 
 impl RedisConnection {
@@ -161,9 +162,7 @@ impl RedisConnection {
         let (host, port) = (&self.config.host, self.config.port);
         let found = match (failure.kind, &self.config.tls) {
             (FailureKind::Unreachable, None) => diagnosis::of_hang_up(host, port).await,
-            (FailureKind::Unreachable | FailureKind::Timeout, Some(_)) => {
-                diagnosis::of_tls_failure(&self.config).await
-            }
+            (FailureKind::Unreachable, Some(_)) => diagnosis::of_tls_failure(&self.config).await,
             _ => None,
         };
         found.unwrap_or(failure)
@@ -210,7 +209,7 @@ impl RedisConnection {
         self.settle(built)
     }
 
-    fn settle(&self, built: Result<MultiplexedConnection, Failure>) -> Result<Live, Failure> {
+    fn settle(&self, built: Result<OpenConnection, Failure>) -> Result<Live, Failure> {
         let mut slot = self.slot();
         slot.attempts += 1;
         slot.last_failure = built.as_ref().err().cloned();
@@ -228,12 +227,12 @@ impl RedisConnection {
     ///
     /// # Errors
     /// If it cannot be opened, or the server refuses it.
-    pub async fn apart(&self, block: Duration) -> Result<MultiplexedConnection, Failure> {
+    pub async fn apart(&self, block: Duration) -> Result<OpenConnection, Failure> {
         self.connect(block + self.response_timeout).await
     }
 
     /// A connection whose requests take so long at most.
-    async fn connect(&self, response_timeout: Duration) -> Result<MultiplexedConnection, Failure> {
+    async fn connect(&self, response_timeout: Duration) -> Result<OpenConnection, Failure> {
         // The credential is sent by our own handshake: the library turns every failure there, be it a full server, into a
         // wrong password, and this way no structure of the library ever holds the secret.
         let handshake = async {
@@ -252,14 +251,14 @@ impl RedisConnection {
             })
     }
 
-    async fn open(&self, response_timeout: Duration) -> Result<MultiplexedConnection, Failure> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.response_timeout))
-            .set_response_timeout(Some(response_timeout));
-        transport::open(&self.config, &self.address, settings).await
+    async fn open(&self, response_timeout: Duration) -> Result<OpenConnection, Failure> {
+        let settings = AsyncConnectionConfig::new().set_response_timeout(Some(response_timeout));
+        // Time must be left to find out why there was no answer.
+        let patience = self.response_timeout / 2;
+        transport::open(&self.config, &self.address, settings, patience).await
     }
 
-    async fn introduce(&self, connection: &mut MultiplexedConnection) -> Result<(), Failure> {
+    async fn introduce(&self, connection: &mut OpenConnection) -> Result<(), Failure> {
         let mut commands = redis::pipe();
         if let Some(password) = &self.config.password {
             let auth = commands.cmd("AUTH");
@@ -281,18 +280,18 @@ impl RedisConnection {
             .req_packed_commands(&commands, 0, commands.len())
             .await
             .map_err(|error| failure::of_error(&self.address, &error))?;
+        let server = ServerTraits::of(replies.last());
+        if server.mode == Some(ServerMode::Sentinel) {
+            return Err(failure::is_sentinel(&self.address));
+        }
         match replies
             .iter()
             .take(must_succeed)
             .find(|r| **r != Value::Okay)
         {
             None => {
-                let server = ServerTraits::of(replies.last());
                 self.slot().server = server;
-                match server.mode {
-                    Some(ServerMode::Sentinel) => Err(failure::is_sentinel(&self.address)),
-                    _ => Ok(()),
-                }
+                Ok(())
             }
             Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, error)),
             Some(_) => Err(failure::garbled(

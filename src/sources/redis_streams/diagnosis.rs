@@ -83,7 +83,7 @@ pub async fn of_tls_failure(config: &RedisConfig) -> Option<Failure> {
 }
 
 async fn answers_without_tls(host: &str, port: u16) -> Option<()> {
-    let mut line = TcpStream::connect((host, port)).await.ok()?;
+    let mut line = transport::dial(host, port).await.ok()?;
     line.write_all(b"PING\r\n").await.ok()?;
     match hear(&mut line, ANSWERS_WITHIN).await {
         Heard::Bytes(bytes) if matches!(bytes.first(), Some(b'+' | b'-')) => Some(()),
@@ -98,7 +98,7 @@ enum DiagnosisText {
 }
 
 async fn look(host: &str, port: u16) -> Option<(FailureKind, DiagnosisText)> {
-    let mut line = TcpStream::connect((host, port)).await.ok()?;
+    let mut line = transport::dial(host, port).await.ok()?;
     match hear(&mut line, GREETS_WITHIN).await {
         Heard::Bytes(bytes) => return Some((FailureKind::Transient, DiagnosisText::Said(bytes))),
         Heard::End => {
@@ -149,7 +149,7 @@ fn found(text: &str) -> (FailureKind, DiagnosisText) {
 }
 
 async fn speaks_tls(host: &str, port: u16) -> bool {
-    let Ok(mut line) = TcpStream::connect((host, port)).await else {
+    let Ok(mut line) = transport::dial(host, port).await else {
         return false;
     };
     if line.write_all(&CLIENT_HELLO).await.is_err() {

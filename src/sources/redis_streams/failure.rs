@@ -15,11 +15,11 @@ pub fn of_tls(address: &str, error: &TlsError) -> Failure {
         TlsError::Unusable(_) => (FailureKind::Misconfigured, ""),
         TlsError::NotTrusted(_) => (
             FailureKind::Misconfigured,
-            ": set tls.ca_file to the authority that issued it; if it is for another name, correct the host or set tls.server_name",
+            ": if its authority is private, set tls.ca_file; if it is for another name, correct the host or set tls.server_name; if it has expired, renew it",
         ),
         TlsError::NotAccepted(_) => (
             FailureKind::Misconfigured,
-            ": set tls.cert_file and tls.key_file to a client certificate that the server accepts",
+            ": it may require a client certificate: set tls.cert_file and tls.key_file to one that it accepts",
         ),
         TlsError::Failed(_) => (FailureKind::Unreachable, ""),
     };
@@ -69,7 +69,7 @@ pub fn is_sentinel(address: &str) -> Failure {
 /// A pattern asked of one node of a cluster gives only the keys of that node.
 pub fn is_part_of_cluster(address: &str, pattern: &str) -> Failure {
     let text = format!(
-        "redis at {address} is a node of a cluster and knows only its own keys, so the pattern {pattern:?} would miss the others: mode: cluster is not supported yet; use keys that are on this node, or a server without cluster mode"
+        "redis at {address} is a node of a cluster and knows only its own keys, so the pattern {pattern:?} may miss others: mode: cluster is not supported yet; use keys that are on this node, or a server without cluster mode"
     );
     Failure::new(FailureKind::Misconfigured, text)
 }

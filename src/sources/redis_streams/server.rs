@@ -10,15 +10,13 @@ use crate::model::sample::Counting;
 pub struct ServerTraits {
     /// What its count of deliveries is worth.
     pub counting: Counting,
-    /// How it is run; `None` where it does not say.
+    /// How it is run, where that matters here; `None` also where it does not say.
     pub mode: Option<ServerMode>,
 }
 
 /// How a server is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerMode {
-    /// On its own, or with replicas.
-    Standalone,
     /// As one of several that share the keys.
     Cluster,
     /// It watches over others and holds no keys.
@@ -33,7 +31,6 @@ impl ServerTraits {
             std::str::from_utf8(reply::bytes(value)?).ok()
         };
         let mode = match text("mode") {
-            Some("standalone") => Some(ServerMode::Standalone),
             Some("cluster") => Some(ServerMode::Cluster),
             Some("sentinel") => Some(ServerMode::Sentinel),
             _ => None,
@@ -87,10 +84,9 @@ mod tests {
     #[test]
     fn a_server_says_how_it_is_run_or_nothing_is_assumed() {
         for (mode, expect) in [
-            ("standalone", Some(ServerMode::Standalone)),
+            ("standalone", None),
             ("cluster", Some(ServerMode::Cluster)),
             ("sentinel", Some(ServerMode::Sentinel)),
-            ("other", None),
         ] {
             let hello = hello(&[("mode", mode)]);
             assert_eq!(ServerTraits::of(Some(&hello)).mode, expect);

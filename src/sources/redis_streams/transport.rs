@@ -1,12 +1,16 @@
 //! The way to the server: TCP, and TLS on it.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
@@ -15,10 +19,24 @@ use crate::config::types::{RedisConfig, RedisTls};
 use crate::model::sample::Failure;
 use crate::tls::{self, ClientIdentity, ClientTls, TlsError};
 
-/// A handshake takes a few round trips; who does not answer within this speaks no TLS.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(1);
+/// A connection to the first of the host's addresses that answers: one of them may be dead.
+///
+/// # Errors
+/// The name is not known, or no address takes a connection.
+pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::other("the host name has no address"));
+    }
+    let attempts = addresses
+        .into_iter()
+        .map(|address| Box::pin(TcpStream::connect(address)));
+    let (stream, _) = select_ok(attempts).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
 
-/// A connection on which nothing was said yet. `address` is for texts.
+/// A connection on which nothing was said yet. `address` is for texts, `patience` for the TLS handshake.
 ///
 /// # Errors
 /// The server cannot be reached, or the connection cannot be secured.
@@ -26,23 +44,25 @@ pub async fn open(
     config: &RedisConfig,
     address: &str,
     settings: AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, Failure> {
-    let fail = |error: io::Error| failure::of_error(address, &error.into());
-    let stream = TcpStream::connect((config.host.as_str(), config.port)).await;
-    let stream = stream.map_err(fail)?;
-    stream.set_nodelay(true).map_err(fail)?;
+    patience: Duration,
+) -> Result<OpenConnection, Failure> {
+    let stream = dial(&config.host, config.port).await;
+    let stream = stream.map_err(|error| failure::of_error(address, &error.into()))?;
     let Some(tls) = &config.tls else {
         return over(stream, address, settings).await;
     };
-    let secured = secure(config, tls, stream).await;
+    let secured = timeout(patience, secure(config, tls, stream)).await;
+    // A server without TLS waits for the rest of what it takes for a command.
+    let no_answer = |_| Err(TlsError::Failed("no answer in time".to_owned()));
+    let secured = secured.unwrap_or_else(no_answer);
     let stream = secured.map_err(|error| failure::of_tls(address, &error))?;
     over(stream, address, settings).await
 }
 
 /// What TLS says of a connection on which the server hangs up at once: in TLS 1.3 it refuses a certificate only after the handshake.
 pub async fn refusal(config: &RedisConfig) -> Option<TlsError> {
-    let stream = TcpStream::connect((config.host.as_str(), config.port)).await;
-    let secured = secure(config, config.tls.as_ref()?, stream.ok()?).await;
+    let stream = dial(&config.host, config.port).await.ok()?;
+    let secured = secure(config, config.tls.as_ref()?, stream).await;
     let mut stream = secured.ok()?;
     stream.write_all(b"PING\r\n").await.ok()?;
     let answered = stream.read(&mut [0; 16]).await;
@@ -63,21 +83,49 @@ async fn secure(
         ca_file: tls.ca_file.as_deref(),
         identity,
     };
-    let secured = timeout(HANDSHAKE_WITHIN, tls::secure(how, name, stream)).await;
-    // A server without TLS waits for the rest of what it takes for a command.
-    secured.unwrap_or_else(|_| Err(TlsError::Failed("no answer in time".to_owned())))
+    tls::secure(how, name, stream).await
 }
 
 async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: &str,
     settings: AsyncConnectionConfig,
-) -> Result<MultiplexedConnection, Failure> {
+) -> Result<OpenConnection, Failure> {
     // Nothing is introduced here: what identifies this side is sent by the caller.
     let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
     let opened = MultiplexedConnection::new_with_config(&silent, stream, settings).await;
     let (connection, driver) = opened.map_err(|error| failure::of_error(address, &error))?;
-    // It ends with the last clone of the connection.
-    tokio::spawn(driver);
-    Ok(connection)
+    Ok(OpenConnection {
+        connection,
+        _driver: Arc::new(Driver(tokio::spawn(driver))),
+    })
+}
+
+/// A connection that ends with its last clone, even if the server takes nothing more.
+#[derive(Clone)]
+pub struct OpenConnection {
+    connection: MultiplexedConnection,
+    _driver: Arc<Driver>,
+}
+
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Deref for OpenConnection {
+    type Target = MultiplexedConnection;
+
+    fn deref(&self) -> &MultiplexedConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for OpenConnection {
+    fn deref_mut(&mut self) -> &mut MultiplexedConnection {
+        &mut self.connection
+    }
 }

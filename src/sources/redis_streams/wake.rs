@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use redis::Value;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::connection::RedisConnection;
+use super::transport::OpenConnection;
 use super::{failure, id, key, reply};
 use crate::model::sample::{Failure, FailureKind, Position};
 
@@ -170,7 +171,7 @@ impl Wake {
     /// Waits for entries beyond these ends; the first of each stream that has some, none if the time is over.
     async fn read(
         &self,
-        line: &mut Option<MultiplexedConnection>,
+        line: &mut Option<OpenConnection>,
         ends: &BTreeMap<String, Position>,
         block: Duration,
     ) -> Result<BTreeMap<String, Position>, Failure> {
