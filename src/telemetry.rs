@@ -18,9 +18,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 /// The variable that holds the filter, such as `debug` or `streamgauge=debug,info`.
 pub const FILTER_VARIABLE: &str = "STREAMGAUGE_LOG";
 
-/// Unless the variable says otherwise. object_store tells every retry; what comes of it is in the source's own outcome. A collector
-/// that is away is reported once per batch.
-const DEFAULT_FILTER: &str = "info,object_store=warn,opentelemetry-otlp=error";
+/// Unless the variable says otherwise. object_store tells every retry, and the verifier every certificate that is not trusted; what
+/// comes of it is in the source's own outcome. A collector that is away is reported once per batch.
+const DEFAULT_FILTER: &str =
+    "info,object_store=warn,opentelemetry-otlp=error,rustls_platform_verifier=off";
 
 /// The Kubernetes client warns with whole answers that it does not understand, and those may hold what is in a pod's
 /// environment. What fails there is said by us.
