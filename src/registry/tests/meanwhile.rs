@@ -60,7 +60,7 @@ fn a_call_during_a_reload_is_not_lost() {
 }
 
 #[test]
-fn what_a_group_notices_after_a_successor_took_over_is_not_its_reportable() {
+fn what_a_group_notices_after_a_successor_took_over_it_does_not_report() {
     let registry = registry();
     let group = call(&registry, &billing(&[]), NOW).group.clone();
     let observe = |second| {
