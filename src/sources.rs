@@ -26,7 +26,7 @@ pub fn unguarded(config: &SourceConfig) -> Box<dyn Source> {
     match &config.kind {
         SourceKind::Redis(redis) => {
             let timeout = call_deadline(config.poll_interval);
-            Box::new(RedisStreams::new(redis.clone(), timeout))
+            Box::new(RedisStreams::new(redis.as_ref().clone(), timeout))
         }
         SourceKind::EventHubs(hub) => Box::new(EventHubs::open(hub, config.poll_interval)),
     }

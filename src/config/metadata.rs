@@ -18,7 +18,8 @@ use super::keys::Keys;
 use super::label::is_name;
 use super::stream::{self, NamedStream};
 use super::table::TriggerKeys;
-use super::types::{CheckpointStrategy, RedisConfig};
+use super::types::CheckpointStrategy;
+use keda::KedaServers;
 use reader::MetadataReader;
 
 pub(super) use keys::camel;
@@ -48,10 +49,10 @@ pub enum TriggerSubject {
         /// The consumer group; an event hub has one of its own, a stream whose length alone counts needs none.
         consumer_group: Option<String>,
     },
-    /// As KEDA's redis-streams trigger names it.
-    AtServer {
-        /// The server of a configured source.
-        server: RedisConfig,
+    /// As KEDA's triggers for Redis streams name it.
+    AtServers {
+        /// The servers of a configured source.
+        servers: KedaServers,
         /// The stream.
         stream: Option<NamedStream>,
         /// The consumer group; without one the stream's length counts.
@@ -181,8 +182,8 @@ fn read_inline(reader: &mut MetadataReader<'_>, keys: &TriggerKeys) -> Option<Tr
     let stream = stream.map_err(|fault| reader.problem("stream", &fault));
     let consumer_group = keys.consumer_group.clone();
     if keda::names_server(reader) {
-        return Some(TriggerSubject::AtServer {
-            server: keda::server(reader)?,
+        return Some(TriggerSubject::AtServers {
+            servers: keda::servers(reader)?,
             stream: stream.ok()?,
             consumer_group,
         });

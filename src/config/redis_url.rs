@@ -2,34 +2,72 @@
 
 use std::fmt;
 
-const DEFAULT_PORT: u16 = 6379;
+/// The port of a server, where none is given …
+pub(super) const SERVER_PORT: u16 = 6379;
+/// … and that of a sentinel.
+pub(super) const SENTINEL_PORT: u16 = 26379;
 
-/// Where a Redis server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisServer {
-    /// Whether the connection is secured with TLS (`rediss://`).
-    pub tls: bool,
+/// Where something listens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RedisAddress {
     /// Host name or address, without brackets.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Database number.
-    pub database: i64,
 }
 
-impl fmt::Display for RedisServer {
+impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port, database) = (&self.host, self.port, self.database);
-        let scheme = if self.tls { "rediss" } else { "redis" };
+        let Self { host, port } = self;
         match host.contains(':') {
-            true => write!(f, "{scheme}://[{host}]:{port}/{database}"),
-            false => write!(f, "{scheme}://{host}:{port}/{database}"),
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// What a URL says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisUrl {
+    /// Whether the connection is secured with TLS (`rediss://`).
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port; `None` for the usual one.
+    pub port: Option<u16>,
+    /// Database number; `None` where none is given.
+    pub database: Option<i64>,
+}
+
+impl RedisUrl {
+    /// Where it points to, if `usual` is the port where none is given.
+    pub(super) fn address(&self, usual: u16) -> RedisAddress {
+        RedisAddress {
+            host: self.host.clone(),
+            port: self.port.unwrap_or(usual),
+        }
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]", self.host)?,
+            false => write!(f, "{scheme}://{}", self.host)?,
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        match self.database {
+            Some(database) => write!(f, "/{database}"),
+            None => Ok(()),
         }
     }
 }
 
 /// Reads `redis://host[:port][/db]`, or `rediss://` for TLS; the host may be an IPv6 address in brackets.
-pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
+pub(super) fn parse_url(url: &str) -> Result<RedisUrl, &'static str> {
     if url.contains('@') {
         return Err(
             "must not contain a user name or password: set username, and set password to { env: NAME } or { file: /path }",
@@ -53,7 +91,7 @@ pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     }
     let (server, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = split_server(server)?;
-    Ok(RedisServer {
+    Ok(RedisUrl {
         tls,
         host,
         port,
@@ -61,16 +99,16 @@ pub(super) fn parse_url(url: &str) -> Result<RedisServer, &'static str> {
     })
 }
 
-fn parse_database(text: &str) -> Result<i64, &'static str> {
+fn parse_database(text: &str) -> Result<Option<i64>, &'static str> {
     if text.is_empty() {
-        return Ok(0);
+        return Ok(None);
     }
     text.parse::<u16>()
-        .map(i64::from)
+        .map(|database| Some(i64::from(database)))
         .map_err(|_| "must end with a database number, such as /0")
 }
 
-fn split_server(server: &str) -> Result<(String, u16), &'static str> {
+fn split_server(server: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = if let Some(rest) = server.strip_prefix('[') {
         let (host, port) = rest
             .split_once(']')
@@ -96,8 +134,8 @@ fn split_server(server: &str) -> Result<(String, u16), &'static str> {
         return Err("must contain a host, such as redis://host:6379/0");
     }
     let port = match port {
-        Some("") => Some(DEFAULT_PORT),
-        Some(port) => port.parse().ok().filter(|port| *port != 0),
+        Some("") => Some(None),
+        Some(port) => port.parse().ok().filter(|port| *port != 0).map(Some),
         None => None,
     };
     let port = port.ok_or("must have a port between 1 and 65535, such as redis://host:6379/0")?;
@@ -111,7 +149,7 @@ mod tests {
     #[test]
     fn an_address_has_a_host_and_defaults_for_the_rest() {
         let check = |url: &str, host: &str, port, database| {
-            let expect = RedisServer {
+            let expect = RedisUrl {
                 tls: url.starts_with("rediss://"),
                 host: host.to_owned(),
                 port,
@@ -119,12 +157,13 @@ mod tests {
             };
             assert_eq!(parse_url(url), Ok(expect), "{url}");
         };
-        check("redis://127.0.0.1:6380/2", "127.0.0.1", 6380, 2);
-        check("redis://redis.shop.svc", "redis.shop.svc", 6379, 0);
-        check("redis://redis/", "redis", 6379, 0);
-        check("redis://[::1]", "::1", 6379, 0);
-        check("redis://[fd00::7]:7000/1", "fd00::7", 7000, 1);
-        check("rediss://redis.shop.svc:6380/1", "redis.shop.svc", 6380, 1);
+        check("redis://127.0.0.1:6380/2", "127.0.0.1", Some(6380), Some(2));
+        check("redis://redis.shop.svc", "redis.shop.svc", None, None);
+        check("redis://redis/", "redis", None, None);
+        check("redis://[::1]", "::1", None, None);
+        check("redis://[fd00::7]:7000/1", "fd00::7", Some(7000), Some(1));
+        let host = "redis.shop.svc";
+        check("rediss://redis.shop.svc:6380/1", host, Some(6380), Some(1));
     }
 
     #[test]

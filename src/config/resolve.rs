@@ -10,10 +10,11 @@ use crate::policy::spec::{Measure, Mode, PolicySettings};
 use super::allow::{allowed, allowed_of_hub};
 use super::groups::{DEFAULT_HUB_GROUP, hub_group};
 use super::metadata::keda::DEFAULT_COUNT;
+use super::metadata::keda::KedaServers;
 use super::metadata::{MetadataErrors, TriggerRequest, TriggerSubject};
 use super::stream::{self, NamedStream};
 use super::types::{
-    CheckpointStrategy, Config, GroupConfig, RedisConfig, SourceConfig, SourceKind,
+    CheckpointStrategy, Config, GroupConfig, RedisAddress, RedisServers, SourceConfig, SourceKind,
 };
 
 /// What a trigger's target rests on.
@@ -77,12 +78,12 @@ impl Config {
                     namespace,
                 )
             }
-            TriggerSubject::AtServer {
-                server,
+            TriggerSubject::AtServers {
+                servers,
                 stream,
                 consumer_group,
             } => {
-                let source = self.source_at(server)?;
+                let source = self.source_at(servers)?;
                 self.inline(
                     source,
                     (stream.as_ref(), consumer_group.as_deref()),
@@ -111,12 +112,21 @@ impl Config {
         }
     }
 
-    /// The source on that server and database.
-    fn source_at(&self, server: &RedisConfig) -> Result<&SourceConfig, MetadataErrors> {
+    /// The source on those servers and that database. Of a cluster, or of sentinels, each may list others.
+    fn source_at(&self, named: &KedaServers) -> Result<&SourceConfig, MetadataErrors> {
         let is_it = |source: &&SourceConfig| match &source.kind {
             SourceKind::Redis(redis) => {
-                redis.host.eq_ignore_ascii_case(&server.host)
-                    && (redis.port, redis.database) == (server.port, server.database)
+                let is_named = |at: &RedisAddress| {
+                    let is_at = |named: &RedisAddress| {
+                        at.host.eq_ignore_ascii_case(&named.host) && at.port == named.port
+                    };
+                    named.addresses.iter().any(is_at)
+                };
+                let is_one = matches!(redis.servers, RedisServers::Standalone(_));
+                redis.servers.addresses().iter().any(is_named)
+                    && !(is_one && named.addresses.len() > 1)
+                    && redis.database == named.database
+                    && redis.servers.master() == named.master.as_deref()
             }
             SourceKind::EventHubs(_) => false,
         };

@@ -103,7 +103,8 @@ fn read_kind(
             place.fault_at("event_hubs", text);
             None
         }
-        (Some(redis), None) => redis::config(redis, &mut place.at("redis")).map(SourceKind::Redis),
+        (Some(redis), None) => redis::config(redis, &mut place.at("redis"))
+            .map(|redis| SourceKind::Redis(Box::new(redis))),
         (None, Some(hub)) => event_hubs::config(hub, &mut place.at("event_hubs"))
             .map(|hub| SourceKind::EventHubs(Box::new(hub))),
         (None, None) => {

@@ -14,7 +14,9 @@ pub(super) use file::{
 pub(super) use groups::{
     ConsumerKeys, ErrorRateKeys, GroupKeys, ModeWord, PolicyKeys, PromqlKeys, SignalKeys,
 };
-pub(super) use sources::{AllowKeys, RedisKeys, RedisMode, RedisTlsKeys, STUCK_AFTER, SourceKeys};
+pub(super) use sources::{
+    AllowKeys, RedisKeys, RedisMode, RedisSentinelKeys, RedisTlsKeys, STUCK_AFTER, SourceKeys,
+};
 pub(super) use trigger::{KedaKeys, TriggerKeys};
 
 pub use file::{KubernetesConfig, ServerConfig};

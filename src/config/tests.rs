@@ -39,15 +39,17 @@ fn the_smallest_config_gets_the_documented_defaults() {
     let expect = SourceConfig {
         name: "main".into(),
         poll_interval: Duration::from_secs(5),
-        kind: SourceKind::Redis(RedisConfig {
-            host: "r".into(),
-            port: 6379,
+        kind: SourceKind::Redis(Box::new(RedisConfig {
+            servers: RedisServers::Standalone(RedisAddress {
+                host: "r".into(),
+                port: 6379,
+            }),
             database: 0,
             username: None,
             password: None,
             tls: None,
             stuck_after: Duration::from_secs(3600),
-        }),
+        })),
         allow: vec![],
     };
     assert_eq!(config.sources, [expect]);
@@ -89,10 +91,8 @@ fn everything_that_can_be_set_is_read() {
     let SourceKind::Redis(redis) = &config.sources[0].kind else {
         panic!("a Redis source");
     };
-    assert_eq!(
-        (redis.host.as_str(), redis.port, redis.database),
-        ("::1", 6380, 3)
-    );
+    assert_eq!(redis.servers.addresses()[0].to_string(), "[::1]:6380");
+    assert_eq!(redis.database, 3);
     assert_eq!(redis.password, Some(Secret::Env("REDIS_PASSWORD".into())));
     assert_eq!(redis.stuck_after, Duration::from_secs(600));
     let tls = RedisTls {

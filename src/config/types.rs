@@ -12,6 +12,7 @@ use super::signals::{PrometheusConfig, SignalSources};
 
 pub use super::addresses::Endpoint;
 pub use super::choices::{CheckpointStrategy, Cloud, Granularity, ManagementClient};
+pub use super::redis_url::RedisAddress;
 pub use super::secret::Secret;
 pub use super::table::{KubernetesConfig, ServerConfig};
 
@@ -73,7 +74,7 @@ pub struct SourceConfig {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     /// A Redis or Valkey server.
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
     /// An Azure event hub with the store of its checkpoints.
     EventHubs(Box<EventHubsConfig>),
 }
@@ -212,11 +213,15 @@ impl SourceKind {
     /// Every secret that the source refers to, each with its key.
     pub fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         match self {
-            Self::Redis(redis) => redis
-                .password
-                .iter()
-                .map(|secret| ("password", secret))
-                .collect(),
+            Self::Redis(redis) => {
+                let of_sentinels = match &redis.servers {
+                    RedisServers::Sentinel(sentinels) => sentinels.password.as_ref(),
+                    RedisServers::Standalone(_) | RedisServers::Cluster(_) => None,
+                };
+                let of_servers = redis.password.as_ref().map(|s| ("password", s));
+                let of_sentinels = of_sentinels.map(|s| ("sentinel.password", s));
+                of_servers.into_iter().chain(of_sentinels).collect()
+            }
             Self::EventHubs(hub) => {
                 let of_hub = match &hub.auth {
                     HubAuth::ConnectionString(secret) => Some(("connection_string", secret)),
@@ -248,13 +253,11 @@ impl Identity {
     }
 }
 
-/// A standalone Redis server.
+/// Redis or Valkey: where it is, and how streamgauge shows who it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RedisConfig {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// How the servers that hold the streams are found.
+    pub servers: RedisServers,
     /// Database number.
     pub database: i64,
     /// ACL user; `None` is the default user.
@@ -265,6 +268,30 @@ pub struct RedisConfig {
     pub tls: Option<RedisTls>,
     /// Pending entries delivered longer ago than this count as stuck.
     pub stuck_after: Duration,
+}
+
+/// How the servers that hold the streams are found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedisServers {
+    /// One server, alone or with replicas.
+    Standalone(RedisAddress),
+    /// The primaries of a cluster; each of its nodes knows the others.
+    Cluster(Vec<RedisAddress>),
+    /// The primary that sentinels name.
+    Sentinel(RedisSentinels),
+}
+
+/// Sentinels, and what they watch over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedisSentinels {
+    /// Where they are.
+    pub addresses: Vec<RedisAddress>,
+    /// The name under which they know the primary.
+    pub master: String,
+    /// ACL user on the sentinels; `None` is the default user.
+    pub username: Option<String>,
+    /// The sentinels' own password.
+    pub password: Option<Secret>,
 }
 
 /// How a connection to Redis is secured. The files are read when connecting, so that rotated ones are picked up.

@@ -19,25 +19,30 @@ mod id;
 mod key;
 mod lag;
 mod log_end;
+mod nodes;
 #[cfg(test)]
 mod odd_replies;
 mod partition;
 mod pending;
+mod primary;
 mod range;
 mod read;
 mod reader;
 mod recount;
 mod reply;
+mod round;
 mod server;
+mod shard;
+mod slots;
 mod transport;
 mod turns;
 mod wake;
 
 pub use failure::ACL_HINT;
 
-/// A standalone Redis or Valkey server. A cluster or a sentinel set would stand behind another `Connection`.
+/// Redis or Valkey: a server, a cluster of them, or the primary that sentinels name.
 pub struct RedisStreams {
-    connection: Arc<connection::RedisConnection>,
+    servers: Arc<nodes::Servers>,
     wake: Arc<wake::Wake>,
     stuck_after: Duration,
 }
@@ -46,10 +51,10 @@ impl RedisStreams {
     /// A source that connects at its first poll. `response_timeout` bounds connecting and each request.
     pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
         let stuck_after = config.stuck_after;
-        let connection = Arc::new(connection::RedisConnection::new(config, response_timeout));
+        let servers = Arc::new(nodes::Servers::new(config, response_timeout));
         Self {
-            wake: Arc::new(wake::Wake::new(Arc::clone(&connection))),
-            connection,
+            wake: Arc::new(wake::Wake::new(Arc::clone(&servers))),
+            servers,
             stuck_after,
         }
     }
@@ -63,7 +68,7 @@ impl Source for RedisStreams {
         poll_interval: Duration,
     ) -> Box<dyn GroupReader> {
         Box::new(reader::StreamReader::new(
-            Arc::clone(&self.connection),
+            Arc::clone(&self.servers),
             Arc::clone(&self.wake),
             stream,
             consumer_group,
@@ -71,7 +76,7 @@ impl Source for RedisStreams {
             reader::StreamPace {
                 // No longer than the poll is waited for; but where requests may take longer, neither is it cut short.
                 deadline: call_deadline(poll_interval)
-                    .max(self.connection.response_timeout())
+                    .max(self.servers.response_timeout())
                     .min(poll_interval),
                 outdated_after: 2 * poll_interval,
             },
@@ -79,6 +84,6 @@ impl Source for RedisStreams {
     }
 
     fn reconnect(&self) {
-        self.connection.reconnect();
+        self.servers.reconnect();
     }
 }

@@ -16,7 +16,7 @@ use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
 use crate::support::redis::{Flavour, RedisServer, run, try_run};
-use crate::support::{Rng, patience};
+use crate::support::{Rng, eventually, patience};
 use scenarios::SCENARIOS;
 
 /// Random histories per server, and polls per history.
@@ -130,10 +130,11 @@ async fn under_traffic_the_lag_is_that_of_a_moment_within_the_poll() {
         stop.store(true, SeqCst);
         produce.join().expect("the producer lives");
         consume.join().expect("the consumer lives");
-        assert_eq!(
-            ours(&mut *reader).await,
-            Some(Quantity::Exact(truth(&mut redis)))
-        );
+        // On a busy machine not all of it is counted within one poll's time.
+        let truth = Some(Quantity::Exact(truth(&mut redis)));
+        let what = "the lag is counted to its end";
+        let counted = async || Some(ours(&mut *reader).await).filter(|lag| *lag == truth);
+        eventually(what, Duration::from_secs(5), counted).await;
         println!("{flavour:?}: {exact} of 100 polls under traffic exact, the others at least");
     }
 }

@@ -313,7 +313,7 @@ async fn a_cluster_node_is_named_as_such() {
     });
     let text = failure.await.text;
     assert!(
-        text.contains("mode: cluster is not supported yet"),
+        text.contains("on another node of a cluster: set mode: cluster"),
         "{text}"
     );
     // It would find its own keys, and call that the whole.

@@ -13,7 +13,7 @@ use streamgauge::sources::{GroupReader, Source};
 
 use crate::support::certificates::Certificates;
 use crate::support::patience;
-use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run};
+use crate::support::redis::{Flavour, RedisServer, config_at, free_port, one_at, run};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(2));
 const SOON: Duration = Duration::from_secs(2);
@@ -49,7 +49,7 @@ impl TlsServer {
     /// By the name that the certificate has, unless it was made for another one.
     fn config(&self, tls: RedisTls) -> RedisConfig {
         RedisConfig {
-            host: "localhost".into(),
+            servers: one_at("localhost", self.port),
             tls: Some(tls),
             ..config_at(self.port)
         }
@@ -156,7 +156,7 @@ async fn tls_on_a_port_without_it_and_the_reverse_are_named() {
     let certificates = Certificates::make();
     let server = TlsServer::start(&certificates, &["--tls-auth-clients", "no"]);
     let without = RedisConfig {
-        port: server.plain.port,
+        servers: one_at("localhost", server.plain.port),
         ..server.config(trusting(&certificates.authority))
     };
     assert_says(

@@ -17,6 +17,7 @@ pub mod ports;
 pub mod prometheus;
 pub mod proxy;
 pub mod redis;
+pub mod redis_sets;
 pub mod service;
 
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::{Connection, FromRedisValue};
-use streamgauge::config::types::RedisConfig;
+use streamgauge::config::types::{RedisAddress, RedisConfig, RedisServers};
 
 pub use super::ports::free_port;
 
@@ -25,7 +25,7 @@ pub enum Flavour {
 impl Flavour {
     pub const ALL: [Self; 4] = [Self::Redis70, Self::Valkey, Self::Redis62, Self::Redis82];
 
-    fn binary(self) -> PathBuf {
+    pub(super) fn binary(self) -> PathBuf {
         let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
         match self {
             Self::Redis70 => PathBuf::from("redis-server"),
@@ -179,14 +179,21 @@ impl Drop for RedisServer {
 /// The config of a source on loopback.
 pub fn config_at(port: u16) -> RedisConfig {
     RedisConfig {
-        host: "127.0.0.1".into(),
-        port,
+        servers: one_at("127.0.0.1", port),
         database: 0,
         username: None,
         password: None,
         tls: None,
         stuck_after: Duration::from_secs(3600),
     }
+}
+
+/// One server.
+pub fn one_at(host: &str, port: u16) -> RedisServers {
+    RedisServers::Standalone(RedisAddress {
+        host: host.into(),
+        port,
+    })
 }
 
 /// Runs a command written as words.

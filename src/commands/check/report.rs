@@ -2,7 +2,7 @@
 
 use crate::commands::table::grouped;
 use crate::config::types::{
-    Config, EventHubsConfig, GroupConfig, RedisConfig, SourceConfig, SourceKind,
+    Config, EventHubsConfig, GroupConfig, RedisConfig, RedisServers, SourceConfig, SourceKind,
 };
 use crate::model::capacity::CapacityRules;
 use crate::model::group::GroupModel;
@@ -43,16 +43,21 @@ fn source_line(source: &SourceConfig) -> String {
 }
 
 fn redis_address(redis: &RedisConfig) -> String {
-    let host = match redis.host.contains(':') {
-        true => format!("[{}]", redis.host),
-        false => redis.host.clone(),
+    let scheme = match redis.tls {
+        Some(_) => "rediss",
+        None => "redis",
     };
-    let scheme = if redis.tls.is_some() {
-        "rediss"
-    } else {
-        "redis"
-    };
-    format!("{scheme}://{host}:{}/{}", redis.port, redis.database)
+    let addresses = redis.servers.addresses().iter();
+    let urls: Vec<_> = addresses.map(|at| format!("{scheme}://{at}")).collect();
+    let (urls, database) = (urls.join(", "), redis.database);
+    match &redis.servers {
+        RedisServers::Standalone(_) => format!("{urls}/{database}"),
+        RedisServers::Cluster(_) => format!("the cluster of {urls}"),
+        RedisServers::Sentinel(sentinels) => {
+            let master = &sentinels.master;
+            format!("database {database} of the primary {master:?} of the sentinels {urls}")
+        }
+    }
 }
 
 fn hub_address(hub: &EventHubsConfig) -> String {

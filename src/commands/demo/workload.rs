@@ -65,8 +65,9 @@ impl DemoWorkload {
             Err(error) => {
                 // Some keys may have been made before it failed. What keeps it from deleting them failed it in the first place.
                 let _ = delete_keys(&client, &keys).await;
-                let (host, port) = (&config.host, config.port);
-                return Err(error).context(format!("--redis: {host}:{port} cannot be used"));
+                let at = config.servers.addresses().iter().map(ToString::to_string);
+                let at: String = at.collect();
+                return Err(error).context(format!("--redis: {at} cannot be used"));
             }
         };
         let readers = RedisReaders::new(
@@ -114,7 +115,7 @@ impl DemoWorkload {
             Self::Redis(redis) => open(&SourceConfig {
                 name: GROUP.to_owned(),
                 poll_interval,
-                kind: SourceKind::Redis(redis.config.clone()),
+                kind: SourceKind::Redis(Box::new(redis.config.clone())),
                 allow: Vec::new(),
             }),
         }

@@ -56,18 +56,12 @@ impl Scalar for Switch {
 /// One of some words.
 pub struct Words<T: 'static> {
     words: &'static [(&'static str, T)],
-    later: &'static [&'static str],
 }
 
 impl<T> Words<T> {
     /// These words and what each means.
     pub const fn of(words: &'static [(&'static str, T)]) -> Self {
-        Self { words, later: &[] }
-    }
-
-    /// Words that are not supported yet.
-    pub const fn later(self, later: &'static [&'static str]) -> Self {
-        Self { later, ..self }
+        Self { words }
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -83,12 +77,7 @@ impl<T: Copy + PartialEq> Scalar for Words<T> {
         let meant = self.words.iter().find(|(name, _)| Some(*name) == text);
         meant.map(|(_, value)| *value).ok_or_else(|| {
             let known = one_of(&self.names().collect::<Vec<_>>());
-            match text {
-                Some(text) if self.later.contains(&text) => {
-                    format!("is not supported yet: set it to {known}, or remove it")
-                }
-                _ => format!("must be {known}"),
-            }
+            format!("must be {known}")
         })
     }
 

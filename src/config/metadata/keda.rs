@@ -3,11 +3,11 @@
 //! `streamLength` (default 5) alone does.
 
 use crate::config::keys::{KeyReader as _, Keys, Whole};
+use crate::config::redis_url::{RedisAddress, SENTINEL_PORT, SERVER_PORT, parse_url};
 use crate::config::table::{ConsumerKeys, KedaKeys, ModeWord, PolicyKeys, TriggerKeys};
-use crate::config::types::RedisConfig;
 use crate::policy::spec::{Measure, Mode};
 
-use super::keys::{ADDRESS, DATABASE, HOST, PORT};
+use super::keys::{ADDRESS, DATABASE, HOST, PORT, SENTINEL_MASTER};
 use super::reader::MetadataReader;
 
 const KEYS: [&str; 3] = ["lagCount", "pendingEntriesCount", "streamLength"];
@@ -171,40 +171,70 @@ pub(super) fn names_server(reader: &MetadataReader<'_>) -> bool {
     !is_ours && (text(reader, ADDRESS).is_some() || text(reader, HOST).is_some())
 }
 
-/// That server. Its database is told apart, as KEDA does.
-pub(super) fn server(reader: &mut MetadataReader<'_>) -> Option<RedisConfig> {
-    let (key, address) = match text(reader, ADDRESS) {
-        Some(address) => (ADDRESS[0], address.to_owned()),
+/// Servers as KEDA's three triggers for Redis streams name them: one, nodes of a cluster, or sentinels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KedaServers {
+    /// Of the server, of nodes, or of sentinels.
+    pub addresses: Vec<RedisAddress>,
+    /// The name under which sentinels know the primary.
+    pub master: Option<String>,
+    /// Database number.
+    pub database: i64,
+}
+
+/// Those servers. The database is told apart, as KEDA does.
+pub(super) fn servers(reader: &mut MetadataReader<'_>) -> Option<KedaServers> {
+    let (key, addresses) = match text(reader, ADDRESS) {
+        Some(addresses) => (ADDRESS[0], listed(addresses)),
         None => (HOST[0], joined(text(reader, HOST)?, text(reader, PORT))),
     };
-    if address.contains(',') {
-        let fault = "lists several servers, but Redis Cluster and Sentinel are not supported yet: use a single server";
-        reader.problem(key, fault);
-        return None;
-    }
     let database: u16 = match reader.has_key(DATABASE) {
         true => reader.value("database_index", &Whole::from(0).to(u16::MAX.into()))?,
         false => 0,
     };
+    let master = reader
+        .text(SENTINEL_MASTER)
+        .map(|name| name.trim().to_owned());
+    let usual = match master {
+        Some(_) => SENTINEL_PORT,
+        None => SERVER_PORT,
+    };
     // Its own texts speak of a URL.
-    let server = RedisConfig::from_url(&format!("redis://{address}/{database}"));
-    if server.is_err() {
+    let address = |at: &String| {
+        parse_url(&format!("redis://{at}"))
+            .ok()
+            .map(|url| url.address(usual))
+    };
+    let Some(addresses) = addresses.iter().map(address).collect() else {
         reader.problem(
             key,
-            "must be the host and port of a server, such as redis:6379",
+            "must be the host and port of a server, such as redis:6379, or a list of them",
         );
-    }
-    server.ok()
+        return None;
+    };
+    Some(KedaServers {
+        addresses,
+        master,
+        database: i64::from(database),
+    })
 }
 
-fn joined(host: &str, port: Option<&str>) -> String {
-    let is_bare = host.contains(':') && !host.starts_with('[');
-    let host = if is_bare {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
+fn listed(text: &str) -> Vec<String> {
+    text.split(',').map(|item| item.trim().to_owned()).collect()
+}
+
+fn joined(hosts: &str, ports: Option<&str>) -> Vec<String> {
+    let ports = ports.map(listed).unwrap_or_default();
+    let hosts = listed(hosts).into_iter().enumerate();
+    let address = |(n, host): (usize, String)| {
+        let is_bare = host.contains(':') && !host.starts_with('[');
+        let host = if is_bare { format!("[{host}]") } else { host };
+        match ports.get(n) {
+            Some(port) => format!("{host}:{port}"),
+            None => host,
+        }
     };
-    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    hosts.map(address).collect()
 }
 
 /// The text of the first of the keys that is there, each also with `FromEnv`: KEDA passes on what the variable holds.

@@ -9,6 +9,8 @@ pub(super) const ADDRESS: [&str; 2] = ["address", "addresses"];
 pub(super) const HOST: [&str; 2] = ["host", "hosts"];
 pub(super) const PORT: [&str; 2] = ["port", "ports"];
 pub(super) const DATABASE: &str = "databaseIndex";
+/// By which its trigger for sentinels names the primary.
+pub(super) const SENTINEL_MASTER: &str = "sentinelMaster";
 
 /// For KEDA's connection to this service; it forwards them with the rest.
 const KEDAS_OWN: [&str; 3] = ["scalerAddress", "enableTLS", "unsafeSsl"];
@@ -45,9 +47,9 @@ const PLACES: [(&str, &str); 27] = [
     ("username", "redis.username"),
     ("password", "redis.password"),
     ("tls", "redis.url"),
-    ("sentinelMaster", "redis.sentinel (not supported yet)"),
-    ("sentinelUsername", "redis.sentinel (not supported yet)"),
-    ("sentinelPassword", "redis.sentinel (not supported yet)"),
+    (SENTINEL_MASTER, "redis.sentinel.master"),
+    ("sentinelUsername", "redis.sentinel.username"),
+    ("sentinelPassword", "redis.sentinel.password"),
     ("tenantId", "event_hubs.tenant_id"),
     ("clientId", "event_hubs.client_id"),
     ("clientSecret", "event_hubs.client_secret"),
@@ -73,7 +75,8 @@ pub(super) fn refusal(key: &str, known: &[&str], names_server: bool) -> Option<S
         return None;
     }
     let stem = key.strip_suffix("FromEnv").unwrap_or(key);
-    let is_server = [ADDRESS, HOST, PORT].concat().contains(&stem) || key == DATABASE;
+    let is_server = [ADDRESS, HOST, PORT].concat().contains(&stem)
+        || [DATABASE, SENTINEL_MASTER].contains(&key);
     if names_server && is_server {
         return None;
     }

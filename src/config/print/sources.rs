@@ -1,14 +1,14 @@
 //! The sources, in the shape of the file.
 
 use crate::config::keys;
-use crate::config::redis_url::RedisServer;
+use crate::config::redis_url::{RedisAddress, RedisUrl};
 use crate::config::table::{
     AllowKeys, CheckpointKeys, EventHubsKeys, IdentityKeys, IdentityWord, RedisKeys, RedisMode,
-    RedisTlsKeys, SourceKeys,
+    RedisSentinelKeys, RedisTlsKeys, SourceKeys,
 };
 use crate::config::types::{
     AllowRule, BlobAuth, CheckpointsConfig, EventHubsConfig, HubAuth, Identity, IdentityKind,
-    RedisConfig, RedisTls, SourceConfig, SourceKind,
+    RedisConfig, RedisSentinels, RedisServers, RedisTls, SourceConfig, SourceKind,
 };
 
 pub(super) fn source(config: &SourceConfig) -> SourceKeys {
@@ -35,14 +35,26 @@ fn allow(rule: &AllowRule) -> AllowKeys {
 }
 
 fn redis(server: &RedisConfig) -> RedisKeys {
+    let (mode, sentinel) = match &server.servers {
+        RedisServers::Standalone(_) => (RedisMode::Standalone, None),
+        RedisServers::Cluster(_) => (RedisMode::Cluster, None),
+        RedisServers::Sentinel(sentinels) => (RedisMode::Sentinel, Some(sentinel(sentinels))),
+    };
+    let url_of = |address: &RedisAddress| RedisUrl {
+        tls: server.tls.is_some(),
+        host: address.host.clone(),
+        port: Some(address.port),
+        database: (mode != RedisMode::Cluster).then_some(server.database),
+    };
+    let (url, urls) = match server.servers.addresses() {
+        [one] => (Some(url_of(one)), None),
+        several => (None, Some(several.iter().map(url_of).collect())),
+    };
     RedisKeys {
-        url: Some(RedisServer {
-            tls: server.tls.is_some(),
-            host: server.host.clone(),
-            port: server.port,
-            database: server.database,
-        }),
-        mode: RedisMode::Standalone,
+        url,
+        urls,
+        mode,
+        sentinel,
         username: server.username.clone(),
         password: server.password.clone(),
         tls: server
@@ -51,6 +63,14 @@ fn redis(server: &RedisConfig) -> RedisKeys {
             .filter(|tls| **tls != RedisTls::default())
             .map(tls),
         stuck_after: server.stuck_after,
+    }
+}
+
+fn sentinel(sentinels: &RedisSentinels) -> RedisSentinelKeys {
+    RedisSentinelKeys {
+        master: Some(sentinels.master.clone()),
+        username: sentinels.username.clone(),
+        password: sentinels.password.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::keys::{
     DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, file, keys, name, optional,
     preset, required, secret,
 };
-use crate::config::redis_url::{RedisServer, parse_url};
+use crate::config::redis_url::{RedisUrl, parse_url};
 use crate::config::secret::Secret;
 
 /// Pending entries delivered longer ago count as stuck, unless the config says otherwise.
@@ -33,16 +33,17 @@ keys! {
 }
 
 keys! {
-    /// A Redis or Valkey server.
+    /// A Redis or Valkey server, a cluster of them, or a set that sentinels watch over.
     pub struct RedisKeys {
         /// The address: `redis://host[:port][/db]`, or `rediss://…` for TLS; IPv6 hosts in brackets. Without user, password or
-        /// parameters.
-        url: Option<RedisServer> = required(
-            Parsed::new(parse_url, ToString::to_string, r"^rediss?://[^@/?#]+(/[0-9]*)?$"),
-            "set it to the URL of the server, such as redis://host:6379/0"
-        ),
-        /// How the server is run; only `standalone` is supported so far.
-        mode: RedisMode = preset(Words::of(&[("standalone", RedisMode::Standalone)]).later(&["cluster", "sentinel"]), RedisMode::Standalone),
+        /// parameters. With `mode: cluster` that of any node, with `mode: sentinel` that of a sentinel. Either this or `urls`.
+        url: Option<RedisUrl> = optional(redis_url()).else_words("`urls`"),
+        /// Several nodes of a cluster, or several sentinels: the first that answers is asked for the others, or for the primary.
+        urls: Option<Vec<RedisUrl>> = optional(ListOf::of(redis_url(), "list the URLs of nodes or sentinels")).else_words("`url`"),
+        /// How the servers are run: one server (alone or with replicas), Redis Cluster, or a set with sentinels.
+        mode: RedisMode = preset(Words::of(&REDIS_MODES), RedisMode::Standalone),
+        /// With `mode: sentinel`: what the sentinels are asked for.
+        sentinel: Option<RedisSentinelKeys> = optional(Sub::<RedisSentinelKeys>::new()),
         /// The ACL user.
         username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
         /// The password. It is read at every connection, so a rotated file is picked up.
@@ -70,12 +71,42 @@ keys! {
     }
 }
 
-/// How a Redis server is run.
+keys! {
+    /// What the sentinels are asked for, and by whom. TLS is as for the servers.
+    pub struct RedisSentinelKeys {
+        /// The name of the primary in the sentinels' configuration (`sentinel monitor NAME …`).
+        master: Option<String> = required(
+            Text::filled("set it to the name of the primary"),
+            "set it to the name of the primary in the sentinels' configuration"
+        ),
+        /// The ACL user on the sentinels.
+        username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
+        /// The sentinels' own password. It is read at every connection.
+        password: Option<Secret> = optional(secret()).else_words("none"),
+    }
+}
+
+const fn redis_url() -> Parsed<RedisUrl> {
+    let pattern = r"^rediss?://[^@/?#]+(/[0-9]*)?$";
+    Parsed::new(parse_url, ToString::to_string, pattern)
+}
+
+/// How Redis servers are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisMode {
     /// One server, alone or with replicas.
     Standalone,
+    /// Several that share the keys.
+    Cluster,
+    /// A primary that sentinels name.
+    Sentinel,
 }
+
+const REDIS_MODES: [(&str, RedisMode); 3] = [
+    ("standalone", RedisMode::Standalone),
+    ("cluster", RedisMode::Cluster),
+    ("sentinel", RedisMode::Sentinel),
+];
 
 const EVERYTHING: &str = "list what is allowed, or [\"*\"] for everything";
 

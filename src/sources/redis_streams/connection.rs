@@ -3,21 +3,26 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{AsyncConnectionConfig, Pipeline, Value};
 use tokio::time::{Instant, timeout_at};
 
+use super::failure::{self, Subject};
+use super::primary::Primary;
 use super::server::{ServerMode, ServerTraits};
 use super::transport::OpenConnection;
-use super::{diagnosis, failure, transport};
-use crate::config::types::RedisConfig;
+use super::{diagnosis, reply, transport};
+use crate::config::types::{RedisAddress, RedisConfig, RedisServers};
 use crate::model::sample::{Failure, FailureKind};
 
 /// Timeouts in a row after which the connection is dropped.
 const TIMEOUTS_BEFORE_REBUILD: u32 = 2;
+
+/// How often sentinels are asked whether the primary is still the same.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// The name that `CLIENT LIST` shows.
 const CLIENT_NAME: &str = "streamgauge";
@@ -62,9 +67,18 @@ impl Deref for PollConnection<'_> {
     }
 }
 
-/// The connection of one source. Requests of several groups may be under way at once.
+/// Where a server is.
+pub enum ServerPlace {
+    /// There.
+    At(RedisAddress),
+    /// Where sentinels say.
+    Primary(Primary),
+}
+
+/// The connection to one server. Requests of several groups may be under way at once.
 pub struct RedisConnection {
-    config: RedisConfig,
+    config: Arc<RedisConfig>,
+    place: ServerPlace,
     address: String,
     response_timeout: Duration,
     slot: Mutex<ConnectionSlot>,
@@ -82,6 +96,10 @@ struct ConnectionSlot {
     last_failure: Option<Failure>,
     /// What the server said of itself.
     server: ServerTraits,
+    /// Where the last attempt went.
+    at: Option<RedisAddress>,
+    /// When sentinels were last asked where it is.
+    asked_at: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -96,10 +114,15 @@ struct Live {
 
 impl RedisConnection {
     /// Connects at the first request. `response_timeout` bounds each request, and connecting too.
-    pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
+    pub fn new(config: Arc<RedisConfig>, place: ServerPlace, response_timeout: Duration) -> Self {
+        let address = match &place {
+            ServerPlace::At(address) => address.to_string(),
+            ServerPlace::Primary(primary) => format!("the primary {:?}", primary.name()),
+        };
         Self {
-            address: format!("{}:{}", config.host, config.port),
             config,
+            place,
+            address,
             response_timeout,
             slot: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
@@ -107,9 +130,32 @@ impl RedisConnection {
         }
     }
 
-    /// `host:port`, for texts.
+    /// `host:port`, or what it is to sentinels; for texts.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Its address, where that stands fast.
+    pub const fn place(&self) -> Option<&RedisAddress> {
+        match &self.place {
+            ServerPlace::At(address) => Some(address),
+            ServerPlace::Primary(_) => None,
+        }
+    }
+
+    /// Where the last attempt to connect went.
+    pub fn at(&self) -> Option<RedisAddress> {
+        self.slot().at.clone()
+    }
+
+    /// For the texts of what it answers.
+    pub fn subject(&self) -> Subject {
+        Subject::server(&self.address, self.is_of_cluster())
+    }
+
+    /// Whether it is one of several nodes that share the keys.
+    pub fn is_of_cluster(&self) -> bool {
+        matches!(self.config.servers, RedisServers::Cluster(_))
     }
 
     /// The time that one request may take.
@@ -120,6 +166,35 @@ impl RedisConnection {
     /// What the server said of itself at the last connection.
     pub fn server(&self) -> ServerTraits {
         self.slot().server
+    }
+
+    /// Whether a request on the connection of now was answered.
+    pub fn is_proven(&self) -> bool {
+        self.slot().live.as_ref().is_some_and(|live| live.is_proven)
+    }
+
+    /// Drops the connection where sentinels name another primary by now: the old one may still answer those who do not ask.
+    pub async fn follow(&self, until: Instant) {
+        let ServerPlace::Primary(primary) = &self.place else {
+            return;
+        };
+        let now = Instant::now();
+        {
+            let mut slot = self.slot();
+            let is_recent = |at: Instant| now.duration_since(at) < ASKED_EVERY;
+            if slot.live.is_none() || slot.asked_at.is_some_and(is_recent) {
+                return;
+            }
+            slot.asked_at = Some(now);
+        }
+        let until = until.min(now + self.response_timeout / 4);
+        if let Ok(Ok(named)) = timeout_at(until, primary.find()).await {
+            let mut slot = self.slot();
+            if slot.at.as_ref() != Some(&named) {
+                tracing::info!("the sentinels name another primary: {named}");
+                slot.live = None;
+            }
+        }
     }
 
     /// Drops the connection; the next request builds a new one.
@@ -159,10 +234,12 @@ impl RedisConnection {
 
     /// With the reason why a connection that never worked failed, if it can be found.
     async fn diagnosed(&self, failure: Failure) -> Failure {
-        let (host, port) = (&self.config.host, self.config.port);
+        let Some(at) = self.slot().at.clone() else {
+            return failure;
+        };
         let found = match (failure.kind, &self.config.tls) {
-            (FailureKind::Unreachable, None) => diagnosis::of_hang_up(host, port).await,
-            (FailureKind::Unreachable, Some(_)) => diagnosis::of_tls_failure(&self.config).await,
+            (FailureKind::Unreachable, None) => diagnosis::of_hang_up(&at).await,
+            (FailureKind::Unreachable, Some(tls)) => diagnosis::of_tls_failure(tls, &at).await,
             _ => None,
         };
         found.unwrap_or(failure)
@@ -176,7 +253,7 @@ impl RedisConnection {
     fn checked(&self, mut replies: Vec<Value>, nonce: &[u8]) -> Result<Vec<Value>, Failure> {
         match replies.pop() {
             Some(Value::BulkString(echo)) if echo == nonce => Ok(replies),
-            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, &error)),
+            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.subject(), &error)),
             _ => Err(failure::garbled(&self.address, "replies are out of step")),
         }
     }
@@ -236,8 +313,10 @@ impl RedisConnection {
         // The credential is sent by our own handshake: the library turns every failure there, be it a full server, into a
         // wrong password, and this way no structure of the library ever holds the secret.
         let handshake = async {
-            let mut connection = self.open(response_timeout).await?;
-            self.introduce(&mut connection).await?;
+            let at = self.locate().await?;
+            self.slot().at = Some(at.clone());
+            let mut connection = self.open(&at, response_timeout).await?;
+            self.introduce(&mut connection, &at).await?;
             Ok(connection)
         };
         tokio::time::timeout(self.response_timeout, handshake)
@@ -251,30 +330,46 @@ impl RedisConnection {
             })
     }
 
-    async fn open(&self, response_timeout: Duration) -> Result<OpenConnection, Failure> {
+    async fn locate(&self) -> Result<RedisAddress, Failure> {
+        match &self.place {
+            ServerPlace::At(address) => Ok(address.clone()),
+            ServerPlace::Primary(primary) => {
+                self.slot().asked_at = Some(Instant::now());
+                primary.find().await
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        at: &RedisAddress,
+        response_timeout: Duration,
+    ) -> Result<OpenConnection, Failure> {
         let settings = AsyncConnectionConfig::new().set_response_timeout(Some(response_timeout));
         // Time must be left to find out why there was no answer.
         let patience = self.response_timeout / 2;
-        transport::open(&self.config, &self.address, settings, patience).await
+        transport::open(&self.config, at, &at.to_string(), settings, patience).await
     }
 
-    async fn introduce(&self, connection: &mut OpenConnection) -> Result<(), Failure> {
+    async fn introduce(
+        &self,
+        connection: &mut OpenConnection,
+        at: &RedisAddress,
+    ) -> Result<(), Failure> {
         let mut commands = redis::pipe();
         if let Some(password) = &self.config.password {
-            let auth = commands.cmd("AUTH");
-            if let Some(username) = &self.config.username {
-                auth.arg(username);
-            }
-            let password = password
-                .read()
-                .map_err(|error| Failure::new(FailureKind::Auth, error.to_string()))?;
-            auth.arg(password);
+            let username = self.config.username.as_deref();
+            transport::authenticate(&mut commands, username, password)?;
         }
         if self.config.database != 0 {
             commands.cmd("SELECT").arg(self.config.database);
         }
         let must_succeed = commands.len();
         commands.cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME);
+        let is_named = matches!(self.place, ServerPlace::Primary(_));
+        if is_named {
+            commands.cmd("ROLE");
+        }
         commands.cmd("HELLO");
         let replies = connection
             .req_packed_commands(&commands, 0, commands.len())
@@ -282,7 +377,10 @@ impl RedisConnection {
             .map_err(|error| failure::of_error(&self.address, &error))?;
         let server = ServerTraits::of(replies.last());
         if server.mode == Some(ServerMode::Sentinel) {
-            return Err(failure::is_sentinel(&self.address));
+            return Err(failure::is_sentinel(&at.to_string()));
+        }
+        if is_named && replies.iter().any(reply::is_replica) {
+            return Err(failure::is_replica(&at.to_string()));
         }
         match replies
             .iter()
@@ -293,7 +391,7 @@ impl RedisConnection {
                 self.slot().server = server;
                 Ok(())
             }
-            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.address, error)),
+            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.subject(), error)),
             Some(_) => Err(failure::garbled(
                 &self.address,
                 "the handshake was not answered with OK",

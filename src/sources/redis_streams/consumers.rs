@@ -7,6 +7,7 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::connection::PollConnection;
+use super::nodes::PollConnections;
 use super::reply::{self, ConsumerInfo};
 use super::{failure, key, read};
 use crate::model::sample::{Failure, Holder};
@@ -95,7 +96,7 @@ impl ConsumerCensus {
     /// partition of the stream could be read.
     pub async fn count(
         &mut self,
-        line: &PollConnection<'_>,
+        lines: &PollConnections<'_>,
         group: &str,
         present: &[String],
         lagging: &BTreeSet<String>,
@@ -113,7 +114,7 @@ impl ConsumerCensus {
         let batch = self.left.len().saturating_sub(PARTITIONS_PER_POLL);
         // Copied, and removed only once read: a poll that is dropped here resumes with the same keys.
         let keys = self.left[batch..].to_vec();
-        if let Err(failure) = self.reading.read(line, group, &keys).await {
+        if let Err(failure) = self.reading.read(lines, group, keys).await {
             self.reading.failed.get_or_insert(failure);
         }
         self.left.truncate(batch);
@@ -138,13 +139,23 @@ impl ConsumersReading {
     /// Adds the consumers of those keys.
     async fn read(
         &mut self,
+        lines: &PollConnections<'_>,
+        group: &str,
+        keys: Vec<String>,
+    ) -> Result<(), Failure> {
+        let (by_node, _) = lines.layout().split(keys);
+        for (node, keys) in by_node {
+            self.read_node(&lines.node(node), group, &keys).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_node(
+        &mut self,
         line: &PollConnection<'_>,
         group: &str,
         keys: &[String],
     ) -> Result<(), Failure> {
-        if keys.is_empty() {
-            return Ok(());
-        }
         let mut commands = redis::pipe();
         for key in keys {
             let command = commands.cmd("XINFO").arg("CONSUMERS");
@@ -156,7 +167,7 @@ impl ConsumersReading {
                 // The group or the key went away since: nobody reads there.
                 Value::ServerError(error)
                     if error.code() == "NOGROUP" || read::is_no_such_key(error) => {}
-                Value::ServerError(error) => return Err(failure::of_reply(line.address(), error)),
+                Value::ServerError(error) => return Err(failure::of_reply(&line.subject(), error)),
                 reply => {
                     let found = reply::consumers(reply);
                     let garbled = || failure::garbled(line.address(), "XINFO CONSUMERS");

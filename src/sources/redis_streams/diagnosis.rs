@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{failure, transport};
-use crate::config::types::RedisConfig;
+use crate::config::types::{RedisAddress, RedisTls};
 use crate::model::sample::{Failure, FailureKind};
 use crate::tls::TlsError;
 
@@ -51,10 +51,10 @@ enum Heard {
 }
 
 /// The reason, if it can be found.
-pub async fn of_hang_up(host: &str, port: u16) -> Option<Failure> {
-    let found = timeout(ALL_WITHIN, look(host, port)).await.ok()??;
+pub async fn of_hang_up(at: &RedisAddress) -> Option<Failure> {
+    let found = timeout(ALL_WITHIN, look(at)).await.ok()??;
     let (kind, text) = found;
-    let address = format!("{host}:{port}");
+    let address = at.to_string();
     Some(match text {
         DiagnosisText::Said(line) => of_line(&address, &line)?,
         DiagnosisText::Found(text) => Failure::new(kind, format!("redis at {address}: {text}")),
@@ -62,28 +62,25 @@ pub async fn of_hang_up(host: &str, port: u16) -> Option<Failure> {
 }
 
 /// The reason why TLS failed: the port does not speak it, or the server does not accept this side's certificate.
-pub async fn of_tls_failure(config: &RedisConfig) -> Option<Failure> {
-    let (host, port) = (config.host.as_str(), config.port);
-    let plain = timeout(ALL_WITHIN, answers_without_tls(host, port)).await;
+pub async fn of_tls_failure(tls: &RedisTls, at: &RedisAddress) -> Option<Failure> {
+    let plain = timeout(ALL_WITHIN, answers_without_tls(at)).await;
     if plain == Ok(Some(())) {
         let text = format!(
-            "redis at {host}:{port}: the port does not use TLS: write redis:// instead of rediss://, or use the server's TLS port"
+            "redis at {at}: the port does not use TLS: write redis:// instead of rediss://, or use the server's TLS port"
         );
         return Some(Failure::new(FailureKind::Misconfigured, text));
     }
-    match timeout(ALL_WITHIN, transport::refusal(config))
+    match timeout(ALL_WITHIN, transport::refusal(tls, at))
         .await
         .ok()??
     {
-        error @ TlsError::NotAccepted(_) => {
-            Some(failure::of_tls(&format!("{host}:{port}"), &error))
-        }
+        error @ TlsError::NotAccepted(_) => Some(failure::of_tls(&at.to_string(), &error)),
         _ => None,
     }
 }
 
-async fn answers_without_tls(host: &str, port: u16) -> Option<()> {
-    let mut line = transport::dial(host, port).await.ok()?;
+async fn answers_without_tls(at: &RedisAddress) -> Option<()> {
+    let mut line = transport::dial(at).await.ok()?;
     line.write_all(b"PING\r\n").await.ok()?;
     match hear(&mut line, ANSWERS_WITHIN).await {
         Heard::Bytes(bytes) if matches!(bytes.first(), Some(b'+' | b'-')) => Some(()),
@@ -97,8 +94,8 @@ enum DiagnosisText {
     Found(String),
 }
 
-async fn look(host: &str, port: u16) -> Option<(FailureKind, DiagnosisText)> {
-    let mut line = transport::dial(host, port).await.ok()?;
+async fn look(at: &RedisAddress) -> Option<(FailureKind, DiagnosisText)> {
+    let mut line = transport::dial(at).await.ok()?;
     match hear(&mut line, GREETS_WITHIN).await {
         Heard::Bytes(bytes) => return Some((FailureKind::Transient, DiagnosisText::Said(bytes))),
         Heard::End => {
@@ -119,7 +116,7 @@ async fn look(host: &str, port: u16) -> Option<(FailureKind, DiagnosisText)> {
             Heard::Bytes(_) => {
                 return Some(found("this is not a Redis server: correct host and port"));
             }
-            Heard::End if command == "PING" && speaks_tls(host, port).await => return Some(tls()),
+            Heard::End if command == "PING" && speaks_tls(at).await => return Some(tls()),
             Heard::End => return Some(found(&closes_at(command))),
             Heard::Nothing => return None,
         }
@@ -148,8 +145,8 @@ fn found(text: &str) -> (FailureKind, DiagnosisText) {
     )
 }
 
-async fn speaks_tls(host: &str, port: u16) -> bool {
-    let Ok(mut line) = transport::dial(host, port).await else {
+async fn speaks_tls(at: &RedisAddress) -> bool {
+    let Ok(mut line) = transport::dial(at).await else {
         return false;
     };
     if line.write_all(&CLIENT_HELLO).await.is_err() {

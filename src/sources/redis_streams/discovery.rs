@@ -1,12 +1,14 @@
 //! Which keys make up the stream: listed ones as they are, those of a pattern by SCAN, looked up again every 30 s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
 use tokio::time::Instant;
 
 use super::connection::PollConnection;
+use super::nodes::{Layout, PollConnections};
 use super::server::ServerMode;
 use super::{failure, key, reply};
 use crate::model::identity::PartitionId;
@@ -49,10 +51,23 @@ struct Vanished {
     lookups: u32,
 }
 
-#[derive(Default)]
 struct Walk {
+    /// Over the nodes of this layout: keys that move meanwhile may be missed.
+    layout: Arc<Layout>,
+    node: usize,
     cursor: u64,
     found: BTreeSet<String>,
+}
+
+impl Walk {
+    const fn over(layout: Arc<Layout>) -> Self {
+        Self {
+            layout,
+            node: 0,
+            cursor: 0,
+            found: BTreeSet::new(),
+        }
+    }
 }
 
 impl Discovery {
@@ -85,14 +100,14 @@ impl Discovery {
     ///
     /// # Errors
     /// If SCAN fails, finds too much, or is not through within half of a request's time at the first look-up.
-    pub async fn keys(&mut self, line: &PollConnection<'_>) -> Result<Vec<String>, Failure> {
+    pub async fn keys(&mut self, lines: &PollConnections<'_>) -> Result<Vec<String>, Failure> {
         if let StreamSelector::Pattern(pattern) = &self.selector {
             let pattern = pattern.clone();
             let looked = match self.completed_at {
-                None => self.look_up(line, &pattern).await,
+                None => self.look_up(lines, &pattern).await,
                 Some(at) => {
-                    let soon = Instant::now() + line.response_timeout() / 4;
-                    let looked = self.look_up(&line.at_most(soon), &pattern).await;
+                    let soon = Instant::now() + lines.response_timeout() / 4;
+                    let looked = self.look_up(&lines.at_most(soon), &pattern).await;
                     // The keys that are known can be read meanwhile.
                     looked.or_else(|failure| match failure.kind {
                         FailureKind::Timeout if at.elapsed() <= KEEP_VANISHED => Ok(()),
@@ -110,7 +125,7 @@ impl Discovery {
         self.known.get(key).map(|known| &known.id)
     }
 
-    async fn look_up(&mut self, line: &PollConnection<'_>, pattern: &str) -> Result<(), Failure> {
+    async fn look_up(&mut self, lines: &PollConnections<'_>, pattern: &str) -> Result<(), Failure> {
         let started = Instant::now();
         let due = self
             .completed_at
@@ -119,24 +134,37 @@ impl Discovery {
             return Ok(());
         }
         let mut scans = 0;
+        if !lines.layout().is_whole() {
+            return Err(failure::is_uncovered(lines.node(0).address()));
+        }
+        self.walk
+            .take_if(|walk| !Arc::ptr_eq(&walk.layout, lines.layout()));
         loop {
-            let walk = self.walk.get_or_insert_with(Walk::default);
-            let (cursor, keys) = scan(line, pattern, walk.cursor).await?;
+            let layout = lines.layout();
+            let walk = self
+                .walk
+                .get_or_insert_with(|| Walk::over(Arc::clone(layout)));
+            let line = lines.node(walk.node);
+            let (cursor, keys) = scan(&line, pattern, walk.cursor).await?;
             walk.found.extend(keys);
             walk.cursor = cursor;
+            if cursor == 0 {
+                walk.node += 1;
+            }
+            let is_through = walk.node == layout.nodes().len();
             if walk.found.len() > MAX_PARTITIONS {
                 self.walk = None;
                 return Err(too_many(pattern));
             }
-            if cursor == 0 {
-                let found = self.walk.take().unwrap_or_default().found;
+            if is_through {
+                let found = self.walk.take().map(|walk| walk.found).unwrap_or_default();
                 return self.settle(pattern, found, Instant::now());
             }
             scans += 1;
             match self.completed_at {
                 Some(_) if scans >= SCANS_PER_POLL => return Ok(()),
                 None if started.elapsed() > line.response_timeout() / 2 => {
-                    return Err(still_walking(line, pattern));
+                    return Err(still_walking(&line, pattern));
                 }
                 _ => {}
             }
@@ -210,12 +238,12 @@ async fn scan(
         .arg("TYPE")
         .arg("stream");
     let replies = line.request(commands).await?;
-    if line.server().mode == Some(ServerMode::Cluster) {
+    if line.server().mode == Some(ServerMode::Cluster) && !line.is_of_cluster() {
         return Err(failure::is_part_of_cluster(line.address(), pattern));
     }
     let page = match replies.first() {
         Some(Value::ServerError(error)) => {
-            return Err(failure::of_reply(line.address(), error));
+            return Err(failure::of_reply(&line.subject(), error));
         }
         Some(value) => reply::scan_page(value),
         None => None,

@@ -8,6 +8,7 @@ use redis::Value;
 
 use super::connection::PollConnection;
 use super::log_end::{Counter, CounterStep};
+use super::nodes::PollConnections;
 use super::reply::{self, PendingEntry, StreamInfo};
 use super::{failure, key, read};
 use crate::model::sample::{Failure, FailureKind, Position};
@@ -54,6 +55,12 @@ pub struct Holding {
     pub is_pending: bool,
 }
 
+impl AsRef<str> for Holding {
+    fn as_ref(&self) -> &str {
+        &self.key
+    }
+}
+
 impl ErrorCounter {
     /// Has counted nothing yet.
     pub const fn new(of: ErrorSource) -> Self {
@@ -69,7 +76,7 @@ impl ErrorCounter {
     /// time.
     pub async fn count(
         &mut self,
-        line: &PollConnection<'_>,
+        lines: &PollConnections<'_>,
         group: &str,
         keys: &[String],
         holdings: &[Holding],
@@ -80,8 +87,8 @@ impl ErrorCounter {
         let limit = left / PART_OF_TIME;
         let counting = async {
             match self.of.clone() {
-                ErrorSource::Redeliveries => self.redeliveries(line, group, holdings).await,
-                ErrorSource::DeadLetter(key) => self.dead_letters(line, &key).await,
+                ErrorSource::Redeliveries => self.redeliveries(lines, group, holdings).await,
+                ErrorSource::DeadLetter(key) => self.dead_letters(lines, &key).await,
             }
         };
         let counted = tokio::time::timeout(limit, counting).await;
@@ -103,7 +110,7 @@ impl ErrorCounter {
 
     async fn redeliveries(
         &mut self,
-        line: &PollConnection<'_>,
+        lines: &PollConnections<'_>,
         group: &str,
         holdings: &[Holding],
     ) -> Result<Option<u64>, Failure> {
@@ -113,23 +120,36 @@ impl ErrorCounter {
         for idle in holdings.iter().filter(|holding| !holding.is_pending) {
             self.take(idle, &[]);
         }
-        let asked: Vec<&Holding> = asked.collect();
-        for chunk in asked.chunks(PARTITIONS_PER_REQUEST) {
-            let mut commands = redis::pipe();
-            for holding in chunk {
-                let command = commands
-                    .cmd("XPENDING")
-                    .arg(key::sent(&holding.key))
-                    .arg(group);
-                command.arg("-").arg("+").arg(page);
-            }
-            let replies = line.request(commands).await?;
-            for (holding, reply) in chunk.iter().zip(&replies) {
-                let entries = pending(line, &holding.key, reply)?;
-                self.take(holding, &entries);
+        let (by_node, _) = lines.layout().split(asked);
+        for (node, asked) in by_node {
+            for chunk in asked.chunks(PARTITIONS_PER_REQUEST) {
+                self.look(&lines.node(node), group, chunk, page).await?;
             }
         }
         Ok(Some(self.redelivered))
+    }
+
+    async fn look(
+        &mut self,
+        line: &PollConnection<'_>,
+        group: &str,
+        asked: &[&Holding],
+        page: usize,
+    ) -> Result<(), Failure> {
+        let mut commands = redis::pipe();
+        for holding in asked {
+            let command = commands
+                .cmd("XPENDING")
+                .arg(key::sent(&holding.key))
+                .arg(group);
+            command.arg("-").arg("+").arg(page);
+        }
+        let replies = line.request(commands).await?;
+        for (holding, reply) in asked.iter().zip(&replies) {
+            let entries = pending(line, &holding.key, reply)?;
+            self.take(holding, &entries);
+        }
+        Ok(())
     }
 
     /// Takes in the pending entries of a partition with the lowest ids.
@@ -149,19 +169,21 @@ impl ErrorCounter {
 
     async fn dead_letters(
         &mut self,
-        line: &PollConnection<'_>,
+        lines: &PollConnections<'_>,
         key: &str,
     ) -> Result<Option<u64>, Failure> {
+        let line = lines.of(key)?;
         let mut commands = redis::pipe();
         commands.cmd("XINFO").arg("STREAM").arg(key);
         let replies = line.request(commands).await?;
-        let subject = format!("{}, key {key:?}", line.address());
         let stream = match replies.first() {
             Some(Value::ServerError(error)) if read::is_no_such_key(error) => {
                 self.dead_letters = None;
                 return Ok(Some(0));
             }
-            Some(Value::ServerError(error)) => return Err(failure::of_reply(&subject, error)),
+            Some(Value::ServerError(error)) => {
+                return Err(failure::of_reply(&line.subject().key(key), error));
+            }
             reply => reply.and_then(reply::stream_info),
         };
         let stream = stream.ok_or_else(|| {
@@ -211,10 +233,7 @@ fn pending(
 ) -> Result<Vec<PendingEntry>, Failure> {
     match reply {
         Value::ServerError(error) if error.code() == "NOGROUP" => Ok(Vec::new()),
-        Value::ServerError(error) => {
-            let subject = format!("{}, key {:?}", line.address(), key::shown(key));
-            Err(failure::of_reply(&subject, error))
-        }
+        Value::ServerError(error) => Err(failure::of_reply(&line.subject().key(key), error)),
         reply => reply::pending_entries(reply).ok_or_else(|| {
             line.distrust();
             failure::garbled(

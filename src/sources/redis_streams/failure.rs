@@ -2,6 +2,7 @@
 
 use redis::{ErrorKind, RedisError, ServerError};
 
+use super::key;
 use crate::model::sample::{Failure, FailureKind};
 use crate::tls::TlsError;
 
@@ -61,7 +62,7 @@ pub fn late(address: &str) -> Failure {
 /// A sentinel holds no streams.
 pub fn is_sentinel(address: &str) -> Failure {
     let text = format!(
-        "redis at {address} is a sentinel, which holds no streams: set url to the address of the primary; mode: sentinel is not supported yet"
+        "redis at {address} is a sentinel, which holds no streams: set mode: sentinel and sentinel.master, or set url to the address of the primary"
     );
     Failure::new(FailureKind::Misconfigured, text)
 }
@@ -69,9 +70,48 @@ pub fn is_sentinel(address: &str) -> Failure {
 /// A pattern asked of one node of a cluster gives only the keys of that node.
 pub fn is_part_of_cluster(address: &str, pattern: &str) -> Failure {
     let text = format!(
-        "redis at {address} is a node of a cluster and knows only its own keys, so the pattern {pattern:?} may miss others: mode: cluster is not supported yet; use keys that are on this node, or a server without cluster mode"
+        "redis at {address} is a node of a cluster and knows only its own keys, so the pattern {pattern:?} may miss others: set mode: cluster"
     );
     Failure::new(FailureKind::Misconfigured, text)
+}
+
+/// A replica follows its primary with a delay, and after a failover may follow nobody.
+pub fn is_replica(address: &str) -> Failure {
+    let text = format!(
+        "redis at {address} is a replica, though the sentinels name it as the primary: a failover may be under way; streamgauge retries"
+    );
+    Failure::new(FailureKind::Transient, text)
+}
+
+/// What the refusal of a sentinel means: it has users and passwords of its own.
+pub fn of_sentinel(address: &str, error: &ServerError) -> Failure {
+    let (code, detail) = (error.code(), error.details().unwrap_or_default());
+    let failure = of_answer(address, code, detail);
+    let advice = match failure.kind {
+        FailureKind::Auth => "check sentinel.username and sentinel.password",
+        FailureKind::Misconfigured => {
+            "it is no sentinel: list the addresses of sentinels in urls, or set mode: standalone"
+        }
+        _ => return failure,
+    };
+    let text = format!("redis at {address}: {}: {advice}", said(code, detail));
+    Failure::new(failure.kind, text)
+}
+
+/// No sentinel knows a primary of that name.
+pub fn unknown_primary(sentinels: &str, master: &str) -> Failure {
+    let text = format!(
+        "the sentinels at {sentinels} know no primary {master:?}: set sentinel.master to a name in their configuration (sentinel monitor)"
+    );
+    Failure::new(FailureKind::Misconfigured, text)
+}
+
+/// No node of the cluster is responsible for the key.
+pub fn is_uncovered(address: &str) -> Failure {
+    let text = format!(
+        "redis at {address}: no node of the cluster has the key's slot: a node may be down; streamgauge retries"
+    );
+    Failure::new(FailureKind::Transient, text)
 }
 
 /// A reply that cannot be understood.
@@ -82,25 +122,81 @@ pub fn garbled(address: &str, what: &str) -> Failure {
     )
 }
 
+/// As [`garbled`], of what was said of a key.
+pub fn garbled_frame(subject: &Subject) -> Failure {
+    garbled(&subject.text, "XINFO")
+}
+
+/// What a reply is about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// For texts: the address, with the key where there is one.
+    text: String,
+    /// Whether keys are looked for on the node that has them.
+    follows: bool,
+}
+
+impl Subject {
+    /// A server; one of a cluster whose other nodes are known, if it `follows` keys to them.
+    pub fn server(address: &str, follows: bool) -> Self {
+        let text = address.to_owned();
+        Self { text, follows }
+    }
+
+    /// A key on that server.
+    pub fn key(self, key: &str) -> Self {
+        let text = format!("{}, key {:?}", self.text, key::shown(key));
+        Self { text, ..self }
+    }
+
+    /// Whether the answer says that the key is on another node, and it is looked for there.
+    pub fn follows(&self, error: &ServerError) -> bool {
+        self.follows && is_elsewhere(error)
+    }
+}
+
+/// Whether the key is on another node of the cluster, or on its way there.
+fn is_elsewhere(error: &ServerError) -> bool {
+    matches!(error.code(), "MOVED" | "ASK")
+        || error.code() == "EXECABORT"
+            && error.details().is_some_and(|detail| {
+                detail.contains("because of: MOVED") || detail.contains("because of: ASK")
+            })
+}
+
 /// What the refusal of a transaction means: without one, nothing can be read of a key at one moment.
-pub fn of_transaction(subject: &str, error: &ServerError) -> Failure {
+pub fn of_transaction(subject: &Subject, error: &ServerError) -> Failure {
     let failure = of_reply(subject, error);
-    if failure.kind != FailureKind::Protocol && failure.kind != FailureKind::Misconfigured {
+    let is_refused = matches!(
+        failure.kind,
+        FailureKind::Protocol | FailureKind::Misconfigured
+    );
+    if !is_refused || is_elsewhere(error) {
         return failure;
     }
     let text = format!(
-        "redis at {subject}: MULTI was refused ({}): streamgauge reads each key in a transaction, which proxies such as Envoy or twemproxy do not support: connect to the server directly",
+        "redis at {}: MULTI was refused ({}): streamgauge reads each key in a transaction, which proxies such as Envoy or twemproxy do not support: connect to the server directly",
+        subject.text,
         said(error.code(), error.details().unwrap_or_default()),
     );
     Failure::new(FailureKind::Misconfigured, text)
 }
 
-/// What an error reply means; `subject` is the address, with the key where there is one.
-pub fn of_reply(subject: &str, error: &ServerError) -> Failure {
-    of_answer(subject, error.code(), error.details().unwrap_or_default())
+/// What an error reply means.
+pub fn of_reply(subject: &Subject, error: &ServerError) -> Failure {
+    let (code, detail) = (error.code(), error.details().unwrap_or_default());
+    if subject.follows(error) {
+        let said = said(code, detail);
+        let text = format!(
+            "redis at {}: {said}: the key is moving to another node of the cluster; streamgauge follows",
+            subject.text
+        );
+        return Failure::new(FailureKind::Transient, text);
+    }
+    of_answer(&subject.text, code, detail)
 }
 
-/// As [`of_reply`], by code and text.
+/// What an error reply means by its code and its text; `subject` is the address.
 pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
     // EXEC that was itself refused wraps the reason.
     if let Some(("EXECABORT", (code, detail))) = detail
@@ -126,7 +222,7 @@ pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
         "NOPERM" => (FailureKind::Auth, "the user's ACL lacks a permission"),
         "MOVED" | "ASK" | "CROSSSLOT" => (
             FailureKind::Misconfigured,
-            "this is a cluster node: mode: cluster is not supported yet",
+            "the key is on another node of a cluster: set mode: cluster",
         ),
         "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY" | "MISCONF"
         | "OOM" | "UNKILLABLE" | "NOREPLICAS" => (FailureKind::Transient, "streamgauge retries"),
@@ -142,9 +238,9 @@ pub fn of_answer(subject: &str, code: &str, detail: &str) -> Failure {
 }
 
 /// The commands that are sent, for texts that must not quote what a server repeats of them.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "AUTH", "SELECT", "CLIENT", "HELLO", "PING", "TIME", "MULTI", "EXEC", "XINFO", "XPENDING",
-    "XRANGE", "XREAD", "SCAN", "DISCARD",
+    "XRANGE", "XREAD", "SCAN", "DISCARD", "CLUSTER", "ROLE", "SENTINEL",
 ];
 
 /// What the server said. Where that may repeat what was sent while authenticating: only which command it is about.
@@ -180,7 +276,10 @@ fn of_detail(code: &str, detail: &str) -> (FailureKind, &'static str) {
         "disabled",
         "not allowed",
     ];
-    if lower.contains("unknown command") || lower.contains("unknown subcommand") {
+    if lower.contains("cluster support disabled") {
+        let advice = "the server is not part of a cluster: set mode: standalone, or remove mode";
+        (FailureKind::Misconfigured, advice)
+    } else if lower.contains("unknown command") || lower.contains("unknown subcommand") {
         let advice = "the command is renamed or disabled (rename-command), a proxy does not support it, or the server is older than Redis 6.2: allow the command, or connect to the server directly";
         (FailureKind::Misconfigured, advice)
     } else if lower.contains("upstream") {
@@ -273,7 +372,7 @@ mod tests {
         let failure = of_answer("h:1", "MOVED", "1 x:2");
         assert_eq!(
             failure.text,
-            "redis at h:1: MOVED 1 x:2: this is a cluster node: mode: cluster is not supported yet"
+            "redis at h:1: MOVED 1 x:2: the key is on another node of a cluster: set mode: cluster"
         );
     }
 

@@ -164,8 +164,7 @@ fn understand(
         if error.code() == "NOGROUP" {
             return FollowUpResult::GroupGone;
         }
-        let subject = format!("{}, key {:?}", line.address(), key::shown(key));
-        return FollowUpResult::Refused(failure::of_reply(&subject, error));
+        return FollowUpResult::Refused(failure::of_reply(&line.subject().key(key), error));
     }
     let answer = match question {
         FollowUp::FirstBetween { .. } => {

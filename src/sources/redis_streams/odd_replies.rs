@@ -5,7 +5,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::partition::{PartitionMemory, RedisPartition};
+use super::failure::Subject;
+use super::partition::{PartitionMemory, ReadFrom, RedisPartition};
 use super::read::{self, KeyAnswer};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, PartitionObservation, PartitionSample};
@@ -90,13 +91,18 @@ fn replaced(value: &Value, at: &[usize], by: &Value) -> Value {
 }
 
 fn observed(frame: &[Value], memory: PartitionMemory) -> (PartitionObservation, PartitionMemory) {
-    let (reading, _) = read::understood(frame, "g", Some(NOW), "h:1", "k");
+    let subject = Subject::server("h:1", false).key("k");
+    let (reading, _) = read::understood(frame, "g", Some(NOW), &subject);
     let is_failed = matches!(reading, KeyAnswer::Failed(_));
     let at = Instant::now();
-    let mut partition = RedisPartition::begin("k".to_owned(), reading, memory);
+    let from = ReadFrom {
+        counting: Counting::Reads,
+        ..ReadFrom::default()
+    };
+    let mut partition = RedisPartition::begin("k".to_owned(), reading, &from, memory);
     assert!(!is_failed || !partition.must_count());
     let _ = partition.questions(LONG, at);
-    let (_, observation, memory) = partition.finish(at, LONG, Counting::Reads, |_| true);
+    let (_, observation, memory) = partition.finish(at, LONG, |_| true);
     (observation, memory)
 }
 

@@ -3,6 +3,7 @@
 mod left_out;
 mod remark;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,8 +19,9 @@ use super::read::{KeyAnswer, Snapshot};
 use super::recount::Recount;
 use super::reply::{PendingEntry, StreamInfo};
 use super::wake::End;
+use crate::config::types::RedisAddress;
 use crate::model::quantity::Quantity;
-use crate::model::sample::{Counting, PartitionObservation, PartitionSample, Position};
+use crate::model::sample::{Counting, Failure, PartitionObservation, PartitionSample, Position};
 
 /// A lag that was only carried for so long is looked at: it may rest on a count that somebody set (`XGROUP SETID … ENTRIESREAD`).
 const RECOUNT_AFTER: Duration = Duration::from_secs(60);
@@ -46,6 +48,8 @@ pub struct PartitionMemory {
     told: Option<(Instant, bool)>,
     /// The highest id given out, and what an entry takes.
     end: Option<(Position, usize)>,
+    /// Which server all this is from.
+    server: Option<Arc<RedisAddress>>,
 }
 
 impl PartitionMemory {
@@ -76,12 +80,33 @@ pub struct RedisPartition {
     page: Option<Vec<PendingEntry>>,
     /// The server's own lag, where the polls before vouch for it.
     carried: Option<u64>,
+    counting: Counting,
     memory: PartitionMemory,
+}
+
+/// Which server a partition was read from.
+#[derive(Clone, Debug, Default)]
+pub struct ReadFrom {
+    /// Where it is, if that was told.
+    pub server: Option<Arc<RedisAddress>>,
+    /// What its count of deliveries is worth.
+    pub counting: Counting,
 }
 
 impl RedisPartition {
     /// Begins with a reading and what is remembered; certifies the lag if that needs no counting.
-    pub fn begin(key: String, reading: KeyAnswer, mut memory: PartitionMemory) -> Self {
+    pub fn begin(
+        key: String,
+        reading: KeyAnswer,
+        from: &ReadFrom,
+        mut memory: PartitionMemory,
+    ) -> Self {
+        // What one server said vouches for nothing that another one says: a replica that was promoted counts by itself.
+        if memory.server.is_some() && memory.server != from.server {
+            memory.agreement = None;
+            memory.recount = None;
+        }
+        memory.server.clone_from(&from.server);
         let verdict = match &reading {
             KeyAnswer::Present(now) => {
                 lag::certify(&now.stream, &now.group, memory.agreement.as_ref())
@@ -107,8 +132,18 @@ impl RedisPartition {
             arrived: None,
             page: None,
             carried,
+            counting: from.counting,
             memory,
         }
+    }
+
+    /// One that was not read.
+    pub fn unread(key: String, why: Failure, memory: PartitionMemory) -> Self {
+        let from = ReadFrom {
+            server: memory.server.clone(),
+            ..ReadFrom::default()
+        };
+        Self::begin(key, KeyAnswer::LeftOut(why), &from, memory)
     }
 
     /// Whether the undelivered entries must be counted.
@@ -128,7 +163,11 @@ impl RedisPartition {
     pub fn recounted(&mut self, reading: KeyAnswer, page: Option<Quantity>) {
         let memory = std::mem::take(&mut self.memory);
         let key = std::mem::take(&mut self.key);
-        *self = Self::begin(key, reading, memory);
+        let from = ReadFrom {
+            server: memory.server.clone(),
+            counting: self.counting,
+        };
+        *self = Self::begin(key, reading, &from, memory);
         match (self.lag, page) {
             (_, Some(Quantity::Exact(n))) => {
                 self.lag = Some(Quantity::Exact(n));
@@ -183,7 +222,10 @@ impl RedisPartition {
         match &self.reading {
             KeyAnswer::Present(now) => Some(&now.stream),
             KeyAnswer::GroupMissing(stream) => Some(stream),
-            KeyAnswer::StreamMissing | KeyAnswer::Failed(_) | KeyAnswer::LeftOut(_) => None,
+            KeyAnswer::StreamMissing
+            | KeyAnswer::Failed(_)
+            | KeyAnswer::Elsewhere(_)
+            | KeyAnswer::LeftOut(_) => None,
         }
     }
 
@@ -254,7 +296,6 @@ impl RedisPartition {
         mut self,
         at: Instant,
         stuck_after: Duration,
-        counting: Counting,
         is_at_work: impl Fn(&str) -> bool,
     ) -> (String, PartitionObservation, PartitionMemory) {
         let log_end = self.log_end();
@@ -262,7 +303,7 @@ impl RedisPartition {
             KeyAnswer::Present(now) => {
                 let mut sample = sample(now, &self, log_end, stuck_after, is_at_work);
                 if now.stream.counts_added && !now.group.is_read_count_garbled {
-                    sample.counting = counting;
+                    sample.counting = self.counting;
                 }
                 let vouched = self.carried.or(self.lag.and_then(Quantity::exact));
                 self.memory.agreement =
@@ -292,9 +333,9 @@ impl RedisPartition {
                 self.memory = PartitionMemory::default();
                 PartitionObservation::StreamMissing
             }
-            KeyAnswer::Failed(failure) | KeyAnswer::LeftOut(failure) => {
-                PartitionObservation::Failed(failure.clone())
-            }
+            KeyAnswer::Failed(failure)
+            | KeyAnswer::Elsewhere(failure)
+            | KeyAnswer::LeftOut(failure) => PartitionObservation::Failed(failure.clone()),
         };
         self.memory.end = match &self.reading {
             KeyAnswer::StreamMissing => Some((Position::default(), 0)),

@@ -187,8 +187,7 @@ async fn read_round(
     let replies = line.request(commands).await?;
     for ((counting, limit), reply) in round.into_iter().zip(&replies) {
         if let Value::ServerError(error) = reply {
-            let subject = format!("{}, key {:?}", line.address(), key::shown(&counting.key));
-            counting.failed = Some(failure::of_reply(&subject, error));
+            counting.failed = Some(failure::of_reply(&line.subject().key(&counting.key), error));
             continue;
         }
         let Some((ids, bytes)) = reply::range_page(reply) else {

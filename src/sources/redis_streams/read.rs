@@ -4,7 +4,7 @@ use redis::{Pipeline, ServerError, Value};
 use tokio::time::Instant;
 
 use super::connection::PollConnection;
-use super::failure;
+use super::failure::{self, Subject};
 use super::id;
 use super::key;
 use super::reply::{self, GroupInfo, PendingEntry, StreamInfo};
@@ -34,8 +34,20 @@ pub enum KeyAnswer {
     StreamMissing,
     /// This partition could not be read.
     Failed(Failure),
+    /// It is on another node of the cluster, or on its way there.
+    Elsewhere(Failure),
     /// It was not read at this poll, while others were; with what kept the poll from it.
     LeftOut(Failure),
+}
+
+impl KeyAnswer {
+    /// As what it counts where it is not asked for again: a key on its way to another node was left out.
+    pub fn settled(self) -> Self {
+        match self {
+            Self::Elsewhere(failure) => Self::LeftOut(failure),
+            settled => settled,
+        }
+    }
 }
 
 /// Stream and group at one moment.
@@ -139,7 +151,10 @@ fn note(turns: &mut Turns, keys: &[String], readings: &[KeyAnswer], took: f64) {
         let entry_bytes = match reading {
             KeyAnswer::Present(now) => now.stream.entry_bytes,
             KeyAnswer::GroupMissing(stream) => stream.entry_bytes,
-            KeyAnswer::StreamMissing | KeyAnswer::Failed(_) | KeyAnswer::LeftOut(_) => 0,
+            KeyAnswer::StreamMissing
+            | KeyAnswer::Failed(_)
+            | KeyAnswer::Elsewhere(_)
+            | KeyAnswer::LeftOut(_) => 0,
         };
         turns.read(key, at, entry_bytes, took);
     }
@@ -177,7 +192,7 @@ pub async fn read_frames(
     };
     let (time, mut rest) = replies.split_first().ok_or_else(|| garbled("no reply"))?;
     if let Value::ServerError(error) = time {
-        return Err(failure::of_reply(line.address(), error));
+        return Err(failure::of_reply(&line.subject(), error));
     }
     let now_millis = reply::time_millis(time);
     let mut frames = Vec::with_capacity(wanted.len());
@@ -187,8 +202,8 @@ pub async fn read_frames(
             .split_at_checked(length)
             .ok_or_else(|| garbled("too few replies"))?;
         rest = others;
-        let subject = format!("{}, key {:?}", line.address(), key::shown(key));
-        frames.push(understood(frame, group, now_millis, &subject, key));
+        let subject = line.subject().key(key);
+        frames.push(understood(frame, group, now_millis, &subject));
     }
     Ok((now_millis, frames))
 }
@@ -231,11 +246,10 @@ pub fn understood(
     frame: &[Value],
     group: &str,
     now_millis: Option<u64>,
-    subject: &str,
-    key: &str,
+    subject: &Subject,
 ) -> (KeyAnswer, EntriesPage) {
     understand(frame, group, now_millis, subject).unwrap_or_else(|| {
-        let failure = failure::garbled(subject, &format!("XINFO of key {:?}", key::shown(key)));
+        let failure = failure::garbled_frame(subject);
         (KeyAnswer::Failed(failure), None)
     })
 }
@@ -245,8 +259,13 @@ fn understand(
     frame: &[Value],
     group: &str,
     now_millis: Option<u64>,
-    subject: &str,
+    subject: &Subject,
 ) -> Option<(KeyAnswer, EntriesPage)> {
+    let moved = frame.iter().find_map(server_error);
+    if let Some(error) = moved.filter(|error| subject.follows(error)) {
+        let failure = failure::of_reply(subject, error);
+        return Some((KeyAnswer::Elsewhere(failure), None));
+    }
     // A command that is refused while it is queued names the reason; EXEC then only says that it was aborted.
     if let Some(error) = frame.first().and_then(server_error) {
         return Some((
@@ -292,7 +311,7 @@ fn understand(
     Some((KeyAnswer::Present(snapshot), page))
 }
 
-fn of_stream_error(subject: &str, error: &ServerError) -> KeyAnswer {
+fn of_stream_error(subject: &Subject, error: &ServerError) -> KeyAnswer {
     if is_no_such_key(error) {
         KeyAnswer::StreamMissing
     } else {

@@ -7,16 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{PollConnection, RedisConnection};
 use super::consumers::ConsumerCensus;
-use super::count::{self, CountedPartition};
 use super::discovery::Discovery;
 use super::errors::{ErrorCounter, Holding};
-use super::followup;
+use super::nodes::{PollConnections, Servers};
 use super::partition::{PartitionMemory, RedisPartition};
-use super::pending::FirstUndelivered;
-use super::range::{self, Budget, RangeCount};
-use super::read::{self, KeyAnswer};
+use super::read::KeyAnswer;
+use super::round::{PollTimes, Round};
 use super::turns::Turns;
 use super::wake::Wake;
 use crate::model::identity::PartitionId;
@@ -25,15 +22,6 @@ use crate::model::signal::{ErrorCount, ErrorSource};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
 use crate::sources::{BoxFuture, GroupReader};
-
-/// Carried lags that are looked at per poll: a page each. With more partitions it takes that many polls more.
-const RECOUNTS_PER_POLL: usize = 16;
-
-/// The part of a poll's time after which it asks nothing more, so that what it read is told in time.
-const ASKS_FOR: f64 = 15.0 / 16.0;
-
-/// The part of it in which the keys are read, where there is more than one request's worth of them.
-const READS_FOR: f64 = 3.0 / 4.0;
 
 /// How a group is polled.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +32,9 @@ pub struct StreamPace {
     pub outdated_after: Duration,
 }
 
-/// Entries that are recounted per poll beyond those pages, over all partitions.
-const RECOUNTED_PER_POLL: usize = 10_000;
-
-/// The reader of one group on one server.
+/// The reader of one group.
 pub struct StreamReader {
-    connection: Arc<RedisConnection>,
+    servers: Arc<Servers>,
     wake: Arc<Wake>,
     group: String,
     stuck_after: Duration,
@@ -57,7 +42,8 @@ pub struct StreamReader {
     memories: BTreeMap<String, PartitionMemory>,
     census: ConsumerCensus,
     errors: Option<ErrorCounter>,
-    turns: Turns,
+    /// By the address of the node.
+    turns: BTreeMap<String, Turns>,
     pace: StreamPace,
     polls: usize,
 }
@@ -81,7 +67,7 @@ impl GroupReader for StreamReader {
 impl StreamReader {
     /// A reader that has seen nothing yet.
     pub fn new(
-        connection: Arc<RedisConnection>,
+        servers: Arc<Servers>,
         wake: Arc<Wake>,
         stream: &StreamSelector,
         group: &str,
@@ -89,7 +75,7 @@ impl StreamReader {
         pace: StreamPace,
     ) -> Self {
         Self {
-            connection,
+            servers,
             wake,
             group: group.to_owned(),
             stuck_after,
@@ -97,35 +83,34 @@ impl StreamReader {
             memories: BTreeMap::new(),
             census: ConsumerCensus::default(),
             errors: None,
-            turns: Turns::default(),
+            turns: BTreeMap::new(),
             pace,
             polls: 0,
         }
     }
 
     async fn read(&mut self) -> Result<Sample, Failure> {
-        let started = Instant::now();
+        let times = PollTimes::start(self.pace.deadline);
         self.polls = self.polls.wrapping_add(1);
-        let connection = Arc::clone(&self.connection);
-        let part = |part: f64| started + self.pace.deadline.mul_f64(part);
-        let (line, until) = (PollConnection::new(&connection, part(1.0)), part(READS_FOR));
-        let keys = self.discovery.keys(&line).await?;
-        let read = read::read_all(&line, &keys, &self.group, &mut self.turns, until).await?;
-        let line = line.at_most(part(ASKS_FOR));
-        let begin = |(key, reading): (String, KeyAnswer)| {
-            let memory = self.memories.get(&key).cloned().unwrap_or_default();
-            RedisPartition::begin(key, reading, memory)
+        let servers = Arc::clone(&self.servers);
+        let mut layout = servers.layout(times.reads_until()).await?;
+        let lines = PollConnections::new(&layout, times.ends());
+        let keys = self.discovery.keys(&lines).await?;
+        let round = Round {
+            servers: &servers,
+            group: &self.group,
+            stuck_after: self.stuck_after,
+            outdated_after: self.pace.outdated_after,
+            polls: self.polls,
+            memories: &self.memories,
+            times,
         };
-        let mut partitions: Vec<_> = read.readings.into_iter().map(begin).collect();
-        self.recount(&line, &mut partitions).await;
-        self.count_undelivered(&line, &mut partitions).await;
-        is_any_left(&partitions)?;
-        self.count_arrivals(&line, &mut partitions).await;
-        self.ask_further(&line, &mut partitions).await;
-        let consumers = self.count_consumers(&line, &partitions).await;
-        let errors = self.errors_of(&line, &partitions, started).await;
+        let read = round.read(&mut layout, keys, &mut self.turns).await?;
+        let lines = PollConnections::new(&layout, times.asks_until());
+        let consumers = self.count_consumers(&lines, &read.partitions).await;
+        let errors = self.errors_of(&lines, &read.partitions, times.ends()).await;
         Ok(Sample {
-            partitions: self.finish(partitions),
+            partitions: self.finish(read.partitions),
             consumers,
             source_time: read.now_millis.map(Timestamp::from_millis),
             read_limit_per_second: None,
@@ -134,95 +119,9 @@ impl StreamReader {
         })
     }
 
-    /// Looks whether lags that were only carried for long are true: the longest unseen first, a few per poll.
-    async fn recount(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
-        let now = Instant::now();
-        let due = |(index, p): (usize, &RedisPartition)| Some((p.recount_due(now)?, index));
-        let mut due: Vec<_> = partitions.iter().enumerate().filter_map(due).collect();
-        due.sort_unstable();
-        due.truncate(RECOUNTS_PER_POLL);
-        let count = |(_, index): &(Instant, usize)| CountedPartition::of(&partitions[*index]);
-        let mut counts: Vec<_> = due.iter().map(count).collect();
-        count::look(line, &self.group, &mut counts).await;
-        for ((_, index), count) in due.into_iter().zip(counts) {
-            partitions[index].recounted(count.reading, count.lag);
-        }
-        self.recount_on(line, partitions).await;
-    }
-
-    /// Goes on with recounts of more than one page.
-    async fn recount_on(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
-        let recounting = partitions.iter_mut().filter_map(|p| {
-            let rest = p.rest_of_recount()?;
-            Some((rest, p))
-        });
-        let (mut rests, recounting): (Vec<_>, Vec<_>) = recounting.unzip();
-        let mut budget = Budget::of_entries(line, RECOUNTED_PER_POLL);
-        range::count_on(line, &mut rests, &mut budget, self.polls).await;
-        for (partition, rest) in recounting.into_iter().zip(&rests) {
-            partition.counted_on(rest);
-        }
-    }
-
-    async fn count_undelivered(
-        &self,
-        line: &PollConnection<'_>,
-        partitions: &mut [RedisPartition],
-    ) {
-        let mut uncertain: Vec<_> = partitions.iter_mut().filter(|p| p.must_count()).collect();
-        let mut counts: Vec<_> = uncertain
-            .iter()
-            .map(|partition| CountedPartition::of(partition))
-            .collect();
-        count::count_all(line, &self.group, &mut counts, self.polls).await;
-        for (partition, count) in uncertain.iter_mut().zip(counts) {
-            partition.reading = count.reading;
-            partition.lag = count.lag;
-            partition.first = count.first.map(FirstUndelivered::At);
-            if let Some(failure) = count.unread {
-                partition.uncounted(failure, self.pace.outdated_after);
-            }
-        }
-    }
-
-    /// Redis 6.2 does not tell how many entries were added.
-    async fn count_arrivals(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
-        let mut uncertain = Vec::new();
-        let mut countings = Vec::new();
-        for partition in partitions {
-            if let Some((after, until, bytes)) = partition.arrivals_between() {
-                countings.push(RangeCount::new(&partition.key, after, until, bytes));
-                uncertain.push(partition);
-            }
-        }
-        let mut budget = Budget::start(line);
-        range::count_on(line, &mut countings, &mut budget, self.polls).await;
-        for (partition, counting) in uncertain.into_iter().zip(countings) {
-            partition.arrived = counting.complete.then_some(counting.counted);
-        }
-    }
-
-    async fn ask_further(&self, line: &PollConnection<'_>, partitions: &mut [RedisPartition]) {
-        let at = Instant::now();
-        let mut questions = Vec::new();
-        let mut askers = Vec::new();
-        for (index, partition) in partitions.iter_mut().enumerate() {
-            for question in partition.questions(self.stuck_after, at) {
-                questions.push((partition.key.clone(), question));
-                askers.push(index);
-            }
-        }
-        let answers = followup::ask(line, &self.group, &questions).await;
-        for (index, answer) in askers.into_iter().zip(answers) {
-            if let Some(partition) = partitions.get_mut(index) {
-                partition.take(answer, at);
-            }
-        }
-    }
-
     async fn count_consumers(
         &mut self,
-        line: &PollConnection<'_>,
+        lines: &PollConnections<'_>,
         partitions: &[RedisPartition],
     ) -> Option<u32> {
         let is_left_out = |p: &RedisPartition| matches!(p.reading, KeyAnswer::LeftOut(_));
@@ -246,21 +145,21 @@ impl StreamReader {
             .iter()
             .any(|p| matches!(p.reading, KeyAnswer::Failed(_)));
         self.census
-            .count(line, &self.group, &present, &lagging, complete)
+            .count(lines, &self.group, &present, &lagging, complete)
             .await
     }
 
     async fn errors_of(
         &mut self,
-        line: &PollConnection<'_>,
+        lines: &PollConnections<'_>,
         partitions: &[RedisPartition],
-        started: Instant,
+        ends: Instant,
     ) -> Option<ErrorCount> {
-        let left = self.pace.deadline.saturating_sub(started.elapsed());
+        let left = ends.saturating_duration_since(Instant::now());
         let counter = self.errors.as_mut()?;
         let keys: Vec<_> = partitions.iter().map(|p| p.key.clone()).collect();
         let holdings: Vec<_> = partitions.iter().filter_map(holding).collect();
-        let counted = counter.count(line, &self.group, &keys, &holdings, left);
+        let counted = counter.count(lines, &self.group, &keys, &holdings, left);
         Some(counted.await)
     }
 
@@ -269,7 +168,7 @@ impl StreamReader {
         &mut self,
         partitions: Vec<RedisPartition>,
     ) -> BTreeMap<PartitionId, PartitionObservation> {
-        let (at, counting) = (Instant::now(), self.connection.server().counting);
+        let at = Instant::now();
         let mut memories = BTreeMap::new();
         let mut observations = BTreeMap::new();
         for partition in partitions {
@@ -277,7 +176,7 @@ impl StreamReader {
             let (key, mut observation, memory) = match partition.left_out(self.pace.outdated_after)
             {
                 Some(left_out) => partition.put_off(left_out),
-                None => partition.finish(at, self.stuck_after, counting, is_at_work),
+                None => partition.finish(at, self.stuck_after, is_at_work),
             };
             if let (PartitionObservation::Present(sample), Some(refused)) =
                 (&mut observation, self.census.refused())
@@ -293,18 +192,6 @@ impl StreamReader {
         }
         self.memories = memories;
         observations
-    }
-}
-
-/// A poll that has nothing to tell fails.
-fn is_any_left(partitions: &[RedisPartition]) -> Result<(), Failure> {
-    let why = |partition: &RedisPartition| match &partition.reading {
-        KeyAnswer::LeftOut(failure) => Some(failure.clone()),
-        _ => None,
-    };
-    match partitions.iter().map(why).collect::<Option<Vec<_>>>() {
-        Some(all) => all.into_iter().next().map_or(Ok(()), Err),
-        None => Ok(()),
     }
 }
 

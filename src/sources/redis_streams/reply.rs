@@ -74,6 +74,43 @@ pub struct ConsumerInfo {
     pub idle_millis: u64,
 }
 
+/// A range of a cluster's slots, and the address of the primary that has them; no host where it is the one that was asked.
+pub type SlotRange = (u16, u16, Option<String>, u16);
+
+/// Reads the reply of `CLUSTER SLOTS`. Ranges whose primary is not known are left out.
+pub fn slot_ranges(reply: &Value) -> Option<Vec<SlotRange>> {
+    let ranges = items(reply)?.iter().map(|range| {
+        let range = items(range)?;
+        let slot = |n: usize| u16::try_from(number(range.get(n)?)?).ok();
+        let (first, last) = (slot(0)?, slot(1)?);
+        let primary = items(range.get(2)?)?;
+        let port = u16::try_from(number(primary.get(1)?)?).ok()?;
+        let host = match primary.first()? {
+            Value::Nil => None,
+            host => Some(std::str::from_utf8(bytes(host)?).ok()?).filter(|host| !host.is_empty()),
+        };
+        Some((first, last, host.map(str::to_owned), port))
+    });
+    let ranges: Option<Vec<SlotRange>> = ranges.collect();
+    let is_known = |(_, _, host, port): &SlotRange| *port != 0 && host.as_deref() != Some("?");
+    Some(ranges?.into_iter().filter(is_known).collect())
+}
+
+/// Reads a host and a port.
+pub fn address(reply: &Value) -> Option<(String, u16)> {
+    let [host, port] = items(reply)? else {
+        return None;
+    };
+    let text = |value| std::str::from_utf8(bytes(value)?).ok();
+    Some((text(host)?.to_owned(), text(port)?.parse().ok()?))
+}
+
+/// Whether the reply of `ROLE` says that it is a replica.
+pub fn is_replica(reply: &Value) -> bool {
+    let role = items(reply).and_then(|items| bytes(items.first()?));
+    matches!(role, Some(b"slave" | b"replica"))
+}
+
 /// Reads the reply of `XINFO STREAM`.
 pub fn stream_info(reply: &Value) -> Option<StreamInfo> {
     field(reply, "length")?;

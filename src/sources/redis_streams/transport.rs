@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::select_ok;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinHandle;
@@ -15,16 +15,16 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::failure;
-use crate::config::types::{RedisConfig, RedisTls};
-use crate::model::sample::Failure;
+use crate::config::types::{RedisAddress, RedisConfig, RedisTls, Secret};
+use crate::model::sample::{Failure, FailureKind};
 use crate::tls::{self, ClientIdentity, ClientTls, TlsError};
 
 /// A connection to the first of the host's addresses that answers: one of them may be dead.
 ///
 /// # Errors
 /// The name is not known, or no address takes a connection.
-pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+pub async fn dial(at: &RedisAddress) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = lookup_host((at.host.as_str(), at.port)).await?.collect();
     if addresses.is_empty() {
         return Err(io::Error::other("the host name has no address"));
     }
@@ -36,22 +36,23 @@ pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A connection on which nothing was said yet. `address` is for texts, `patience` for the TLS handshake.
+/// A connection to `at` on which nothing was said yet. `address` is for texts, `patience` for the TLS handshake.
 ///
 /// # Errors
 /// The server cannot be reached, or the connection cannot be secured.
 pub async fn open(
     config: &RedisConfig,
+    at: &RedisAddress,
     address: &str,
     settings: AsyncConnectionConfig,
     patience: Duration,
 ) -> Result<OpenConnection, Failure> {
-    let stream = dial(&config.host, config.port).await;
+    let stream = dial(at).await;
     let stream = stream.map_err(|error| failure::of_error(address, &error.into()))?;
     let Some(tls) = &config.tls else {
         return over(stream, address, settings).await;
     };
-    let secured = timeout(patience, secure(config, tls, stream)).await;
+    let secured = timeout(patience, secure(at, tls, stream)).await;
     // A server without TLS waits for the rest of what it takes for a command.
     let no_answer = |_| Err(TlsError::Failed("no answer in time".to_owned()));
     let secured = secured.unwrap_or_else(no_answer);
@@ -60,21 +61,41 @@ pub async fn open(
 }
 
 /// What TLS says of a connection on which the server hangs up at once: in TLS 1.3 it refuses a certificate only after the handshake.
-pub async fn refusal(config: &RedisConfig) -> Option<TlsError> {
-    let stream = dial(&config.host, config.port).await.ok()?;
-    let secured = secure(config, config.tls.as_ref()?, stream).await;
+pub async fn refusal(tls: &RedisTls, at: &RedisAddress) -> Option<TlsError> {
+    let stream = dial(at).await.ok()?;
+    let secured = secure(at, tls, stream).await;
     let mut stream = secured.ok()?;
     stream.write_all(b"PING\r\n").await.ok()?;
     let answered = stream.read(&mut [0; 16]).await;
     answered.err().map(|error| TlsError::of(&error))
 }
 
+/// Adds what shows the server who asks.
+///
+/// # Errors
+/// The password cannot be read.
+pub fn authenticate(
+    commands: &mut Pipeline,
+    username: Option<&str>,
+    password: &Secret,
+) -> Result<(), Failure> {
+    let password = password
+        .read()
+        .map_err(|error| Failure::new(FailureKind::Auth, error.to_string()))?;
+    let auth = commands.cmd("AUTH");
+    if let Some(username) = username {
+        auth.arg(username);
+    }
+    auth.arg(password);
+    Ok(())
+}
+
 async fn secure(
-    config: &RedisConfig,
+    at: &RedisAddress,
     tls: &RedisTls,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
-    let name = tls.server_name.as_ref().unwrap_or(&config.host);
+    let name = tls.server_name.as_ref().unwrap_or(&at.host);
     let identity = tls.certificate.as_ref().map(|files| ClientIdentity {
         cert_file: &files.cert_file,
         key_file: &files.key_file,
@@ -96,6 +117,7 @@ async fn over(
     let opened = MultiplexedConnection::new_with_config(&silent, stream, settings).await;
     let (connection, driver) = opened.map_err(|error| failure::of_error(address, &error))?;
     Ok(OpenConnection {
+        address: address.into(),
         connection,
         _driver: Arc::new(Driver(tokio::spawn(driver))),
     })
@@ -104,8 +126,16 @@ async fn over(
 /// A connection that ends with its last clone, even if the server takes nothing more.
 #[derive(Clone)]
 pub struct OpenConnection {
+    address: Arc<str>,
     connection: MultiplexedConnection,
     _driver: Arc<Driver>,
+}
+
+impl OpenConnection {
+    /// Of the server, for texts.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
 }
 
 struct Driver(JoinHandle<()>);

@@ -1,20 +1,25 @@
-//! What is added to streams of inactive groups, noticed at once: one blocking XREAD per source, on a connection of its own. It reads
-//! outside of any consumer group, so it changes nothing there. The polls go on beside it, and are all that there is where it is refused.
+//! What is added to streams of inactive groups, noticed at once: one blocking XREAD per source, on a connection of its own; in a cluster
+//! one per slot, as a read of several slots is refused. It reads outside of any consumer group, so it changes nothing there. The polls go
+//! on beside it, and are all that there is where it is refused.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::select_all;
 use redis::Value;
 use redis::aio::ConnectionLike;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::connection::RedisConnection;
+use super::failure::{self, Subject};
+use super::nodes::Servers;
+use super::slots::slot_of;
 use super::transport::OpenConnection;
-use super::{failure, id, key, reply};
+use super::{id, key, reply};
 use crate::model::sample::{Failure, FailureKind, Position};
 
 /// A read blocks for so long at least; streams that join meanwhile are read from the next one on …
@@ -23,6 +28,9 @@ const SHORTEST_BLOCK: Duration = Duration::from_secs(1);
 const BLOCK_PER_STREAM: Duration = Duration::from_millis(1);
 /// … but no longer than this.
 const LONGEST_BLOCK: Duration = Duration::from_secs(10);
+
+/// Slots of a cluster that are watched at a time: each takes a connection.
+const MOST_SLOTS: usize = 32;
 
 /// Streams that are watched at a time, over all groups of the source.
 const MOST_STREAMS: usize = 10_000;
@@ -52,9 +60,19 @@ pub struct End {
     pub entry_bytes: usize,
 }
 
-/// The watch of one source.
+/// The watches of one source.
 pub struct Wake {
-    connection: Arc<RedisConnection>,
+    servers: Arc<Servers>,
+    /// By slot; of one server there is one without.
+    watches: Mutex<BTreeMap<Option<u16>, Arc<Watch>>>,
+    /// Whether it was logged that there are too many slots.
+    is_full: AtomicBool,
+}
+
+/// One blocking read after the other.
+struct Watch {
+    servers: Arc<Servers>,
+    slot: Option<u16>,
     inner: Mutex<Inner>,
     /// Something is to be watched again.
     wanted: Notify,
@@ -81,7 +99,7 @@ fn block_for(streams: usize) -> Duration {
 
 /// A group's place among those that wait; given up when it stops waiting.
 struct WaitingPlace<'w> {
-    wake: &'w Wake,
+    wake: &'w Watch,
     ticket: u64,
 }
 
@@ -93,19 +111,63 @@ impl Drop for WaitingPlace<'_> {
 
 impl Wake {
     /// Watches nothing yet.
-    pub fn new(connection: Arc<RedisConnection>) -> Self {
+    pub fn new(servers: Arc<Servers>) -> Self {
         Self {
-            connection,
-            inner: Mutex::default(),
-            wanted: Notify::new(),
+            servers,
+            watches: Mutex::default(),
+            is_full: AtomicBool::new(false),
         }
     }
 
     /// Returns as soon as one of the streams has an entry beyond its end. Never, where that is not watched: the polls find it.
-    pub async fn until_news(self: &Arc<Self>, ends: Vec<End>) {
-        if ends.is_empty() {
-            return std::future::pending().await;
+    pub async fn until_news(&self, ends: Vec<End>) {
+        let mut by_slot = BTreeMap::<Option<u16>, Vec<End>>::new();
+        for end in ends {
+            let slot = self.servers.is_cluster().then(|| slot_of(&end.key));
+            by_slot.entry(slot).or_default().push(end);
         }
+        let watched = by_slot.into_iter().filter_map(|(slot, ends)| {
+            let watch = self.watch(slot)?;
+            Some(Box::pin(async move { watch.until_news(ends).await }))
+        });
+        let watched: Vec<_> = watched.collect();
+        match watched.is_empty() {
+            true => std::future::pending().await,
+            false => select_all(watched).await.0,
+        }
+    }
+
+    /// The watch of a slot; `None` if there are too many.
+    fn watch(&self, slot: Option<u16>) -> Option<Arc<Watch>> {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = watches.get(&slot) {
+            return Some(Arc::clone(watch));
+        }
+        if watches.len() >= MOST_SLOTS {
+            watches.retain(|_, watch| watch.inner().is_running);
+        }
+        if watches.len() >= MOST_SLOTS {
+            if !self.is_full.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "quiet streams are in too many slots of the cluster to watch all (limit: {MOST_SLOTS}): the first message of the others is found at the next poll instead"
+                );
+            }
+            return None;
+        }
+        let watch = Arc::new(Watch {
+            servers: Arc::clone(&self.servers),
+            slot,
+            inner: Mutex::default(),
+            wanted: Notify::new(),
+        });
+        watches.insert(slot, Arc::clone(&watch));
+        Some(watch)
+    }
+}
+
+impl Watch {
+    /// Returns as soon as one of the streams has an entry beyond its end.
+    async fn until_news(self: &Arc<Self>, ends: Vec<End>) {
         let news = Arc::new(Notify::new());
         let (ticket, starts) = {
             let (mut inner, news) = (self.inner(), Arc::clone(&news));
@@ -177,7 +239,7 @@ impl Wake {
     ) -> Result<BTreeMap<String, Position>, Failure> {
         let connection = match line {
             Some(connection) => connection,
-            None => line.insert(self.connection.apart(LONGEST_BLOCK).await?),
+            None => line.insert(self.servers.apart(self.slot, LONGEST_BLOCK).await?),
         };
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(1);
@@ -189,12 +251,15 @@ impl Wake {
         ends.values().for_each(|last| {
             command.arg(id::text(*last));
         });
-        let address = self.connection.address();
+        let address = connection.address().to_owned();
         let read = connection.req_packed_command(&command).await;
-        match read.map_err(|error| failure::of_error(address, &error))? {
+        match read.map_err(|error| failure::of_error(&address, &error))? {
             Value::Nil => Ok(BTreeMap::new()),
-            Value::ServerError(error) => Err(failure::of_reply(address, &error)),
-            read => reply::added(&read).ok_or_else(|| failure::garbled(address, "XREAD")),
+            Value::ServerError(error) => Err(failure::of_reply(
+                &Subject::server(&address, self.slot.is_some()),
+                &error,
+            )),
+            read => reply::added(&read).ok_or_else(|| failure::garbled(&address, "XREAD")),
         }
     }
 

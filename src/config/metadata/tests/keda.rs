@@ -132,10 +132,14 @@ fn a_trigger_of_keda_s_without_a_threshold_has_keda_s_default() {
 fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
     let of_server = |pairs: &[(&'static str, &'static str)]| {
         parse(&[&INLINE[1..], pairs].concat()).map(|request| match request.subject {
-            TriggerSubject::AtServer { server, .. } => (
-                (server.host, server.port, server.database),
-                request.settings.mode,
-            ),
+            TriggerSubject::AtServers { servers, .. } => {
+                let addresses = servers.addresses.iter().map(ToString::to_string);
+                let addresses = addresses.collect::<Vec<_>>().join(" ");
+                (
+                    (addresses, servers.master, servers.database),
+                    request.settings.mode,
+                )
+            }
             other => panic!("{other:?}"),
         })
     };
@@ -145,27 +149,52 @@ fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
             measure: Measure::Pending,
         })
     };
-    for (pairs, port, database) in [
-        (&[("address", "redis:6380")][..], 6380, 0),
+    for (pairs, addresses, master, database) in [
+        (&[("address", "redis:6380")][..], "redis:6380", None, 0),
         (
             &[("addressFromEnv", "redis:6380"), ("databaseIndex", "2")],
-            6380,
+            "redis:6380",
+            None,
             2,
         ),
-        (&[("addresses", " redis:6379 ")], 6379, 0),
-        (&[("host", "redis"), ("port", "6380")], 6380, 0),
+        (&[("addresses", " redis:6379 ")], "redis:6379", None, 0),
+        (
+            &[("host", "redis"), ("port", "6380")],
+            "redis:6380",
+            None,
+            0,
+        ),
         (
             &[("hostsFromEnv", "redis"), ("portsFromEnv", "6380")],
-            6380,
+            "redis:6380",
+            None,
             0,
+        ),
+        (&[("addresses", "a:1, b")], "a:1 b:6379", None, 0),
+        (
+            &[
+                ("hosts", "a,::1"),
+                ("ports", "1,2"),
+                ("sentinelMaster", "m"),
+            ],
+            "a:1 [::1]:2",
+            Some("m".to_owned()),
+            0,
+        ),
+        (
+            &[
+                ("addresses", "a"),
+                ("sentinelMaster", "m"),
+                ("databaseIndex", "3"),
+            ],
+            "a:26379",
+            Some("m".to_owned()),
+            3,
         ),
     ] {
         let found = of_server(pairs).expect("valid");
-        assert_eq!(
-            found,
-            (("redis".to_owned(), port, database), pending(5)),
-            "{pairs:?}"
-        );
+        let expect = (addresses.to_owned(), master, database);
+        assert_eq!(found, (expect, pending(5)), "{pairs:?}");
     }
     let address = ("address", "redis:6379");
     let mode = |pair| of_server(&[address, pair]).expect("valid").1;
@@ -176,11 +205,11 @@ fn a_trigger_that_names_its_server_as_keda_s_does_has_keda_s_meaning() {
     for (pairs, expect) in [
         (
             &[("address", "hunter2@x")][..],
-            "address: must be the host and port of a server, such as redis:6379",
+            "address: must be the host and port of a server, such as redis:6379, or a list of them",
         ),
         (
-            &[("addresses", "a:1,b:1")],
-            "address: lists several servers, but Redis Cluster and Sentinel are not supported yet: use a single server",
+            &[("addresses", "a:1,hunter2@b:1")],
+            "address: must be the host and port of a server, such as redis:6379, or a list of them",
         ),
         (
             &[address, ("databaseIndex", "hunter2")],
@@ -229,7 +258,7 @@ fn what_belongs_into_the_config_is_refused_with_its_place_and_no_value_is_ever_s
         ("username", "redis.username"),
         ("password", "redis.password"),
         ("passwordFromEnv", "redis.password"),
-        ("sentinelMaster", "redis.sentinel (not supported yet)"),
+        ("sentinelMaster", "redis.sentinel.master"),
     ] {
         check(
             &[(key, "hunter2")],
