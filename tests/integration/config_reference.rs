@@ -253,7 +253,6 @@ fn bad_in_form() -> Vec<String> {
         all.push(format!("sources: [{source}]"));
     }
     for fields in [
-        "mode: cluster",
         "mode: x",
         "username: ''",
         "username: 7",

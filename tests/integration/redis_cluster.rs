@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use streamgauge::config::types::{RedisConfig, RedisServers, RedisTls, Secret};
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{PartitionObservation, Sample};
@@ -10,8 +11,10 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
+use super::redis_access::PERMISSIONS;
+use crate::support::certificates::Certificates;
 use crate::support::redis::{Flavour, RedisServer, run};
-use crate::support::redis_sets::RedisCluster;
+use crate::support::redis_sets::{RedisCluster, at};
 use crate::support::{eventually, patience};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(2));
@@ -218,12 +221,41 @@ async fn news_on_any_node_wakes() {
 }
 
 #[tokio::test]
+async fn a_user_with_the_documented_permissions_reads_a_cluster_over_tls() {
+    let certificates = Certificates::make();
+    let cluster = RedisCluster::with_tls(&certificates, 3);
+    fill(&cluster);
+    let rule = PERMISSIONS.join(" ");
+    for node in &cluster.nodes {
+        let user = format!("ACL SETUSER gauge reset on nopass ~* {rule} +cluster|slots");
+        run::<()>(&mut node.connect(), &user);
+    }
+    let config = RedisConfig {
+        username: Some("gauge".into()),
+        password: Some(Secret::Env("CARGO_MANIFEST_DIR".into())),
+        tls: Some(RedisTls {
+            ca_file: Some(certificates.authority.clone()),
+            ..RedisTls::default()
+        }),
+        ..cluster.config()
+    };
+    let source = RedisStreams::new(config, TIMEOUT);
+    let sample = reader_of(&source, "orders:*").poll().await;
+    assert!(all_are_right(&sample.expect("a sample")));
+    for node in &cluster.nodes {
+        run::<()>(&mut node.connect(), "ACL SETUSER gauge -cluster|slots");
+    }
+    source.reconnect();
+    let refused = reader_of(&source, "orders:*").poll().await;
+    let failure = refused.expect_err("the nodes cannot be found");
+    assert!(failure.text.contains("+cluster|slots"), "{failure}");
+}
+
+#[tokio::test]
 async fn a_server_without_cluster_mode_is_named_as_such() {
     let server = RedisServer::start(Flavour::Redis70);
-    let config = streamgauge::config::types::RedisConfig {
-        servers: streamgauge::config::types::RedisServers::Cluster(vec![
-            crate::support::redis_sets::at(&server),
-        ]),
+    let config = RedisConfig {
+        servers: RedisServers::Cluster(vec![at(server.port)]),
         ..server.config()
     };
     let source = RedisStreams::new(config, TIMEOUT);

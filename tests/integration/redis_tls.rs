@@ -29,16 +29,9 @@ impl TlsServer {
     /// Further arguments come last.
     fn start(certificates: &Certificates, further: &[&str]) -> Self {
         let port = free_port();
-        let text = |path: &Path| path.display().to_string();
-        let (tls_port, cert) = (port.to_string(), text(&certificates.certificate));
-        let (key, authority) = (text(&certificates.key), text(&certificates.authority));
-        let own = [
-            ["--tls-port", &tls_port],
-            ["--tls-cert-file", &cert],
-            ["--tls-key-file", &key],
-            ["--tls-ca-cert-file", &authority],
-        ];
-        let args = [&own.concat(), further].concat();
+        let own = certificates.redis_args(port);
+        let own: Vec<_> = own.iter().map(String::as_str).collect();
+        let args = [&own, further].concat();
         let plain = RedisServer::start_with(Flavour::Redis70, &args);
         let mut redis = plain.connect();
         run::<String>(&mut redis, "XADD x 1-0 a b");

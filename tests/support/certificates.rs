@@ -28,6 +28,21 @@ impl Certificates {
         Self::of_server(&["localhost", "127.0.0.1"])
     }
 
+    /// What a Redis server is started with to take TLS on that port.
+    pub fn redis_args(&self, port: u16) -> [String; 8] {
+        let text = |path: &std::path::Path| path.display().to_string();
+        [
+            "--tls-port".into(),
+            port.to_string(),
+            "--tls-cert-file".into(),
+            text(&self.certificate),
+            "--tls-key-file".into(),
+            text(&self.key),
+            "--tls-ca-cert-file".into(),
+            text(&self.authority),
+        ]
+    }
+
     /// The server has these names.
     pub fn of_server(names: &[&str]) -> Self {
         let authority_key = KeyPair::generate().expect("a key");

@@ -6,28 +6,57 @@ use std::time::{Duration, Instant};
 use redis::Connection;
 use streamgauge::config::types::{RedisAddress, RedisConfig, RedisSentinels, RedisServers};
 
+use super::certificates::Certificates;
 use super::redis::{Flavour, RedisServer, free_port, run, try_run};
 
 const SLOTS: u32 = 16_384;
+
+/// Before 7.0 the port of the bus cannot be set: it is the other plus 10,000.
+const CLUSTER_ARGS: [&str; 6] = [
+    "--cluster-enabled",
+    "yes",
+    "--cluster-node-timeout",
+    "1000",
+    "--cluster-require-full-coverage",
+    "no",
+];
 
 /// A cluster: its primaries share the slots evenly, in their order.
 pub struct RedisCluster {
     pub nodes: Vec<RedisServer>,
     primaries: usize,
+    /// The ports with TLS, where the nodes speak it among themselves and to clients.
+    tls_ports: Vec<u16>,
 }
 
 impl RedisCluster {
     /// So many primaries, and as many replicas for each. What one of them has no node for does not keep the others from answering.
     pub fn start(flavour: Flavour, primaries: usize, replicas: usize) -> Self {
-        let start = |_| {
-            // Before 7.0 the port of the bus cannot be set: it is the other plus 10,000.
-            let mut args = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
-            args.extend(["--cluster-require-full-coverage", "no"]);
-            RedisServer::start_with(flavour, &args)
+        let start = |_| RedisServer::start_with(flavour, &CLUSTER_ARGS);
+        let cluster = Self {
+            nodes: (0..primaries * (1 + replicas)).map(start).collect(),
+            primaries,
+            tls_ports: Vec::new(),
         };
-        let nodes = (0..primaries * (1 + replicas)).map(start).collect();
-        let cluster = Self { nodes, primaries };
         cluster.join(replicas);
+        cluster
+    }
+
+    /// Of primaries with TLS.
+    pub fn with_tls(certificates: &Certificates, primaries: usize) -> Self {
+        let tls_ports: Vec<_> = (0..primaries).map(|_| free_port()).collect();
+        let start = |port: &u16| {
+            let args = certificates.redis_args(*port);
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let own = ["--tls-cluster", "yes", "--tls-auth-clients", "optional"];
+            RedisServer::start_with(Flavour::Redis70, &[&args, &CLUSTER_ARGS[..], &own].concat())
+        };
+        let cluster = Self {
+            nodes: tls_ports.iter().map(start).collect(),
+            primaries,
+            tls_ports,
+        };
+        cluster.join(0);
         cluster
     }
 
@@ -46,7 +75,8 @@ impl RedisCluster {
                     &format!("CLUSTER ADDSLOTS {}", slots.join(" ")),
                 );
             }
-            let meet = format!("CLUSTER MEET 127.0.0.1 {}", self.nodes[0].port);
+            let met = self.tls_ports.first().unwrap_or(&self.nodes[0].port);
+            let meet = format!("CLUSTER MEET 127.0.0.1 {met}");
             run::<()>(&mut connection, &meet);
         }
         let all = self.nodes.len();
@@ -102,9 +132,15 @@ impl RedisCluster {
 
     /// The config of a source that knows the first and the last node.
     pub fn config(&self) -> RedisConfig {
-        let ends = [self.nodes.first(), self.nodes.last()];
+        let plain: Vec<_> = self.nodes.iter().map(|node| node.port).collect();
+        let ports = if self.tls_ports.is_empty() {
+            plain
+        } else {
+            self.tls_ports.clone()
+        };
+        let ends = [ports[0], ports[ports.len() - 1]];
         RedisConfig {
-            servers: RedisServers::Cluster(ends.into_iter().flatten().map(at).collect()),
+            servers: RedisServers::Cluster(ends.map(at).into()),
             ..self.nodes[0].config()
         }
     }
@@ -166,7 +202,7 @@ impl SentinelSet {
                 addresses: self
                     .sentinels
                     .iter()
-                    .map(|s| address("127.0.0.1", s.port))
+                    .map(|sentinel| at(sentinel.port))
                     .collect(),
                 master: MASTER.into(),
                 username: None,
@@ -217,14 +253,10 @@ impl Drop for Sentinel {
     }
 }
 
-/// Where a server is.
-pub fn at(server: &RedisServer) -> RedisAddress {
-    address("127.0.0.1", server.port)
-}
-
-fn address(host: &str, port: u16) -> RedisAddress {
+/// Where a server on loopback is.
+pub fn at(port: u16) -> RedisAddress {
     RedisAddress {
-        host: host.into(),
+        host: "127.0.0.1".into(),
         port,
     }
 }

@@ -78,6 +78,47 @@ fn a_request_resolves_to_a_group_of_the_config_or_to_what_the_rules_allow() {
 }
 
 #[test]
+fn a_trigger_of_keda_s_for_a_cluster_or_sentinels_is_for_the_source_that_shares_an_address() {
+    let config = "sources:
+  - { name: plain, redis: { url: 'redis://p' }, allow: &all [{ namespaces: ['*'], streams: ['*'], consumer_groups: ['*'] }] }
+  - { name: cluster, redis: { mode: cluster, urls: ['redis://a:1', 'redis://b:2'] }, allow: *all }
+  - { name: set, redis: { mode: sentinel, urls: ['redis://s', 'redis://t'], sentinel: { master: m } }, allow: *all }
+  - { name: other, redis: { mode: sentinel, urls: ['redis://s', 'redis://t'], sentinel: { master: n } }, allow: *all }";
+    let config = Config::parse(config, "c.yaml").expect("valid");
+    let group_of = |pairs: &[(&str, &str)]| {
+        let all = [pairs, &[("stream", "x"), ("consumerGroup", "g")]].concat();
+        let all = all
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let metadata: HashMap<_, _> = all.collect();
+        let request = TriggerRequest::parse(&metadata).expect("valid");
+        config
+            .resolve(&request, "shop")
+            .ok()
+            .map(|target| target.group)
+    };
+    let check = |pairs: &[(&str, &str)], expect: Option<&str>| {
+        assert_eq!(group_of(pairs).as_deref(), expect, "{pairs:?}");
+    };
+    check(&[("addresses", "c:3,b:2")], Some("cluster/x/g"));
+    check(&[("addresses", "c:3")], None);
+    check(
+        &[("addresses", "s:26379,u:26379"), ("sentinelMaster", "n")],
+        Some("other/x/g"),
+    );
+    check(
+        &[
+            ("hosts", "s,t"),
+            ("ports", "26379,26379"),
+            ("sentinelMaster", "m"),
+        ],
+        Some("set/x/g"),
+    );
+    check(&[("addresses", "s:26379"), ("sentinelMaster", "x")], None);
+    check(&[("address", "p:6379")], Some("plain/x/g"));
+}
+
+#[test]
 fn a_trigger_of_keda_s_is_for_the_source_on_its_server_and_for_what_keda_counts() {
     let of_server = |pairs: &[(&'static str, &'static str)]| {
         let stream = [("stream", "mails")];
@@ -98,6 +139,9 @@ fn a_trigger_of_keda_s_is_for_the_source_on_its_server_and_for_what_keda_counts(
     }
     let database = of_server(&[group, ("host", "r"), ("databaseIndex", "1")]);
     assert!(database.is_err(), "{database:?}");
+    // Several servers are no single one.
+    assert!(of_server(&[group, ("addresses", "r:6379,r:6380")]).is_err());
+    assert!(of_server(&[group, ("address", "r:6379"), ("sentinelMaster", "m")]).is_err());
     let inline = [
         ("address", "r:6379"),
         ("stream", "orders:1"),

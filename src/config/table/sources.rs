@@ -38,11 +38,12 @@ keys! {
         /// The address: `redis://host[:port][/db]`, or `rediss://…` for TLS; IPv6 hosts in brackets. Without user, password or
         /// parameters. With `mode: cluster` that of any node, with `mode: sentinel` that of a sentinel. Either this or `urls`.
         url: Option<RedisUrl> = optional(redis_url()).else_words("`urls`"),
-        /// Several nodes of a cluster, or several sentinels: the first that answers is asked for the others, or for the primary.
+        /// Several nodes of a cluster, which know the others; or all sentinels, of which most have to name the same primary.
         urls: Option<Vec<RedisUrl>> = optional(ListOf::of(redis_url(), "list the URLs of nodes or sentinels")).else_words("`url`"),
-        /// How the servers are run: one server (alone or with replicas), Redis Cluster, or a set with sentinels.
+        /// How the servers are run: one server (alone or with replicas), Redis Cluster, or a primary with sentinels
+        /// ([examples](security.md#cluster-and-sentinel)).
         mode: RedisMode = preset(Words::of(&REDIS_MODES), RedisMode::Standalone),
-        /// With `mode: sentinel`: what the sentinels are asked for.
+        /// What the sentinels are asked for, with `mode: sentinel`.
         sentinel: Option<RedisSentinelKeys> = optional(Sub::<RedisSentinelKeys>::new()),
         /// The ACL user.
         username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
@@ -55,6 +56,7 @@ keys! {
         /// group stays active while a consumer that holds stuck entries still reads new entries or acknowledges others.
         stuck_after: Duration = preset(DurationRange::POSITIVE, STUCK_AFTER),
     }
+    exactly_one ["url", "urls"]
 }
 
 keys! {

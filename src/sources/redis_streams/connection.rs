@@ -1,7 +1,6 @@
 //! One supervised connection, shared by all groups of a source: rebuilt at once when it breaks, and after two timeouts
 //! in a row, because a half-open connection shows itself by nothing else.
 
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,46 +25,6 @@ const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// The name that `CLIENT LIST` shows.
 const CLIENT_NAME: &str = "streamgauge";
-
-/// The connection within the time of one poll.
-#[derive(Clone, Copy)]
-pub struct PollConnection<'c> {
-    connection: &'c RedisConnection,
-    until: Instant,
-}
-
-impl<'c> PollConnection<'c> {
-    /// A request on it is answered until then, or fails.
-    pub const fn new(connection: &'c RedisConnection, until: Instant) -> Self {
-        Self { connection, until }
-    }
-
-    /// Until when.
-    pub const fn until(&self) -> Instant {
-        self.until
-    }
-
-    /// With no more time than until then.
-    pub fn at_most(self, until: Instant) -> Self {
-        Self {
-            until: self.until.min(until),
-            ..self
-        }
-    }
-
-    /// See [`RedisConnection::request`].
-    pub async fn request(&self, commands: Pipeline) -> Result<Vec<Value>, Failure> {
-        self.connection.request(commands, self.until).await
-    }
-}
-
-impl Deref for PollConnection<'_> {
-    type Target = RedisConnection;
-
-    fn deref(&self) -> &RedisConnection {
-        self.connection
-    }
-}
 
 /// Where a server is.
 pub enum ServerPlace {
@@ -207,7 +166,11 @@ impl RedisConnection {
     ///
     /// # Errors
     /// If nothing, garbage, or a refusal of the whole connection came back.
-    async fn request(&self, mut commands: Pipeline, until: Instant) -> Result<Vec<Value>, Failure> {
+    pub(super) async fn request(
+        &self,
+        mut commands: Pipeline,
+        until: Instant,
+    ) -> Result<Vec<Value>, Failure> {
         let nonce = self.nonce.fetch_add(1, Ordering::Relaxed).to_string();
         commands.cmd("PING").arg(&nonce);
         let late = |_| Err(failure::late(&self.address));

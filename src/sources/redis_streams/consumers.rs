@@ -6,8 +6,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::PollConnection;
-use super::nodes::PollConnections;
+use super::poll::PollConnection;
+use super::poll::PollConnections;
 use super::reply::{self, ConsumerInfo};
 use super::{failure, key, read};
 use crate::model::sample::{Failure, Holder};

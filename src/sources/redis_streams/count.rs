@@ -7,9 +7,9 @@
 //! tells whether that can have happened. If not, the count is that of the first moment, or, where consumers delete what
 //! they have done, that of the last one; else it is only a lower bound.
 
-use super::connection::PollConnection;
 use super::lag::{self, LagVerdict};
 use super::partition::RedisPartition;
+use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
 use super::read::{self, EntriesPage, KeyAnswer, PageWanted, Snapshot};
 use super::reply::StreamInfo;

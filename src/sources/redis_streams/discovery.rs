@@ -7,9 +7,10 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::PollConnection;
-use super::nodes::{Layout, PollConnections};
+use super::poll::PollConnection;
+use super::poll::PollConnections;
 use super::server::ServerMode;
+use super::server_layout::ServerLayout;
 use super::{failure, key, reply};
 use crate::model::identity::PartitionId;
 use crate::model::sample::{Failure, FailureKind};
@@ -53,14 +54,14 @@ struct Vanished {
 
 struct Walk {
     /// Over the nodes of this layout: keys that move meanwhile may be missed.
-    layout: Arc<Layout>,
+    layout: Arc<ServerLayout>,
     node: usize,
     cursor: u64,
     found: BTreeSet<String>,
 }
 
 impl Walk {
-    const fn over(layout: Arc<Layout>) -> Self {
+    const fn over(layout: Arc<ServerLayout>) -> Self {
         Self {
             layout,
             node: 0,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::connection::PollConnection;
 use super::log_end::{Counter, CounterStep};
-use super::nodes::PollConnections;
+use super::poll::PollConnection;
+use super::poll::PollConnections;
 use super::reply::{self, PendingEntry, StreamInfo};
 use super::{failure, key, read};
 use crate::model::sample::{Failure, FailureKind, Position};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
-use super::connection::PollConnection;
 use super::pending::Stuck;
+use super::poll::PollConnection;
 use super::range::REQUEST_BYTES;
 use super::reply::{self, PendingEntry};
 use super::{failure, id, key};

@@ -2,6 +2,7 @@
 
 mod left_out;
 mod remark;
+mod sample;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::failure;
-use super::followup::{FollowUp, FollowUpResult, PENDING_PAGE};
+use super::followup::{FollowUp, FollowUpResult};
 use super::key;
 use super::lag::{self, Agreement, LagVerdict};
 use super::log_end::{Counter, CounterStep};
@@ -21,7 +22,7 @@ use super::reply::{PendingEntry, StreamInfo};
 use super::wake::End;
 use crate::config::types::RedisAddress;
 use crate::model::quantity::Quantity;
-use crate::model::sample::{Counting, Failure, PartitionObservation, PartitionSample, Position};
+use crate::model::sample::{Counting, Failure, PartitionObservation, Position};
 
 /// A lag that was only carried for so long is looked at: it may rest on a count that somebody set (`XGROUP SETID … ENTRIESREAD`).
 const RECOUNT_AFTER: Duration = Duration::from_secs(60);
@@ -236,7 +237,7 @@ impl RedisPartition {
         };
         let mut questions = Vec::new();
         if self.first.is_none() {
-            self.first = first_known(now, self.lag, &self.memory);
+            self.first = self.first_known(now);
         }
         if self.first.is_none()
             && let (Some(after), Some(until)) = (now.group.last_delivered, now.stream.last)
@@ -301,7 +302,7 @@ impl RedisPartition {
         let log_end = self.log_end();
         let observation = match &self.reading {
             KeyAnswer::Present(now) => {
-                let mut sample = sample(now, &self, log_end, stuck_after, is_at_work);
+                let mut sample = self.sample(now, log_end, stuck_after, is_at_work);
                 if now.stream.counts_added && !now.group.is_read_count_garbled {
                     sample.counting = self.counting;
                 }
@@ -367,73 +368,5 @@ impl RedisPartition {
             CounterStep::Unknown => None,
         };
         counter.advance(&stream, arrived)
-    }
-}
-
-/// The first undelivered entry, if what was read or remembered tells it.
-fn first_known(
-    now: &Snapshot,
-    lag: Option<Quantity>,
-    memory: &PartitionMemory,
-) -> Option<FirstUndelivered> {
-    if lag == Some(Quantity::Exact(0)) {
-        return Some(FirstUndelivered::None);
-    }
-    let at = now.group.last_delivered?;
-    let first = now.stream.first?;
-    if at < first {
-        return Some(FirstUndelivered::At(first));
-    }
-    let (id, after) = memory.first?;
-    // It still is, if the group has not passed it or moved back, and it was neither trimmed nor deleted.
-    let unmoved = after <= at && at < id;
-    let kept = first <= id && now.stream.max_deleted.is_some_and(|deleted| deleted < id);
-    (unmoved && kept).then_some(FirstUndelivered::At(id))
-}
-
-fn sample(
-    now: &Snapshot,
-    partition: &RedisPartition,
-    log_end: Option<u64>,
-    stuck_after: Duration,
-    is_at_work: impl Fn(&str) -> bool,
-) -> PartitionSample {
-    let (stream, group, memory) = (&now.stream, &now.group, &partition.memory);
-    let searched = memory.stuck.as_ref().map(|(_, stuck)| stuck);
-    let found = searched.or(memory.search.as_ref().map(|(found, _)| found));
-    let pending = group.pending.unwrap_or(0);
-    let stuck = found.map_or(0, |found| found.total).min(pending);
-    let page = partition.page.as_deref();
-    let oldest = pending::oldest_live(now, stuck, page, PENDING_PAGE, stuck_after);
-    let first = partition.first.unwrap_or(FirstUndelivered::Unknown);
-    let unsearched = searched.is_none() && pending::is_suspect(now, stuck_after);
-    let (from, to) = (group.last_delivered, stream.last_generated);
-    let is_ahead = to.is_some_and(|to| to > Position::default() && from > Some(to));
-    PartitionSample {
-        log_end,
-        length: stream.length.unwrap_or(0),
-        lacks_length: stream.length.is_none(),
-        lag: partition.lag,
-        pending,
-        lacks_pending: group.pending.is_none(),
-        stuck_pending: stuck,
-        lacks_stuck: unsearched,
-        stuck_in_work: found
-            .map_or(0, |found| found.held_by(is_at_work))
-            .min(stuck),
-        oldest_delivery_count: now
-            .oldest_pending
-            .as_ref()
-            .and_then(|entry| entry.deliveries),
-        oldest_age_millis: pending::oldest_age_millis(oldest, first, now.now_millis),
-        delivered: from,
-        is_ahead,
-        delivered_count: group.entries_read,
-        counting: Counting::Nothing,
-        oldest_kept: stream.first,
-        newest_removed: stream.max_deleted.filter(|id| *id != Position::default()),
-        remark: remark::remark(now, stuck, unsearched, is_ahead),
-        owner: None,
-        ..PartitionSample::default()
     }
 }

@@ -3,7 +3,7 @@
 use redis::Value;
 use tokio::time::Instant;
 
-use super::connection::PollConnection;
+use super::poll::PollConnection;
 use super::{failure, id, key, reply};
 use crate::model::sample::{Failure, Position};
 

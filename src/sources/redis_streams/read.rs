@@ -3,10 +3,10 @@
 use redis::{Pipeline, ServerError, Value};
 use tokio::time::Instant;
 
-use super::connection::PollConnection;
 use super::failure::{self, Subject};
 use super::id;
 use super::key;
+use super::poll::PollConnection;
 use super::reply::{self, GroupInfo, PendingEntry, StreamInfo};
 use super::turns::{self, Turns};
 use crate::model::sample::{Failure, FailureKind, Position};

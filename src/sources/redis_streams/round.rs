@@ -8,8 +8,10 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::failure;
-use super::nodes::{Layout, PollConnections, Servers};
+use super::nodes::Servers;
 use super::partition::{PartitionMemory, RedisPartition};
+use super::poll::PollConnections;
+use super::server_layout::ServerLayout;
 use super::shard::{Shard, ShardReading};
 use super::turns::Turns;
 use crate::model::sample::Failure;
@@ -85,7 +87,7 @@ impl Round<'_> {
     /// Nothing could be read.
     pub async fn read(
         &self,
-        layout: &mut Arc<Layout>,
+        layout: &mut Arc<ServerLayout>,
         keys: Vec<String>,
         turns: &mut BTreeMap<String, Turns>,
     ) -> Result<Readings, Failure> {
@@ -102,7 +104,7 @@ impl Round<'_> {
     /// it and no others.
     async fn read_keys(
         &self,
-        layout: &Arc<Layout>,
+        layout: &Arc<ServerLayout>,
         keys: Vec<String>,
         turns: &mut BTreeMap<String, Turns>,
     ) -> Result<Readings, Failure> {
@@ -152,7 +154,7 @@ impl Round<'_> {
     /// Reads what the nodes said is elsewhere by now. What is still on its way there is left out of this poll.
     async fn read_elsewhere(
         &self,
-        layout: &Arc<Layout>,
+        layout: &Arc<ServerLayout>,
         read: &mut Readings,
     ) -> Result<(), Failure> {
         let moved = std::mem::take(&mut read.elsewhere);

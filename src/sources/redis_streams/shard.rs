@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::PollConnection;
 use super::count::{self, CountedPartition};
 use super::followup;
 use super::partition::{PartitionMemory, ReadFrom, RedisPartition};
 use super::pending::FirstUndelivered;
+use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
 use super::read::{self, KeyAnswer};
 use super::turns::Turns;

@@ -1,0 +1,97 @@
+//! Connections within the time of one poll: whatever is asked on them is answered until then, or fails.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Pipeline, Value};
+use tokio::time::Instant;
+
+use super::connection::RedisConnection;
+use super::failure;
+use super::server_layout::ServerLayout;
+use crate::model::sample::Failure;
+
+/// The connection within the time of one poll.
+#[derive(Clone, Copy)]
+pub struct PollConnection<'c> {
+    connection: &'c RedisConnection,
+    until: Instant,
+}
+
+impl<'c> PollConnection<'c> {
+    /// A request on it is answered until then, or fails.
+    pub const fn new(connection: &'c RedisConnection, until: Instant) -> Self {
+        Self { connection, until }
+    }
+
+    /// Until when.
+    pub const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// With no more time than until then.
+    pub fn at_most(self, until: Instant) -> Self {
+        Self {
+            until: self.until.min(until),
+            ..self
+        }
+    }
+
+    /// See [`RedisConnection::request`].
+    pub async fn request(&self, commands: Pipeline) -> Result<Vec<Value>, Failure> {
+        self.connection.request(commands, self.until).await
+    }
+}
+
+impl Deref for PollConnection<'_> {
+    type Target = RedisConnection;
+
+    fn deref(&self) -> &RedisConnection {
+        self.connection
+    }
+}
+
+/// The nodes within the time of one poll.
+#[derive(Clone, Copy)]
+pub struct PollConnections<'l> {
+    layout: &'l Arc<ServerLayout>,
+    until: Instant,
+}
+
+impl<'l> PollConnections<'l> {
+    /// Requests are answered until then, or fail.
+    pub const fn new(layout: &'l Arc<ServerLayout>, until: Instant) -> Self {
+        Self { layout, until }
+    }
+
+    /// With no more time than until then.
+    pub fn at_most(self, until: Instant) -> Self {
+        let until = self.until.min(until);
+        Self { until, ..self }
+    }
+
+    /// Which node has which keys.
+    pub const fn layout(&self) -> &'l Arc<ServerLayout> {
+        self.layout
+    }
+
+    /// The time that one request may take.
+    pub fn response_timeout(&self) -> Duration {
+        self.layout.nodes()[0].response_timeout()
+    }
+
+    /// The connection to a node.
+    pub fn node(&self, node: usize) -> PollConnection<'l> {
+        PollConnection::new(&self.layout.nodes()[node], self.until)
+    }
+
+    /// The connection to the node that has the key.
+    ///
+    /// # Errors
+    /// No node has it.
+    pub fn of(&self, key: &str) -> Result<PollConnection<'l>, Failure> {
+        let node = self.layout.node_of(key).map(|node| self.node(node));
+        node.ok_or_else(|| failure::is_uncovered(self.layout.nodes()[0].address()))
+    }
+}
