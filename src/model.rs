@@ -2,6 +2,7 @@
 
 mod accounting;
 pub mod baseline;
+mod busy;
 pub mod capacity;
 pub mod commits;
 pub mod downstream;

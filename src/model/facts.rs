@@ -57,6 +57,8 @@ pub struct GroupFacts {
     pub is_early_capacity_proven: bool,
     /// The most that consumers were seen to do on average, busy or not, likewise: each can do that much at least.
     pub seen_per_consumer: Option<f64>,
+    /// The share of its time that a consumer has something in hand, over the last minutes; `None` where the source does not tell.
+    pub busy_ratio: Option<f64>,
     /// What one consumer was seen to do, busy or not, messages per second: it can do that much at least.
     pub proven_per_consumer: Option<f64>,
     /// Busy samples behind the capacity, and how many it takes.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounting::PartitionStep;
 use super::baseline::counter::CounterRate;
+use super::busy::BusyShare;
 use super::capacity::{Capacity, CapacityRules};
 use super::downstream::Breaker;
 use super::fleet::{FleetWatch, Told};
@@ -52,6 +53,8 @@ pub struct GroupModel {
     breaker: Breaker,
     consumers: Option<u32>,
     holders: Option<BTreeMap<String, Holder>>,
+    #[serde(default)]
+    busy: BusyShare,
     read_limit_per_second: Option<f64>,
     signals: BTreeMap<Signal, SignalReading>,
     errors: CounterRate,
@@ -79,6 +82,7 @@ impl GroupModel {
             breaker: Breaker::default(),
             consumers: None,
             holders: None,
+            busy: BusyShare::default(),
             read_limit_per_second: None,
             signals: BTreeMap::new(),
             errors: CounterRate::default(),
@@ -165,6 +169,7 @@ impl GroupModel {
         }
         self.consumers = sample.consumers;
         self.holders.clone_from(&sample.holders);
+        self.busy.observe(at, sample.holders.as_ref());
         self.read_limit_per_second = sample.read_limit_per_second;
         self.learn(at, together, &shown);
         self.note_whole(now, &shown);

@@ -70,6 +70,18 @@ pub mod downstream {
     pub const ACCEPTED_AFTER: Duration = Duration::from_secs(3_600);
 }
 
+/// How much of its time a consumer works.
+pub mod busy {
+    use std::time::Duration;
+
+    /// Looks of so long make the mean.
+    pub const WINDOW: Duration = Duration::from_secs(120);
+    /// A consumer that asked within so many milliseconds is there; one that was scaled in asks no more.
+    pub const AT_WORK_MILLIS: u64 = 60_000;
+    /// So many looks at a consumer say something: ten consumers, three polls.
+    pub const LEAST_LOOKS: u32 = 30;
+}
+
 /// Capacity by the first busy seconds, where any consumer may take any message.
 pub mod early {
     use std::time::Duration;

@@ -13,7 +13,7 @@ use super::rule::{Explored, FirstStep, Rule, Started};
 use super::spec::TargetSpec;
 use super::steps::{Proposal, Steps};
 use crate::policy::tuning::cold::{
-    EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
+    BUSY_RATIO, EXPLORED_RATIO, EXPLORED_RATIO_OWN, HANDFUL, KEEPS_UP_WITHIN, LARGEST_FIRST_STEP,
     LARGEST_FIRST_STEP_EXCLUSIVE, SECOND_STEP_RATIO, SUPPOSED_PER_SECOND, SUPPOSED_START,
     TOO_MUCH_RATIO,
 };
@@ -48,7 +48,8 @@ pub fn recommend(facts: &GroupFacts, spec: &TargetSpec, known: BeforeCapacity) -
     let explored = if known.began_here {
         EXPLORED_RATIO_OWN
     } else {
-        EXPLORED_RATIO
+        let idle_left = facts.busy_ratio.map(|busy| BUSY_RATIO / busy);
+        EXPLORED_RATIO.min(idle_left.unwrap_or(f64::INFINITY).max(1.0))
     };
     let per_replica = seen * explored * f64::from(spec.consumers_per_replica);
     let arrivals = steady_arrivals(facts);
@@ -196,6 +197,29 @@ mod tests {
         // What runs is never taken away before it is known.
         check(400.0, 3_000, Some(3), 30, 30);
         check(400.0, 20, Some(3), 30, 30);
+    }
+
+    #[test]
+    fn consumers_that_always_have_something_in_hand_are_not_tried_with_more() {
+        let check = |busy_ratio, began_here, expect| {
+            let facts = GroupFacts {
+                busy_ratio,
+                ..facts(650.0, 20, Some(46.0))
+            };
+            let known = BeforeCapacity {
+                present: 14,
+                began_here,
+                ..BeforeCapacity::default()
+            };
+            let got = recommend(&facts, &TargetSpec::default(), known).replicas();
+            assert_eq!(got, expect, "{busy_ratio:?}");
+        };
+        check(None, false, 12);
+        check(Some(0.5), false, 12);
+        check(Some(0.87), false, 13);
+        check(Some(0.93), false, 14);
+        check(Some(1.0), false, 14);
+        check(Some(0.93), true, 8);
     }
 
     #[test]

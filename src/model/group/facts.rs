@@ -44,6 +44,7 @@ impl GroupModel {
             capacity_per_consumer: self.capacity.per_consumer(),
             early_capacity_per_consumer: self.capacity.early_per_consumer(),
             is_early_capacity_proven: self.capacity.proven_early().is_some(),
+            busy_ratio: self.busy.ratio(),
             seen_per_consumer: self.capacity.early.seen_per_consumer(),
             proven_per_consumer: self.capacity.proven(),
             capacity_samples: (
