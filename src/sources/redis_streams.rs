@@ -15,9 +15,11 @@ mod discovery;
 mod errors;
 mod failure;
 mod followup;
+mod handshake;
 mod id;
 mod key;
 mod lag;
+mod lean;
 mod log_end;
 mod nodes;
 #[cfg(test)]

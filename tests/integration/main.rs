@@ -53,6 +53,7 @@ mod ready_replicas;
 mod recording;
 mod redis_access;
 mod redis_cluster;
+mod redis_fat;
 mod redis_faults;
 mod redis_lies;
 mod redis_losses;

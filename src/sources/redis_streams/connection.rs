@@ -10,10 +10,11 @@ use redis::{AsyncConnectionConfig, Pipeline, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::{self, Subject};
+use super::lean::Scripting;
 use super::primary::Primary;
-use super::server::{ServerMode, ServerTraits};
+use super::server::ServerTraits;
 use super::transport::OpenConnection;
-use super::{diagnosis, reply, transport};
+use super::{diagnosis, handshake, transport};
 use crate::config::types::{RedisAddress, RedisConfig, RedisServers};
 use crate::model::sample::{Failure, FailureKind};
 
@@ -22,9 +23,6 @@ const TIMEOUTS_BEFORE_REBUILD: u32 = 2;
 
 /// How often sentinels are asked whether the primary is still the same.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
-
-/// The name that `CLIENT LIST` shows.
-const CLIENT_NAME: &str = "streamgauge";
 
 /// Where a server is.
 pub enum ServerPlace {
@@ -68,6 +66,8 @@ struct Live {
     timeouts: u32,
     /// Whether a request on it was answered.
     is_proven: bool,
+    /// How scripts may be run on it, once that was asked.
+    scripting: Option<Option<Scripting>>,
     connection: OpenConnection,
 }
 
@@ -125,6 +125,26 @@ impl RedisConnection {
     /// What the server said of itself at the last connection.
     pub fn server(&self) -> ServerTraits {
         self.slot().server
+    }
+
+    /// Whether it was asked how scripts may be run on the connection of now.
+    pub fn knows_scripting(&self) -> bool {
+        self.slot()
+            .live
+            .as_ref()
+            .is_some_and(|live| live.scripting.is_some())
+    }
+
+    /// Takes note of how.
+    pub fn scripting_is(&self, scripting: Option<Scripting>) {
+        if let Some(live) = &mut self.slot().live {
+            live.scripting = Some(scripting);
+        }
+    }
+
+    /// How scripts may be run, if they may.
+    pub fn scripting(&self) -> Option<Scripting> {
+        self.slot().live.as_ref()?.scripting.flatten()
     }
 
     /// Whether a request on the connection of now was answered.
@@ -257,6 +277,7 @@ impl RedisConnection {
             generation: slot.attempts,
             timeouts: 0,
             is_proven: false,
+            scripting: None,
             connection: built?,
         };
         slot.live = Some(live.clone());
@@ -279,7 +300,9 @@ impl RedisConnection {
             let at = self.locate().await?;
             self.slot().at = Some(at.clone());
             let mut connection = self.open(&at, response_timeout).await?;
-            self.introduce(&mut connection, &at).await?;
+            let is_named = matches!(self.place, ServerPlace::Primary(_));
+            let server = handshake::introduce(&self.config, &mut connection, is_named).await?;
+            self.slot().server = server;
             Ok(connection)
         };
         tokio::time::timeout(self.response_timeout, handshake)
@@ -312,54 +335,6 @@ impl RedisConnection {
         // Time must be left to find out why there was no answer.
         let patience = self.response_timeout / 2;
         transport::open(&self.config, at, &at.to_string(), settings, patience).await
-    }
-
-    async fn introduce(
-        &self,
-        connection: &mut OpenConnection,
-        at: &RedisAddress,
-    ) -> Result<(), Failure> {
-        let mut commands = redis::pipe();
-        if let Some(password) = &self.config.password {
-            let username = self.config.username.as_deref();
-            transport::authenticate(&mut commands, username, password)?;
-        }
-        if self.config.database != 0 {
-            commands.cmd("SELECT").arg(self.config.database);
-        }
-        let must_succeed = commands.len();
-        commands.cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME);
-        let is_named = matches!(self.place, ServerPlace::Primary(_));
-        if is_named {
-            commands.cmd("ROLE");
-        }
-        commands.cmd("HELLO");
-        let replies = connection
-            .req_packed_commands(&commands, 0, commands.len())
-            .await
-            .map_err(|error| failure::of_error(&self.address, &error))?;
-        let server = ServerTraits::of(replies.last());
-        if server.mode == Some(ServerMode::Sentinel) {
-            return Err(failure::is_sentinel(&at.to_string()));
-        }
-        if is_named && replies.iter().any(reply::is_replica) {
-            return Err(failure::is_replica(&at.to_string()));
-        }
-        match replies
-            .iter()
-            .take(must_succeed)
-            .find(|r| **r != Value::Okay)
-        {
-            None => {
-                self.slot().server = server;
-                Ok(())
-            }
-            Some(Value::ServerError(error)) => Err(failure::of_reply(&self.subject(), error)),
-            Some(_) => Err(failure::garbled(
-                &self.address,
-                "the handshake was not answered with OK",
-            )),
-        }
     }
 
     /// Takes note of how a request on that connection ended, and drops the connection if it must not be used again.

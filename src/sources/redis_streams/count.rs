@@ -11,7 +11,7 @@ use super::lag::{self, LagVerdict};
 use super::partition::RedisPartition;
 use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
-use super::read::{self, EntriesPage, KeyAnswer, PageWanted, Snapshot};
+use super::read::{self, EntriesPage, KeyAnswer, KeyWanted, PageWanted, Snapshot};
 use super::reply::StreamInfo;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, Position};
@@ -111,9 +111,13 @@ async fn first_pages(
 ) -> Result<(), Failure> {
     let wanted: Vec<_> = counts
         .iter()
-        .map(|count| (count.key.as_str(), page_wanted(&count.reading)))
+        .map(|count| KeyWanted {
+            key: &count.key,
+            entry_bytes: entry_bytes(&count.reading),
+            page: page_wanted(&count.reading),
+        })
         .collect();
-    let limits: Vec<_> = wanted.iter().map(|(_, page)| *page).collect();
+    let limits: Vec<_> = wanted.iter().map(|wanted| wanted.page).collect();
     let (_, frames) = read::read_frames(line, group, &wanted).await?;
     for ((count, wanted), (reading, page)) in counts.iter_mut().zip(limits).zip(frames) {
         count.reading = reading;
@@ -129,6 +133,13 @@ async fn first_pages(
         }
     }
     Ok(())
+}
+
+fn entry_bytes(reading: &KeyAnswer) -> usize {
+    match reading {
+        KeyAnswer::Present(snapshot) => snapshot.stream.entry_bytes,
+        _ => 0,
+    }
 }
 
 fn page_wanted(reading: &KeyAnswer) -> Option<PageWanted> {
@@ -189,7 +200,11 @@ async fn settle(
     }
     let wanted: Vec<_> = more
         .iter()
-        .map(|counting| (counting.key.as_str(), None))
+        .map(|counting| KeyWanted {
+            key: &counting.key,
+            entry_bytes: counting.entry_bytes,
+            page: None,
+        })
         .collect();
     let Ok((_, frames)) = read::read_frames(line, group, &wanted).await else {
         return;

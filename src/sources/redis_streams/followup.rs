@@ -10,7 +10,7 @@ use super::pending::Stuck;
 use super::poll::PollConnection;
 use super::range::REQUEST_BYTES;
 use super::reply::{self, PendingEntry};
-use super::{failure, id, key};
+use super::{failure, id, key, lean};
 use crate::model::sample::{Failure, Position};
 
 /// The page that the oldest pending entry that is not stuck is looked for in.
@@ -79,7 +79,7 @@ pub async fn ask(
         rest = later;
         let mut commands = redis::pipe();
         for (key, question) in now {
-            write(&mut commands, key, group, question);
+            write(line, &mut commands, (key, group), question);
         }
         let Ok(replies) = line.request(commands).await else {
             answers.resize(questions.len(), FollowUpResult::Unread);
@@ -112,14 +112,20 @@ fn fitting(questions: &[(String, FollowUp)]) -> usize {
     fit.max(1)
 }
 
-fn write(commands: &mut Pipeline, key: &str, group: &str, question: &FollowUp) {
+fn write(
+    line: &PollConnection<'_>,
+    commands: &mut Pipeline,
+    (key, group): (&str, &str),
+    question: &FollowUp,
+) {
     match question {
-        FollowUp::FirstBetween { after, until, .. } => {
-            commands
-                .cmd("XRANGE")
-                .arg(key::sent(key))
-                .arg(format!("({}", id::text(*after)));
-            commands.arg(id::text(*until)).arg("COUNT").arg(1);
+        FollowUp::FirstBetween {
+            after,
+            until,
+            entry_bytes,
+        } => {
+            let way = line.scripting(*entry_bytes);
+            lean::range(commands, way, key, (*after, *until), 1);
         }
         FollowUp::PendingPage => {
             commands
@@ -216,7 +222,7 @@ async fn more_stuck(
                 now_millis: *now_millis,
             };
             let mut commands = redis::pipe();
-            write(&mut commands, key, group, &next);
+            write(line, &mut commands, (key, group), &next);
             let Ok(replies) = line.request(commands).await else {
                 return;
             };

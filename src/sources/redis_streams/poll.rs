@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::connection::RedisConnection;
 use super::failure;
+use super::lean::{self, Scripting};
 use super::server_layout::ServerLayout;
 use crate::model::sample::Failure;
 
@@ -36,6 +37,23 @@ impl<'c> PollConnection<'c> {
             until: self.until.min(until),
             ..self
         }
+    }
+
+    /// Asks once per connection whether scripts may be run.
+    pub async fn look_for_scripting(&self) {
+        if !self.connection.knows_scripting() {
+            let mut commands = redis::pipe();
+            Scripting::ask(&mut commands);
+            if let Ok(replies) = self.request(commands).await {
+                self.connection.scripting_is(Scripting::found(&replies));
+            }
+        }
+    }
+
+    /// How entries of that size are read without their bodies; `None` if they are not.
+    pub fn scripting(&self, entry_bytes: usize) -> Option<Scripting> {
+        let way = || self.connection.scripting();
+        lean::is_large(entry_bytes).then(way).flatten()
     }
 
     /// See [`RedisConnection::request`].

@@ -4,7 +4,7 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::poll::PollConnection;
-use super::{failure, id, key, reply};
+use super::{failure, lean, reply};
 use crate::model::sample::{Failure, Position};
 
 /// Entries per page.
@@ -89,7 +89,8 @@ pub struct RangeCount {
     /// The refusal that ended it.
     pub failed: Option<Failure>,
     bytes: usize,
-    entry_bytes: usize,
+    /// What an entry takes, as far as seen.
+    pub entry_bytes: usize,
 }
 
 impl RangeCount {
@@ -178,11 +179,9 @@ async fn read_round(
 ) -> Result<(), Failure> {
     let mut commands = redis::pipe();
     for (counting, limit) in &round {
-        commands.cmd("XRANGE").arg(key::sent(&counting.key));
-        commands
-            .arg(format!("({}", id::text(counting.after)))
-            .arg(id::text(counting.until));
-        commands.arg("COUNT").arg(*limit);
+        let way = line.scripting(counting.entry_bytes);
+        let between = (counting.after, counting.until);
+        lean::range(&mut commands, way, &counting.key, between, *limit);
     }
     let replies = line.request(commands).await?;
     for ((counting, limit), reply) in round.into_iter().zip(&replies) {

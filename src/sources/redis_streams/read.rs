@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::failure::{self, Subject};
 use super::id;
 use super::key;
+use super::lean;
 use super::poll::PollConnection;
 use super::reply::{self, GroupInfo, PendingEntry, StreamInfo};
 use super::turns::{self, Turns};
@@ -13,6 +14,17 @@ use crate::model::sample::{Failure, FailureKind, Position};
 
 /// Commands per partition: MULTI, two or three questions, EXEC.
 const FRAME: usize = 2;
+
+/// A key to read.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyWanted<'k> {
+    /// The key.
+    pub key: &'k str,
+    /// What an entry takes, as far as seen.
+    pub entry_bytes: usize,
+    /// A page of entries in the same reading.
+    pub page: Option<PageWanted>,
+}
 
 /// A page of entry ids wanted in the same atomic reading: those after an id.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +98,10 @@ pub async fn read_all(
     turns: &mut Turns,
     until: Instant,
 ) -> Result<KeyAnswers, Failure> {
-    let mut requests = turns.requests(keys);
+    if turns.any_large(keys) {
+        line.look_for_scripting().await;
+    }
+    let mut requests = turns.requests(keys, line.scripting(usize::MAX).is_some());
     if requests.is_empty() {
         // With no keys at all the server's clock is still asked for: it tells whether the server is there.
         requests.push(Vec::new());
@@ -111,7 +126,7 @@ pub async fn read_all(
             until
         };
         let until = turns::share(started, last, requests.len() - n - 1);
-        match read_request(&line.at_most(until), keys, group).await {
+        match read_request(&line.at_most(until), keys, group, turns).await {
             Ok((now_millis, readings)) => {
                 silent = 0;
                 all.now_millis = all.now_millis.or(now_millis);
@@ -164,8 +179,16 @@ async fn read_request(
     line: &PollConnection<'_>,
     keys: &[String],
     group: &str,
+    turns: &Turns,
 ) -> Result<(Option<u64>, Vec<KeyAnswer>), Failure> {
-    let wanted: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
+    let wanted: Vec<_> = keys
+        .iter()
+        .map(|key| KeyWanted {
+            key,
+            entry_bytes: turns.entry_bytes(key),
+            page: None,
+        })
+        .collect();
     let (now_millis, frames) = read_frames(line, group, &wanted).await?;
     let readings = frames.into_iter().map(|(reading, _)| reading).collect();
     Ok((now_millis, readings))
@@ -178,12 +201,17 @@ async fn read_request(
 pub async fn read_frames(
     line: &PollConnection<'_>,
     group: &str,
-    wanted: &[(&str, Option<PageWanted>)],
+    wanted: &[KeyWanted<'_>],
 ) -> Result<(Option<u64>, Vec<(KeyAnswer, EntriesPage)>), Failure> {
     let mut commands = redis::pipe();
     commands.cmd("TIME");
-    for (key, page) in wanted {
-        ask(&mut commands, key, group, *page);
+    let scripting = line.scripting(usize::MAX);
+    let way = |wanted: &KeyWanted<'_>| scripting.filter(|_| lean::is_large(wanted.entry_bytes));
+    for wanted in wanted {
+        match way(wanted) {
+            Some(way) => way.frame(&mut commands, wanted.key, group, wanted.page),
+            None => ask(&mut commands, wanted.key, group, wanted.page),
+        }
     }
     let replies = line.request(commands).await?;
     let garbled = |what: &str| {
@@ -196,13 +224,16 @@ pub async fn read_frames(
     }
     let now_millis = reply::time_millis(time);
     let mut frames = Vec::with_capacity(wanted.len());
-    for (key, page) in wanted {
-        let length = FRAME + questions(group) + usize::from(page.is_some());
+    for wanted in wanted {
+        let length = match way(wanted) {
+            Some(_) => 1,
+            None => FRAME + questions(group) + usize::from(wanted.page.is_some()),
+        };
         let (frame, others) = rest
             .split_at_checked(length)
             .ok_or_else(|| garbled("too few replies"))?;
         rest = others;
-        let subject = line.subject().key(key);
+        let subject = line.subject().key(wanted.key);
         frames.push(understood(frame, group, now_millis, &subject));
     }
     Ok((now_millis, frames))
@@ -267,7 +298,8 @@ fn understand(
         return Some((KeyAnswer::Elsewhere(failure), None));
     }
     // A command that is refused while it is queued names the reason; EXEC then only says that it was aborted.
-    if let Some(error) = frame.first().and_then(server_error) {
+    let is_script = frame.len() == 1;
+    if let Some(error) = frame.first().and_then(server_error).filter(|_| !is_script) {
         return Some((
             KeyAnswer::Failed(failure::of_transaction(subject, error)),
             None,
@@ -277,7 +309,7 @@ fn understand(
         return Some((KeyAnswer::Failed(failure::of_reply(subject, error)), None));
     }
     let answers = reply::items(frame.last()?)?;
-    if answers.len() + FRAME != frame.len() {
+    if !is_script && answers.len() + FRAME != frame.len() {
         return None;
     }
     let (asked, page) = answers.split_at_checked(questions(group))?;

@@ -127,7 +127,7 @@ pub fn stream_info(reply: &Value) -> Option<StreamInfo> {
         counts_added: field(reply, "entries-added").is_some(),
         entries_added: field(reply, "entries-added").and_then(number),
         max_deleted: field(reply, "max-deleted-entry-id").and_then(position),
-        entry_bytes: first.map_or(0, size).max(last.map_or(0, size)),
+        entry_bytes: first.map_or(0, entry_size).max(last.map_or(0, entry_size)),
     })
 }
 
@@ -198,8 +198,9 @@ pub fn consumers(reply: &Value) -> Option<Vec<ConsumerInfo>> {
 
 /// Reads a page of `XRANGE`: the ids, and the bytes that the page holds.
 pub fn range_page(reply: &Value) -> Option<(Vec<Position>, usize)> {
-    let ids = items(reply)?.iter().map(entry_id).collect::<Option<_>>()?;
-    Some((ids, size(reply)))
+    let entries = items(reply)?;
+    let ids = entries.iter().map(entry_id).collect::<Option<_>>()?;
+    Some((ids, entries.iter().map(entry_size).sum()))
 }
 
 /// Reads the reply of `TIME`, in milliseconds.
@@ -285,6 +286,14 @@ fn position(value: &Value) -> Option<Position> {
 
 fn entry_id(entry: &Value) -> Option<Position> {
     position(items(entry)?.first()?)
+}
+
+/// Bytes of an entry, or what a script says in their place.
+fn entry_size(entry: &Value) -> usize {
+    match items(entry) {
+        Some([_, size @ Value::BulkString(_)]) => number(size).unwrap_or_default() as usize,
+        _ => size(entry),
+    }
 }
 
 fn size(value: &Value) -> usize {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lean;
 use super::range::REQUEST_BYTES;
 
 /// Partitions per request: bounds the memory that the replies take, which hold two message bodies each.
@@ -38,8 +39,18 @@ impl Turn {
 }
 
 impl Turns {
-    /// All keys, request by request.
-    pub fn requests(&mut self, keys: &[String]) -> Vec<Vec<String>> {
+    /// Whether any of the keys is known to have entries that are large.
+    pub fn any_large(&self, keys: &[String]) -> bool {
+        keys.iter().any(|key| lean::is_large(self.entry_bytes(key)))
+    }
+
+    /// What an entry of the key takes, as far as seen.
+    pub fn entry_bytes(&self, key: &str) -> usize {
+        self.turn(key).entry_bytes
+    }
+
+    /// All keys, request by request; `is_lean` if large entries come without their bodies.
+    pub fn requests(&mut self, keys: &[String], is_lean: bool) -> Vec<Vec<String>> {
         self.0.retain(|key, _| keys.binary_search(key).is_ok());
         let mut turns: Vec<_> = keys.iter().map(|key| (key, self.turn(key))).collect();
         // What stays silent, however small its part, comes last every other time: nothing else is to wait for it.
@@ -51,7 +62,10 @@ impl Turns {
         let mut requests: Vec<Vec<String>> = Vec::new();
         let (mut room, mut bytes) = (0, 0);
         for (key, turn) in turns {
-            let size = BODIES * turn.entry_bytes;
+            let size = match is_lean && lean::is_large(turn.entry_bytes) {
+                true => 0,
+                false => BODIES * turn.entry_bytes,
+            };
             let most = turn.partitions_per_request();
             match requests.last_mut() {
                 Some(request)
@@ -125,7 +139,7 @@ mod tests {
     fn poll(turns: &mut Turns, keys: &[String], mut answered: usize, slow: &[usize]) {
         let is_slow = |key: &String| slow.iter().any(|n| keys[*n] == *key);
         let mut silent = 0;
-        for request in turns.requests(keys) {
+        for request in turns.requests(keys, false) {
             if silent == 3 || answered == 0 {
                 turns.not_reached(&request);
             } else if request.iter().any(is_slow) {
@@ -146,7 +160,7 @@ mod tests {
         let mut turns = Turns::default();
         let keys = keys(1_200);
         let sizes = |turns: &mut Turns| -> Vec<usize> {
-            turns.requests(&keys).iter().map(Vec::len).collect()
+            turns.requests(&keys, false).iter().map(Vec::len).collect()
         };
         assert_eq!(sizes(&mut turns), [500, 500, 200]);
         for key in &keys {
@@ -154,14 +168,14 @@ mod tests {
         }
         assert_eq!(sizes(&mut turns), [100; 12]);
         turns.read(&keys[0], Instant::now(), 10 * REQUEST_BYTES, 0.1);
-        assert_eq!(turns.requests(&keys).last().map(Vec::len), Some(1));
+        assert_eq!(turns.requests(&keys, false).last().map(Vec::len), Some(1));
     }
 
     #[test]
     fn what_was_left_out_comes_first_and_in_smaller_parts() {
         let mut turns = Turns::default();
         let keys = keys(1_500);
-        for (n, request) in turns.requests(&keys).iter().enumerate() {
+        for (n, request) in turns.requests(&keys, false).iter().enumerate() {
             match n {
                 0 => request
                     .iter()
@@ -170,7 +184,7 @@ mod tests {
                 _ => turns.not_reached(request),
             }
         }
-        let requests = turns.requests(&keys);
+        let requests = turns.requests(&keys, false);
         assert_eq!(requests[0][0], keys[500]);
         assert_eq!(requests[0].len(), 250);
         assert_eq!(

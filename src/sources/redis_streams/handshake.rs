@@ -1,0 +1,61 @@
+//! The first words on a connection: who asks, and what the server is.
+
+use redis::Value;
+use redis::aio::ConnectionLike;
+
+use super::failure::{self, Subject};
+use super::reply;
+use super::server::{ServerMode, ServerTraits};
+use super::transport::{self, OpenConnection};
+use crate::config::types::RedisConfig;
+use crate::model::sample::Failure;
+
+/// The name that `CLIENT LIST` shows.
+const CLIENT_NAME: &str = "streamgauge";
+
+/// Shows the server who asks, and learns what it is. `is_named`: sentinels say that it is the primary.
+///
+/// # Errors
+/// It refuses, or is none that streams can be read from.
+pub async fn introduce(
+    config: &RedisConfig,
+    connection: &mut OpenConnection,
+    is_named: bool,
+) -> Result<ServerTraits, Failure> {
+    let address = connection.address().to_owned();
+    let mut commands = redis::pipe();
+    if let Some(password) = &config.password {
+        transport::authenticate(&mut commands, config.username.as_deref(), password)?;
+    }
+    if config.database != 0 {
+        commands.cmd("SELECT").arg(config.database);
+    }
+    let must_succeed = commands.len();
+    commands.cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME);
+    if is_named {
+        commands.cmd("ROLE");
+    }
+    commands.cmd("HELLO");
+    let replies = connection
+        .req_packed_commands(&commands, 0, commands.len())
+        .await
+        .map_err(|error| failure::of_error(&address, &error))?;
+    let server = ServerTraits::of(replies.last());
+    if server.mode == Some(ServerMode::Sentinel) {
+        return Err(failure::is_sentinel(&address));
+    }
+    if is_named && replies.iter().any(reply::is_replica) {
+        return Err(failure::is_replica(&address));
+    }
+    let mut needed = replies.iter().take(must_succeed);
+    match needed.find(|reply| **reply != Value::Okay) {
+        None => Ok(server),
+        Some(Value::ServerError(error)) => {
+            Err(failure::of_reply(&Subject::server(&address, false), error))
+        }
+        Some(_) => Err(failure::garbled(
+            &address,
+            "the handshake was not answered with OK",
+        )),
+    }
+}
