@@ -7,6 +7,8 @@ use crate::config::types::RedisConfig;
 use crate::model::stream::StreamSelector;
 use crate::sources::{GroupReader, Source, call_deadline};
 
+mod all_keys;
+mod answer;
 mod connection;
 mod consumers;
 mod count;
@@ -37,6 +39,7 @@ mod round;
 mod server;
 mod server_layout;
 mod shard;
+mod shared;
 mod slots;
 mod transport;
 mod turns;

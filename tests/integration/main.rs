@@ -57,6 +57,7 @@ mod redis_fat;
 mod redis_faults;
 mod redis_lies;
 mod redis_losses;
+mod redis_many_groups;
 mod redis_oddities;
 mod redis_sentinel;
 mod redis_source;

@@ -13,6 +13,7 @@ use super::failure::{self, Subject};
 use super::lean::Scripting;
 use super::primary::Primary;
 use super::server::ServerTraits;
+use super::shared::SharedReadings;
 use super::transport::OpenConnection;
 use super::{diagnosis, handshake, transport};
 use crate::config::types::{RedisAddress, RedisConfig, RedisServers};
@@ -42,6 +43,7 @@ pub struct RedisConnection {
     /// Held while connecting, so that callers who find no connection wait for one attempt instead of each making one.
     connecting: tokio::sync::Mutex<()>,
     nonce: AtomicU64,
+    shared: SharedReadings,
 }
 
 #[derive(Default)]
@@ -86,6 +88,7 @@ impl RedisConnection {
             slot: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
             nonce: AtomicU64::new(1),
+            shared: SharedReadings::default(),
         }
     }
 
@@ -115,6 +118,11 @@ impl RedisConnection {
     /// Whether it is one of several nodes that share the keys.
     pub fn is_of_cluster(&self) -> bool {
         matches!(self.config.servers, RedisServers::Cluster(_))
+    }
+
+    /// What its groups share.
+    pub const fn shared(&self) -> &SharedReadings {
+        &self.shared
     }
 
     /// The time that one request may take.
@@ -281,6 +289,8 @@ impl RedisConnection {
             connection: built?,
         };
         slot.live = Some(live.clone());
+        // It may be another server now.
+        self.shared.clear();
         Ok(live)
     }
 

@@ -11,7 +11,10 @@ use super::lag::{self, LagVerdict};
 use super::partition::RedisPartition;
 use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
-use super::read::{self, EntriesPage, KeyAnswer, KeyWanted, PageWanted, Snapshot};
+pub mod together;
+
+use super::answer::{KeyAnswer, PageWanted, Snapshot};
+use super::read::{self, EntriesPage, KeyWanted};
 use super::reply::StreamInfo;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, Position};

@@ -3,7 +3,7 @@
 
 use redis::{Pipeline, Value};
 
-use super::read::PageWanted;
+use super::answer::PageWanted;
 use super::{id, key};
 use crate::model::sample::Position;
 

@@ -104,6 +104,17 @@ impl Servers {
         }
     }
 
+    /// Forgets what was read lately for all groups: something is new.
+    pub fn forget_shared(&self) {
+        let layout = match &self.topology {
+            Topology::One(layout) => Some(Arc::clone(layout)),
+            Topology::Cluster { known, .. } => lock(known).current(),
+        };
+        for node in layout.iter().flat_map(|layout| layout.nodes()) {
+            node.shared().clear();
+        }
+    }
+
     /// What there is to read from, as of now or lately.
     ///
     /// # Errors

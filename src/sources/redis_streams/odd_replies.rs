@@ -5,9 +5,10 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::Instant;
 
+use super::answer::KeyAnswer;
 use super::failure::Subject;
 use super::partition::{PartitionMemory, ReadFrom, RedisPartition};
-use super::read::{self, KeyAnswer};
+use super::read;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, PartitionObservation, PartitionSample};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer::{KeyAnswer, Snapshot};
 use super::failure;
 use super::followup::{FollowUp, FollowUpResult};
 use super::key;
@@ -16,9 +17,8 @@ use super::lag::{self, Agreement, LagVerdict};
 use super::log_end::{Counter, CounterStep};
 use super::pending::{self, FirstUndelivered, Stuck};
 use super::range::RangeCount as Range;
-use super::read::{KeyAnswer, Snapshot};
 use super::recount::Recount;
-use super::reply::{PendingEntry, StreamInfo};
+use super::reply::PendingEntry;
 use super::wake::End;
 use crate::config::types::RedisAddress;
 use crate::model::quantity::Quantity;
@@ -187,7 +187,7 @@ impl RedisPartition {
 
     /// What a recount under way has still to count.
     pub fn rest_of_recount(&self) -> Option<Range> {
-        let entry_bytes = self.stream()?.entry_bytes;
+        let entry_bytes = self.reading.stream()?.entry_bytes;
         let recount = self.memory.recount.as_ref()?;
         Some(recount.rest(&self.key, entry_bytes))
     }
@@ -212,21 +212,13 @@ impl RedisPartition {
 
     /// The interval in which arrivals must be counted, where the server does not tell them.
     pub fn arrivals_between(&self) -> Option<(Position, Position, usize)> {
-        let stream = self.stream().filter(|stream| !stream.counts_added)?;
+        let stream = self
+            .reading
+            .stream()
+            .filter(|stream| !stream.counts_added)?;
         match self.memory.counter.as_ref()?.step(stream) {
             CounterStep::CountAfter(id) => Some((id, stream.last_generated?, stream.entry_bytes)),
             CounterStep::Arrived(_) | CounterStep::Unknown => None,
-        }
-    }
-
-    fn stream(&self) -> Option<&StreamInfo> {
-        match &self.reading {
-            KeyAnswer::Present(now) => Some(&now.stream),
-            KeyAnswer::GroupMissing(stream) => Some(stream),
-            KeyAnswer::StreamMissing
-            | KeyAnswer::Failed(_)
-            | KeyAnswer::Elsewhere(_)
-            | KeyAnswer::LeftOut(_) => None,
         }
     }
 
@@ -284,7 +276,7 @@ impl RedisPartition {
             }
             FollowUpResult::Unread => {}
             FollowUpResult::GroupGone => {
-                if let Some(stream) = self.stream().cloned() {
+                if let Some(stream) = self.reading.stream().cloned() {
                     self.reading = KeyAnswer::GroupMissing(stream);
                 }
             }
@@ -340,7 +332,7 @@ impl RedisPartition {
         };
         self.memory.end = match &self.reading {
             KeyAnswer::StreamMissing => Some((Position::default(), 0)),
-            _ => self
+            reading => reading
                 .stream()
                 .and_then(|stream| Some((stream.last_generated?, stream.entry_bytes))),
         };
@@ -354,7 +346,7 @@ impl RedisPartition {
     }
 
     fn log_end(&mut self) -> Option<u64> {
-        let stream = self.stream()?.clone();
+        let stream = self.reading.stream()?.clone();
         if stream.counts_added {
             return stream.entries_added;
         }

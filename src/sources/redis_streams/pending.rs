@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::answer::Snapshot;
 use super::id;
-use super::read::Snapshot;
 use super::reply::PendingEntry;
 use crate::model::sample::Position;
 

@@ -1,16 +1,16 @@
 //! One atomic reading per partition, all partitions pipelined.
 
 use redis::{Pipeline, ServerError, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::answer::{KeyAnswer, PageWanted, Snapshot};
 use super::failure::{self, Subject};
 use super::id;
 use super::key;
 use super::lean;
 use super::poll::PollConnection;
-use super::reply::{self, GroupInfo, PendingEntry, StreamInfo};
-use super::turns::{self, Turns};
-use crate::model::sample::{Failure, FailureKind, Position};
+use super::reply::{self, PendingEntry};
+use crate::model::sample::{Failure, Position};
 
 /// Commands per partition: MULTI, two or three questions, EXEC.
 const FRAME: usize = 2;
@@ -24,174 +24,6 @@ pub struct KeyWanted<'k> {
     pub entry_bytes: usize,
     /// A page of entries in the same reading.
     pub page: Option<PageWanted>,
-}
-
-/// A page of entry ids wanted in the same atomic reading: those after an id.
-#[derive(Clone, Copy, Debug)]
-pub struct PageWanted {
-    /// The id before the first wanted one.
-    pub after: Position,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// What one partition answered.
-#[derive(Clone, Debug, PartialEq)]
-pub enum KeyAnswer {
-    /// Stream and group at one moment.
-    Present(Snapshot),
-    /// The stream exists, the group does not.
-    GroupMissing(StreamInfo),
-    /// There is no such key.
-    StreamMissing,
-    /// This partition could not be read.
-    Failed(Failure),
-    /// It is on another node of the cluster, or on its way there.
-    Elsewhere(Failure),
-    /// It was not read at this poll, while others were; with what kept the poll from it.
-    LeftOut(Failure),
-}
-
-impl KeyAnswer {
-    /// As what it counts where it is not asked for again: a key on its way to another node was left out.
-    pub fn settled(self) -> Self {
-        match self {
-            Self::Elsewhere(failure) => Self::LeftOut(failure),
-            settled => settled,
-        }
-    }
-}
-
-/// Stream and group at one moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// The stream.
-    pub stream: StreamInfo,
-    /// The group on it.
-    pub group: GroupInfo,
-    /// The pending entry with the lowest id.
-    pub oldest_pending: Option<PendingEntry>,
-    /// The server's clock just before, in milliseconds.
-    pub now_millis: Option<u64>,
-}
-
-/// The readings of all keys, and the server's clock at the first.
-pub struct KeyAnswers {
-    /// Milliseconds since the epoch by the server's clock.
-    pub now_millis: Option<u64>,
-    /// One per key.
-    pub readings: Vec<(String, KeyAnswer)>,
-}
-
-/// Requests in a row that may stay unanswered before the rest waits for the next poll: the last of them goes over a new connection.
-const SILENT_REQUESTS: u32 = 3;
-
-/// Reads every key, those first whose turn it is. An empty group asks for the streams only. What does not answer before
-/// `until` is left out, as long as anything answers at all.
-///
-/// # Errors
-/// If nothing could be read, or the server answers every key with the same trouble of its own.
-pub async fn read_all(
-    line: &PollConnection<'_>,
-    keys: &[String],
-    group: &str,
-    turns: &mut Turns,
-    until: Instant,
-) -> Result<KeyAnswers, Failure> {
-    if turns.any_large(keys) {
-        line.look_for_scripting().await;
-    }
-    let mut requests = turns.requests(keys, line.scripting(usize::MAX).is_some());
-    if requests.is_empty() {
-        // With no keys at all the server's clock is still asked for: it tells whether the server is there.
-        requests.push(Vec::new());
-    }
-    let mut all = KeyAnswers {
-        now_millis: None,
-        readings: Vec::with_capacity(keys.len()),
-    };
-    let (mut left_out, mut why, mut silent) = (Vec::new(), None, 0);
-    for (n, keys) in requests.iter().enumerate() {
-        let started = Instant::now();
-        if silent == SILENT_REQUESTS || (!all.readings.is_empty() && started >= until) {
-            why.get_or_insert_with(|| failure::late(line.address()));
-            turns.not_reached(keys);
-            left_out.extend_from_slice(keys);
-            continue;
-        }
-        // A poll that has read nothing yet has nothing to lose.
-        let last = if all.readings.is_empty() {
-            line.until()
-        } else {
-            until
-        };
-        let until = turns::share(started, last, requests.len() - n - 1);
-        match read_request(&line.at_most(until), keys, group, turns).await {
-            Ok((now_millis, readings)) => {
-                silent = 0;
-                all.now_millis = all.now_millis.or(now_millis);
-                let took = part(started, until);
-                note(turns, keys, &readings, took);
-                all.readings.extend(keys.iter().cloned().zip(readings));
-            }
-            Err(failure) => {
-                silent += 1;
-                why.get_or_insert(failure);
-                turns.in_vain(keys);
-                left_out.extend_from_slice(keys);
-            }
-        }
-    }
-    common_outage(&all.readings)?;
-    if let Some(why) = why {
-        if all.readings.is_empty() {
-            return Err(why);
-        }
-        let left_out = left_out.into_iter();
-        let unread = left_out.map(|key| (key, KeyAnswer::LeftOut(why.clone())));
-        all.readings.extend(unread);
-    }
-    Ok(all)
-}
-
-/// The part of its time that a request took.
-fn part(started: Instant, until: Instant) -> f64 {
-    let had = until.saturating_duration_since(started).as_secs_f64();
-    started.elapsed().as_secs_f64() / had.max(f64::MIN_POSITIVE)
-}
-
-fn note(turns: &mut Turns, keys: &[String], readings: &[KeyAnswer], took: f64) {
-    let at = Instant::now();
-    for (key, reading) in keys.iter().zip(readings) {
-        let entry_bytes = match reading {
-            KeyAnswer::Present(now) => now.stream.entry_bytes,
-            KeyAnswer::GroupMissing(stream) => stream.entry_bytes,
-            KeyAnswer::StreamMissing
-            | KeyAnswer::Failed(_)
-            | KeyAnswer::Elsewhere(_)
-            | KeyAnswer::LeftOut(_) => 0,
-        };
-        turns.read(key, at, entry_bytes, took);
-    }
-}
-
-async fn read_request(
-    line: &PollConnection<'_>,
-    keys: &[String],
-    group: &str,
-    turns: &Turns,
-) -> Result<(Option<u64>, Vec<KeyAnswer>), Failure> {
-    let wanted: Vec<_> = keys
-        .iter()
-        .map(|key| KeyWanted {
-            key,
-            entry_bytes: turns.entry_bytes(key),
-            page: None,
-        })
-        .collect();
-    let (now_millis, frames) = read_frames(line, group, &wanted).await?;
-    let readings = frames.into_iter().map(|(reading, _)| reading).collect();
-    Ok((now_millis, readings))
 }
 
 /// Reads some keys in one request, each atomically, with a page of its entries where one is wanted.
@@ -213,6 +45,7 @@ pub async fn read_frames(
             None => ask(&mut commands, wanted.key, group, wanted.page),
         }
     }
+    let asked_at = Instant::now();
     let replies = line.request(commands).await?;
     let garbled = |what: &str| {
         line.distrust();
@@ -234,9 +67,93 @@ pub async fn read_frames(
             .ok_or_else(|| garbled("too few replies"))?;
         rest = others;
         let subject = line.subject().key(wanted.key);
-        frames.push(understood(frame, group, now_millis, &subject));
+        let understood = understood(frame, group, now_millis, &subject);
+        if let (Some(stream), Some(groups)) = (understood.0.stream(), groups_of(frame, group)) {
+            let shared = line.shared();
+            shared.keep(wanted.key, asked_at, (stream, groups), now_millis);
+        }
+        frames.push(understood);
     }
     Ok((now_millis, frames))
+}
+
+/// Readings of keys that are known to have many groups, none of them from before `since`; `None` if that takes too long.
+pub async fn read_since(
+    line: &PollConnection<'_>,
+    group: &str,
+    keys: &[String],
+    since: Instant,
+) -> Option<Vec<(String, KeyAnswer)>> {
+    let shared = line.shared();
+    let found = shared.find_since(keys, group, since);
+    if found.unread.is_empty() {
+        return Some(found.fresh);
+    }
+    let _turn = timeout_at(line.until(), shared.take_turn()).await.ok()?;
+    let mut found = shared.find_since(keys, group, since);
+    if !found.unread.is_empty() {
+        let wanted = found.unread.iter().map(|key| KeyWanted {
+            key,
+            entry_bytes: 0,
+            page: None,
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let (_, frames) = read_frames(line, group, &wanted).await.ok()?;
+        let read = found.unread.iter().cloned().zip(frames);
+        found
+            .fresh
+            .extend(read.map(|(key, (reading, _))| (key, reading)));
+    }
+    Some(found.fresh)
+}
+
+/// Keys per request for their oldest pending entries.
+const PENDING_PER_REQUEST: usize = 1_000;
+
+/// Adds the oldest pending entry of each key whose group has some. A key of which that is not told was left out.
+pub async fn add_pending(
+    line: &PollConnection<'_>,
+    group: &str,
+    readings: &mut [(String, KeyAnswer)],
+) {
+    let has_pending = |(_, reading): &&mut (String, KeyAnswer)| matches!(reading, KeyAnswer::Present(now) if now.group.pending != Some(0));
+    let mut asked: Vec<_> = readings.iter_mut().filter(has_pending).collect();
+    for chunk in asked.chunks_mut(PENDING_PER_REQUEST) {
+        let mut commands = redis::pipe();
+        for (key, _) in chunk.iter() {
+            ask_pending(&mut commands, key, group);
+        }
+        let replies = line.request(commands).await;
+        for (n, (key, reading)) in chunk.iter_mut().enumerate() {
+            let reply = replies.as_ref().map(|replies| replies.get(n));
+            match (reply, &mut *reading) {
+                (Ok(Some(Value::ServerError(error))), _) => {
+                    *reading =
+                        KeyAnswer::Failed(failure::of_reply(&line.subject().key(key), error));
+                }
+                (Ok(Some(reply)), KeyAnswer::Present(now)) => {
+                    now.oldest_pending = first_pending(reply);
+                }
+                (Err(failure), _) => *reading = KeyAnswer::LeftOut(failure.clone()),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn ask_pending(commands: &mut Pipeline, key: &str, group: &str) {
+    let command = commands.cmd("XPENDING").arg(key::sent(key)).arg(group);
+    command.arg("-").arg("+").arg(1);
+}
+
+fn first_pending(reply: &Value) -> Option<PendingEntry> {
+    reply::pending_entries(reply)?.into_iter().next()
+}
+
+/// What a frame tells of the groups, if it was asked for them.
+fn groups_of<'f>(frame: &'f [Value], group: &str) -> Option<&'f Value> {
+    let answers = frame.last().filter(|_| !group.is_empty());
+    reply::items(answers?)?.get(1)
 }
 
 /// The ids of a page and the bytes it took; none where none was wanted or could be read.
@@ -246,19 +163,13 @@ const fn questions(group: &str) -> usize {
     if group.is_empty() { 1 } else { 3 }
 }
 
-fn ask(commands: &mut Pipeline, key: &str, group: &str, page: Option<PageWanted>) {
-    let key = key::sent(key);
+fn ask(commands: &mut Pipeline, name: &str, group: &str, page: Option<PageWanted>) {
+    let key = key::sent(name);
     commands.cmd("MULTI");
     commands.cmd("XINFO").arg("STREAM").arg(&key);
     if !group.is_empty() {
         commands.cmd("XINFO").arg("GROUPS").arg(&key);
-        commands
-            .cmd("XPENDING")
-            .arg(&key)
-            .arg(group)
-            .arg("-")
-            .arg("+")
-            .arg(1);
+        ask_pending(commands, name, group);
     }
     if let Some(page) = page {
         commands
@@ -332,8 +243,7 @@ fn understand(
     let snapshot = Snapshot {
         stream,
         group: info,
-        oldest_pending: reply::pending_entries(&asked[2])
-            .and_then(|found| found.into_iter().next()),
+        oldest_pending: first_pending(&asked[2]),
         now_millis,
     };
     let page = match page.first() {
@@ -362,26 +272,4 @@ fn server_error(value: &Value) -> Option<&ServerError> {
         Value::ServerError(error) => Some(error),
         _ => None,
     }
-}
-
-/// If every partition fails with the same trouble of the server, the poll fails, not its partitions.
-fn common_outage(readings: &[(String, KeyAnswer)]) -> Result<(), Failure> {
-    let kind_of = |reading: &KeyAnswer| match reading {
-        KeyAnswer::Failed(failure) => Some(failure.kind),
-        _ => None,
-    };
-    let Some((_, KeyAnswer::Failed(first))) = readings.first() else {
-        return Ok(());
-    };
-    // A refusal for want of a permission or for the wrong kind of server concerns the source, too, if it meets all keys.
-    let concerns_source = first.kind.is_outage()
-        || matches!(first.kind, FailureKind::Auth | FailureKind::Misconfigured);
-    if concerns_source
-        && readings
-            .iter()
-            .all(|(_, reading)| kind_of(reading) == Some(first.kind))
-    {
-        return Err(first.clone());
-    }
-    Ok(())
 }

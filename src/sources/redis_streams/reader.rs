@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer::KeyAnswer;
 use super::consumers::ConsumerCensus;
 use super::discovery::Discovery;
 use super::errors::{ErrorCounter, Holding};
 use super::nodes::Servers;
 use super::partition::{PartitionMemory, RedisPartition};
 use super::poll::PollConnections;
-use super::read::KeyAnswer;
 use super::round::{PollTimes, Round};
 use super::turns::Turns;
 use super::wake::Wake;

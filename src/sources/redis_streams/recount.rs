@@ -4,8 +4,8 @@
 //! meanwhile: what it was given since is taken off by the server's count of deliveries, whose differences are right even where its
 //! value was set by hand. What arrived since is told by the count of entries ever added. Deletions are seen by the highest deleted id.
 
+use super::answer::Snapshot;
 use super::range::RangeCount;
-use super::read::Snapshot;
 use crate::model::quantity::Quantity;
 use crate::model::sample::Position;
 

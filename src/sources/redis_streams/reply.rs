@@ -1,7 +1,7 @@
 //! Turns raw replies into numbers. Typed replies of the library lack half of the fields, so the maps are read here. A field that
 //! cannot be read is unknown; the others of the same reply still count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use redis::Value;
 
@@ -150,6 +150,18 @@ pub fn group_info(reply: &Value, group: &str) -> Option<Option<GroupInfo>> {
         }
     }
     (!is_garbled).then_some(None)
+}
+
+/// All groups in the reply of `XINFO GROUPS`, by name; `None` if one of them has none.
+pub fn all_groups(reply: &Value) -> Option<HashMap<String, GroupInfo>> {
+    let mut all = HashMap::new();
+    for group in items(reply)? {
+        let name = field(group, "name").and_then(bytes)?;
+        if let Ok(name) = std::str::from_utf8(name) {
+            all.insert(name.to_owned(), one_group(group));
+        }
+    }
+    Some(all)
 }
 
 fn one_group(reply: &Value) -> GroupInfo {

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::count::{self, CountedPartition};
+use super::all_keys::{KeyAnswers, read_all};
+use super::answer::KeyAnswer;
+use super::count::{self, CountedPartition, together};
 use super::followup;
 use super::partition::{PartitionMemory, ReadFrom, RedisPartition};
 use super::pending::FirstUndelivered;
 use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
-use super::read::{self, KeyAnswer};
+use super::read;
 use super::turns::Turns;
 use crate::model::sample::Failure;
 
@@ -61,7 +63,8 @@ impl Shard<'_> {
         turns: &mut Turns,
         memories: &BTreeMap<String, PartitionMemory>,
     ) -> Result<ShardReading, Failure> {
-        let read = read::read_all(&self.line, keys, self.group, turns, self.reads_until).await?;
+        turns.keep(keys);
+        let read = self.read_or_share(keys, turns).await?;
         self.line = self.line.at_most(self.asks_until);
         let from = ReadFrom {
             server: self.line.at().map(Arc::new),
@@ -86,6 +89,45 @@ impl Shard<'_> {
             elsewhere,
             now_millis: read.now_millis,
         })
+    }
+
+    /// Reads the keys, but for those that were just read for another group.
+    async fn read_or_share(
+        &self,
+        keys: &[String],
+        turns: &mut Turns,
+    ) -> Result<KeyAnswers, Failure> {
+        let shared = self.line.shared();
+        let mut found = shared.find(keys, self.group);
+        let mut turn = None;
+        if found.is_awaited {
+            turn = timeout_at(self.reads_until, shared.take_turn()).await.ok();
+            found = shared.find(keys, self.group);
+            turn = turn.filter(|_| !found.unread.is_empty());
+        }
+        if found.fresh.is_empty() {
+            let until = self.reads_until;
+            return read_all(&self.line, &found.unread, self.group, turns, until).await;
+        }
+        let mut all = KeyAnswers {
+            now_millis: found.now_millis,
+            readings: Vec::new(),
+        };
+        if !found.unread.is_empty() {
+            let keys = &found.unread;
+            let read = read_all(&self.line, keys, self.group, turns, self.reads_until).await;
+            drop(turn);
+            all.readings = match read {
+                Ok(read) => read.readings,
+                Err(why) => {
+                    let left_out = |key: &String| (key.clone(), KeyAnswer::LeftOut(why.clone()));
+                    keys.iter().map(left_out).collect()
+                }
+            };
+        }
+        read::add_pending(&self.line, self.group, &mut found.fresh).await;
+        all.readings.append(&mut found.fresh);
+        Ok(all)
     }
 
     /// Looks whether lags that were only carried for long are true: the longest unseen first, a few per poll.
@@ -119,13 +161,17 @@ impl Shard<'_> {
     }
 
     async fn count_undelivered(&self, partitions: &mut [RedisPartition]) {
-        let mut uncertain: Vec<_> = partitions.iter_mut().filter(|p| p.must_count()).collect();
-        let mut counts: Vec<_> = uncertain
-            .iter()
-            .map(|partition| CountedPartition::of(partition))
-            .collect();
-        count::count_all(&self.line, self.group, &mut counts, self.polls).await;
-        for (partition, count) in uncertain.iter_mut().zip(counts) {
+        let uncertain = partitions.iter_mut().filter(|p| p.must_count());
+        let is_shared = |p: &&mut RedisPartition| together::is_for(&self.line, &p.key, &p.reading);
+        let (shared, own): (Vec<_>, Vec<_>) = uncertain.partition(is_shared);
+        let of = |partitions: &[&mut RedisPartition]| -> Vec<_> {
+            partitions.iter().map(|p| CountedPartition::of(p)).collect()
+        };
+        let (mut of_shared, mut of_own) = (of(&shared), of(&own));
+        together::count_all(&self.line, self.group, &mut of_shared, self.polls).await;
+        count::count_all(&self.line, self.group, &mut of_own, self.polls).await;
+        let partitions = shared.into_iter().chain(own);
+        for (partition, count) in partitions.zip(of_shared.into_iter().chain(of_own)) {
             partition.reading = count.reading.settled();
             partition.lag = count.lag;
             partition.first = count.first.map(FirstUndelivered::At);

@@ -39,6 +39,11 @@ impl Turn {
 }
 
 impl Turns {
+    /// Forgets all but these keys, which are in order.
+    pub fn keep(&mut self, keys: &[String]) {
+        self.0.retain(|key, _| keys.binary_search(key).is_ok());
+    }
+
     /// Whether any of the keys is known to have entries that are large.
     pub fn any_large(&self, keys: &[String]) -> bool {
         keys.iter().any(|key| lean::is_large(self.entry_bytes(key)))
@@ -51,7 +56,6 @@ impl Turns {
 
     /// All keys, request by request; `is_lean` if large entries come without their bodies.
     pub fn requests(&mut self, keys: &[String], is_lean: bool) -> Vec<Vec<String>> {
-        self.0.retain(|key, _| keys.binary_search(key).is_ok());
         let mut turns: Vec<_> = keys.iter().map(|key| (key, self.turn(key))).collect();
         // What stays silent, however small its part, comes last every other time: nothing else is to wait for it.
         let comes_last = |turn: &Turn| turn.in_vain > 0 && turn.in_vain.is_multiple_of(2);

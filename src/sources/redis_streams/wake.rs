@@ -214,6 +214,7 @@ impl Watch {
                 // A server that does not block is not asked more often for it.
                 Ok(added) if added.is_empty() => started + block,
                 Ok(added) => {
+                    self.servers.forget_shared();
                     self.inner().tell(&added);
                     started + REST.max(REST_PER_STREAM * ends.len() as u32)
                 }

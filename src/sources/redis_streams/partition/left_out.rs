@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::read::KeyAnswer;
+use super::super::answer::KeyAnswer;
 use super::{PartitionMemory, RedisPartition};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Failure, PartitionObservation};

@@ -1,7 +1,7 @@
 //! What is odd about a partition although it could be read, in words.
 
+use super::super::answer::Snapshot;
 use super::super::id;
-use super::super::read::Snapshot;
 
 /// What is odd although it could be read.
 pub(super) fn remark(

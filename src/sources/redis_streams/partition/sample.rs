@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{RedisPartition, remark};
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, PartitionSample, Position};
+use crate::sources::redis_streams::answer::Snapshot;
 use crate::sources::redis_streams::followup::PENDING_PAGE;
 use crate::sources::redis_streams::pending::{self, FirstUndelivered};
-use crate::sources::redis_streams::read::Snapshot;
 
 impl RedisPartition {
     /// The first undelivered entry, if what was read or remembered tells it.
