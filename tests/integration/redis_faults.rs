@@ -231,12 +231,14 @@ async fn many_groups_share_one_connection_also_while_it_is_built() {
     assert!(all(&source).await.iter().all(Result::is_ok));
     assert_eq!(proxy.opened(), 1);
     proxy.set(Mode::Reset);
-    assert!(all(&source).await.iter().all(Result::is_err));
-    assert!(
-        proxy.opened() <= 6,
-        "{} attempts for 30 polls",
-        proxy.opened()
-    );
+    // What one of them just read serves the others for a moment.
+    let opened = eventually("nothing is answered", RECOVERY, async || {
+        let before = proxy.opened();
+        let all_fail = all(&source).await.iter().all(Result::is_err);
+        all_fail.then(|| proxy.opened() - before)
+    })
+    .await;
+    assert!(opened <= 5, "{opened} attempts for 30 polls");
 }
 
 #[tokio::test]

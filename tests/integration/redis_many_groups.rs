@@ -15,7 +15,7 @@ use crate::support::redis::{Flavour, RedisServer, run};
 use crate::support::{eventually, patience};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(2));
-const GROUPS: usize = 300;
+const GROUPS: usize = 120;
 const ENTRIES: usize = 500;
 
 fn readers(source: &RedisStreams) -> Vec<Box<dyn GroupReader>> {
@@ -91,5 +91,9 @@ async fn groups_of_one_stream_share_what_the_server_tells_and_each_is_right() {
             );
         }
         println!("{flavour:?}: {asked} readings of all groups for {GROUPS} polls");
+        // Redis 6.2 tells no removals: there every count is made with a reading of its own.
+        if flavour != Flavour::Redis62 {
+            assert!(asked < GROUPS as u64 / 4, "{flavour:?}: {asked}");
+        }
     }
 }

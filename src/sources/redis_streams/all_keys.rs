@@ -81,6 +81,10 @@ pub async fn read_all(
         if all.readings.is_empty() {
             return Err(why);
         }
+        let text = &why.text;
+        let text =
+            format!("{text}: other partitions were read; this one is read first at the next poll");
+        let why = Failure::new(why.kind, text);
         let left_out = left_out.into_iter();
         let unread = left_out.map(|key| (key, KeyAnswer::LeftOut(why.clone())));
         all.readings.extend(unread);

@@ -13,7 +13,7 @@ use super::failure::{self, Subject};
 use super::lean::Scripting;
 use super::primary::Primary;
 use super::server::ServerTraits;
-use super::shared::SharedReadings;
+use super::shared::{KeyReaders, SharedKeys};
 use super::transport::OpenConnection;
 use super::{diagnosis, handshake, transport};
 use crate::config::types::{RedisAddress, RedisConfig, RedisServers};
@@ -43,7 +43,7 @@ pub struct RedisConnection {
     /// Held while connecting, so that callers who find no connection wait for one attempt instead of each making one.
     connecting: tokio::sync::Mutex<()>,
     nonce: AtomicU64,
-    shared: SharedReadings,
+    shared: SharedKeys,
 }
 
 #[derive(Default)]
@@ -74,8 +74,13 @@ struct Live {
 }
 
 impl RedisConnection {
-    /// Connects at the first request. `response_timeout` bounds each request, and connecting too.
-    pub fn new(config: Arc<RedisConfig>, place: ServerPlace, response_timeout: Duration) -> Self {
+    /// Connects at the first request. `readers`: who asks for which keys. `response_timeout` bounds each request, and connecting too.
+    pub fn new(
+        config: Arc<RedisConfig>,
+        place: ServerPlace,
+        readers: Arc<KeyReaders>,
+        response_timeout: Duration,
+    ) -> Self {
         let address = match &place {
             ServerPlace::At(address) => address.to_string(),
             ServerPlace::Primary(primary) => format!("the primary {:?}", primary.name()),
@@ -88,7 +93,7 @@ impl RedisConnection {
             slot: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
             nonce: AtomicU64::new(1),
-            shared: SharedReadings::default(),
+            shared: SharedKeys::new(readers),
         }
     }
 
@@ -121,7 +126,7 @@ impl RedisConnection {
     }
 
     /// What its groups share.
-    pub const fn shared(&self) -> &SharedReadings {
+    pub const fn shared(&self) -> &SharedKeys {
         &self.shared
     }
 

@@ -39,6 +39,7 @@ pub struct Discovery {
     /// The look-up under way: kept here, so that a poll that is dropped resumes it.
     walk: Option<Walk>,
     completed_at: Option<Instant>,
+    lookups: u64,
 }
 
 struct KnownStream {
@@ -94,6 +95,7 @@ impl Discovery {
             known,
             walk: None,
             completed_at: None,
+            lookups: 0,
         }
     }
 
@@ -119,6 +121,11 @@ impl Discovery {
             looked?;
         }
         Ok(self.known.keys().cloned().collect())
+    }
+
+    /// How often the keys were looked up: they are the same as long as that is.
+    pub const fn lookups(&self) -> u64 {
+        self.lookups
     }
 
     /// The partition that a key is.
@@ -185,6 +192,7 @@ impl Discovery {
             return Err(too_many(pattern));
         }
         self.completed_at = Some(now);
+        self.lookups += 1;
         Ok(())
     }
 

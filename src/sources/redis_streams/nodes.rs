@@ -13,6 +13,7 @@ use super::poll::PollConnection;
 use super::primary::Primary;
 use super::reply;
 use super::server_layout::ServerLayout;
+use super::shared::{KeyReaders, ReadKeys};
 use super::slots::SlotMap;
 use super::transport::OpenConnection;
 use crate::config::types::{RedisAddress, RedisConfig, RedisServers};
@@ -25,6 +26,7 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 pub struct Servers {
     config: Arc<RedisConfig>,
     response_timeout: Duration,
+    readers: Arc<KeyReaders>,
     topology: Topology,
 }
 
@@ -52,8 +54,10 @@ impl Servers {
     /// Connects to nothing yet. `response_timeout` bounds each request, and connecting too.
     pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
         let config = Arc::new(config);
+        let readers = Arc::new(KeyReaders::default());
         let one = |place| {
-            let server = RedisConnection::new(Arc::clone(&config), place, response_timeout);
+            let (config, readers) = (Arc::clone(&config), Arc::clone(&readers));
+            let server = RedisConnection::new(config, place, readers, response_timeout);
             Topology::One(Arc::new(ServerLayout::one(server)))
         };
         let topology = match &config.servers {
@@ -72,6 +76,7 @@ impl Servers {
         Self {
             config,
             response_timeout,
+            readers,
             topology,
         }
     }
@@ -79,6 +84,11 @@ impl Servers {
     /// The time that one request may take.
     pub const fn response_timeout(&self) -> Duration {
         self.response_timeout
+    }
+
+    /// The keys of a reader that begins.
+    pub fn no_keys_yet(&self) -> ReadKeys {
+        ReadKeys::new(Arc::clone(&self.readers))
     }
 
     /// Whether the keys are spread over several servers.
@@ -210,8 +220,9 @@ impl Servers {
 
     fn connect(&self, address: &RedisAddress) -> Arc<RedisConnection> {
         let place = ServerPlace::At(address.clone());
-        let config = Arc::clone(&self.config);
-        Arc::new(RedisConnection::new(config, place, self.response_timeout))
+        let (config, readers) = (Arc::clone(&self.config), Arc::clone(&self.readers));
+        let connection = RedisConnection::new(config, place, readers, self.response_timeout);
+        Arc::new(connection)
     }
 
     /// A connection apart from the supervised ones to the server that has the slot, for reads that block for so long at most.

@@ -109,6 +109,22 @@ impl RangeCount {
         }
     }
 
+    /// As [`Self::new`], where the entries up to `through` are known already: `ids`, in order.
+    pub fn go_on(self, ids: &[Position], through: Position) -> Self {
+        if through <= self.after {
+            return self;
+        }
+        let counts = |id: &Position| *id > self.after && *id <= self.until;
+        let ids: Vec<_> = ids.iter().copied().filter(counts).collect();
+        Self {
+            counted: ids.len() as u64,
+            ids,
+            after: through,
+            complete: through >= self.until,
+            ..self
+        }
+    }
+
     /// Counts a page that was asked for with that limit; `counts` says which ids belong to the number.
     pub fn take(&mut self, ids: &[Position], bytes: usize, limit: usize, from: Position) {
         self.ids.extend(ids.iter().filter(|id| **id > from));

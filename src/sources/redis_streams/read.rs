@@ -77,7 +77,7 @@ pub async fn read_frames(
     Ok((now_millis, frames))
 }
 
-/// Readings of keys that are known to have many groups, none of them from before `since`; `None` if that takes too long.
+/// Readings of keys that are shared, none of them from before `since`; `None` if that takes too long.
 pub async fn read_since(
     line: &PollConnection<'_>,
     group: &str,
@@ -85,12 +85,12 @@ pub async fn read_since(
     since: Instant,
 ) -> Option<Vec<(String, KeyAnswer)>> {
     let shared = line.shared();
-    let found = shared.find_since(keys, group, since);
+    let found = shared.find(keys, group, since);
     if found.unread.is_empty() {
         return Some(found.fresh);
     }
     let _turn = timeout_at(line.until(), shared.take_turn()).await.ok()?;
-    let mut found = shared.find_since(keys, group, since);
+    let mut found = shared.find(keys, group, since);
     if !found.unread.is_empty() {
         let wanted = found.unread.iter().map(|key| KeyWanted {
             key,

@@ -15,6 +15,7 @@ use super::nodes::Servers;
 use super::partition::{PartitionMemory, RedisPartition};
 use super::poll::PollConnections;
 use super::round::{PollTimes, Round};
+use super::shared::ReadKeys;
 use super::turns::Turns;
 use super::wake::Wake;
 use crate::model::identity::PartitionId;
@@ -40,6 +41,9 @@ pub struct StreamReader {
     group: String,
     stuck_after: Duration,
     discovery: Discovery,
+    /// What it asks for, and by which look-up.
+    keys: ReadKeys,
+    looked_up: Option<u64>,
     memories: BTreeMap<String, PartitionMemory>,
     census: ConsumerCensus,
     errors: Option<ErrorCounter>,
@@ -76,6 +80,8 @@ impl StreamReader {
         pace: StreamPace,
     ) -> Self {
         Self {
+            keys: servers.no_keys_yet(),
+            looked_up: None,
             servers,
             wake,
             group: group.to_owned(),
@@ -97,6 +103,10 @@ impl StreamReader {
         let mut layout = servers.layout(times.reads_until()).await?;
         let lines = PollConnections::new(&layout, times.ends());
         let keys = self.discovery.keys(&lines).await?;
+        if self.looked_up != Some(self.discovery.lookups()) {
+            self.looked_up = Some(self.discovery.lookups());
+            self.keys.replace(&keys);
+        }
         let round = Round {
             servers: &servers,
             group: &self.group,

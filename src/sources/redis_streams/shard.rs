@@ -15,6 +15,7 @@ use super::pending::FirstUndelivered;
 use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
 use super::read;
+use super::shared::taken_since;
 use super::turns::Turns;
 use crate::model::sample::Failure;
 
@@ -98,16 +99,25 @@ impl Shard<'_> {
         turns: &mut Turns,
     ) -> Result<KeyAnswers, Failure> {
         let shared = self.line.shared();
-        let mut found = shared.find(keys, self.group);
+        // However long this waits for others: what they ask from now on is of now.
+        let since = taken_since(Instant::now());
+        let mut found = shared.find(keys, self.group, since);
         let mut turn = None;
         if found.is_awaited {
             turn = timeout_at(self.reads_until, shared.take_turn()).await.ok();
-            found = shared.find(keys, self.group);
+            found = shared.find(keys, self.group, since);
             turn = turn.filter(|_| !found.unread.is_empty());
         }
         if found.fresh.is_empty() {
-            let until = self.reads_until;
-            return read_all(&self.line, &found.unread, self.group, turns, until).await;
+            if let Some(failure) = turn.as_ref().and_then(|_| shared.outage(since)) {
+                return Err(failure);
+            }
+            let (asked_at, until) = (Instant::now(), self.reads_until);
+            let read = read_all(&self.line, &found.unread, self.group, turns, until).await;
+            if let (Err(failure), Some(_)) = (&read, &turn) {
+                shared.failed(asked_at, failure);
+            }
+            return read;
         }
         let mut all = KeyAnswers {
             now_millis: found.now_millis,

@@ -1,7 +1,8 @@
-//! Readings that groups of one source share. A server tells of all groups of a key whenever it is asked for one: of a key with many of them,
-//! what was just read for one group is taken for the others, too.
+//! Readings that groups of one source share. A server tells of all groups of a key whenever it is asked for one: of a key that many readers
+//! ask for, what was just read for one of them is taken for the others, too.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,21 +11,93 @@ use tokio::time::Instant;
 
 use super::answer::{KeyAnswer, Snapshot};
 use super::reply::{self, GroupInfo, StreamInfo};
+use crate::model::sample::{Failure, Position};
 
-/// Keys with so many groups are shared: below, asking costs less than keeping.
-const MANY_GROUPS: usize = 8;
+/// Keys that so many readers ask for are shared: below, asking costs less than waiting for each other.
+const MANY_READERS: u32 = 4;
 
 /// A reading is taken for other groups for so long: rates of a poll interval of five seconds are off by a twentieth at most, those of
 /// fifteen seconds by less than two hundredths.
 const TAKEN_FOR: Duration = Duration::from_millis(250);
 
-/// A key that nobody asked for in so long is forgotten.
-const KEPT_FOR: Duration = Duration::from_secs(60);
+/// The oldest reading that a poll of that time takes.
+pub fn taken_since(polled_at: Instant) -> Instant {
+    polled_at.checked_sub(TAKEN_FOR).unwrap_or(polled_at)
+}
 
-/// What one server said of keys with many groups.
+/// Ids are kept for so long: polls that began before may still ask for them.
+const RANGE_KEPT_FOR: Duration = Duration::from_secs(5);
+
+/// How many readers of a source ask for each key, by a hash of the key.
 #[derive(Default)]
-pub struct SharedReadings {
+pub struct KeyReaders(Mutex<HashMap<u64, u32>>);
+
+/// The keys that one reader asks for. They are given up when it is dropped.
+pub struct ReadKeys {
+    of: Arc<KeyReaders>,
+    hashes: Vec<u64>,
+}
+
+impl ReadKeys {
+    /// None yet.
+    pub const fn new(of: Arc<KeyReaders>) -> Self {
+        let hashes = Vec::new();
+        Self { of, hashes }
+    }
+
+    /// From now on these.
+    pub fn replace(&mut self, keys: &[String]) {
+        let hashes: Vec<_> = keys.iter().map(|key| hash(key)).collect();
+        let mut readers = self.of.readers();
+        for hash in &hashes {
+            *readers.entry(*hash).or_default() += 1;
+        }
+        give_up(&mut readers, &std::mem::replace(&mut self.hashes, hashes));
+    }
+}
+
+impl Drop for ReadKeys {
+    fn drop(&mut self) {
+        give_up(&mut self.of.readers(), &self.hashes);
+    }
+}
+
+fn give_up(readers: &mut HashMap<u64, u32>, hashes: &[u64]) {
+    for hash in hashes {
+        if let Some(count) = readers.get_mut(hash) {
+            *count -= 1;
+            if *count == 0 {
+                readers.remove(hash);
+            }
+        }
+    }
+}
+
+impl KeyReaders {
+    fn are_many(&self, key: &str) -> bool {
+        self.readers()
+            .get(&hash(key))
+            .is_some_and(|count| *count >= MANY_READERS)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hash(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What one server said of keys that many readers ask for.
+pub struct SharedKeys {
+    readers: Arc<KeyReaders>,
     keys: Mutex<HashMap<String, Arc<AllGroupsReading>>>,
+    ranges: Mutex<HashMap<String, Arc<IdRange>>>,
+    /// The last outage that a reading met, and when it was asked for.
+    outage: Mutex<Option<(Instant, Failure)>>,
     /// Held by the poll that reads such keys, so that the others wait for its reading instead of each asking.
     reading: tokio::sync::Mutex<()>,
 }
@@ -34,6 +107,18 @@ struct AllGroupsReading {
     stream: StreamInfo,
     groups: HashMap<String, GroupInfo>,
     now_millis: Option<u64>,
+}
+
+/// Ids of entries, all there are between two.
+pub struct IdRange {
+    /// When they were asked for.
+    pub at: Instant,
+    /// Those after this id, …
+    pub after: Position,
+    /// … up to this one.
+    pub through: Position,
+    /// In order.
+    pub ids: Vec<Position>,
 }
 
 /// What there is of some keys.
@@ -48,20 +133,25 @@ pub struct Found {
     pub now_millis: Option<u64>,
 }
 
-impl SharedReadings {
-    /// Whether the key is known to have many groups.
-    pub fn has(&self, key: &str) -> bool {
-        self.known().contains_key(key)
+impl SharedKeys {
+    /// Nothing was read yet.
+    pub fn new(readers: Arc<KeyReaders>) -> Self {
+        Self {
+            readers,
+            keys: Mutex::default(),
+            ranges: Mutex::default(),
+            outage: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+        }
     }
 
-    /// What there is of the keys for that group, as of now or just before.
-    pub fn find(&self, keys: &[String], group: &str) -> Found {
-        let now = Instant::now();
-        self.find_since(keys, group, now.checked_sub(TAKEN_FOR).unwrap_or(now))
+    /// Whether many readers ask for the key.
+    pub fn is_shared(&self, key: &str) -> bool {
+        self.readers.are_many(key)
     }
 
-    /// As [`Self::find`], with nothing from before `since`.
-    pub fn find_since(&self, keys: &[String], group: &str, since: Instant) -> Found {
+    /// What there is of the keys for that group, none of it from before `since`.
+    pub fn find(&self, keys: &[String], group: &str, since: Instant) -> Found {
         let mut found = Found {
             fresh: Vec::new(),
             unread: Vec::new(),
@@ -75,8 +165,8 @@ impl SharedReadings {
                     found.now_millis = found.now_millis.or(reading.now_millis);
                     found.fresh.push((key.clone(), reading.of(group)));
                 }
-                reading => {
-                    found.is_awaited |= reading.is_some();
+                _ => {
+                    found.is_awaited |= self.is_shared(key);
                     found.unread.push(key.clone());
                 }
             }
@@ -84,17 +174,61 @@ impl SharedReadings {
         found
     }
 
+    /// The lowest position of all groups on the key, as of the last reading.
+    pub fn lowest_position(&self, key: &str) -> Option<Position> {
+        let reading = Arc::clone(self.known().get(key)?);
+        let positions = reading.groups.values();
+        positions.filter_map(|group| group.last_delivered).min()
+    }
+
+    /// Ids on the key that were asked for at `since` or later.
+    pub fn range(&self, key: &str, since: Instant) -> Option<Arc<IdRange>> {
+        let range = self.ranges().get(key).map(Arc::clone)?;
+        (range.at >= since).then_some(range)
+    }
+
+    /// Keeps ids for the others.
+    pub fn keep_range(&self, key: &str, range: IdRange) -> Arc<IdRange> {
+        let range = Arc::new(range);
+        let mut known = self.ranges();
+        known.retain(|_, range| range.at.elapsed() < RANGE_KEPT_FOR);
+        known.insert(key.to_owned(), Arc::clone(&range));
+        range
+    }
+
+    fn ranges(&self) -> MutexGuard<'_, HashMap<String, Arc<IdRange>>> {
+        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         self.known().clear();
     }
 
-    /// Waits until nobody else reads keys with many groups.
+    /// Takes note that a reading that was asked for at `at` failed: those who waited for it need not try, too, if nothing answers.
+    pub fn failed(&self, at: Instant, failure: &Failure) {
+        if failure.kind.is_outage() {
+            *self.last_outage() = Some((at, failure.clone()));
+        }
+    }
+
+    /// The outage that a reading met which was asked for at `since` or later.
+    pub fn outage(&self, since: Instant) -> Option<Failure> {
+        let outage = self.last_outage();
+        let (at, failure) = outage.as_ref()?;
+        (*at >= since).then(|| failure.clone())
+    }
+
+    fn last_outage(&self) -> MutexGuard<'_, Option<(Instant, Failure)>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else reads keys that are shared.
     pub async fn take_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.reading.lock().await
     }
 
-    /// Keeps what was read of a key, if it has many groups; `groups` is the server's reply to what was asked at `at`.
+    /// Keeps what was read of a key, if many readers ask for it; `groups` is the server's reply to what was asked at `at`.
     pub fn keep(
         &self,
         key: &str,
@@ -102,8 +236,8 @@ impl SharedReadings {
         (stream, groups): (&StreamInfo, &Value),
         now_millis: Option<u64>,
     ) {
-        let many = reply::items(groups).is_some_and(|groups| groups.len() >= MANY_GROUPS);
-        let Some(groups) = many.then(|| reply::all_groups(groups)).flatten() else {
+        let is_shared = self.is_shared(key);
+        let Some(groups) = is_shared.then(|| reply::all_groups(groups)).flatten() else {
             return;
         };
         let reading = AllGroupsReading {
@@ -113,7 +247,7 @@ impl SharedReadings {
             now_millis,
         };
         let mut known = self.known();
-        known.retain(|_, reading| reading.at.elapsed() < KEPT_FOR);
+        known.retain(|key, _| self.is_shared(key));
         known.insert(key.to_owned(), Arc::new(reading));
     }
 

@@ -1,7 +1,9 @@
 //! Counts the undelivered entries of groups that share a key with many others: none of them reads the stream and all groups again for its
 //! first page. A last reading, for all of them, tells whether what was counted was there at the first one.
 
-use tokio::time::Instant;
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::CountedPartition;
 use crate::model::quantity::Quantity;
@@ -9,10 +11,11 @@ use crate::sources::redis_streams::answer::KeyAnswer;
 use crate::sources::redis_streams::poll::PollConnection;
 use crate::sources::redis_streams::range::{self, Budget, RangeCount};
 use crate::sources::redis_streams::read;
+use crate::sources::redis_streams::shared::IdRange;
 
-/// Whether a partition is counted so: the server tells of removals, and of many groups.
+/// Whether a partition is counted so: the server tells of removals, and many readers ask for it.
 pub fn is_for(line: &PollConnection<'_>, key: &str, reading: &KeyAnswer) -> bool {
-    reading.stream().is_some_and(|stream| stream.counts_added) && line.shared().has(key)
+    reading.stream().is_some_and(|stream| stream.counts_added) && line.shared().is_shared(key)
 }
 
 /// Counts all of them, as [`super::count_all`].
@@ -22,11 +25,24 @@ pub async fn count_all(
     counts: &mut [CountedPartition],
     rotation: usize,
 ) {
-    let mut countings: Vec<_> = counts.iter_mut().filter_map(begin).collect();
+    let since = Instant::now();
+    let mut budget = Budget::start(line);
+    let mut countings = Vec::new();
+    for count in counts.iter_mut() {
+        let Some(counting) = begin(count) else {
+            continue;
+        };
+        let range = ids_for(line, &counting, since, &mut budget).await;
+        countings.push(match range {
+            Some(range) if range.after <= counting.after => {
+                counting.go_on(&range.ids, range.through)
+            }
+            _ => counting,
+        });
+    }
     if countings.is_empty() {
         return;
     }
-    let mut budget = Budget::start(line);
     range::count_on(line, &mut countings, &mut budget, rotation).await;
     let keys: Vec<_> = countings
         .iter()
@@ -43,6 +59,47 @@ pub async fn count_all(
             count.settle(with_pending_of(&count.reading, reading), counting);
         }
     }
+}
+
+/// The ids on a key from the lowest position of all its groups on, as many as are counted at all: read by one poll for all.
+async fn ids_for(
+    line: &PollConnection<'_>,
+    counting: &RangeCount,
+    since: Instant,
+    budget: &mut Budget,
+) -> Option<Arc<IdRange>> {
+    let (shared, key) = (line.shared(), counting.key.as_str());
+    if let Some(range) = shared.range(key, since) {
+        return Some(range);
+    }
+    let _turn = timeout_at(line.until(), shared.take_turn()).await.ok()?;
+    if let Some(range) = shared.range(key, since) {
+        return Some(range);
+    }
+    let after = shared.lowest_position(key)?.min(counting.after);
+    let at = Instant::now();
+    let mut all = [RangeCount::new(
+        key,
+        after,
+        counting.until,
+        counting.entry_bytes,
+    )];
+    range::count_on(line, &mut all, budget, 0).await;
+    let [all] = all;
+    let through = match all.complete {
+        true => all.until,
+        false => all.after,
+    };
+    let ids = all.ids;
+    Some(shared.keep_range(
+        key,
+        IdRange {
+            at,
+            after,
+            through,
+            ids,
+        },
+    ))
 }
 
 /// A reading for many groups says nothing of the oldest pending entry: it is as it was a moment before.

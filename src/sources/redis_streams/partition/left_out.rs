@@ -17,14 +17,7 @@ impl RedisPartition {
         if self.last_seen_stands(outdated_after) {
             return Some(PartitionObservation::NotAsked);
         }
-        let text = &failure.text;
-        let text = format!(
-            "{text}: the other partitions were read; this one is read first at the next poll"
-        );
-        Some(PartitionObservation::Failed(Failure::new(
-            failure.kind,
-            text,
-        )))
+        Some(PartitionObservation::Failed(failure.clone()))
     }
 
     /// With that, and what was remembered of it before.
