@@ -104,7 +104,10 @@ impl Shard<'_> {
         let mut found = shared.find(keys, self.group, since);
         let mut turn = None;
         if found.is_awaited {
-            turn = timeout_at(self.reads_until, shared.take_turn()).await.ok();
+            // One that is slow, perhaps for keys of its own, does not take all of the others' time.
+            let patience = Instant::now() + self.line.response_timeout() / 2;
+            let until = patience.min(self.reads_until);
+            turn = timeout_at(until, shared.take_turn()).await.ok();
             found = shared.find(keys, self.group, since);
             turn = turn.filter(|_| !found.unread.is_empty());
         }

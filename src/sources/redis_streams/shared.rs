@@ -25,8 +25,8 @@ pub fn taken_since(polled_at: Instant) -> Instant {
     polled_at.checked_sub(TAKEN_FOR).unwrap_or(polled_at)
 }
 
-/// Ids are kept for so long: polls that began before may still ask for them.
-const RANGE_KEPT_FOR: Duration = Duration::from_secs(5);
+/// What nobody asks for any more is dropped so often.
+const PRUNED_EVERY: Duration = Duration::from_secs(30);
 
 /// How many readers of a source ask for each key, by a hash of the key.
 #[derive(Default)]
@@ -96,6 +96,8 @@ pub struct SharedKeys {
     readers: Arc<KeyReaders>,
     keys: Mutex<HashMap<String, Arc<AllGroupsReading>>>,
     ranges: Mutex<HashMap<String, Arc<IdRange>>>,
+    /// When what nobody asks for any more was last dropped.
+    pruned_at: Mutex<Instant>,
     /// The last outage that a reading met, and when it was asked for.
     outage: Mutex<Option<(Instant, Failure)>>,
     /// Held by the poll that reads such keys, so that the others wait for its reading instead of each asking.
@@ -140,6 +142,7 @@ impl SharedKeys {
             readers,
             keys: Mutex::default(),
             ranges: Mutex::default(),
+            pruned_at: Mutex::new(Instant::now()),
             outage: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
         }
@@ -190,10 +193,23 @@ impl SharedKeys {
     /// Keeps ids for the others.
     pub fn keep_range(&self, key: &str, range: IdRange) -> Arc<IdRange> {
         let range = Arc::new(range);
-        let mut known = self.ranges();
-        known.retain(|_, range| range.at.elapsed() < RANGE_KEPT_FOR);
-        known.insert(key.to_owned(), Arc::clone(&range));
+        self.ranges().insert(key.to_owned(), Arc::clone(&range));
         range
+    }
+
+    /// Now and then, as it looks at everything.
+    fn prune(&self) {
+        let mut pruned_at = self
+            .pruned_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if pruned_at.elapsed() < PRUNED_EVERY {
+            return;
+        }
+        *pruned_at = Instant::now();
+        self.known().retain(|key, _| self.is_shared(key));
+        self.ranges()
+            .retain(|_, range| range.at.elapsed() < PRUNED_EVERY);
     }
 
     fn ranges(&self) -> MutexGuard<'_, HashMap<String, Arc<IdRange>>> {
@@ -225,6 +241,7 @@ impl SharedKeys {
 
     /// Waits until nobody else reads keys that are shared.
     pub async fn take_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.prune();
         self.reading.lock().await
     }
 
@@ -247,8 +264,10 @@ impl SharedKeys {
             now_millis,
         };
         let mut known = self.known();
-        known.retain(|key, _| self.is_shared(key));
-        known.insert(key.to_owned(), Arc::new(reading));
+        // A group never sees an older one after a newer one.
+        if known.get(key).is_none_or(|known| known.at <= at) {
+            known.insert(key.to_owned(), Arc::new(reading));
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<AllGroupsReading>>> {
