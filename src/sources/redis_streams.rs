@@ -85,6 +85,7 @@ impl Source for RedisStreams {
                 deadline: call_deadline(poll_interval)
                     .max(self.servers.response_timeout())
                     .min(poll_interval),
+                poll_interval,
                 outdated_after: 2 * poll_interval,
             },
         ))

@@ -1,7 +1,7 @@
 //! Redis Cluster: streams on every node, slots that move, nodes that die.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streamgauge::config::types::{RedisConfig, RedisServers, RedisTls, Secret};
 use streamgauge::model::identity::PartitionId;
@@ -194,6 +194,29 @@ async fn a_node_that_dies_takes_its_own_partitions_along_until_its_replica_steps
     );
     recovered.await;
     assert!(missed > 0, "it was missed meanwhile");
+}
+
+#[tokio::test]
+async fn the_streams_of_the_other_nodes_are_read_also_when_the_keys_are_to_be_looked_up_again() {
+    let mut cluster = RedisCluster::start(Flavour::Redis70, 3, 0);
+    fill(&cluster);
+    let source = source(&cluster);
+    let mut reader = reader_of(&source, "orders:*");
+    assert!(all_are_right(&reader.poll().await.expect("a sample")));
+    let looked_up = Instant::now();
+    let victim = cluster.owner("orders:5");
+    let others: Vec<u64> = (0..PARTITIONS as u64)
+        .filter(|n| cluster.owner(&format!("orders:{n}")) != victim)
+        .collect();
+    cluster.nodes[victim].kill();
+    eventually("look-ups fell due", Duration::from_secs(40), async || {
+        let sample = reader.poll().await.expect("the others answer");
+        for n in &others {
+            assert_eq!(lag(&sample, &n.to_string()), Some(Quantity::Exact(n + 1)));
+        }
+        (looked_up.elapsed() > Duration::from_secs(33)).then_some(())
+    })
+    .await;
 }
 
 fn all_present(sample: &Sample) -> bool {

@@ -95,6 +95,13 @@ async fn bodies_stay_on_the_server_and_what_is_told_is_the_same_as_where_scripts
             let expect = 10 - delivered - gone + u64::from(n % 12 == 0);
             assert_eq!(lean.lag, Some(Quantity::Exact(expect)), "{flavour:?} {n}");
         }
+        run::<u64>(&mut redis, "DEL fat:1");
+        run::<u64>(&mut redis, "XGROUP DESTROY fat:2 g");
+        let gone = lean.poll().await.expect("a sample");
+        let seen = |n: usize| &gone.partitions[&PartitionId::new(n.to_string())];
+        assert_eq!(seen(1), &PartitionObservation::StreamMissing, "{flavour:?}");
+        let is_missing = matches!(seen(2), PartitionObservation::GroupMissing { .. });
+        assert!(is_missing, "{flavour:?}: {:?}", seen(2));
         let (lean, plain) = (between - before, after - between);
         println!("{flavour:?}: {lean} bytes for a poll, {plain} with bodies");
         assert!(lean * 100 < plain, "{flavour:?}: {lean} of {plain}");

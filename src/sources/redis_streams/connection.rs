@@ -55,7 +55,7 @@ struct ConnectionSlot {
     last_failure: Option<Failure>,
     /// What the server said of itself.
     server: ServerTraits,
-    /// Where the last attempt went.
+    /// Where the last attempt went, for diagnosis.
     at: Option<RedisAddress>,
     /// When sentinels were last asked where it is.
     asked_at: Option<Instant>,
@@ -110,9 +110,11 @@ impl RedisConnection {
         }
     }
 
-    /// Where the last attempt to connect went.
-    pub fn at(&self) -> Option<RedisAddress> {
-        self.slot().at.clone()
+    /// `host:port` of the server at the other end, while there is one.
+    pub fn server_address(&self) -> Option<Arc<str>> {
+        let slot = self.slot();
+        let live = slot.live.as_ref()?;
+        Some(Arc::clone(live.connection.address()))
     }
 
     /// For the texts of what it answers.
@@ -181,10 +183,10 @@ impl RedisConnection {
         }
         let until = until.min(now + self.response_timeout / 4);
         if let Ok(Ok(named)) = timeout_at(until, primary.find()).await {
-            let mut slot = self.slot();
-            if slot.at.as_ref() != Some(&named) {
+            let named = named.to_string();
+            let is_other = |live: &mut Live| **live.connection.address() != *named;
+            if self.slot().live.take_if(is_other).is_some() {
                 tracing::info!("the sentinels name another primary: {named}");
-                slot.live = None;
             }
         }
     }

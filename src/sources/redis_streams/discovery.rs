@@ -112,8 +112,12 @@ impl Discovery {
                     let soon = Instant::now() + lines.response_timeout() / 4;
                     let looked = self.look_up(&lines.at_most(soon), &pattern).await;
                     // The keys that are known can be read meanwhile.
+                    let is_of_cluster = lines.layout().is_of_cluster();
                     looked.or_else(|failure| match failure.kind {
-                        FailureKind::Timeout if at.elapsed() <= KEEP_VANISHED => Ok(()),
+                        _ if at.elapsed() > KEEP_VANISHED => Err(failure),
+                        FailureKind::Timeout => Ok(()),
+                        // A node that is away keeps nobody from reading the others.
+                        kind if is_of_cluster && kind.is_outage() => Ok(()),
                         _ => Err(failure),
                     })
                 }

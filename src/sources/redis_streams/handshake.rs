@@ -22,7 +22,7 @@ pub async fn introduce(
     connection: &mut OpenConnection,
     is_named: bool,
 ) -> Result<ServerTraits, Failure> {
-    let address = connection.address().to_owned();
+    let address = connection.address().to_string();
     let mut commands = redis::pipe();
     if let Some(password) = &config.password {
         transport::authenticate(&mut commands, config.username.as_deref(), password)?;

@@ -149,11 +149,13 @@ impl Servers {
                 if let Some(layout) = lock(known).current() {
                     return Ok(layout);
                 }
-                let before = lock(known).layout.clone();
-                let before = before
-                    .as_ref()
-                    .map_or(&[][..], |(layout, _)| layout.nodes());
-                let layout = Arc::new(self.ask(seeds, before, until).await?);
+                let before = lock(known).layout.clone().map(|(layout, _)| layout);
+                let nodes = before.as_ref().map_or(&[][..], |layout| layout.nodes());
+                let layout = self.ask(seeds, nodes, until).await?;
+                // A look-up that is under way goes on as long as it is the same.
+                let layout = before
+                    .filter(|before| before.is_like(&layout))
+                    .unwrap_or_else(|| Arc::new(layout));
                 *lock(known) = KnownLayout {
                     layout: Some((Arc::clone(&layout), Instant::now())),
                     is_outdated: false,

@@ -20,7 +20,6 @@ use super::range::RangeCount as Range;
 use super::recount::Recount;
 use super::reply::PendingEntry;
 use super::wake::End;
-use crate::config::types::RedisAddress;
 use crate::model::quantity::Quantity;
 use crate::model::sample::{Counting, Failure, PartitionObservation, Position};
 
@@ -50,7 +49,7 @@ pub struct PartitionMemory {
     /// The highest id given out, and what an entry takes.
     end: Option<(Position, usize)>,
     /// Which server all this is from.
-    server: Option<Arc<RedisAddress>>,
+    server: Option<Arc<str>>,
 }
 
 impl PartitionMemory {
@@ -89,7 +88,7 @@ pub struct RedisPartition {
 #[derive(Clone, Debug, Default)]
 pub struct ReadFrom {
     /// Where it is, if that was told.
-    pub server: Option<Arc<RedisAddress>>,
+    pub server: Option<Arc<str>>,
     /// What its count of deliveries is worth.
     pub counting: Counting,
 }
@@ -103,11 +102,11 @@ impl RedisPartition {
         mut memory: PartitionMemory,
     ) -> Self {
         // What one server said vouches for nothing that another one says: a replica that was promoted counts by itself.
-        if memory.server.is_some() && memory.server != from.server {
+        if from.server.is_some() && memory.server != from.server {
             memory.agreement = None;
             memory.recount = None;
+            memory.server.clone_from(&from.server);
         }
-        memory.server.clone_from(&from.server);
         let verdict = match &reading {
             KeyAnswer::Present(now) => {
                 lag::certify(&now.stream, &now.group, memory.agreement.as_ref())

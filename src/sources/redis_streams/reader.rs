@@ -30,6 +30,8 @@ use crate::sources::{BoxFuture, GroupReader};
 pub struct StreamPace {
     /// What a poll may take: after that it is dropped.
     pub deadline: Duration,
+    /// How often it is.
+    pub poll_interval: Duration,
     /// What was seen of a partition stands for so long.
     pub outdated_after: Duration,
 }
@@ -111,6 +113,7 @@ impl StreamReader {
             servers: &servers,
             group: &self.group,
             stuck_after: self.stuck_after,
+            poll_interval: self.pace.poll_interval,
             outdated_after: self.pace.outdated_after,
             polls: self.polls,
             memories: &self.memories,

@@ -70,6 +70,8 @@ pub struct Round<'r> {
     pub group: &'r str,
     /// Entries delivered longer ago are stuck.
     pub stuck_after: Duration,
+    /// How often the group is polled.
+    pub poll_interval: Duration,
     /// What was seen of a partition stands for so long.
     pub outdated_after: Duration,
     /// Counts polls, so that partitions take turns.
@@ -125,6 +127,7 @@ impl Round<'_> {
                 line: lines.node(*node),
                 group: self.group,
                 stuck_after: self.stuck_after,
+                poll_interval: self.poll_interval,
                 outdated_after: self.outdated_after,
                 polls: self.polls,
                 reads_until: self.times.reads_until(),

@@ -33,6 +33,15 @@ impl ServerLayout {
         }
     }
 
+    /// Whether the same connections have the same slots.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let (nodes, others) = (self.nodes.iter(), other.nodes.iter());
+        let are_same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
+        self.nodes.len() == other.nodes.len()
+            && nodes.zip(others).all(are_same)
+            && self.slots == other.slots
+    }
+
     /// All nodes, in the order of their addresses.
     pub fn nodes(&self) -> &[Arc<RedisConnection>] {
         &self.nodes

@@ -1,7 +1,6 @@
 //! Reads those of a group's partitions that are on one server.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -33,6 +32,8 @@ pub struct Shard<'p> {
     pub group: &'p str,
     /// Entries delivered longer ago are stuck.
     pub stuck_after: Duration,
+    /// How often the group is polled.
+    pub poll_interval: Duration,
     /// What was seen of a partition stands for so long.
     pub outdated_after: Duration,
     /// Counts polls, so that partitions take turns.
@@ -68,7 +69,7 @@ impl Shard<'_> {
         let read = self.read_or_share(keys, turns).await?;
         self.line = self.line.at_most(self.asks_until);
         let from = ReadFrom {
-            server: self.line.at().map(Arc::new),
+            server: self.line.server_address(),
             counting: self.line.server().counting,
         };
         let (mut partitions, mut elsewhere) = (Vec::new(), Vec::new());
@@ -100,7 +101,7 @@ impl Shard<'_> {
     ) -> Result<KeyAnswers, Failure> {
         let shared = self.line.shared();
         // However long this waits for others: what they ask from now on is of now.
-        let since = taken_since(Instant::now());
+        let since = taken_since(self.poll_interval);
         let mut found = shared.find(keys, self.group, since);
         let mut turn = None;
         if found.is_awaited {

@@ -16,13 +16,17 @@ use crate::model::sample::{Failure, Position};
 /// Keys that so many readers ask for are shared: below, asking costs less than waiting for each other.
 const MANY_READERS: u32 = 4;
 
-/// A reading is taken for other groups for so long: rates of a poll interval of five seconds are off by a twentieth at most, those of
-/// fifteen seconds by less than two hundredths.
+/// A reading is taken for other groups for so long at most, …
 const TAKEN_FOR: Duration = Duration::from_millis(250);
 
-/// The oldest reading that a poll of that time takes.
-pub fn taken_since(polled_at: Instant) -> Instant {
-    polled_at.checked_sub(TAKEN_FOR).unwrap_or(polled_at)
+/// … and for no more than this share of their poll interval: the rates of one interval are off by as much.
+const SHARE_OF_INTERVAL: u32 = 20;
+
+/// The oldest reading that a poll takes which begins now.
+pub fn taken_since(poll_interval: Duration) -> Instant {
+    let now = Instant::now();
+    let taken_for = TAKEN_FOR.min(poll_interval / SHARE_OF_INTERVAL);
+    now.checked_sub(taken_for).unwrap_or(now)
 }
 
 /// What nobody asks for any more is dropped so often.
@@ -175,13 +179,6 @@ impl SharedKeys {
             }
         }
         found
-    }
-
-    /// The lowest position of all groups on the key, as of the last reading.
-    pub fn lowest_position(&self, key: &str) -> Option<Position> {
-        let reading = Arc::clone(self.known().get(key)?);
-        let positions = reading.groups.values();
-        positions.filter_map(|group| group.last_delivered).min()
     }
 
     /// Ids on the key that were asked for at `since` or later.

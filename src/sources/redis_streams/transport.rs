@@ -132,8 +132,8 @@ pub struct OpenConnection {
 }
 
 impl OpenConnection {
-    /// Of the server, for texts.
-    pub fn address(&self) -> &str {
+    /// `host:port` of the server.
+    pub const fn address(&self) -> &Arc<str> {
         &self.address
     }
 }

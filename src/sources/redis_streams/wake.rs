@@ -252,7 +252,7 @@ impl Watch {
         ends.values().for_each(|last| {
             command.arg(id::text(*last));
         });
-        let address = connection.address().to_owned();
+        let address = connection.address().to_string();
         let read = connection.req_packed_command(&command).await;
         match read.map_err(|error| failure::of_error(&address, &error))? {
             Value::Nil => Ok(BTreeMap::new()),

@@ -34,10 +34,8 @@ pub async fn count_all(
         };
         let range = ids_for(line, &counting, since, &mut budget).await;
         countings.push(match range {
-            Some(range) if range.after <= counting.after => {
-                counting.go_on(&range.ids, range.through)
-            }
-            _ => counting,
+            Some(range) => counting.go_on(&range.ids, range.through),
+            None => counting,
         });
     }
     if countings.is_empty() {
@@ -61,7 +59,8 @@ pub async fn count_all(
     }
 }
 
-/// The ids on a key from the lowest position of all its groups on, as many as are counted at all: read by one poll for all.
+/// Ids on a key that include those after the group's position, as many as are counted at all: read by one poll for all groups that stand
+/// there or further on.
 async fn ids_for(
     line: &PollConnection<'_>,
     counting: &RangeCount,
@@ -69,14 +68,15 @@ async fn ids_for(
     budget: &mut Budget,
 ) -> Option<Arc<IdRange>> {
     let (shared, key) = (line.shared(), counting.key.as_str());
-    if let Some(range) = shared.range(key, since) {
+    let after = counting.after;
+    let begins_there = |range: &Arc<IdRange>| range.after <= after && after < range.through;
+    if let Some(range) = shared.range(key, since).filter(begins_there) {
         return Some(range);
     }
     let _turn = timeout_at(line.until(), shared.take_turn()).await.ok()?;
-    if let Some(range) = shared.range(key, since) {
+    if let Some(range) = shared.range(key, since).filter(begins_there) {
         return Some(range);
     }
-    let after = shared.lowest_position(key)?.min(counting.after);
     let at = Instant::now();
     let mut all = [RangeCount::new(
         key,
