@@ -82,19 +82,15 @@ async fn a_silent_server_ends_in_a_timeout_and_a_fresh_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_drops_before_the_disposition_is_a_failure_in_time() {
-    check(
-        Pipelined,
-        Fault::DropBeforeDisposition,
-        Some(FailureKind::Unreachable),
-    )
-    .await;
-    // The SDK waits for a disposition that never comes; the deadline is what ends it.
-    check(
-        Sdk,
-        Fault::DropBeforeDisposition,
-        Some(FailureKind::Timeout),
-    )
-    .await;
+    for client in BOTH {
+        // The SDK waits for a disposition that never comes, until its deadline, unless it finds the connection gone.
+        check(
+            client,
+            Fault::DropBeforeDisposition,
+            Some(FailureKind::Unreachable),
+        )
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
