@@ -298,14 +298,14 @@ async fn a_slow_line_gives_a_lower_bound_and_no_endless_timeouts() {
     sample().await;
     // Nine pages would take longer than a poll may.
     proxy.set(Mode::Latency(Duration::from_millis(30)));
-    for _ in 0..3 {
+    // How many pages fit is the machine's matter, but some do now and then.
+    eventually("a page is counted", RECOVERY, async || {
         let sample = sample().await;
-        assert!(
-            matches!(lag(&sample), Some(Quantity::AtLeast(1000..9000))),
-            "{:?}",
-            lag(&sample)
-        );
-    }
+        let lag = lag(&sample);
+        assert!(matches!(lag, Some(Quantity::AtLeast(1..9000))), "{lag:?}");
+        matches!(lag, Some(Quantity::AtLeast(1000..))).then_some(())
+    })
+    .await;
 }
 
 /// 1,500 streams, three requests' worth of keys, with five waiting entries in each that has an odd number, and none in the others.
