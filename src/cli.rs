@@ -5,7 +5,7 @@ mod simulate;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 pub use policy_choice::{PolicyChoice, THRESHOLDS};
@@ -27,6 +27,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Validate a config. Exit codes: 0 = valid, 1 = a source or group failed, 2 = invalid config.
     Check(CheckArgs),
+    /// Move KEDA's own Redis Streams triggers to streamgauge: print the config and the ScaledObjects to use.
+    Migrate(MigrateArgs),
     /// Show the groups of a running service in the terminal, worst first.
     Top(TopArgs),
     /// Run a demo in one process: a skewed workload, scaled by streamgauge's answers.
@@ -62,6 +64,37 @@ pub struct CheckArgs {
     /// Also connect to every source, read every group once, and print a table.
     #[arg(long)]
     pub connect: bool,
+}
+
+/// Arguments of `migrate`.
+#[derive(Clone, Debug, Args)]
+pub struct MigrateArgs {
+    /// Manifests with ScaledObjects or ScaledJobs, and those of their TriggerAuthentications and Deployments, which tell where
+    /// credentials and variables come from; `-` reads standard input.
+    #[arg(value_name = "FILE.yaml", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The address at which KEDA reaches streamgauge.
+    #[arg(
+        long,
+        default_value = "streamgauge.streamgauge.svc:9090",
+        value_name = "HOST:PORT"
+    )]
+    pub scaler_address: String,
+    /// The namespace of objects that name none.
+    #[arg(long, short, default_value = "default", value_name = "NAME")]
+    pub namespace: String,
+    /// Print only the config, or only the objects.
+    #[arg(long, value_name = "PART")]
+    pub only: Option<MigratePart>,
+}
+
+/// A part of what `migrate` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MigratePart {
+    /// The sources, for streamgauge's config.
+    Config,
+    /// The ScaledObjects and ScaledJobs.
+    Objects,
 }
 
 /// Arguments of `top`.
@@ -131,6 +164,15 @@ mod tests {
         assert_eq!(
             (top.url.as_str(), top.once),
             ("http://streamgauge:8080/", true)
+        );
+        let Ok(Command::Migrate(migrate)) =
+            parse("streamgauge migrate a.yaml b.yaml --only config")
+        else {
+            panic!("migrate");
+        };
+        assert_eq!(
+            (migrate.files.len(), migrate.only),
+            (2, Some(MigratePart::Config))
         );
         let Ok(Command::Simulate(simulate)) = parse(
             "streamgauge simulate --trace a.csv --trace b.csv.gz --commit-interval 10s,after:100 --policy keda-lag:64",

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod detect;
+pub mod migrate;
 pub mod serve;
 pub mod simulate;
 mod table;

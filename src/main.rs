@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Check(args) => commands::check::run(args).await,
+        Command::Migrate(args) => commands::migrate::run(args),
         Command::Simulate(args) => commands::simulate::run(*args),
         Command::Detect(args) => commands::detect::run(args),
         Command::Top(args) => commands::top::run(args).await,

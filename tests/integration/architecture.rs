@@ -94,6 +94,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "trace",
         ],
     ),
+    ("migration", &["policy", "config"]),
     ("shutdown", &[]),
     ("cli", &["model", "policy", "config", "simulation"]),
 ];

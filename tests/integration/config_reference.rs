@@ -133,9 +133,10 @@ fn examples() -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&path).expect("readable");
         for rest in text.split("```yaml\n").skip(1) {
             let block = rest.split("```").next().unwrap_or_default();
-            if block.contains("\nsources:") || block.starts_with("sources:") {
-                found.push((path.display().to_string(), block.to_owned()));
-            }
+            let documents = block.split("---\n");
+            let configs = documents
+                .filter(|text| text.contains("\nsources:") || text.starts_with("sources:"));
+            found.extend(configs.map(|text| (path.display().to_string(), text.to_owned())));
         }
     }
     let map = root.join("manifests/configmap.yaml");

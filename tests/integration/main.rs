@@ -43,6 +43,7 @@ mod keda_client;
 mod kubernetes;
 mod manifests;
 mod metrics_page;
+mod migrate;
 mod names;
 mod notifications;
 mod page;
