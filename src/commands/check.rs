@@ -38,8 +38,11 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     if !args.connect {
         return Ok(ExitCode::SUCCESS);
     }
-    let reports = read_all(&config).await;
+    let (reports, servers) = read_all(&config).await;
     print!("\n{}", table::render(&report::rows(&reports)));
+    for line in servers {
+        println!("{line}");
+    }
     for line in report::findings(&reports) {
         println!("{line}");
     }
@@ -59,12 +62,18 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Reads every source once, one after the other: a check is not a load test.
-async fn read_all(config: &Config) -> Vec<GroupReport> {
-    let mut reports = Vec::new();
+/// Reads every source once, one after the other: a check is not a load test. Also what their servers are, a line each.
+async fn read_all(config: &Config) -> (Vec<GroupReport>, Vec<String>) {
+    let (mut reports, mut servers) = (Vec::new(), Vec::new());
     for source in &config.sources {
         let subjects = connect::subjects(config, source);
-        reports.extend(connect::read(unguarded(source).as_ref(), subjects).await);
+        let opened = unguarded(source);
+        reports.extend(connect::read(opened.as_ref(), subjects).await);
+        servers.extend(
+            opened
+                .described()
+                .map(|text| format!("source {}: {text}", source.name)),
+        );
     }
-    reports
+    (reports, servers)
 }

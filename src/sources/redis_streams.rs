@@ -94,4 +94,8 @@ impl Source for RedisStreams {
     fn reconnect(&self) {
         self.servers.reconnect();
     }
+
+    fn described(&self) -> Option<String> {
+        self.servers.described()
+    }
 }

@@ -46,6 +46,12 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// What its servers say that they are, and what they lack, in words; `None` before one answered, and where there is nothing to
+    /// tell.
+    fn described(&self) -> Option<String> {
+        None
+    }
+
     /// Requests made so far, for sources where they are limited or billed.
     fn requests(&self) -> Requests {
         Requests::default()

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use crate::support::redis::{Flavour, RedisServer, run};
+
 fn check(config: &str, arguments: &[&str]) -> Output {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("config.yaml");
@@ -70,4 +72,27 @@ fn a_signal_that_cannot_be_had_ends_with_1_and_says_why() {
     );
     let refused = "prometheus cannot be reached: Connection refused";
     assert!(row("resource_utilization").contains(refused), "{text}");
+}
+
+
+#[test]
+fn what_the_servers_are_is_told_once_per_source() {
+    for (flavour, product) in [
+        (Flavour::Redis62, "redis 6.2"),
+        (Flavour::Redis70, "redis 7.0"),
+        (Flavour::Redis82, "redis 8.2"),
+        (Flavour::Valkey, "valkey 9"),
+    ] {
+        let server = RedisServer::start(flavour);
+        run::<()>(&mut server.connect(), "XGROUP CREATE s c $ MKSTREAM");
+        let config = format!(
+            "sources: [{{ name: main, redis: {{ url: 'redis://127.0.0.1:{}' }} }}]\n{GROUPS}",
+            server.port
+        );
+        let output = check(&config, &["--connect"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let told = format!("source main: {product}");
+        assert_eq!(text.matches(&told).count(), 1, "{told}: {text}");
+    }
 }

@@ -41,7 +41,7 @@ keys! {
         /// Several nodes of a cluster, which know the others; or all sentinels, of which most have to name the same primary.
         urls: Option<Vec<RedisUrl>> = optional(ListOf::of(redis_url(), "list the URLs of nodes or sentinels")).else_words("`url`"),
         /// How the servers are run: one server (alone or with replicas), Redis Cluster, or a primary with sentinels
-        /// ([examples](security.md#cluster-and-sentinel)).
+        /// ([examples](redis.md#cluster-and-sentinel)).
         mode: RedisMode = preset(Words::of(&REDIS_MODES), RedisMode::Standalone),
         /// What the sentinels are asked for, with `mode: sentinel`.
         sentinel: Option<RedisSentinelKeys> = optional(Sub::<RedisSentinelKeys>::new()),

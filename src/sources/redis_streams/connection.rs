@@ -139,7 +139,7 @@ impl RedisConnection {
 
     /// What the server said of itself at the last connection.
     pub fn server(&self) -> ServerTraits {
-        self.slot().server
+        self.slot().server.clone()
     }
 
     /// Whether it was asked how scripts may be run on the connection of now.

@@ -107,6 +107,27 @@ impl Servers {
         }
     }
 
+    /// What the servers said that they are, in words; `None` before any was connected to.
+    pub fn described(&self) -> Option<String> {
+        let layout = match &self.topology {
+            Topology::One(layout) => Some(Arc::clone(layout)),
+            Topology::Cluster { known, .. } => lock(known).layout.clone().map(|(layout, _)| layout),
+        }?;
+        let connected = layout.nodes().iter().filter(|node| node.is_proven());
+        let mut told = BTreeMap::new();
+        for node in connected {
+            *told.entry(node.server().described()).or_insert(0) += 1;
+        }
+        let told = told
+            .into_iter()
+            .map(|(text, nodes)| match self.is_cluster() {
+                true => format!("{nodes} of {} nodes: {text}", layout.nodes().len()),
+                false => text,
+            });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
     /// Takes note that keys are on other nodes than the layout says, or that a node does not answer.
     pub fn outdated(&self) {
         if let Topology::Cluster { known, .. } = &self.topology {
