@@ -7,6 +7,7 @@ pub mod duration;
 pub mod error;
 mod event_hubs;
 mod groups;
+mod identity;
 pub mod incidents;
 mod keys;
 pub mod kubernetes;

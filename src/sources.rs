@@ -1,8 +1,10 @@
 //! Where observations come from: every kind of source behind one seam.
 
+pub mod entra;
 pub mod event_hubs;
 pub mod guarded;
 mod hourly;
+mod redact;
 pub mod redis_streams;
 pub mod simulated;
 mod source;

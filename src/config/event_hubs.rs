@@ -1,8 +1,8 @@
 //! The `event_hubs` section of a source.
 
 mod checkpoints;
-mod identity;
 
+use super::identity;
 use super::keys::Place;
 use super::table::EventHubsKeys;
 use super::types::{EventHubsConfig, HubAuth, Identity, ManagementClient, Secret};

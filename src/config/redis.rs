@@ -1,5 +1,6 @@
 //! The `redis` section of a source.
 
+use super::identity;
 use super::keys::Place;
 use super::redis_url::{RedisAddress, RedisUrl, SENTINEL_PORT, SERVER_PORT, parse_url};
 use super::table::{RedisKeys, RedisMode, RedisSentinelKeys, RedisTlsKeys, STUCK_AFTER};
@@ -13,6 +14,17 @@ pub(super) fn config(keys: RedisKeys, place: &mut Place<'_>) -> Option<RedisConf
     let tls = keys.tls.map(|keys| tls(keys, &mut place.at("tls")));
     if tls.is_some() && !is_secured {
         place.fault_at("tls", "needs TLS: write rediss:// in the URL, or remove it");
+    }
+    let ca_file = tls.as_ref().and_then(|tls| tls.ca_file.as_ref());
+    let identity = identity::read(keys.identity, ca_file, place).flatten();
+    if identity.is_some() && !is_secured {
+        place.fault_at("identity", "needs TLS: write rediss:// in the URL");
+    }
+    if identity.is_some() && keys.password.is_some() {
+        place.fault_at(
+            "identity",
+            "cannot be combined with password: remove one of them",
+        );
     }
     if keys.mode == RedisMode::Cluster && database != 0 {
         place.fault_at(
@@ -35,6 +47,7 @@ pub(super) fn config(keys: RedisKeys, place: &mut Place<'_>) -> Option<RedisConf
         database,
         username: keys.username,
         password: keys.password,
+        identity,
         tls: is_secured.then(|| tls.unwrap_or_default()),
         stuck_after: keys.stuck_after,
     })
@@ -159,6 +172,7 @@ impl RedisConfig {
             database: url.database.unwrap_or(0),
             username: None,
             password: None,
+            identity: None,
             tls: url.tls.then(RedisTls::default),
             stuck_after: STUCK_AFTER,
         })

@@ -49,6 +49,7 @@ fn the_smallest_config_gets_the_documented_defaults() {
             database: 0,
             username: None,
             password: None,
+            identity: None,
             tls: None,
             stuck_after: Duration::from_secs(3600),
         })),
@@ -158,7 +159,7 @@ state.dir: is missing: set it to the directory for the learned state
 state.redis: not supported yet: remove it
 state.interval: must be between 1s and 1h
 sources[0].name: must have 1 to 128 characters, each one of A-Z a-z 0-9 . _ -
-sources[0].redis.pasword: unknown key: did you mean password? Known keys: url, urls, mode, sentinel, username, password, tls, stuck_after
+sources[0].redis.pasword: unknown key: did you mean password? Known keys: url, urls, mode, sentinel, username, password, identity, tenant_id, client_id, client_secret, federated_token_file, cloud, authority_host, tls, stuck_after
 sources[1].event_hubs.event_hub: is missing: set it to the name of the event hub
 sources[1].event_hubs.checkpoints: is missing: describe where consumers store them, with account_url, container, strategy and credentials
 sources[1].event_hubs: has no credentials: add connection_string: { env: NAME }, or identity: workload, managed or client_secret

@@ -219,8 +219,11 @@ impl SourceKind {
                     RedisServers::Standalone(_) | RedisServers::Cluster(_) => None,
                 };
                 let of_servers = redis.password.as_ref().map(|s| ("password", s));
+                let of_identity = redis.identity.as_ref().and_then(Identity::secret);
+                let of_identity = of_identity.map(|s| ("client_secret", s));
                 let of_sentinels = of_sentinels.map(|s| ("sentinel.password", s));
-                of_servers.into_iter().chain(of_sentinels).collect()
+                let all = [of_servers, of_identity, of_sentinels];
+                all.into_iter().flatten().collect()
             }
             Self::EventHubs(hub) => {
                 let of_hub = match &hub.auth {
@@ -264,6 +267,8 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// Where the password is; read when connecting, so that a rotated file is picked up.
     pub password: Option<Secret>,
+    /// A Microsoft Entra identity, whose tokens are the password instead. Only with TLS.
+    pub identity: Option<Identity>,
     /// How the connection is secured; `None` without TLS.
     pub tls: Option<RedisTls>,
     /// Pending entries delivered longer ago than this count as stuck.

@@ -8,19 +8,17 @@ use tokio::time::Instant;
 
 use crate::config::types::{EventHubsConfig, HubAuth};
 use crate::model::stream::StreamSelector;
-use crate::sources::{GroupReader, Requests, Source, call_deadline};
+use crate::sources::{GroupReader, Requests, Source, call_deadline, entra};
 
 mod age;
 pub mod checkpoints;
 pub mod connection_string;
 mod event_size;
 mod hub;
-pub mod identity;
 mod lag;
 pub mod management;
 mod partition;
 mod reader;
-mod redact;
 pub mod sas;
 mod shared;
 mod sweep;
@@ -51,8 +49,8 @@ impl EventHubs {
         let (credential, scope) = match &config.auth {
             HubAuth::ConnectionString(_) => (None, ""),
             HubAuth::Identity(identity) => {
-                let scope = identity::event_hubs_scope(identity);
-                let tokens = identity::Tokens::new(identity.clone(), scope);
+                let scope = entra::event_hubs_scope(identity);
+                let tokens = entra::Tokens::new(identity.clone(), scope);
                 (Some(Arc::new(tokens) as Arc<dyn TokenCredential>), scope)
             }
         };

@@ -22,7 +22,9 @@ mod id;
 mod key;
 mod lag;
 mod lean;
+mod live;
 mod log_end;
+mod login;
 mod nodes;
 #[cfg(test)]
 mod odd_replies;

@@ -74,7 +74,6 @@ fn a_signal_that_cannot_be_had_ends_with_1_and_says_why() {
     assert!(row("resource_utilization").contains(refused), "{text}");
 }
 
-
 #[test]
 fn what_the_servers_are_is_told_once_per_source() {
     for (flavour, product) in [

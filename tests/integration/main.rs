@@ -56,6 +56,7 @@ mod redis_access;
 mod redis_cluster;
 mod redis_fat;
 mod redis_faults;
+mod redis_identity;
 mod redis_lies;
 mod redis_losses;
 mod redis_many_groups;

@@ -9,6 +9,7 @@ pub mod azurite;
 pub mod certificates;
 pub mod dashboards;
 pub mod demo;
+pub mod entra;
 pub mod event_hub;
 pub mod exported;
 pub mod keda;

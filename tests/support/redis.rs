@@ -176,6 +176,13 @@ impl Drop for RedisServer {
     }
 }
 
+/// A blocking connection to a server without a password.
+pub fn connect_at(port: u16) -> Connection {
+    redis::Client::open(("127.0.0.1", port))
+        .and_then(|client| client.get_connection_with_timeout(Duration::from_secs(10)))
+        .expect("a connection")
+}
+
 /// The config of a source on loopback.
 pub fn config_at(port: u16) -> RedisConfig {
     RedisConfig {
@@ -183,6 +190,7 @@ pub fn config_at(port: u16) -> RedisConfig {
         database: 0,
         username: None,
         password: None,
+        identity: None,
         tls: None,
         stuck_after: Duration::from_secs(3600),
     }

@@ -108,6 +108,7 @@ fn of_source(config: &Config, source: &SourceConfig) -> Vec<String> {
     if let SourceKind::Redis(redis) = &source.kind
         && redis.username.is_some()
         && redis.password.is_none()
+        && redis.identity.is_none()
     {
         found.push(format!(
             "source {name}: username without password: this works only for a `nopass` user"

@@ -1,10 +1,9 @@
 //! Where the checkpoints of an event hub are, how they are laid out, and who may read them.
 
+use crate::config::identity;
 use crate::config::keys::Place;
 use crate::config::table::CheckpointKeys;
 use crate::config::types::{BlobAuth, CheckpointStrategy, CheckpointsConfig, HubAuth};
-
-use super::identity;
 
 /// What `checkpoints:` mean for an event hub that authenticates with `hub_auth`.
 pub(super) fn read(

@@ -57,6 +57,10 @@ fn redis(server: &RedisConfig) -> RedisKeys {
         sentinel,
         username: server.username.clone(),
         password: server.password.clone(),
+        identity: server
+            .identity
+            .as_ref()
+            .map_or_else(keys::standard, identity_keys),
         tls: server
             .tls
             .as_ref()

@@ -109,7 +109,8 @@ keys! {
     /// A Microsoft Entra identity.
     pub struct IdentityKeys {
         /// A Microsoft Entra identity. `workload`: a Kubernetes service account. `managed`: the machine's. `client_secret`: an
-        /// application. Needs *Azure Event Hubs Data Receiver* and *Storage Blob Data Reader*.
+        /// application. For Event Hubs it needs *Azure Event Hubs Data Receiver* and *Storage Blob Data Reader*, for Redis a data access
+        /// policy of the cache.
         identity: Option<IdentityWord> = optional(Words::of(&IDENTITIES)),
         /// The tenant ID, for `workload` and `client_secret`.
         tenant_id: Option<String> = optional(Text::ANY).else_words("`workload`: set by Azure's webhook"),

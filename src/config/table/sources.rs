@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::EventHubsKeys;
+use super::{EventHubsKeys, IdentityKeys};
 use crate::config::keys::{
-    DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, file, keys, name, optional,
+    DurationRange, ListOf, Parsed, SectionList, Sub, Text, Words, file, flat, keys, name, optional,
     preset, required, secret,
 };
 use crate::config::redis_url::{RedisUrl, parse_url};
@@ -49,6 +49,8 @@ keys! {
         username: Option<String> = optional(Text::filled("remove it to use the default user")).else_words("the default user"),
         /// The password. It is read at every connection, so a rotated file is picked up.
         password: Option<Secret> = optional(secret()).else_words("none"),
+        /// Instead of `password`, a Microsoft Entra identity (Azure). Requires TLS.
+        identity: IdentityKeys = flat::<IdentityKeys>(),
         /// Details of TLS, which `rediss://` switches on.
         tls: Option<RedisTlsKeys> = optional(Sub::<RedisTlsKeys>::new()).else_words("the system's authorities, no client certificate"),
         /// Pending entries that were delivered longer ago than this are stuck: they are exported, but do not count for the backlog,

@@ -1,5 +1,7 @@
 //! How Redis servers are found, and their certificates.
 
+use std::path::Path;
+
 use super::*;
 
 #[test]
@@ -95,5 +97,35 @@ fn a_cluster_and_sentinels_are_told_by_several_urls_and_what_does_not_fit_is_nam
     check(
         "url: 'redis://a', sentinel: { master: x }",
         "sentinel: needs mode: sentinel: set it, or remove this section",
+    );
+}
+
+#[test]
+fn an_identity_stands_in_for_the_password_over_tls_only() {
+    let redis = |keys: &str| format!("sources: [{{ name: m, redis: {{ {keys} }} }}]");
+    let config = parse(&redis(
+        "url: 'rediss://r', identity: client_secret, tenant_id: t, client_id: c, client_secret: { file: /s }, tls: { ca_file: /ca }",
+    ));
+    let SourceKind::Redis(server) = &config.sources[0].kind else {
+        panic!("a Redis source");
+    };
+    let identity = server.identity.as_ref().expect("an identity");
+    assert_eq!(identity.ca_file.as_deref(), Some(Path::new("/ca")));
+    let secrets = config.sources[0].kind.secrets();
+    assert!(matches!(secrets.as_slice(), [("client_secret", _)]));
+    // As the printed config says it.
+    let printed = serde_yaml::to_string(&config.to_yaml()).expect("YAML");
+    assert_eq!(parse(&printed), config);
+    check(
+        &redis("url: 'redis://r', identity: workload"),
+        "sources[0].redis.identity: needs TLS: write rediss:// in the URL",
+    );
+    check(
+        &redis("url: 'rediss://r', identity: managed, password: { env: P }"),
+        "sources[0].redis.identity: cannot be combined with password: remove one of them",
+    );
+    check(
+        &redis("url: 'rediss://r', client_id: c"),
+        "sources[0].redis.client_id: requires an identity: add identity: workload, managed or client_secret",
     );
 }

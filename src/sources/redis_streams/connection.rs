@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::failure::{self, Subject};
 use super::lean::Scripting;
+use super::live::{ConnectionSlot, Live, Opened};
+use super::login::Login;
 use super::primary::Primary;
 use super::server::ServerTraits;
 use super::shared::{KeyReaders, SharedKeys};
@@ -36,6 +38,7 @@ pub enum ServerPlace {
 /// The connection to one server. Requests of several groups may be under way at once.
 pub struct RedisConnection {
     config: Arc<RedisConfig>,
+    login: Arc<Login>,
     place: ServerPlace,
     address: String,
     response_timeout: Duration,
@@ -46,37 +49,11 @@ pub struct RedisConnection {
     shared: SharedKeys,
 }
 
-#[derive(Default)]
-struct ConnectionSlot {
-    live: Option<Live>,
-    /// Attempts to connect that have ended.
-    attempts: u64,
-    /// Why the last attempt failed, if it did.
-    last_failure: Option<Failure>,
-    /// What the server said of itself.
-    server: ServerTraits,
-    /// Where the last attempt went, for diagnosis.
-    at: Option<RedisAddress>,
-    /// When sentinels were last asked where it is.
-    asked_at: Option<Instant>,
-}
-
-#[derive(Clone)]
-struct Live {
-    /// The attempt that built it: what a request says of an older connection must not touch this one.
-    generation: u64,
-    timeouts: u32,
-    /// Whether a request on it was answered.
-    is_proven: bool,
-    /// How scripts may be run on it, once that was asked.
-    scripting: Option<Option<Scripting>>,
-    connection: OpenConnection,
-}
-
 impl RedisConnection {
     /// Connects at the first request. `readers`: who asks for which keys. `response_timeout` bounds each request, and connecting too.
     pub fn new(
         config: Arc<RedisConfig>,
+        login: Arc<Login>,
         place: ServerPlace,
         readers: Arc<KeyReaders>,
         response_timeout: Duration,
@@ -87,6 +64,7 @@ impl RedisConnection {
         };
         Self {
             config,
+            login,
             place,
             address,
             response_timeout,
@@ -260,16 +238,16 @@ impl RedisConnection {
     async fn lease(&self) -> Result<Live, Failure> {
         let seen = {
             let slot = self.slot();
-            if let Some(live) = &slot.live {
-                return Ok(live.clone());
+            if let Some(live) = slot.good() {
+                return Ok(live);
             }
             slot.attempts
         };
         let _connecting = self.connecting.lock().await;
         {
             let slot = self.slot();
-            if let Some(live) = &slot.live {
-                return Ok(live.clone());
+            if let Some(live) = slot.good() {
+                return Ok(live);
             }
             if slot.attempts != seen
                 && let Some(failure) = &slot.last_failure
@@ -284,16 +262,18 @@ impl RedisConnection {
         self.settle(built)
     }
 
-    fn settle(&self, built: Result<OpenConnection, Failure>) -> Result<Live, Failure> {
+    fn settle(&self, built: Result<Opened, Failure>) -> Result<Live, Failure> {
         let mut slot = self.slot();
         slot.attempts += 1;
         slot.last_failure = built.as_ref().err().cloned();
+        let (connection, renewed_at) = built?;
         let live = Live {
             generation: slot.attempts,
             timeouts: 0,
             is_proven: false,
             scripting: None,
-            connection: built?,
+            renewed_at,
+            connection,
         };
         slot.live = Some(live.clone());
         // It may be another server now.
@@ -306,11 +286,12 @@ impl RedisConnection {
     /// # Errors
     /// If it cannot be opened, or the server refuses it.
     pub async fn apart(&self, block: Duration) -> Result<OpenConnection, Failure> {
-        self.connect(block + self.response_timeout).await
+        let (connection, _) = self.connect(block + self.response_timeout).await?;
+        Ok(connection)
     }
 
     /// A connection whose requests take so long at most.
-    async fn connect(&self, response_timeout: Duration) -> Result<OpenConnection, Failure> {
+    async fn connect(&self, response_timeout: Duration) -> Result<Opened, Failure> {
         // The credential is sent by our own handshake: the library turns every failure there, be it a full server, into a
         // wrong password, and this way no structure of the library ever holds the secret.
         let handshake = async {
@@ -318,9 +299,13 @@ impl RedisConnection {
             self.slot().at = Some(at.clone());
             let mut connection = self.open(&at, response_timeout).await?;
             let is_named = matches!(self.place, ServerPlace::Primary(_));
-            let server = handshake::introduce(&self.config, &mut connection, is_named).await?;
+            let (database, login) = (self.config.database, &self.login);
+            let introduced = handshake::introduce(database, login, &mut connection, is_named);
+            let (server, renewed_at) = introduced
+                .await
+                .inspect_err(|failure| login.note(failure))?;
             self.slot().server = server;
-            Ok(connection)
+            Ok((connection, renewed_at))
         };
         tokio::time::timeout(self.response_timeout, handshake)
             .await

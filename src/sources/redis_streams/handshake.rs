@@ -2,33 +2,34 @@
 
 use redis::Value;
 use redis::aio::ConnectionLike;
+use tokio::time::Instant;
 
 use super::failure::{self, Subject};
+use super::login::Login;
 use super::reply;
 use super::server::{ServerMode, ServerTraits};
-use super::transport::{self, OpenConnection};
-use crate::config::types::RedisConfig;
+use super::transport::OpenConnection;
 use crate::model::sample::Failure;
 
 /// The name that `CLIENT LIST` shows.
 const CLIENT_NAME: &str = "streamgauge";
 
-/// Shows the server who asks, and learns what it is. `is_named`: sentinels say that it is the primary.
+/// Shows the server who asks, and learns what it is; also when the connection has to be replaced, if it has to. `is_named`: sentinels
+/// say that it is the primary.
 ///
 /// # Errors
 /// It refuses, or is none that streams can be read from.
 pub async fn introduce(
-    config: &RedisConfig,
+    database: i64,
+    login: &Login,
     connection: &mut OpenConnection,
     is_named: bool,
-) -> Result<ServerTraits, Failure> {
+) -> Result<(ServerTraits, Option<Instant>), Failure> {
     let address = connection.address().to_string();
     let mut commands = redis::pipe();
-    if let Some(password) = &config.password {
-        transport::authenticate(&mut commands, config.username.as_deref(), password)?;
-    }
-    if config.database != 0 {
-        commands.cmd("SELECT").arg(config.database);
+    let renewed_at = login.add_to(&mut commands).await?;
+    if database != 0 {
+        commands.cmd("SELECT").arg(database);
     }
     let must_succeed = commands.len();
     commands.cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME);
@@ -49,7 +50,7 @@ pub async fn introduce(
     }
     let mut needed = replies.iter().take(must_succeed);
     match needed.find(|reply| **reply != Value::Okay) {
-        None => Ok(server),
+        None => Ok((server, renewed_at)),
         Some(Value::ServerError(error)) => {
             Err(failure::of_reply(&Subject::server(&address, false), error))
         }

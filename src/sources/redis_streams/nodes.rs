@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::connection::{RedisConnection, ServerPlace};
 use super::failure;
+use super::login::Login;
 use super::poll::PollConnection;
 use super::primary::Primary;
 use super::reply;
@@ -25,6 +26,7 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 /// The servers of one source.
 pub struct Servers {
     config: Arc<RedisConfig>,
+    login: Arc<Login>,
     response_timeout: Duration,
     readers: Arc<KeyReaders>,
     topology: Topology,
@@ -53,11 +55,13 @@ struct KnownLayout {
 impl Servers {
     /// Connects to nothing yet. `response_timeout` bounds each request, and connecting too.
     pub fn new(config: RedisConfig, response_timeout: Duration) -> Self {
+        let login = Arc::new(Login::new(&config));
         let config = Arc::new(config);
         let readers = Arc::new(KeyReaders::default());
         let one = |place| {
-            let (config, readers) = (Arc::clone(&config), Arc::clone(&readers));
-            let server = RedisConnection::new(config, place, readers, response_timeout);
+            let (config, login) = (Arc::clone(&config), Arc::clone(&login));
+            let readers = Arc::clone(&readers);
+            let server = RedisConnection::new(config, login, place, readers, response_timeout);
             Topology::One(Arc::new(ServerLayout::one(server)))
         };
         let topology = match &config.servers {
@@ -75,6 +79,7 @@ impl Servers {
         };
         Self {
             config,
+            login,
             response_timeout,
             readers,
             topology,
@@ -243,9 +248,13 @@ impl Servers {
 
     fn connect(&self, address: &RedisAddress) -> Arc<RedisConnection> {
         let place = ServerPlace::At(address.clone());
-        let (config, readers) = (Arc::clone(&self.config), Arc::clone(&self.readers));
-        let connection = RedisConnection::new(config, place, readers, self.response_timeout);
-        Arc::new(connection)
+        Arc::new(RedisConnection::new(
+            Arc::clone(&self.config),
+            Arc::clone(&self.login),
+            place,
+            Arc::clone(&self.readers),
+            self.response_timeout,
+        ))
     }
 
     /// A connection apart from the supervised ones to the server that has the slot, for reads that block for so long at most.

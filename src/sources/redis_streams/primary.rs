@@ -10,7 +10,7 @@ use redis::aio::ConnectionLike;
 use redis::{AsyncConnectionConfig, Value};
 use tokio::time::timeout;
 
-use super::{failure, reply, transport};
+use super::{failure, login, reply, transport};
 use crate::config::types::{RedisAddress, RedisConfig, RedisSentinels};
 use crate::model::sample::Failure;
 
@@ -92,7 +92,7 @@ impl Primary {
         let mut commands = redis::pipe();
         if let Some(password) = &self.sentinels.password {
             let username = self.sentinels.username.as_deref();
-            transport::authenticate(&mut commands, username, password)?;
+            login::with_password(&mut commands, username, password)?;
         }
         commands
             .cmd("SENTINEL")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::select_ok;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo};
+use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinHandle;
@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::failure;
-use crate::config::types::{RedisAddress, RedisConfig, RedisTls, Secret};
-use crate::model::sample::{Failure, FailureKind};
+use crate::config::types::{RedisAddress, RedisConfig, RedisTls};
+use crate::model::sample::Failure;
 use crate::tls::{self, ClientIdentity, ClientTls, TlsError};
 
 /// A connection to the first of the host's addresses that answers: one of them may be dead.
@@ -68,26 +68,6 @@ pub async fn refusal(tls: &RedisTls, at: &RedisAddress) -> Option<TlsError> {
     stream.write_all(b"PING\r\n").await.ok()?;
     let answered = stream.read(&mut [0; 16]).await;
     answered.err().map(|error| TlsError::of(&error))
-}
-
-/// Adds what shows the server who asks.
-///
-/// # Errors
-/// The password cannot be read.
-pub fn authenticate(
-    commands: &mut Pipeline,
-    username: Option<&str>,
-    password: &Secret,
-) -> Result<(), Failure> {
-    let password = password
-        .read()
-        .map_err(|error| Failure::new(FailureKind::Auth, error.to_string()))?;
-    let auth = commands.cmd("AUTH");
-    if let Some(username) = username {
-        auth.arg(username);
-    }
-    auth.arg(password);
-    Ok(())
 }
 
 async fn secure(

@@ -16,7 +16,7 @@ use super::{CheckpointStore, Committed, GroupMemory};
 use crate::config::types::{BlobAuth, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::BoxFuture;
-use crate::sources::event_hubs::identity::{Tokens, blob_scope};
+use crate::sources::entra::{Tokens, blob_scope};
 
 /// The checkpoints of one event hub in a blob container.
 pub struct BlobCheckpoints {

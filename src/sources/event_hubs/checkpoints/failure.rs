@@ -1,7 +1,7 @@
 //! Sorts what the store or the network said into classes of failures, each with a text that says what to do.
 
 use crate::model::sample::{Failure, FailureKind};
-use crate::sources::event_hubs::redact::redact;
+use crate::sources::redact::redact;
 use crate::web::root_cause;
 
 /// What a refusal means. Of the store's answer only status and code are told: its messages repeat what was sent.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::account::Account;
 use super::failure;
 use crate::model::sample::{Failure, FailureKind};
-use crate::sources::event_hubs::identity::Tokens;
+use crate::sources::entra::Tokens;
 
 /// The longest answer that is read: a page of 5,000 blobs with long names and metadata stays well below.
 const MAX_BODY: usize = 32 * 1024 * 1024;

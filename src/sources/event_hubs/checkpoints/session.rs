@@ -8,7 +8,7 @@ use super::account::Account;
 use super::http::Sender;
 use crate::config::types::{BlobAuth, CheckpointsConfig};
 use crate::model::sample::{Failure, FailureKind};
-use crate::sources::event_hubs::identity::Tokens;
+use crate::sources::entra::Tokens;
 use crate::web;
 
 /// Readings without a listing after one was refused, before it is tried again: rights may be granted meanwhile.

@@ -11,8 +11,8 @@ use super::failure::misconfigured;
 use crate::config::types::{Endpoint, EventHubsConfig, HubAuth, Secret};
 use crate::model::sample::{Failure, FailureKind};
 use crate::sources::event_hubs::connection_string::{ConnectionString, Grant};
-use crate::sources::event_hubs::redact::redact_words;
 use crate::sources::event_hubs::sas;
+use crate::sources::redact::redact_words;
 
 /// What a hub's configuration gives access with.
 pub struct Access {

@@ -1,7 +1,7 @@
 //! Sorts what the broker or the network said into classes of failures, each with a text that says what to do.
 
 use crate::model::sample::{Failure, FailureKind};
-use crate::sources::event_hubs::redact::redact_words;
+use crate::sources::redact::redact_words;
 
 const RIGHTS: &str =
     "check the key, or the identity's role (it needs Listen, or Azure Event Hubs Data Receiver)";

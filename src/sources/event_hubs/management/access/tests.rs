@@ -10,7 +10,7 @@ use crate::config::types::{
     BlobAuth, CheckpointStrategy, CheckpointsConfig, Cloud, Identity, IdentityKind,
     ManagementClient,
 };
-use crate::sources::event_hubs::identity::Tokens;
+use crate::sources::entra::Tokens;
 
 const KEY: &str = "c2VjcmV0LWtleS1vZi10aGUtdGVzdA==";
 

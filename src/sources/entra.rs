@@ -49,6 +49,9 @@ pub fn blob_scope(_identity: &Identity) -> &'static str {
     "https://storage.azure.com/.default"
 }
 
+/// The scope of a token for Azure Cache for Redis and Azure Managed Redis: their application's, the same in every cloud.
+pub const REDIS_SCOPE: &str = "acca5fbb-b7e4-4009-81f1-37e38fd66d78/.default";
+
 fn secret_of(identity: &Identity) -> Result<Option<String>, Failure> {
     let read = identity.secret().map(|secret| secret.read()).transpose();
     read.map_err(|error| Failure::new(FailureKind::Auth, format!("identity: {error}")))
