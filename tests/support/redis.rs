@@ -155,7 +155,7 @@ impl RedisServer {
         let address = redis::ConnectionAddr::Tcp("127.0.0.1".into(), self.port);
         let info = redis::IntoConnectionInfo::into_connection_info(address)?;
         redis::Client::open(info.set_redis_settings(settings))?
-            .get_connection_with_timeout(Duration::from_secs(1))
+            .get_connection_with_timeout(Duration::from_secs(10))
     }
 
     fn try_ping(&self) -> redis::RedisResult<()> {
