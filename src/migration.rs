@@ -4,6 +4,7 @@
 //! service accepts.
 
 mod edit;
+mod emit;
 mod manifest;
 mod origin;
 mod source;

@@ -1,7 +1,7 @@
 //! `migrate`: what to use instead of KEDA's own triggers.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,7 +32,11 @@ pub fn run(args: MigrateArgs) -> Result<ExitCode> {
     if let Some(config) = &migration.config {
         Config::parse(config, "the config for these triggers")?;
     }
-    print!("{}", printed(&migration, args.only));
+    match std::io::stdout().write_all(printed(&migration, args.only).as_bytes()) {
+        // Who reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.context("standard output")?,
+    }
     for problem in &migration.problems {
         eprintln!("problem: {problem}");
     }

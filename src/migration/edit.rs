@@ -6,6 +6,7 @@
 use serde::Deserialize as _;
 use serde_yaml::{Deserializer, Mapping, Value};
 
+use super::emit;
 use super::manifest::{Manifest, at};
 
 const LOST: &str = "# The comments of this object are lost: it is not laid out line by line.\n";
@@ -16,7 +17,7 @@ pub(super) fn text_of(manifest: &Manifest, moved: &Value) -> String {
     if let Some(text) = edited.filter(|text| parse(text).as_ref() == Some(moved)) {
         return text;
     }
-    let text = serde_yaml::to_string(moved).unwrap_or_default();
+    let text = emit::yaml(moved);
     match manifest.text.contains('#') {
         true => format!("{LOST}{text}"),
         false => text,
@@ -158,7 +159,7 @@ fn edited_metadata(lines: Vec<&str>, new: &Value) -> Option<Vec<String>> {
 fn with_value(line: &str, value: &Value) -> Option<String> {
     let (key, rest) = line.split_once(':')?;
     let comment = rest.find(" #").and_then(|at| rest.get(at..));
-    let value = serde_yaml::to_string(value).ok()?;
+    let value = emit::yaml(value);
     Some(format!(
         "{key}: {}{}",
         value.trim_end(),

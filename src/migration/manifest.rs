@@ -3,6 +3,8 @@
 use serde::Deserialize as _;
 use serde_yaml::{Deserializer, Value};
 
+use super::emit;
+
 /// One object.
 #[derive(Clone, Debug)]
 pub struct Manifest {
@@ -69,7 +71,7 @@ fn of_a_list(item: &Value) -> Manifest {
             metadata.remove(key);
         }
     }
-    let text = serde_yaml::to_string(&value).unwrap_or_default();
+    let text = emit::yaml(&value);
     Manifest { text, value }
 }
 

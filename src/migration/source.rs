@@ -2,6 +2,7 @@
 
 use serde_yaml::{Mapping, Value};
 
+use super::emit;
 use super::origin::ValueOrigin;
 
 /// A Redis server, cluster or sentinel set as a trigger names it.
@@ -128,7 +129,7 @@ impl Sources {
         }
         let sources = self.0.iter().map(NamedSource::value).collect();
         let file = mapping([("sources", Value::Sequence(sources))]);
-        serde_yaml::to_string(&file).ok()
+        Some(emit::yaml(&file))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `streamgauge migrate` as a user runs it: the examples of the documentation, and a trigger that is moved to a running service.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_yaml::Value;
@@ -64,6 +64,25 @@ fn what_cannot_be_moved_ends_with_1_and_stands_on_stderr() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = text(&output.stderr);
     assert!(told.contains("there is no ScaledObject"), "{told}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it_without_a_complaint() {
+    let object = "kind: ScaledObject\nmetadata: { name: a }\n---\n".repeat(10_000);
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("many.yaml");
+    std::fs::write(&file, object).expect("written");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .arg("migrate")
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[tokio::test]
