@@ -14,6 +14,7 @@ mod consumers;
 mod count;
 mod diagnosis;
 mod discovery;
+mod error_lines;
 mod errors;
 mod failure;
 mod followup;

@@ -172,9 +172,16 @@ async fn keys_that_are_no_text_are_read_and_shown_by_their_bytes() {
             create.arg("CREATE").arg(key).arg("g").arg("2-0");
             create.exec(&mut redis).expect("created");
         }
+        // In what a server says of a missing group it quotes the key.
+        let mut add = redis::cmd("XADD");
+        add.arg(b"k:\xe9").arg("*").arg("d").arg("a");
+        add.exec(&mut redis).expect("added");
         let mut reader = reader_at(server.port, "k:*");
         let sample = reader.poll().await.expect("a sample");
-        assert_eq!(sample.partitions.len(), keys.len(), "{flavour:?}");
+        assert_eq!(sample.partitions.len(), keys.len() + 1, "{flavour:?}");
+        let missing = sample.partitions.get(&PartitionId::new("%e9"));
+        let is_missing = matches!(missing, Some(PartitionObservation::GroupMissing { .. }));
+        assert!(is_missing, "{flavour:?}: {missing:?}");
         for (n, (_, id)) in keys.iter().enumerate() {
             let lag = present(&sample, id).lag;
             assert_eq!(lag, Some(Quantity::Exact(n as u64 + 1)), "{id}");

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::error_lines::AsciiErrors;
 use super::failure;
 use crate::config::types::{RedisAddress, RedisConfig, RedisTls};
 use crate::model::sample::Failure;
@@ -94,6 +95,7 @@ async fn over(
 ) -> Result<OpenConnection, Failure> {
     // Nothing is introduced here: what identifies this side is sent by the caller.
     let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let stream = AsciiErrors::new(stream);
     let opened = MultiplexedConnection::new_with_config(&silent, stream, settings).await;
     let (connection, driver) = opened.map_err(|error| failure::of_error(address, &error))?;
     Ok(OpenConnection {
