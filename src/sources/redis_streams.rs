@@ -18,9 +18,11 @@ mod error_lines;
 mod errors;
 mod failure;
 mod followup;
+mod glob;
 mod handshake;
 mod id;
 mod key;
+mod keyspace;
 mod lag;
 mod lean;
 mod live;
@@ -54,6 +56,7 @@ pub use failure::ACL_HINT;
 pub struct RedisStreams {
     servers: Arc<nodes::Servers>,
     wake: Arc<wake::Wake>,
+    keyspace: Arc<keyspace::Keyspace>,
     stuck_after: Duration,
 }
 
@@ -64,6 +67,7 @@ impl RedisStreams {
         let servers = Arc::new(nodes::Servers::new(config, response_timeout));
         Self {
             wake: Arc::new(wake::Wake::new(Arc::clone(&servers))),
+            keyspace: Arc::new(keyspace::Keyspace::new(Arc::clone(&servers))),
             servers,
             stuck_after,
         }
@@ -80,6 +84,7 @@ impl Source for RedisStreams {
         Box::new(reader::StreamReader::new(
             Arc::clone(&self.servers),
             Arc::clone(&self.wake),
+            &self.keyspace,
             stream,
             consumer_group,
             self.stuck_after,

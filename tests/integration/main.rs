@@ -61,6 +61,7 @@ mod redis_lies;
 mod redis_losses;
 mod redis_many_groups;
 mod redis_oddities;
+mod redis_patterns;
 mod redis_sentinel;
 mod redis_source;
 mod redis_tls;

@@ -282,45 +282,6 @@ async fn consumers_are_merged_by_name_across_partitions() {
 }
 
 #[tokio::test]
-async fn a_pattern_finds_new_streams_and_reports_vanished_ones_as_missing_before_it_drops_them() {
-    let server = RedisServer::start(Flavour::Valkey);
-    let mut redis = server.connect();
-    for key in ["o:1", "o:2"] {
-        run::<()>(&mut redis, &format!("XGROUP CREATE {key} g 0 MKSTREAM"));
-    }
-    run::<String>(&mut redis, "SET o:text x");
-    let mut reader = reader_of(server.config(), "o:*", "g");
-    let mut names = async |pass: u64| {
-        // Time passes between polls only: nothing is in flight then.
-        tokio::time::pause();
-        tokio::time::advance(Duration::from_secs(pass)).await;
-        tokio::time::resume();
-        let sample = reader.poll().await.expect("a sample");
-        let name = |(id, seen): (&PartitionId, &PartitionObservation)| match seen {
-            PartitionObservation::Present(_) => id.to_string(),
-            PartitionObservation::StreamMissing => format!("{id} missing"),
-            other => format!("{id} {other:?}"),
-        };
-        sample
-            .partitions
-            .iter()
-            .map(name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    assert_eq!(names(0).await, "1, 2");
-    run::<()>(&mut redis, "XGROUP CREATE o:3 g 0 MKSTREAM");
-    run::<u64>(&mut redis, "DEL o:1");
-    assert_eq!(names(5).await, "1 missing, 2");
-    assert_eq!(names(30).await, "1 missing, 2, 3");
-    assert_eq!(names(60).await, "1 missing, 2, 3");
-    assert_eq!(names(50).await, "1 missing, 2, 3");
-    assert_eq!(names(31).await, "2, 3");
-    run::<()>(&mut redis, "XGROUP CREATE o:1 g 0 MKSTREAM");
-    assert_eq!(names(31).await, "1, 2, 3");
-}
-
-#[tokio::test]
 async fn a_thousand_partitions_are_read_in_one_poll() {
     let server = RedisServer::start(Flavour::Redis70);
     let mut redis = server.connect();

@@ -83,12 +83,6 @@ impl<'l> PollConnections<'l> {
         Self { layout, until }
     }
 
-    /// With no more time than until then.
-    pub fn at_most(self, until: Instant) -> Self {
-        let until = self.until.min(until);
-        Self { until, ..self }
-    }
-
     /// Which node has which keys.
     pub const fn layout(&self) -> &'l Arc<ServerLayout> {
         self.layout

@@ -11,6 +11,7 @@ use super::answer::KeyAnswer;
 use super::consumers::ConsumerCensus;
 use super::discovery::Discovery;
 use super::errors::{ErrorCounter, Holding};
+use super::keyspace::Keyspace;
 use super::nodes::Servers;
 use super::partition::{PartitionMemory, RedisPartition};
 use super::poll::PollConnections;
@@ -76,6 +77,7 @@ impl StreamReader {
     pub fn new(
         servers: Arc<Servers>,
         wake: Arc<Wake>,
+        keyspace: &Arc<Keyspace>,
         stream: &StreamSelector,
         group: &str,
         stuck_after: Duration,
@@ -88,7 +90,7 @@ impl StreamReader {
             wake,
             group: group.to_owned(),
             stuck_after,
-            discovery: Discovery::new(stream.clone()),
+            discovery: Discovery::new(stream.clone(), keyspace),
             memories: BTreeMap::new(),
             census: ConsumerCensus::default(),
             errors: None,
