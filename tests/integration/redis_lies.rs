@@ -11,6 +11,7 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
+use crate::support::eventually;
 use crate::support::redis::{Flavour, RedisServer, run};
 
 /// Redis 6.2 keeps no such count: every lag is counted there.
@@ -154,8 +155,16 @@ async fn a_lie_about_what_was_read_is_gone_when_the_docs_say_and_what_is_in_doub
             );
             assert!(gone_after <= by_the_docs, "{flavour:?} {lie:?}");
             let known = scene.waiting().min(RECOUNTED_PER_POLL);
-            assert!(last.value() >= known, "{flavour:?} {lie:?}: {last:?}");
-            assert!(last.is_exact() || waiting > known, "{flavour:?} {lie:?}");
+            let is_told =
+                |lag: Quantity| lag.value() >= known && (lag.is_exact() || waiting > known);
+            // A poll on a busy machine may have less time to count than this takes.
+            eventually("all that one poll may count", POLL, async || {
+                if !is_told(last) {
+                    last = scene.poll_later().await;
+                }
+                is_told(last).then_some(())
+            })
+            .await;
         }
     }
 }

@@ -56,8 +56,8 @@ fn scanned(redis: &mut Connection, pattern: &str) -> BTreeSet<u64> {
             break;
         }
     }
-    let mut length = |key| redis::cmd("XLEN").arg(key).query(redis).expect("a length");
-    keys.iter().map(|key| length(key)).collect()
+    let length = |key: &Vec<u8>| redis::cmd("XLEN").arg(key).query(redis).expect("a length");
+    keys.iter().map(length).collect()
 }
 
 fn scans(redis: &mut Connection) -> u64 {
