@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::memory::ServerMemory;
 use crate::model::sample::FailureKind;
 use crate::model::time::Timestamp;
 use crate::trace::Durations;
@@ -30,6 +31,8 @@ pub struct SourceView {
     /// Requests where they are limited or billed, by what they were asked of: `management` (the broker's management node),
     /// `blob` (the checkpoint store).
     pub requests: BTreeMap<&'static str, RequestCount>,
+    /// What its servers' memory holds, as far as they tell.
+    pub memory: Vec<ServerMemory>,
 }
 
 /// Requests to one API.

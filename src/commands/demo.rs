@@ -140,7 +140,7 @@ fn config(stream: &str) -> Result<Config> {
         groups: vec![group],
         prometheus: None,
         webhook: None,
-        max_series: 300_000,
+        max_series: 350_000,
     })
 }
 

@@ -49,6 +49,12 @@ pub struct GroupFacts {
     pub stuck_in_work: u64,
     /// Messages that left the log unread per second lately, certainly or probably; 0 where none did.
     pub lost_per_second: f64,
+    /// Seconds until unfinished messages leave the log if all goes on as now; `None` where they will not.
+    #[serde(default)]
+    pub trim_horizon_seconds: Option<f64>,
+    /// Seconds for which consumers may stand still before unfinished messages leave the log; `None` where it is not trimmed.
+    #[serde(default)]
+    pub outage_reserve_seconds: Option<f64>,
     /// Messages per second one consumer does when never idle; `None` until learned.
     pub capacity_per_consumer: Option<f64>,
     /// Until then, where any consumer may take any message: what it was seen to do in its first busy seconds.
@@ -113,6 +119,9 @@ pub struct PartitionFacts {
     pub lag: Option<Quantity>,
     /// Delivered, unacknowledged, stuck ones included.
     pub pending: Option<u64>,
+    /// Bytes that the partition's messages take where they are stored.
+    #[serde(default)]
+    pub stored_bytes: Option<u64>,
     /// Pending for so long that they are left out of the backlog.
     pub stuck_pending: Option<u64>,
     /// Of these, held by consumers that are still at work.
@@ -152,6 +161,12 @@ pub struct PartitionFacts {
     pub possibly_lost_total: u64,
     /// Lost per second over [`super::tuning::rates::ARRIVAL_WINDOW`], certainly or probably.
     pub lost_per_second: f64,
+    /// Seconds until unfinished messages leave the log if all goes on as now; `None` where they will not.
+    #[serde(default)]
+    pub trim_horizon_seconds: Option<f64>,
+    /// Seconds for which consumers may stand still before unfinished messages leave the log; `None` where it is not trimmed.
+    #[serde(default)]
+    pub outage_reserve_seconds: Option<f64>,
     /// The consumer that holds it, under exclusive assignment.
     pub owner: Option<String>,
     /// When it came to its holder, or was let go.

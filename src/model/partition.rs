@@ -15,6 +15,7 @@ use super::progress::{PartitionLook, Progress};
 use super::quantity::Quantity;
 use super::quiet::{HeldBy, Quiet};
 use super::rates::RateWindow;
+use super::retention::Retention;
 use super::sample::{Failure, PartitionObservation, PartitionSample};
 use super::time::{Moment, Timestamp};
 use super::whole::Waiting;
@@ -51,6 +52,9 @@ pub struct PartitionModel {
     pub(super) progress: Progress,
     /// It came to its holder at the last poll; then also who let it go.
     pub(super) changed_hands: Option<Option<String>>,
+    /// How long until messages are dropped that are not finished.
+    #[serde(default)]
+    pub(super) retention: Retention,
     /// How consumers commit, where they do so in batches.
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
@@ -74,6 +78,7 @@ impl Default for PartitionModel {
             peaks: Peaks::default(),
             progress: Progress::default(),
             changed_hands: None,
+            retention: Retention::default(),
             commits: CommitRhythm::default(),
             quiet: None,
             normal: Box::default(),
@@ -147,6 +152,10 @@ impl PartitionModel {
                 let went_on = then.is_some_and(|then| went_on(then, sample));
                 let step = self.advance(at, sample.log_end, Some(sample));
                 self.note_commit(now, sample, step, consumers);
+                if rewound {
+                    self.retention = Retention::default();
+                }
+                self.retention.observe(at, sample);
                 self.note_progress(at, sample, step.processed.map_or(went_on, |n| n > 0));
                 self.state = PartitionState::Present { rewound };
                 step

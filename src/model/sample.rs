@@ -70,6 +70,9 @@ pub struct PartitionSample {
     /// Whether that could not be read.
     #[serde(default)]
     pub lacks_length: bool,
+    /// Bytes that they take where they are stored; of a while ago.
+    #[serde(default)]
+    pub stored_bytes: Option<u64>,
     /// Undelivered messages, certified.
     pub lag: Option<Quantity>,
     /// Delivered and not yet acknowledged, stuck ones included.

@@ -40,6 +40,29 @@ pub mod capacity {
     pub const COMMITS_PER_SAMPLE: u32 = 3;
 }
 
+/// Counts that rise or fall all the time.
+pub mod drift {
+    use std::time::Duration;
+
+    /// Values are compared that are so far apart: trims take whole blocks, consumers whole batches.
+    pub const APART: Duration = Duration::from_secs(30);
+    /// So many of them, so over a minute and a half: three changes in the same direction are hardly chance.
+    pub const MARKS: usize = 4;
+    /// After a gap of this length what was before says nothing.
+    pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
+}
+
+/// Until what is not finished leaves the log.
+pub mod retention {
+    /// Messages that are a reserve, and by which it has to fall at least: fewer are the end of a batch.
+    pub const LEAST: f64 = 10.0;
+    /// The share of the log that is a reserve, and of the reserve by which it has to fall: else there are two hours left or more.
+    pub const LEAST_RATIO: f64 = 0.01;
+    /// The reserve has to fall by this share of what is dropped meanwhile: where consumers delete what they did, what they have
+    /// not deleted yet goes up and down by a second or two of their work.
+    pub const LEAST_OF_DROPPED_RATIO: f64 = 0.05;
+}
+
 /// How consumers commit.
 pub mod commits {
     use std::time::Duration;

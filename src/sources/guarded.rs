@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::hourly::HourlyRequests;
 use super::source::{GroupReader, Requests, Source};
+use crate::model::memory::ServerMemory;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
@@ -115,6 +116,11 @@ impl GuardedSource {
     /// A moment from which on its groups are polled in step, where they are.
     pub fn in_step_with(&self) -> Option<Instant> {
         self.source.in_step_with()
+    }
+
+    /// What its servers' memory holds.
+    pub fn memory(&self) -> Vec<ServerMemory> {
+        self.source.memory()
     }
 
     /// Requests made so far, for sources where they are limited or billed.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::types::RedisConfig;
+use crate::model::memory::ServerMemory;
 use crate::model::stream::StreamSelector;
 use crate::sources::{GroupReader, Source, call_deadline};
 
@@ -28,6 +29,7 @@ mod lean;
 mod live;
 mod log_end;
 mod login;
+mod memory;
 mod nodes;
 #[cfg(test)]
 mod odd_replies;
@@ -105,5 +107,9 @@ impl Source for RedisStreams {
 
     fn described(&self) -> Option<String> {
         self.servers.described()
+    }
+
+    fn memory(&self) -> Vec<ServerMemory> {
+        self.servers.memory()
     }
 }

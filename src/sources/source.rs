@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::memory::ServerMemory;
 use crate::model::sample::{Failure, Sample};
 use crate::model::signal::ErrorSource;
 use crate::model::stream::StreamSelector;
@@ -50,6 +51,11 @@ pub trait Source: Send + Sync {
     /// tell.
     fn described(&self) -> Option<String> {
         None
+    }
+
+    /// What its servers' memory holds, where that bounds how much they can keep and they tell it.
+    fn memory(&self) -> Vec<ServerMemory> {
+        Vec::new()
     }
 
     /// Requests made so far, for sources where they are limited or billed.

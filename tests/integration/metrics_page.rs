@@ -38,13 +38,20 @@ fn all_is_known() -> Exported {
 
 fn clicks(poll: u64, at: Timestamp) -> Sample {
     let partition = |n: u64| {
-        // A checkpoint a minute.
-        let committed = (poll / 4 * 4).saturating_sub(1);
+        let added = 200 + poll * 100;
+        // A checkpoint a minute; the last log is trimmed, more and more, and read with a checkpoint a poll.
+        let (batch, kept) = if n == 3 {
+            (1, 20_000 - poll * 6)
+        } else {
+            (4, added)
+        };
+        let committed = (poll / batch * batch).saturating_sub(1);
         let seen = PartitionSample {
+            length: added.min(kept),
             oldest_age_millis: Some(5_000),
             committed_at: Some(at.minus(POLL * (poll % 4) as u32)),
             owner: Some(format!("consumer-{n}")),
-            ..sample(200 + poll * 100, committed * 100, 0)
+            ..sample(added, committed * 100, 0)
         };
         (
             PartitionId::new(n.to_string()),

@@ -18,7 +18,7 @@ use crate::support::{eventually, patience};
 const TIMEOUT: Duration = patience(Duration::from_secs(2));
 
 /// What a user of ours needs, besides its key patterns.
-pub const PERMISSIONS: [&str; 12] = [
+pub const PERMISSIONS: [&str; 14] = [
     "+xinfo",
     "+xpending",
     "+xrange",
@@ -31,10 +31,18 @@ pub const PERMISSIONS: [&str; 12] = [
     "+select",
     "+client|setname",
     "+hello",
+    "+info",
+    "+memory|usage",
 ];
 
 /// What it can do without.
-const OPTIONAL: [&str; 3] = ["+client|setname", "+hello", "+xread"];
+const OPTIONAL: [&str; 5] = [
+    "+client|setname",
+    "+hello",
+    "+xread",
+    "+info",
+    "+memory|usage",
+];
 
 fn reader_of(config: RedisConfig, stream: &str, group: &str) -> Box<dyn GroupReader> {
     let selector = StreamSelector::parse(stream).expect("a stream");

@@ -93,6 +93,7 @@ async fn positions_counters_and_delivery_counts_are_those_of_the_server() {
         lag: Some(Quantity::Exact(3)),
         pending: 2,
         stuck_pending: 0,
+        stored_bytes: present(&sample, "x").stored_bytes,
         oldest_delivery_count: Some(2),
         // Ids like `2-0` have no age.
         oldest_age_millis: None,

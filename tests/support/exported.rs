@@ -19,6 +19,7 @@ use streamgauge::config::types::Config;
 use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
+use streamgauge::model::memory::{EvictionPolicy, ServerMemory};
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{
     Failure, FailureKind, PartitionObservation, PartitionSample, Position, Sample,
@@ -259,6 +260,7 @@ fn billing(poll: u64) -> Sample {
     let stuck = PartitionSample {
         lag: Some(Quantity::AtLeast(7)),
         stuck_pending: 3,
+        stored_bytes: Some(4_096),
         oldest_delivery_count: Some(9),
         oldest_age_millis: None,
         log_end: None,
@@ -334,5 +336,12 @@ fn main_source() -> SourceView {
                 per_hour: Some(240.0),
             },
         )]),
+        memory: vec![ServerMemory {
+            server: "redis:6379".to_owned(),
+            used_bytes: 3_000,
+            limit_bytes: Some(4_000),
+            policy: EvictionPolicy::AllKeys,
+            full_in_seconds: Some(90.0),
+        }],
     }
 }

@@ -43,6 +43,10 @@ pub(super) struct GroupShape {
     consumers: Option<u32>,
     utilization_ratio: Option<Thousandths>,
     drain_seconds: Option<Thousandths>,
+    /// Until trimming reaches unfinished messages, at present rates.
+    trim_horizon_seconds: Option<Thousandths>,
+    /// How long consumers may stand still until then.
+    outage_reserve_seconds: Option<Thousandths>,
     skew_ratio: Option<Thousandths>,
     /// `closed`, `open`, `half_open`.
     breaker: Option<&'static str>,
@@ -99,6 +103,10 @@ impl GroupShape {
             consumers: facts.and_then(|f| f.consumers),
             utilization_ratio: group.utilization_ratio().map(Thousandths),
             drain_seconds: group.drain_seconds().map(Thousandths),
+            trim_horizon_seconds: facts.and_then(|f| f.trim_horizon_seconds).map(Thousandths),
+            outage_reserve_seconds: facts
+                .and_then(|f| f.outage_reserve_seconds)
+                .map(Thousandths),
             skew_ratio: facts.and_then(|f| f.skew_ratio).map(Thousandths),
             breaker: facts.map(|f| f.breaker.as_str()),
             recommended_partitions: group.recommended_partitions(),
@@ -187,6 +195,9 @@ struct PartitionShape {
     pending: Option<u64>,
     /// Of the pending ones, those that count as stuck.
     stuck_pending: Option<u64>,
+    /// Where they are stored.
+    stored_bytes: Option<u64>,
+    trim_horizon_seconds: Option<Thousandths>,
     oldest_age_seconds: Option<Thousandths>,
     /// How that was obtained: `exact`, `interpolated`, or `bounded` (at least so old).
     oldest_age_method: Option<&'static str>,
@@ -215,6 +226,8 @@ impl PartitionShape {
             lag: facts.and_then(|f| f.lag).map(Quantity::value),
             pending: facts.and_then(|f| f.pending),
             stuck_pending: facts.and_then(|f| f.stuck_pending),
+            stored_bytes: facts.and_then(|f| f.stored_bytes),
+            trim_horizon_seconds: facts.and_then(|f| f.trim_horizon_seconds).map(Thousandths),
             oldest_age_seconds: facts.and_then(|f| f.oldest_age_seconds).map(Thousandths),
             oldest_age_method: facts.and_then(|f| f.age_method).map(AgeMethod::as_str),
             uncommitted: facts.and_then(|f| f.uncommitted),

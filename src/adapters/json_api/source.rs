@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::adapters::sources_view::SourceView;
+use crate::model::memory::ServerMemory;
 
-use super::values::rfc3339;
+use super::values::{Thousandths, rfc3339};
 
 #[derive(Serialize)]
 pub(super) struct SourceShape {
@@ -20,6 +21,32 @@ pub(super) struct SourceShape {
     /// Requests where they are limited or billed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     requests: BTreeMap<&'static str, RequestsShape>,
+    /// Of each server that tells it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    memory: Vec<MemoryShape>,
+}
+
+#[derive(Serialize)]
+struct MemoryShape {
+    server: String,
+    used_bytes: u64,
+    limit_bytes: Option<u64>,
+    /// `noeviction`, `allkeys`, `volatile`, `unknown`.
+    policy: &'static str,
+    /// At the growth of the last minutes.
+    full_in_seconds: Option<Thousandths>,
+}
+
+impl MemoryShape {
+    fn of(memory: &ServerMemory) -> Self {
+        Self {
+            server: memory.server.clone(),
+            used_bytes: memory.used_bytes,
+            limit_bytes: memory.limit_bytes,
+            policy: memory.policy.as_str(),
+            full_in_seconds: memory.full_in_seconds.map(Thousandths),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -38,6 +65,7 @@ impl SourceShape {
             circuit: source.circuit,
             polls: source.polls,
             errors: errors.map(|(kind, n)| (kind.as_str(), *n)).collect(),
+            memory: source.memory.iter().map(MemoryShape::of).collect(),
             requests: source
                 .requests
                 .iter()

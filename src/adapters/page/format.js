@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 /** What is not known. */
@@ -30,6 +31,12 @@ export const seconds = (value) => known(value, (v) => {
   if (v < 120) return `${number(v)} s`;
   if (v < 7200) return `${Math.floor(v / 60)} min ${Math.round(v % 60)} s`;
   return `${number(v / 3600)} h`;
+});
+
+/** A size in bytes. */
+export const bytes = (value) => known(value, (v) => {
+  const n = UNITS.findLastIndex((_, power) => power === 0 || v >= 1024 ** power);
+  return `${number(v / 1024 ** n)} ${UNITS[n]}`;
 });
 
 /** The time of day, in the reader's zone. */

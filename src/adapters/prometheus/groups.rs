@@ -11,7 +11,7 @@ use super::family::{About, Value, counter, gauge, group_labels};
 
 type Read = fn(&GroupView) -> Option<Value>;
 
-const GAUGES: [(About, Read); 12] = [
+const GAUGES: [(About, Read); 14] = [
     (
         About(
             "group_backlog_messages",
@@ -78,6 +78,20 @@ const GAUGES: [(About, Read); 12] = [
             "Estimated time to drain the backlog with the running replicas, in seconds; absent while the backlog is not shrinking.",
         ),
         |g| g.drain_seconds().map(Value::from),
+    ),
+    (
+        About(
+            "group_trim_horizon_seconds",
+            "Time until trimming reaches messages that the group has not finished, at the rates of the last 90 s, in seconds; absent while it is not coming closer.",
+        ),
+        |g| g.facts()?.trim_horizon_seconds.map(Value::from),
+    ),
+    (
+        About(
+            "group_outage_reserve_seconds",
+            "Time for which the consumers may stand still before trimming reaches messages that they have not finished, in seconds; absent while the streams are not trimmed.",
+        ),
+        |g| g.facts()?.outage_reserve_seconds.map(Value::from),
     ),
     (
         About(

@@ -13,7 +13,7 @@ use super::family::{About, Label, Value, counter, gauge, group_labels};
 
 type Read = fn(&PartitionView<'_>) -> Option<Value>;
 
-const GAUGES: [(About, Read); 13] = [
+const GAUGES: [(About, Read); 14] = [
     (
         About(
             "partition_backlog_messages",
@@ -55,6 +55,13 @@ const GAUGES: [(About, Read); 13] = [
             "Messages pending for longer than stuck_after; they do not count for the backlog or the replica count.",
         ),
         |p| p.facts()?.stuck_pending.map(Value::from),
+    ),
+    (
+        About(
+            "partition_stored_bytes",
+            "Memory that the stream takes on the Redis server, up to ten minutes old, in bytes; absent where MEMORY USAGE is not permitted.",
+        ),
+        |p| p.facts()?.stored_bytes.map(Value::from),
     ),
     (
         About(

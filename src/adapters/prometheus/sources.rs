@@ -7,6 +7,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::adapters::sources_view::{CIRCUIT_STATES, RequestCount, SourceView};
 use crate::clock::on_the_wall;
+use crate::model::memory::ServerMemory;
 use crate::model::sample::FailureKind;
 
 use super::family::{About, Label, Value, counter, gauge, histogram};
@@ -36,6 +37,19 @@ const REQUESTS: About = About(
 const REQUESTS_PER_HOUR: About = About(
     "source_requests_per_hour",
     "Requests counted by source_requests_total in the last hour; extrapolated to an hour after a recent start.",
+);
+
+const MEMORY_USED: About = About(
+    "source_memory_used_bytes",
+    "Memory in use on the Redis server, in bytes; absent where INFO is not permitted.",
+);
+const MEMORY_LIMIT: About = About(
+    "source_memory_limit_bytes",
+    "Memory that the Redis server may use (maxmemory), in bytes, with what it does then (policy): noeviction, allkeys, volatile, unknown; absent without a limit.",
+);
+const MEMORY_FULL: About = About(
+    "source_memory_full_seconds",
+    "Time until the Redis server's memory is full at the growth of the last 90 s, in seconds; absent while it is not growing or has no limit.",
 );
 
 const RETENTION: About = About(
@@ -86,7 +100,31 @@ pub(super) fn write(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView])
         })
     });
     counter(encoder, ERRORS, errors)?;
+    memory(encoder, sources)?;
     requests(encoder, sources)
+}
+
+fn memory(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {
+    let servers = || {
+        sources.iter().flat_map(|source| {
+            let memory = source.memory.iter();
+            memory.map(move |memory| (server(source, memory), memory))
+        })
+    };
+    let used = servers().map(|(labels, memory)| (labels, memory.used_bytes.into()));
+    gauge(encoder, MEMORY_USED, used)?;
+    let limits = servers().filter_map(|(labels, memory)| {
+        let labels = (labels, [("policy", memory.policy.as_str())]);
+        Some((labels, memory.limit_bytes?.into()))
+    });
+    gauge(encoder, MEMORY_LIMIT, limits)?;
+    let full =
+        |(labels, memory): (_, &ServerMemory)| Some((labels, memory.full_in_seconds?.into()));
+    gauge(encoder, MEMORY_FULL, servers().filter_map(full))
+}
+
+fn server<'a>(source: &'a SourceView, memory: &'a ServerMemory) -> [Label<'a>; 2] {
+    [("source", &source.name), ("server", &memory.server)]
 }
 
 fn requests(encoder: &mut DescriptorEncoder<'_>, sources: &[SourceView]) -> fmt::Result {

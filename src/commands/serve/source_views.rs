@@ -99,6 +99,7 @@ fn view(source: &GuardedSource, clock: Clock) -> SourceView {
     let stats = source.stats();
     SourceView {
         requests: requests(source),
+        memory: source.memory(),
         name: source.name().to_owned(),
         up: (stats.count > 0).then_some(stats.up),
         last_success: stats.last_success,

@@ -94,10 +94,10 @@ keys! {
 keys! {
     /// Limits of `/metrics`.
     pub struct MetricsKeys {
-        /// Maximum number of partition series in `/metrics`; a partition has up to 28. Above it, the largest groups are exported
+        /// Maximum number of partition series in `/metrics`; a partition has up to 30. Above it, the largest groups are exported
         /// without their partitions, and the series left out are counted.
         // 11,000 partitions: the 10,000 that a group may have, and some.
-        max_series: usize = preset(Whole::<usize>::from(0), 300_000),
+        max_series: usize = preset(Whole::<usize>::from(0), 350_000),
     }
 }
 

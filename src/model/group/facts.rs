@@ -41,6 +41,8 @@ impl GroupModel {
             processing_per_second: totals.processing.sum(),
             stuck_in_work: totals.stuck_in_work,
             lost_per_second: totals.lost_per_second,
+            trim_horizon_seconds: totals.trim_horizon_seconds,
+            outage_reserve_seconds: totals.outage_reserve_seconds,
             capacity_per_consumer: self.capacity.per_consumer(),
             early_capacity_per_consumer: self.capacity.early_per_consumer(),
             is_early_capacity_proven: self.capacity.proven_early().is_some(),
@@ -90,6 +92,8 @@ struct Totals {
     processing: Rates,
     stuck_in_work: u64,
     lost_per_second: f64,
+    trim_horizon_seconds: Option<f64>,
+    outage_reserve_seconds: Option<f64>,
     unknown: u32,
     without_group: u32,
     vanished: u32,
@@ -114,6 +118,11 @@ impl Totals {
         self.processing.add(facts.processing_per_second);
         self.stuck_in_work += facts.stuck_in_work;
         self.lost_per_second += facts.lost_per_second;
+        lower(&mut self.trim_horizon_seconds, facts.trim_horizon_seconds);
+        lower(
+            &mut self.outage_reserve_seconds,
+            facts.outage_reserve_seconds,
+        );
         match &model.state {
             PartitionState::Vanished { .. } => {
                 self.unknown += 1;
@@ -124,6 +133,10 @@ impl Totals {
             PartitionState::Present { .. } | PartitionState::Absent => {}
         }
     }
+}
+
+fn lower(least: &mut Option<f64>, value: Option<f64>) {
+    *least = least.iter().copied().chain(value).reduce(f64::min);
 }
 
 /// The largest value over all partitions; `None` as soon as one of them has none.
@@ -205,6 +218,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         backlog: model.backlog(),
         lag: part(model, |s| s.lag, |_| 0),
         pending: sample.filter(|s| !s.lacks_pending).map(|s| s.pending),
+        stored_bytes: sample.and_then(|s| s.stored_bytes),
         stuck_in_work: sample.map_or(0, |s| s.stuck_in_work),
         is_ahead: sample.is_some_and(|s| s.is_ahead),
         stuck_pending: sample.map(|s| s.stuck_pending),
@@ -223,6 +237,12 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         lost_total: model.losses.lost_total,
         possibly_lost_total: model.losses.possibly_lost_total,
         lost_per_second: model.losses.per_second(now),
+        trim_horizon_seconds: readable
+            .then(|| model.retention.trim_horizon_seconds())
+            .flatten(),
+        outage_reserve_seconds: readable
+            .then(|| model.retention.outage_reserve_seconds())
+            .flatten(),
         peak_arrival_per_second: model.peaks.largest(),
         newest_arrival_per_second: readable
             .then(|| model.arrival.newest_per_second())

@@ -13,6 +13,7 @@ use super::failure::{self, Subject};
 use super::lean::Scripting;
 use super::live::{ConnectionSlot, Live, Opened};
 use super::login::Login;
+use super::memory::MemoryWatch;
 use super::primary::Primary;
 use super::server::ServerTraits;
 use super::shared::{KeyReaders, SharedKeys};
@@ -47,6 +48,7 @@ pub struct RedisConnection {
     connecting: tokio::sync::Mutex<()>,
     nonce: AtomicU64,
     shared: SharedKeys,
+    memory: MemoryWatch,
 }
 
 impl RedisConnection {
@@ -72,6 +74,7 @@ impl RedisConnection {
             connecting: tokio::sync::Mutex::new(()),
             nonce: AtomicU64::new(1),
             shared: SharedKeys::new(readers),
+            memory: MemoryWatch::new(),
         }
     }
 
@@ -108,6 +111,11 @@ impl RedisConnection {
     /// What its groups share.
     pub const fn shared(&self) -> &SharedKeys {
         &self.shared
+    }
+
+    /// What fills its memory.
+    pub const fn memory(&self) -> &MemoryWatch {
+        &self.memory
     }
 
     /// The time that one request may take.

@@ -18,6 +18,7 @@ use super::shared::{KeyReaders, ReadKeys};
 use super::slots::SlotMap;
 use super::transport::OpenConnection;
 use crate::config::types::{RedisAddress, RedisConfig, RedisServers};
+use crate::model::memory::ServerMemory;
 use crate::model::sample::Failure;
 
 /// How often a cluster is asked who has which slots; also sooner, where an answer says that it has changed.
@@ -112,12 +113,27 @@ impl Servers {
         }
     }
 
-    /// What the servers said that they are, in words; `None` before any was connected to.
-    pub fn described(&self) -> Option<String> {
-        let layout = match &self.topology {
+    fn known(&self) -> Option<Arc<ServerLayout>> {
+        match &self.topology {
             Topology::One(layout) => Some(Arc::clone(layout)),
             Topology::Cluster { known, .. } => lock(known).layout.clone().map(|(layout, _)| layout),
-        }?;
+        }
+    }
+
+    /// What the servers said of their memory.
+    pub fn memory(&self) -> Vec<ServerMemory> {
+        let layout = self.known();
+        let nodes = layout.iter().flat_map(|layout| layout.nodes());
+        let told = nodes.filter_map(|node| {
+            let server = node.server_address()?;
+            node.memory().of_server(&server)
+        });
+        told.collect()
+    }
+
+    /// What the servers said that they are, in words; `None` before any was connected to.
+    pub fn described(&self) -> Option<String> {
+        let layout = self.known()?;
         let connected = layout.nodes().iter().filter(|node| node.is_proven());
         let mut told = BTreeMap::new();
         for node in connected {

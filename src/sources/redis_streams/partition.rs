@@ -75,6 +75,8 @@ pub struct RedisPartition {
     pub lag: Option<Quantity>,
     /// The first undelivered entry, once known.
     pub first: Option<FirstUndelivered>,
+    /// Bytes that the stream takes, as far as told.
+    pub stored_bytes: Option<u64>,
     /// Entries that arrived since the last poll, where they had to be counted.
     pub arrived: Option<u64>,
     page: Option<Vec<PendingEntry>>,
@@ -129,6 +131,7 @@ impl RedisPartition {
             reading,
             lag,
             first: None,
+            stored_bytes: None,
             arrived: None,
             page: None,
             carried,
@@ -144,6 +147,11 @@ impl RedisPartition {
             ..ReadFrom::default()
         };
         Self::begin(key, KeyAnswer::LeftOut(why), &from, memory)
+    }
+
+    /// Whether its group was read.
+    pub const fn is_present(&self) -> bool {
+        matches!(self.reading, KeyAnswer::Present(_))
     }
 
     /// Whether the undelivered entries must be counted.

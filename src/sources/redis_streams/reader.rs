@@ -145,11 +145,9 @@ impl StreamReader {
         if self.group.is_empty() || partitions.iter().any(is_left_out) {
             return None;
         }
-        let is_present =
-            |partition: &&RedisPartition| matches!(partition.reading, KeyAnswer::Present(_));
         let present: Vec<_> = partitions
             .iter()
-            .filter(is_present)
+            .filter(|p| p.is_present())
             .map(|p| p.key.clone())
             .collect();
         let lagging: BTreeSet<_> = partitions

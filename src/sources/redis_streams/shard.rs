@@ -86,6 +86,7 @@ impl Shard<'_> {
         is_any_left(&partitions)?;
         self.count_arrivals(&mut partitions).await;
         self.ask_further(&mut partitions).await;
+        self.look_at_memory(&mut partitions).await;
         Ok(ShardReading {
             partitions,
             elsewhere,
@@ -209,6 +210,19 @@ impl Shard<'_> {
         range::count_on(&self.line, &mut countings, &mut budget, self.polls).await;
         for (partition, counting) in uncertain.into_iter().zip(countings) {
             partition.arrived = counting.complete.then_some(counting.counted);
+        }
+    }
+
+    async fn look_at_memory(&self, partitions: &mut [RedisPartition]) {
+        let memory = self.line.memory();
+        let present = partitions.iter().filter(|p| p.is_present());
+        if let Some(questions) = memory.due(present.map(|p| p.key.as_str()))
+            && let Ok(replies) = self.line.request(questions.commands()).await
+        {
+            memory.take(&questions, &replies);
+        }
+        for partition in partitions {
+            partition.stored_bytes = memory.of_stream(&partition.key);
         }
     }
 

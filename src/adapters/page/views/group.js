@@ -1,7 +1,7 @@
 // A group: its partitions over time, lines beside them, and the partitions as they are now.
 
 import { chip, h, show, table } from "../dom.js";
-import { backlog, clock, count, number, orDash, perSecond, percent, seconds, words } from "../format.js";
+import { backlog, bytes, clock, count, number, orDash, perSecond, percent, seconds, words } from "../format.js";
 import { Heatmap } from "../heatmap.js";
 import { Lines } from "../lines.js";
 import { colourAt } from "../palette.js";
@@ -106,6 +106,7 @@ export function openGroup(main, app, name) {
 
   function showAll(happened) {
     const target = group.targets[0];
+    const stored = group.partitions.filter((partition) => partition.stored_bytes !== null);
     show(meta, condition(group), ` ${group.source} · ${group.stream} · ${group.consumer_group} · ${group.assignment} · ${group.partitions.length} partitions`, group.failure ? ` · ${group.failure.text}` : "");
     const tile = (label, value, link) => h("div", { class: "tile" }, h("dt", {}, label), h("dd", {}, link ? h("a", { href: link }, value) : orDash(value)));
     show(tiles,
@@ -115,7 +116,10 @@ export function openGroup(main, app, name) {
       tile("Processed", perSecond(group.processing_per_second)),
       tile("Capacity per replica", perSecond(group.capacity_per_second)),
       tile("Replicas", target ? replicas(target) : "unknown", target && app.link("decision", name)),
-      tile("Skew", group.skew_ratio === null ? "unknown" : `${number(group.skew_ratio)} ×`));
+      tile("Skew", group.skew_ratio === null ? "unknown" : `${number(group.skew_ratio)} ×`),
+      group.trim_horizon_seconds !== null && tile("Unread trimmed in", seconds(group.trim_horizon_seconds)),
+      group.outage_reserve_seconds !== null && tile("Outage reserve", seconds(group.outage_reserve_seconds)),
+      stored.length > 0 && tile("Stored", bytes(stored.reduce((sum, of) => sum + of.stored_bytes, 0))));
     show(incidents, happened.length > 0 && table("Incidents", [["Kind", ""], ["Since", ""], ["Until", ""], ["Details", "why"]], happened.map((incident) => [
       incident.kind.replaceAll("_", " "), clock(incident.started_at), incident.ended_at ? clock(incident.ended_at) : chip("open", "bad"), incident.text])));
     if (past) showPast();

@@ -1,9 +1,12 @@
 // Health: sources and their circuits, how fresh groups are, KEDA's calls, and what is asked of others.
 
 import { chip, h, show, table } from "../dom.js";
-import { count, orDash, seconds, words } from "../format.js";
+import { bytes, count, orDash, seconds, words } from "../format.js";
 
 const list = (counts) => Object.entries(counts).map(([key, n]) => `${count(n)} ${words(key)}`).join(", ") || "none";
+
+/** What a server does when its memory is full. */
+const POLICIES = { noeviction: "refuses writes", allkeys: "deletes keys, streams included", volatile: "deletes keys that expire", unknown: "not told" };
 
 export function openService(main, app) {
   const body = h("div");
@@ -12,12 +15,16 @@ export function openService(main, app) {
 
   async function load() {
     const [service, { sources }] = await Promise.all([app.get("service"), app.get("sources")]);
+    const memory = sources.flatMap((source) => source.memory ?? []);
     const groups = [...app.groups.values()].sort((a, b) => (a.observed_at ?? "").localeCompare(b.observed_at ?? ""));
     show(body,
       h("p", {}, chip(service.ready ? "ready" : "not ready", service.ready ? "ok" : "bad"), ` streamgauge ${service.version}`),
       table("Sources", [["Source", ""], ["Circuit", ""], ["Last read", "n"], ["Polls", "n"], ["Failed polls", "why"], ["Requests", "why"]], sources.map((source) => [
         source.name, chip(words(source.circuit), source.circuit === "closed" ? "ok" : "bad"), ago(source.last_success_at), count(source.polls), list(source.errors),
         Object.entries(source.requests ?? {}).map(([api, of]) => `${api}: ${count(of.total)}${of.per_hour === null ? "" : `, ${count(of.per_hour)} per hour`}`).join("; ")])),
+      memory.length > 0 && table("Memory", [["Server", ""], ["Used", "n"], ["Limit", "n"], ["At the limit", ""], ["Full in", "n"]], memory.map((of) => [
+        of.server, bytes(of.used_bytes), of.limit_bytes === null ? "none" : bytes(of.limit_bytes), of.limit_bytes === null ? "" : POLICIES[of.policy],
+        of.full_in_seconds === null ? "not growing" : seconds(of.full_in_seconds)])),
       table("Freshness, oldest first", [["Group", ""], ["Observed", "n"], ["State", ""], ["Error", "why"]], groups.map((group) => [
         h("a", { href: app.link("group", group.name) }, group.name), ago(group.observed_at), chip(group.freshness, { fresh: "ok", stale: "warn", unknown: "bad" }[group.freshness]), group.failure?.text ?? ""])),
       table("KEDA's calls", [["Method", ""], ["Answers", "why"]], Object.entries(service.rpcs).map(([method, codes]) => [method, Object.entries(codes).map(([code, n]) => `${count(n)} ${code}`).join(", ")])),

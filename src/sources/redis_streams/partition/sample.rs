@@ -49,6 +49,7 @@ impl RedisPartition {
         PartitionSample {
             log_end,
             length: stream.length.unwrap_or(0),
+            stored_bytes: self.stored_bytes,
             lacks_length: stream.length.is_none(),
             lag: self.lag,
             pending,
