@@ -1,5 +1,6 @@
 //! The lag we report against the counted truth, on real servers: all known scenarios, and random histories.
 
+mod moving;
 mod scenarios;
 
 use std::sync::Arc;
@@ -19,9 +20,14 @@ use crate::support::redis::{Flavour, RedisServer, run, try_run};
 use crate::support::{Rng, eventually, patience};
 use scenarios::SCENARIOS;
 
-/// Random histories per server, and polls per history.
-const HISTORIES: u64 = 3;
+/// Polls per random history.
 const POLLS: u64 = 1500;
+
+/// Random histories per server: few, or as many as `HISTORIES` says.
+fn histories() -> u64 {
+    let wanted = std::env::var("HISTORIES").ok();
+    wanted.map_or(3, |n| n.parse().expect("HISTORIES is a number"))
+}
 
 #[tokio::test]
 async fn every_scenario_gives_the_counted_truth_polled_at_the_end_or_after_each_step() {
@@ -158,7 +164,7 @@ async fn random_histories_never_give_a_wrong_lag() {
         let server = RedisServer::start(flavour);
         let mut redis = server.connect();
         let mut tally = Tally::default();
-        for seed in 1..=HISTORIES {
+        for seed in 1..=histories() {
             history(&server, &mut redis, seed, &mut tally).await;
         }
         let percent = |n: u64| n as f64 * 100.0 / tally.polls as f64;

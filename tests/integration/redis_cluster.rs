@@ -85,8 +85,12 @@ async fn a_pattern_finds_the_streams_of_all_nodes() {
 }
 
 /// Moves a key's slot as `redis-cli --cluster reshard` does, with `each` after every step.
-async fn migrate(cluster: &RedisCluster, key: &str, to: usize, mut each: impl AsyncFnMut()) {
-    let from = cluster.owner(key);
+pub async fn migrate(
+    cluster: &RedisCluster,
+    key: &str,
+    (from, to): (usize, usize),
+    mut each: impl AsyncFnMut(),
+) {
     let (source, target) = (&cluster.nodes[from], &cluster.nodes[to]);
     let id = |node: &RedisServer| run::<String>(&mut node.connect(), "CLUSTER MYID");
     let slot: u32 = run(&mut source.connect(), &format!("CLUSTER KEYSLOT {key}"));
@@ -127,7 +131,7 @@ async fn a_stream_whose_slot_moves_is_followed_and_never_seen_as_gone_or_empty()
         let key = "orders:7";
         let to = (cluster.owner(key) + 1) % 3;
         let mut fresh = 0;
-        migrate(&cluster, key, to, async || {
+        migrate(&cluster, key, (cluster.owner(key), to), async || {
             let sample = reader.poll().await.expect("a sample");
             for n in 0..PARTITIONS {
                 let expect = Some(Quantity::Exact(n as u64 + 1));

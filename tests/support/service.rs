@@ -9,6 +9,21 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+/// Resident memory of a process, in megabytes (10⁶ bytes).
+pub fn resident_megabytes(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("VmRSS");
+    let kibibytes: f64 = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    kibibytes * 1024.0 / 1e6
+}
+
 /// `streamgauge serve`; killed when dropped.
 pub struct Service {
     child: Child,
@@ -97,18 +112,7 @@ impl Service {
 
     /// Resident memory, in megabytes (10⁶ bytes).
     pub fn resident_megabytes(&self) -> f64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .expect("VmRSS");
-        let kibibytes: f64 = line
-            .split_whitespace()
-            .nth(1)
-            .and_then(|n| n.parse().ok())
-            .expect("a number");
-        kibibytes * 1024.0 / 1e6
+        resident_megabytes(self.pid())
     }
 
     /// The body of an answer with status 200.
