@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::types::RedisConfig;
 use crate::model::memory::ServerMemory;
+use crate::model::sample::Failure;
 use crate::model::stream::StreamSelector;
 use crate::sources::{GroupReader, Source, call_deadline};
 
@@ -53,6 +54,7 @@ mod turns;
 mod wake;
 
 pub use failure::ACL_HINT;
+pub use transport::OpenConnection;
 
 /// Redis or Valkey: a server, a cluster of them, or the primary that sentinels name.
 pub struct RedisStreams {
@@ -73,6 +75,31 @@ impl RedisStreams {
             servers,
             stuck_after,
         }
+    }
+}
+
+impl RedisStreams {
+    /// The servers that have these keys, each with a connection apart from those of the polls and with its own keys. A read on it may
+    /// block for so long.
+    ///
+    /// # Errors
+    /// One of them cannot be opened, the server refuses it, or none has the key.
+    pub async fn apart(
+        &self,
+        keys: &[String],
+        block: Duration,
+    ) -> Result<Vec<(OpenConnection, Vec<String>)>, Failure> {
+        self.servers.apart_by_keys(keys, block).await
+    }
+
+    /// Whether the keys are spread over several servers, so that one command cannot name several of them.
+    pub fn is_cluster(&self) -> bool {
+        self.servers.is_cluster()
+    }
+
+    /// Whether a server that is read as if it were alone said, when it was connected to, that it is one of a cluster.
+    pub fn is_part_of_cluster(&self) -> bool {
+        self.servers.is_part_of_cluster()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The whole way on a real Redis: producers, group readers, the real binary, and a model of KEDA and the HPA that asks it.
 
+use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -7,11 +9,15 @@ use streamgauge::autoscaler::hpa::HpaSpec;
 use streamgauge::autoscaler::keda::{ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use streamgauge::commands::demo::keda_client::KedaClient;
 use streamgauge::commands::demo::redis_workload::{RedisProducers, RedisReaders, create_groups};
+use streamgauge::config::types::{RedisConfig, RedisTls};
 use streamgauge::model::time::Timestamp;
+use streamgauge::sources::redis_streams::RedisStreams;
 
+use crate::support::certificates::Certificates;
 use crate::support::patience;
 use crate::support::prometheus::http_body;
-use crate::support::redis::{Flavour, RedisServer};
+use crate::support::redis::{Flavour, RedisServer, config_at, free_port, one_at};
+use crate::support::redis_sets::RedisCluster;
 use crate::support::service::Service;
 
 const PARTITIONS: usize = 16;
@@ -20,9 +26,62 @@ const MOST_REPLICAS: u32 = 20;
 const START_UP: Duration = Duration::from_millis(300);
 const TICK: Duration = Duration::from_millis(50);
 
+/// Where the streams are: as the config says it, as our own producers and readers find it, and what has to live meanwhile.
+struct Place {
+    source: String,
+    config: RedisConfig,
+    _servers: Box<dyn Any>,
+}
+
+impl Place {
+    fn on_one_server() -> Self {
+        let redis = RedisServer::start(Flavour::Redis70);
+        Self {
+            source: format!("{{ url: \"redis://{}\" }}", redis.address()),
+            config: redis.config(),
+            _servers: Box::new(redis),
+        }
+    }
+
+    fn in_a_cluster() -> Self {
+        let cluster = RedisCluster::start(Flavour::Redis82, 3, 0);
+        let seed = cluster.nodes[0].address();
+        Self {
+            source: format!("{{ mode: cluster, url: \"redis://{seed}\" }}"),
+            config: cluster.config(),
+            _servers: Box::new(cluster),
+        }
+    }
+
+    fn over_tls() -> Self {
+        let (certificates, port) = (Certificates::make(), free_port());
+        let own = certificates.redis_args(port);
+        let mut args: Vec<_> = own.iter().map(String::as_str).collect();
+        args.extend(["--tls-auth-clients", "no"]);
+        let redis = RedisServer::start_with(Flavour::Redis70, &args);
+        let ca_file = &certificates.authority;
+        let source =
+            format!("{{ url: \"rediss://localhost:{port}\", tls: {{ ca_file: {ca_file:?} }} }}");
+        let tls = RedisTls {
+            ca_file: Some(ca_file.clone()),
+            ..RedisTls::default()
+        };
+        let config = RedisConfig {
+            servers: one_at("localhost", port),
+            tls: Some(tls),
+            ..config_at(port)
+        };
+        Self {
+            source,
+            config,
+            _servers: Box::new((redis, certificates)),
+        }
+    }
+}
+
 struct Loop {
     started: Instant,
-    _redis: RedisServer,
+    _place: Place,
     service: Service,
     producers: RedisProducers,
     readers: RedisReaders,
@@ -35,16 +94,16 @@ struct Loop {
 }
 
 impl Loop {
-    async fn start() -> Self {
-        let redis = RedisServer::start(Flavour::Redis70);
-        let client = redis::Client::open(format!("redis://{}", redis.address())).unwrap();
+    async fn start(place: Place) -> Self {
+        let redis = RedisStreams::new(place.config.clone(), patience(Duration::from_secs(3)));
+        let redis = Arc::new(redis);
         let keys: Vec<String> = (0..PARTITIONS).map(|n| format!("orders:{n}")).collect();
-        create_groups(&client, &keys, "billing").await.unwrap();
+        create_groups(&redis, &keys, "billing").await.unwrap();
         let service = Service::start(&format!(
             r#"
 server: {{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }}
 poll_interval: 200ms
-sources: [ {{ name: main, redis: {{ url: "redis://{}" }} }} ]
+sources: [ {{ name: main, redis: {} }} ]
 groups:
   - name: billing
     source: main
@@ -57,7 +116,7 @@ groups:
       activation_window: 2s
       scale_in_hold: 3s
 "#,
-            redis.address()
+            place.source
         ));
         let spec = ScaledObjectSpec {
             min_replicas: 0,
@@ -74,14 +133,14 @@ groups:
         };
         Self {
             started: Instant::now(),
-            producers: RedisProducers::start(&client, keys.clone()).await.unwrap(),
-            readers: RedisReaders::new(client, keys, "billing", START_UP, CAPACITY_PER_SECOND),
+            producers: RedisProducers::start(&redis, keys.clone()).await.unwrap(),
+            readers: RedisReaders::new(redis, keys, "billing", START_UP, CAPACITY_PER_SECOND),
             client: KedaClient::connect(service.grpc, "shop", "worker", &[("group", "billing")])
                 .await
                 .unwrap(),
             object: ScaledObject::new(spec, 0, Timestamp::from_millis(0)),
             service,
-            _redis: redis,
+            _place: place,
             moves: vec![(Duration::ZERO, 0, None)],
             answers: Vec::new(),
         }
@@ -146,7 +205,21 @@ groups:
 
 #[tokio::test]
 async fn consumers_scale_from_zero_and_back_to_zero_and_no_message_is_lost() {
-    let mut world = Loop::start().await;
+    scale_up_and_down(Place::on_one_server()).await;
+}
+
+#[tokio::test]
+async fn the_same_in_a_cluster() {
+    scale_up_and_down(Place::in_a_cluster()).await;
+}
+
+#[tokio::test]
+async fn the_same_over_tls() {
+    scale_up_and_down(Place::over_tls()).await;
+}
+
+async fn scale_up_and_down(place: Place) {
+    let mut world = Loop::start(place).await;
     world
         .until("nothing to do is zero", Duration::from_secs(5), |w| {
             w.answers.iter().flatten().count() >= 3
@@ -232,7 +305,7 @@ async fn explained(world: &Loop) {
 
 #[tokio::test]
 async fn steady_arrivals_with_backlog_zero_at_every_poll_never_deactivate() {
-    let mut world = Loop::start().await;
+    let mut world = Loop::start(Place::on_one_server()).await;
     world.produce(5.0);
     world
         .until("the first replica keeps up", Duration::from_secs(20), |w| {

@@ -1,14 +1,22 @@
 //! The demo, as a new user starts it.
 
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::certificates::Certificates;
+use crate::support::redis::{Flavour, RedisServer, free_port, run};
+use crate::support::redis_sets::RedisCluster;
 
 /// Lines of the table in which replicas were ready, and everything that was printed.
 fn demo(arguments: &[&str]) -> (usize, String) {
+    demo_with(arguments, &[])
+}
+
+fn demo_with(arguments: &[&str], variables: &[(&str, &Path)]) -> (usize, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
         .arg("demo")
+        .envs(variables.iter().copied())
         .args(["--seconds", "20"])
         .args(arguments)
         .output()
@@ -58,6 +66,34 @@ fn on_a_real_redis_it_does_the_same_and_leaves_nothing_behind() {
     keys.sort();
     assert_eq!(keys, ["streamgauge-demo-1:0", "theirs"]);
     assert_eq!(run::<u64>(&mut connection, "XLEN streamgauge-demo-1:0"), 1);
+}
+
+#[test]
+fn on_a_cluster_it_finds_the_other_nodes_and_uses_them_all() {
+    let cluster = RedisCluster::start(Flavour::Redis82, 3, 0);
+    let url = format!("redis://{}", cluster.nodes[1].address());
+    let (ready, said) = demo(&["--redis", &url]);
+    assert!(ready >= 2, "{said}");
+    for node in &cluster.nodes {
+        let stats: String = run(&mut node.connect(), "INFO commandstats");
+        assert!(stats.contains("cmdstat_xack:"), "{stats}");
+        assert_eq!(run::<u64>(&mut node.connect(), "DBSIZE"), 0);
+    }
+}
+
+#[test]
+fn over_tls_it_does_the_same() {
+    let (certificates, port) = (Certificates::make(), free_port());
+    let own = certificates.redis_args(port);
+    let mut args: Vec<_> = own.iter().map(String::as_str).collect();
+    args.extend(["--tls-auth-clients", "no"]);
+    let redis = RedisServer::start_with(Flavour::Redis70, &args);
+    // The authority among the system's.
+    let trusted = [("SSL_CERT_FILE", certificates.authority.as_path())];
+    let url = format!("rediss://localhost:{port}/0");
+    let (ready, said) = demo_with(&["--redis", &url], &trusted);
+    assert!(ready >= 2, "{said}");
+    assert_eq!(run::<u64>(&mut redis.connect(), "DBSIZE"), 0);
 }
 
 /// The demo on that Redis, once its keys are there.

@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::config::types::{RedisConfig, SourceConfig, SourceKind};
+use crate::config::types::{RedisConfig, RedisServers, SourceConfig, SourceKind};
 use crate::model::time::Timestamp;
 use crate::resilience::breaker::BreakerSettings;
 use crate::sources::guarded::GuardedSource;
 use crate::sources::open;
+use crate::sources::redis_streams::RedisStreams;
 use crate::sources::simulated::{SimulatedSource, SimulatedStream};
 
 use super::redis_workload::{RedisProducers, RedisReaders, create_groups, delete_keys};
 use super::story::{self, CAPACITY_PER_SECOND, CONSUMER_GROUP, GROUP, START_UP};
+
+/// Only a dead server takes longer.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A stream, its producers and its consumers.
 pub enum DemoWorkload {
@@ -26,7 +30,7 @@ pub enum DemoWorkload {
 /// The parts on Redis.
 pub struct OnRedis {
     config: RedisConfig,
-    client: redis::Client,
+    redis: Arc<RedisStreams>,
     keys: Vec<String>,
     stream: String,
     producers: RedisProducers,
@@ -47,11 +51,6 @@ impl DemoWorkload {
     pub async fn on_redis(url: &str, now: Timestamp) -> Result<Self> {
         let config =
             RedisConfig::from_url(url).map_err(|problem| anyhow::anyhow!("--redis: {problem}"))?;
-        anyhow::ensure!(
-            config.tls.is_none(),
-            "--redis: the demo's own producers and consumers have no TLS: use redis://, within a trusted network"
-        );
-        let client = redis::Client::open(url).context("--redis")?;
         let prefix = format!(
             "streamgauge-demo-{}-{}",
             now.as_millis(),
@@ -60,18 +59,17 @@ impl DemoWorkload {
         let keys: Vec<String> = (0..story::PARTITIONS)
             .map(|n| format!("{prefix}:{n}"))
             .collect();
-        let producers = match Self::produce(&client, &keys).await {
+        let (config, redis) = Self::connect(config, &keys).await.context("--redis")?;
+        let producers = match Self::produce(&redis, &keys).await {
             Ok(producers) => producers,
             Err(error) => {
                 // Some keys may have been made before it failed. What keeps it from deleting them failed it in the first place.
-                let _ = delete_keys(&client, &keys).await;
-                let at = config.servers.addresses().iter().map(ToString::to_string);
-                let at: String = at.collect();
-                return Err(error).context(format!("--redis: {at} cannot be used"));
+                let _ = delete_keys(&redis, &keys).await;
+                return Err(error).context("--redis");
             }
         };
         let readers = RedisReaders::new(
-            client.clone(),
+            Arc::clone(&redis),
             keys.clone(),
             CONSUMER_GROUP,
             START_UP,
@@ -80,7 +78,7 @@ impl DemoWorkload {
         let stream = format!("{prefix}:{{0..{}}}", story::PARTITIONS - 1);
         Ok(Self::Redis(Box::new(OnRedis {
             config,
-            client,
+            redis,
             keys,
             stream,
             producers,
@@ -88,12 +86,25 @@ impl DemoWorkload {
         })))
     }
 
-    async fn produce(
-        client: &redis::Client,
+    /// With the config by which the servers are to be read: one that says that it is of a cluster stands for all of them.
+    async fn connect(
+        mut config: RedisConfig,
         keys: &[String],
-    ) -> redis::RedisResult<RedisProducers> {
-        create_groups(client, keys, CONSUMER_GROUP).await?;
-        RedisProducers::start(client, keys.to_vec()).await
+    ) -> Result<(RedisConfig, Arc<RedisStreams>)> {
+        let redis = RedisStreams::new(config.clone(), RESPONSE_TIMEOUT);
+        redis.apart(keys, Duration::ZERO).await?;
+        if !redis.is_part_of_cluster() {
+            return Ok((config, Arc::new(redis)));
+        }
+        let nodes = config.servers.addresses().iter().cloned().collect();
+        config.servers = RedisServers::Cluster(nodes);
+        let redis = RedisStreams::new(config.clone(), RESPONSE_TIMEOUT);
+        Ok((config, Arc::new(redis)))
+    }
+
+    async fn produce(redis: &RedisStreams, keys: &[String]) -> Result<RedisProducers> {
+        create_groups(redis, keys, CONSUMER_GROUP).await?;
+        RedisProducers::start(redis, keys.to_vec()).await
     }
 
     /// The stream as a config would name it.
@@ -176,7 +187,7 @@ impl DemoWorkload {
         drop(redis.producers);
         // A reader that fails now holds nothing that matters: its keys go.
         let _ = redis.readers.stop().await;
-        delete_keys(&redis.client, &redis.keys)
+        delete_keys(&redis.redis, &redis.keys)
             .await
             .with_context(|| {
                 format!(

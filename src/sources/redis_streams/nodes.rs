@@ -13,6 +13,7 @@ use super::login::Login;
 use super::poll::PollConnection;
 use super::primary::Primary;
 use super::reply;
+use super::server::ServerMode;
 use super::server_layout::ServerLayout;
 use super::shared::{KeyReaders, ReadKeys};
 use super::slots::SlotMap;
@@ -288,6 +289,34 @@ impl Servers {
             Err(failure) => Err(failure),
         };
         opened.inspect_err(|_| self.outdated())
+    }
+
+    /// The same for all servers that have some of these keys, each with its own.
+    ///
+    /// # Errors
+    /// One of them cannot be opened, the server refuses it, or none has the key.
+    pub async fn apart_by_keys(
+        &self,
+        keys: &[String],
+        block: Duration,
+    ) -> Result<Vec<(OpenConnection, Vec<String>)>, Failure> {
+        let layout = self.layout(Instant::now() + self.response_timeout).await?;
+        let (by_node, uncovered) = layout.split(keys.iter().cloned());
+        if !uncovered.is_empty() {
+            return Err(failure::is_uncovered(layout.nodes()[0].address()));
+        }
+        let mut opened = Vec::new();
+        for (node, keys) in by_node {
+            opened.push((layout.nodes()[node].apart(block).await?, keys));
+        }
+        Ok(opened)
+    }
+
+    /// Whether a server that is read as if it were alone said that it is one of a cluster.
+    pub fn is_part_of_cluster(&self) -> bool {
+        let is_part = |node: &Arc<RedisConnection>| node.server().mode == Some(ServerMode::Cluster);
+        let known = self.known();
+        !self.is_cluster() && known.is_some_and(|layout| layout.nodes().iter().any(is_part))
     }
 }
 
