@@ -96,7 +96,7 @@ impl DemoWorkload {
         if !redis.is_part_of_cluster() {
             return Ok((config, Arc::new(redis)));
         }
-        let nodes = config.servers.addresses().iter().cloned().collect();
+        let nodes = config.servers.addresses().to_vec();
         config.servers = RedisServers::Cluster(nodes);
         let redis = RedisStreams::new(config.clone(), RESPONSE_TIMEOUT);
         Ok((config, Arc::new(redis)))
