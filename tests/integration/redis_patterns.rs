@@ -169,6 +169,22 @@ async fn a_look_up_that_was_refused_is_made_again_soon() {
 }
 
 #[tokio::test]
+async fn after_a_long_outage_the_first_poll_that_can_read_does() {
+    let mut server = RedisServer::start(Flavour::Redis70);
+    run::<String>(&mut server.connect(), "XADD a:1 * d a");
+    let source = RedisStreams::new(server.config(), TIMEOUT);
+    let mut reader = reader_of(&source, "a:*");
+    assert_eq!(lengths(&reader.poll().await), [1].into());
+    server.kill();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(150)).await;
+    tokio::time::resume();
+    reader.poll().await.expect_err("no server");
+    server.restart();
+    reader.poll().await.expect("a sample");
+}
+
+#[tokio::test]
 async fn a_pattern_finds_new_streams_and_reports_vanished_ones_as_missing_before_it_drops_them() {
     let server = RedisServer::start(Flavour::Valkey);
     let mut redis = server.connect();

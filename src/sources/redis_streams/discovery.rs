@@ -24,9 +24,9 @@ const KEEP_LOOKUPS: u32 = 2;
 pub struct Discovery {
     selector: StreamSelector,
     known: BTreeMap<String, KnownStream>,
-    /// Of a pattern: who looks for it, …
+    /// How a pattern's keys are found, …
     search: Option<PatternSearch>,
-    /// … and what was found last.
+    /// … and those that were found last.
     found: Option<Arc<KeysFound>>,
     lookups: u64,
 }
@@ -76,26 +76,11 @@ impl Discovery {
     /// The keys to ask for, in order: of a pattern as they were found last.
     ///
     /// # Errors
-    /// Nothing was found yet and that fails or is not through within half of a request's time; or none was found for long, or
-    /// never will be; or there are too many.
+    /// Nothing was found lately and looking fails, or is not through within half of a request's time; or there are too many.
     pub async fn keys(&mut self, lines: &PollConnections<'_>) -> Result<Vec<String>, Failure> {
         if let Some(search) = &self.search {
             let patience = Instant::now() + lines.response_timeout() / 2;
-            let found = match &self.found {
-                None => search.first(patience).await?,
-                Some(known) => {
-                    let (found, failed) = search.latest();
-                    let found = found.unwrap_or_else(|| Arc::clone(known));
-                    // The keys that are known are read meanwhile.
-                    let stands = |failure: &Failure| {
-                        failure.kind.needs_repair() || found.at.elapsed() > KEEP_VANISHED
-                    };
-                    if let Some(failure) = failed.filter(stands) {
-                        return Err(failure);
-                    }
-                    found
-                }
-            };
+            let found = search.keys(patience).await?;
             self.settle(&found);
         }
         if self.known.len() > MAX_PARTITIONS {

@@ -19,9 +19,12 @@ use crate::model::sample::{Failure, FailureKind};
 use crate::model::tuning::stream::MAX_PARTITIONS;
 
 /// How often the patterns are looked up again.
-pub const REFRESH_EVERY: Duration = Duration::from_secs(30);
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
-/// After a failure; a poll that knows no keys yet does not wait for it.
+/// While look-ups fail, what was found last is read for so long.
+const OUTDATED_AFTER: Duration = Duration::from_secs(120);
+
+/// After a failure; a poll without keys that are new enough does not wait for it.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// How many keys SCAN looks at per call.
@@ -109,40 +112,42 @@ impl PatternSearch {
         &self.pattern
     }
 
-    /// The keys found last, and why the look-up after that failed, if it did.
-    pub fn latest(&self) -> (Option<Arc<KeysFound>>, Option<Failure>) {
+    /// The keys as they were found last. Where there are none, or they are too old as look-ups fail, those of the next look-up.
+    ///
+    /// # Errors
+    /// That fails, or takes longer than until then; or the server refuses it.
+    pub async fn keys(&self, until: Instant) -> Result<Arc<KeysFound>, Failure> {
+        let mut ended = self.keyspace.ended.subscribe();
+        match self.latest() {
+            // What is refused is not tried at every poll.
+            (_, Some(failure)) if failure.kind.needs_repair() => return Err(failure),
+            (Some(found), failed) if failed.is_none() || !found.is_outdated() => return Ok(found),
+            _ => self.keyspace.wanted.notify_one(),
+        }
+        loop {
+            let is_late = timeout_at(until, ended.changed()).await.is_err();
+            match self.latest() {
+                (_, Some(failure)) => return Err(failure),
+                (Some(found), None) => return Ok(found),
+                (None, None) if is_late => return Err(still_looking(&self.pattern)),
+                // The look-up that ended had begun without it.
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn latest(&self) -> (Option<Arc<KeysFound>>, Option<Failure>) {
         self.keyspace.start();
         let inner = self.keyspace.inner();
         let sought = inner.patterns.get(&self.pattern);
-        sought
-            .map(|sought| (sought.found.clone(), sought.failed.clone()))
-            .unwrap_or_default()
+        let told = sought.map(|sought| (sought.found.clone(), sought.failed.clone()));
+        told.unwrap_or_default()
     }
+}
 
-    /// The keys, as soon as any look-up found them.
-    ///
-    /// # Errors
-    /// The look-up failed, or takes longer than until then.
-    pub async fn first(&self, until: Instant) -> Result<Arc<KeysFound>, Failure> {
-        let mut ended = self.keyspace.ended.subscribe();
-        let (found, mut failed) = self.latest();
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        // What keeps being refused is not tried at every poll.
-        failed.take_if(|failure| !failure.kind.needs_repair());
-        self.keyspace.wanted.notify_one();
-        while failed.is_none() {
-            if timeout_at(until, ended.changed()).await.is_err() {
-                return Err(still_looking(&self.pattern));
-            }
-            let found;
-            (found, failed) = self.latest();
-            if let Some(found) = found {
-                return Ok(found);
-            }
-        }
-        Err(failed.unwrap_or_else(|| still_looking(&self.pattern)))
+impl KeysFound {
+    fn is_outdated(&self) -> bool {
+        self.at.elapsed() > OUTDATED_AFTER
     }
 }
 
@@ -163,7 +168,9 @@ impl Sought {
     /// Whether a poll may be waiting for it.
     fn is_urgent(&self) -> bool {
         let is_refused = |failure: &Failure| failure.kind.needs_repair();
-        self.found.is_none() && !self.failed.as_ref().is_some_and(is_refused)
+        let found = self.found.as_ref();
+        found.is_none_or(|found| found.is_outdated())
+            && !self.failed.as_ref().is_some_and(is_refused)
     }
 }
 
