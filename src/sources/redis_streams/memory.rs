@@ -21,8 +21,8 @@ const STREAMS_EVERY: Duration = Duration::from_secs(1);
 const STREAMS_AT_ONCE: usize = 20;
 /// … and each again after so long.
 const STREAM_AGAIN: Duration = Duration::from_secs(60);
-/// What nobody asked for so long is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(1_800);
+/// What was told so long ago is told no more.
+const OUTDATED_AFTER: Duration = Duration::from_secs(600);
 /// What the server refuses is asked again after so long: it notes refusals in a log.
 const REFUSED_FOR: Duration = Duration::from_secs(600);
 
@@ -34,7 +34,8 @@ pub struct MemoryWatch {
 
 #[derive(Default)]
 struct Inner {
-    server: Option<Usage>,
+    /// And when it was told.
+    server: Option<(Usage, Instant)>,
     used: Drift,
     /// Bytes per key, and when they were told.
     streams: HashMap<String, (Option<u64>, Instant)>,
@@ -82,14 +83,15 @@ impl MemoryWatch {
     /// Bytes that a stream takes.
     pub fn of_stream(&self, key: &str) -> Option<u64> {
         let inner = self.inner();
-        let (bytes, _) = inner.streams.get(key)?;
-        *bytes
+        let (bytes, at) = inner.streams.get(key)?;
+        bytes.filter(|_| at.elapsed() < OUTDATED_AFTER)
     }
 
     /// What the server named so said last.
     pub fn of_server(&self, server: &str) -> Option<ServerMemory> {
         let inner = self.inner();
-        let usage = inner.server?;
+        let is_new = |(_, at): &(Usage, Instant)| at.elapsed() < OUTDATED_AFTER;
+        let (usage, _) = inner.server.filter(is_new)?;
         let left = usage.limit.map(|limit| limit.saturating_sub(usage.used));
         let growth = inner.used.rise_per_second();
         Some(ServerMemory {
@@ -122,7 +124,7 @@ impl Inner {
         if of_streams {
             self.streams_asked_at = Some(now);
             self.streams
-                .retain(|_, (_, at)| now.duration_since(*at) < FORGOTTEN_AFTER);
+                .retain(|_, (_, at)| now.duration_since(*at) < OUTDATED_AFTER);
             let told_at = |key: &str| self.streams.get(key).map(|(_, at)| *at);
             let due = keys.map(|key| (told_at(key), key));
             wanted = due.filter(|(at, _)| is_past(*at, STREAM_AGAIN)).collect();
@@ -150,8 +152,8 @@ impl Inner {
             match replies.next() {
                 Some(Value::ServerError(_)) => self.server_refused_at = Some(at),
                 Some(info) => {
-                    self.server = usage(info).or(self.server);
-                    if let Some(usage) = self.server {
+                    if let Some(usage) = usage(info) {
+                        self.server = Some((usage, at));
                         self.used.observe(since, usage.used);
                     }
                 }
@@ -232,6 +234,21 @@ mod tests {
         ] {
             assert_eq!(usage(&odd), None);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_said_long_ago_is_not_told_as_if_it_were_so_now() {
+        let watch = MemoryWatch::new();
+        let questions = MemoryQuestions {
+            of_server: true,
+            keys: vec!["a"],
+        };
+        watch.take(&questions, &[info("used_memory:1"), Value::Int(7)]);
+        assert!(watch.of_server("r:6379").is_some());
+        assert_eq!(watch.of_stream("a"), Some(7));
+        tokio::time::advance(OUTDATED_AFTER).await;
+        assert_eq!(watch.of_server("r:6379"), None);
+        assert_eq!(watch.of_stream("a"), None);
     }
 
     #[test]
