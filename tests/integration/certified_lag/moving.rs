@@ -20,6 +20,9 @@ const POLL: Duration = patience(Duration::from_secs(2));
 const MOVES: usize = 5;
 const POLLS: usize = 20;
 
+/// Polls that may be too slow to tell anything, one after the other, on a busy machine.
+const MOST_SLOW: usize = 10;
+
 /// What a poll told: nothing of a key that is between two nodes.
 async fn told(reader: &mut dyn GroupReader) -> Option<Quantity> {
     let sample = reader.poll().await.expect("a sample");
@@ -28,6 +31,16 @@ async fn told(reader: &mut dyn GroupReader) -> Option<Quantity> {
         Some(PartitionObservation::NotAsked) => None,
         other => panic!("{other:?}"),
     }
+}
+
+/// What the first poll told that told anything.
+async fn told_at_last(reader: &mut dyn GroupReader) -> Option<Quantity> {
+    for _ in 0..MOST_SLOW {
+        if let Some(told) = told(reader).await {
+            return Some(told);
+        }
+    }
+    None
 }
 
 #[tokio::test]
@@ -52,7 +65,8 @@ async fn random_histories_in_a_cluster_whose_slots_move_never_give_a_wrong_lag()
                 for _ in 0..POLLS {
                     operate(&mut redis, &mut rng, &mut last_id);
                     let truth = Some(Quantity::Exact(truth(&mut redis)));
-                    assert_eq!(told(&mut *reader).await, truth, "{flavour:?} seed {seed}");
+                    let told = told_at_last(&mut *reader).await;
+                    assert_eq!(told, truth, "{flavour:?} seed {seed}");
                     polls += 1;
                 }
                 let mut step = 0;
@@ -68,7 +82,10 @@ async fn random_histories_in_a_cluster_whose_slots_move_never_give_a_wrong_lag()
                         read(&mut redis, 1 + rng.below(2));
                         waiting = truth(&mut redis);
                     }
-                    let told = told(&mut *reader).await;
+                    let told = match is_between {
+                        true => told(&mut *reader).await,
+                        false => told_at_last(&mut *reader).await,
+                    };
                     polls += 1;
                     left_out += usize::from(told.is_none());
                     let is_right = told == Some(Quantity::Exact(waiting));
