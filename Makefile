@@ -1,5 +1,5 @@
 # The usual tasks. `make test` installs the servers that the tests run against.
-.PHONY: demo test e2e lint docs bench build
+.PHONY: demo test e2e lint docs bench hostile build
 
 demo:
 	cargo run --release --locked -- demo
@@ -22,6 +22,10 @@ docs:
 
 bench:
 	cargo bench --locked
+
+# What hostile clients cost everybody else.
+hostile:
+	cargo bench --locked --bench hostile
 
 build:
 	cargo build --release --locked

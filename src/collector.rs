@@ -54,6 +54,8 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         &definition.key.consumer_group,
         definition.poll_interval,
     );
+    let of = group.clone();
+    reader.within(Arc::new(move |partitions| room_for(&of, partitions)));
     if let Some(errors) = counted_errors(&definition.signals) {
         reader.count_errors(errors);
     }
@@ -75,7 +77,8 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         let seen = source
             .poll(reader.as_mut(), deadline, &move || clock.now())
             .instrument(read.clone())
-            .await;
+            .await
+            .and_then(|sample| room_for(&group, sample.partitions.len()).map(|()| sample));
         if let Err(failure) = &seen {
             read.record("failure", failure.kind.as_str());
         }
@@ -120,6 +123,12 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     if let Some(keeper) = &outlets.state {
         keeper.retire(&definition.key);
     }
+}
+
+/// Whether the group may have so many partitions.
+fn room_for(group: &Group, partitions: usize) -> Result<(), Failure> {
+    let room = group.claim().resize(partitions);
+    room.map_err(|no_room| Failure::new(FailureKind::Misconfigured, no_room.to_string()))
 }
 
 /// Waits until the next poll is due, or until a message comes, from when on that is watched; whether one did.

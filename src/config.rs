@@ -12,6 +12,7 @@ pub mod incidents;
 mod keys;
 pub mod kubernetes;
 mod label;
+pub mod limits;
 pub mod metadata;
 mod print;
 pub mod redis;
@@ -88,6 +89,7 @@ fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
         prometheus: prometheus
             .and_then(|keys| signals::prometheus(keys, &mut place.at("prometheus"))),
         webhook: webhook.and_then(incidents::webhook),
+        limits: keys.limits,
         max_series: keys.metrics.max_series,
         sources: sources.valid,
         groups,

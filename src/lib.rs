@@ -15,6 +15,7 @@ pub mod collector;
 pub mod commands;
 pub mod config;
 pub mod group;
+pub mod inbound;
 pub mod migration;
 pub mod model;
 pub mod policy;

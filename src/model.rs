@@ -11,6 +11,7 @@ pub mod early;
 pub mod facts;
 pub mod fleet;
 pub mod forecast;
+pub mod foreign;
 pub mod group;
 pub mod identity;
 pub mod incident;

@@ -3,6 +3,7 @@
 pub mod contained;
 pub mod notices;
 pub mod past;
+pub mod room;
 mod snapshot;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use crate::policy::freshness::Freshness;
 use crate::trace::Origin;
 
 use self::past::{Column, GroupCell, Past};
+use self::room::{Claim, Room, RoomLimits};
 pub use self::snapshot::{DecisionRecord, GroupDefinition, GroupSnapshot, TargetSnapshot};
 
 /// Changed decisions remembered per group, for the API.
@@ -62,12 +64,20 @@ pub struct Group {
     taken_over: OnceLock<Arc<GroupSnapshot>>,
     /// How often its collector failed and was started anew.
     restarts: AtomicU64,
+    /// Room for its partitions, which a successor takes over.
+    claim: Arc<Claim>,
 }
 
 impl Group {
-    /// A group of which nothing is known yet.
+    /// A group of which nothing is known yet, with all the room that it wants.
     pub fn new(definition: GroupDefinition, rules: CapacityRules) -> Self {
+        Self::within(Room::new(RoomLimits::NONE).claim(), definition, rules)
+    }
+
+    /// As that, with room for its partitions as far as the claim gets it.
+    pub fn within(claim: Claim, definition: GroupDefinition, rules: CapacityRules) -> Self {
         Self {
+            claim: Arc::new(claim),
             past: Mutex::new(Past::new(definition.poll_interval)),
             origin: Mutex::default(),
             definition,
@@ -88,6 +98,7 @@ impl Group {
         let (state, snapshot) = (state.clone(), self.snapshot());
         let _ = self.taken_over.set(snapshot.clone());
         Self {
+            claim: self.claim.clone(),
             state: Mutex::new(state),
             published: watch::Sender::new(snapshot),
             decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
@@ -99,6 +110,11 @@ impl Group {
             taken_over: OnceLock::new(),
             restarts: AtomicU64::new(self.restarts()),
         }
+    }
+
+    /// Room for its partitions.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
     }
 
     /// A copy of what is to be kept over a restart.
@@ -274,6 +290,9 @@ impl Group {
     /// Marks the group as no longer wanted: its collector stops, and who follows it is woken to see that.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        if self.taken_over.get().is_none() {
+            self.claim.give_back();
+        }
         self.published.send_modify(|_| {});
     }
 

@@ -7,6 +7,7 @@ mod expiry;
 mod registration;
 mod reload;
 mod succession;
+pub mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,9 @@ use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
 use crate::policy::spec::{Mode, TargetSpec};
 use crate::publish::Group;
+use crate::publish::room::{Room, RoomLimits};
 
-pub use self::admission::{MOST_TARGETS, MOST_TARGETS_PER_NAMESPACE, Refusal};
+pub use self::admission::Refusal;
 use self::calls::Calls;
 pub use self::expiry::EXPIRES_AFTER;
 
@@ -51,8 +53,17 @@ struct Inner {
     registered: u64,
     /// The external triggers of objects as Kubernetes shows them: fingerprints in the order of the spec.
     orders: HashMap<ObjectKey, Vec<u64>>,
-    /// Targets taken for the former wording of an edited trigger, and when: if one is asked for again, both are alive.
-    replaced: HashMap<TargetKey, Timestamp>,
+    /// Targets taken for the former wording of an edited trigger: if one is asked for again, both are alive.
+    replaced: HashMap<TargetKey, Replaced>,
+    /// Room for partitions.
+    room: Arc<Room>,
+}
+
+/// A target that gave way to another one.
+#[derive(Clone, Copy, Debug)]
+struct Replaced {
+    at: Timestamp,
+    ordinal: u64,
 }
 
 /// Namespace and name of a ScaledObject or ScaledJob.
@@ -93,6 +104,7 @@ impl Registry {
             registered: 0,
             orders: HashMap::new(),
             replaced: HashMap::new(),
+            room: Room::new(room_limits(&config)),
         };
         let registry = Self {
             rules,
@@ -219,6 +231,35 @@ impl Registry {
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn room_limits(config: &Config) -> RoomLimits {
+    RoomLimits {
+        partitions: config.limits.partitions,
+        partitions_per_namespace: config.limits.partitions_per_namespace,
+    }
+}
+
+/// Has a group's partitions counted for the namespaces that ask for it, if it is inline; those that it lists from the start.
+fn count_listed(group: &Group, namespaces: BTreeSet<String>) {
+    let definition = group.definition();
+    let listed = definition.selector.listed();
+    let namespaces = match definition.configured {
+        true => BTreeSet::new(),
+        false => namespaces,
+    };
+    group.claim().hold_for(namespaces, listed);
+}
+
+impl Inner {
+    /// The namespaces that ask for a group.
+    fn namespaces_of(&self, group: &Arc<Group>) -> BTreeSet<String> {
+        let asking = self
+            .targets
+            .values()
+            .filter(|target| Arc::ptr_eq(&target.group, group));
+        asking.map(|target| target.key.namespace.clone()).collect()
     }
 }
 

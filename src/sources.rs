@@ -15,7 +15,7 @@ use self::redis_streams::RedisStreams;
 use crate::config::types::{SourceConfig, SourceKind};
 use crate::resilience::breaker::BreakerSettings;
 
-pub use self::source::{BoxFuture, GroupReader, Requests, Source, call_deadline};
+pub use self::source::{BoxFuture, GroupReader, Requests, RoomAsked, Source, call_deadline};
 
 /// Opens a configured source behind its circuit breaker. It connects at the first poll.
 pub fn open(config: &SourceConfig) -> GuardedSource {

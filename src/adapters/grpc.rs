@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use crate::inbound::door::Door;
+use crate::inbound::patient::Patience;
 use crate::shutdown::{Phase, Shutdown};
 
 use self::proto::external_scaler_server::ExternalScalerServer;
@@ -24,6 +25,16 @@ const MOST_HEADER_BYTES: u32 = 8 * 1024;
 const MOST_STREAMS: u32 = 10_000;
 /// Calls in work at a time per connection; more are refused with RESOURCE_EXHAUSTED instead of queued.
 const MOST_CALLS: usize = 1_024;
+
+/// A connection without a call is asked whether it still stands this often …
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// … and has this long to say so.
+const KEEPALIVE_PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Patience = Patience {
+    // Of a living connection something is read at every keepalive; half a handshake ends then, too.
+    read: Some(Duration::from_secs(35)),
+    write: Duration::from_secs(10),
+};
 
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]
@@ -71,13 +82,12 @@ pub async fn serve(
             .await;
         std::future::pending::<()>().await;
     };
-    // Small answers go out at once; without it some wait 40 ms for an acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Door::new(listener).connections(PATIENCE);
     let server = Server::builder()
         .max_concurrent_streams(MOST_STREAMS)
         .http2_max_header_list_size(MOST_HEADER_BYTES)
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_PATIENCE))
         .concurrency_limit_per_connection(MOST_CALLS)
         .load_shed(true)
         .add_service(scaler)

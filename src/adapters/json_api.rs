@@ -14,13 +14,13 @@ pub(super) mod values;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
+use crate::inbound::seats::Seats;
 use crate::publish::DecisionRecord;
 
 use self::answer::{ApiError, MOST, views};
@@ -31,6 +31,7 @@ use self::incident::IncidentShape;
 use self::service::ServiceShape;
 use self::source::SourceShape;
 use self::target::Askers;
+use super::packed::PackedJson;
 use super::view::GroupView;
 use super::views::HttpState;
 
@@ -39,7 +40,7 @@ const USUAL: usize = 100;
 
 /// The routes of the API.
 pub fn routes(state: HttpState) -> Router {
-    let listeners = Arc::new(Semaphore::new(events::MOST_LISTENERS));
+    let listeners = Arc::new(Seats::new(events::MOST_LISTENERS));
     let listening = Router::new()
         .route("/api/v1/events", get(events::events))
         .with_state((state.clone(), listeners));
@@ -70,7 +71,7 @@ struct GroupsQuery {
 async fn groups(
     State(state): State<HttpState>,
     query: Result<Query<GroupsQuery>, QueryRejection>,
-) -> Result<Json<GroupsBody>, ApiError> {
+) -> Result<PackedJson<GroupsBody>, ApiError> {
     let Query(query) = query?;
     let shape = match query.partitions {
         None | Some(true) => GroupShape::of,
@@ -79,7 +80,7 @@ async fn groups(
     let askers = Askers::of(&state.registry);
     let groups = views(&state);
     let groups = groups.iter().map(|group| shape(group, &askers));
-    Ok(Json(GroupsBody {
+    Ok(PackedJson(GroupsBody {
         groups: groups.collect(),
     }))
 }
@@ -87,13 +88,13 @@ async fn groups(
 async fn group(
     State(state): State<HttpState>,
     name: Result<Path<String>, PathRejection>,
-) -> Result<Json<GroupShape>, ApiError> {
+) -> Result<PackedJson<GroupShape>, ApiError> {
     let Path(name) = name?;
     let askers = Askers::of(&state.registry);
     views(&state)
         .iter()
         .find(|group| group.definition().name == name)
-        .map(|group| Json(GroupShape::of(group, &askers)))
+        .map(|group| PackedJson(GroupShape::of(group, &askers)))
         .ok_or(ApiError::NoSuchGroup(name))
 }
 
@@ -112,7 +113,7 @@ struct Decisions {
 async fn decisions(
     State(state): State<HttpState>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<Json<Decisions>, ApiError> {
+) -> Result<PackedJson<Decisions>, ApiError> {
     let Query(query) = query?;
     let (groups, limit) = asked_for(&state, query)?;
     let labels = state.registry.labels();
@@ -120,7 +121,7 @@ async fn decisions(
         .into_iter()
         .map(|(name, record)| DecisionShape::of(name, &record, &labels))
         .collect();
-    Ok(Json(Decisions { decisions }))
+    Ok(PackedJson(Decisions { decisions }))
 }
 
 /// The newest decisions of all these groups, newest first.
@@ -164,7 +165,7 @@ struct IncidentsBody {
 async fn incidents(
     State(state): State<HttpState>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<Json<IncidentsBody>, ApiError> {
+) -> Result<PackedJson<IncidentsBody>, ApiError> {
     let Query(query) = query?;
     let (groups, limit) = asked_for(&state, query)?;
     let of_group = |group: &GroupView| {
@@ -179,7 +180,7 @@ async fn incidents(
     let shapes = all
         .iter()
         .map(|(name, incident)| IncidentShape::of(name, incident));
-    Ok(Json(IncidentsBody {
+    Ok(PackedJson(IncidentsBody {
         incidents: shapes.collect(),
     }))
 }
@@ -189,18 +190,18 @@ struct SourcesBody {
     sources: Vec<SourceShape>,
 }
 
-async fn sources(State(state): State<HttpState>) -> Json<SourcesBody> {
+async fn sources(State(state): State<HttpState>) -> PackedJson<SourcesBody> {
     let sources = (state.views.sources)()
         .iter()
         .map(SourceShape::of)
         .collect();
-    Json(SourcesBody { sources })
+    PackedJson(SourcesBody { sources })
 }
 
-async fn service(State(state): State<HttpState>) -> Json<ServiceShape> {
-    Json(ServiceShape::of(&state))
+async fn service(State(state): State<HttpState>) -> PackedJson<ServiceShape> {
+    PackedJson(ServiceShape::of(&state))
 }
 
-async fn config(State(state): State<HttpState>) -> Json<ConfigShape> {
-    Json(ConfigShape::of(&state.registry.config()))
+async fn config(State(state): State<HttpState>) -> PackedJson<ConfigShape> {
+    PackedJson(ConfigShape::of(&state.registry.config()))
 }

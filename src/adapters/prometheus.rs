@@ -10,6 +10,7 @@ mod family;
 mod forecast;
 mod groups;
 mod incidents;
+mod limits;
 pub mod negotiate;
 mod notifications;
 mod partitions;
@@ -21,7 +22,7 @@ mod state;
 mod targets;
 mod text;
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,6 +33,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use crate::registry::Registry;
 
 use self::negotiate::Form;
+use self::text::TextForm;
 use super::view::{self, Now};
 use super::views::Views;
 
@@ -64,19 +66,21 @@ impl Exporter {
         }
     }
 
-    /// Everything as it stands now.
+    /// Writes everything as it stands now.
     ///
     /// # Errors
-    /// None in practice: writing into a string does not fail.
-    pub fn write(&self, form: Form) -> Result<String, fmt::Error> {
-        let mut written = String::new();
-        encode_registry(&mut written, &self.ours)?;
-        encode_registry(&mut written, &self.process)?;
-        encode_eof(&mut written)?;
-        Ok(match form {
-            Form::OpenMetrics => written,
-            Form::Text => text::from_openmetrics(&written),
-        })
+    /// Those of `to`.
+    pub fn write(&self, form: Form, to: impl Write) -> fmt::Result {
+        match form {
+            Form::OpenMetrics => self.write_open_metrics(to),
+            Form::Text => self.write_open_metrics(TextForm::new(to)),
+        }
+    }
+
+    fn write_open_metrics(&self, mut to: impl Write) -> fmt::Result {
+        encode_registry(&mut to, &self.ours)?;
+        encode_registry(&mut to, &self.process)?;
+        encode_eof(&mut to)
     }
 }
 
@@ -118,6 +122,7 @@ impl Collector for Snapshots {
             notifications::write(&mut encoder, &view)?;
         }
         rpcs::write(&mut encoder, &views.rpcs)?;
+        limits::write(&mut encoder, &self.registry.usage())?;
         let (fitting, left_out) = partitions::fitting(&groups, self.registry.max_series());
         let before = self.left_out.fetch_add(left_out, Ordering::Relaxed);
         dropped::write(&mut encoder, before + left_out)?;

@@ -19,7 +19,7 @@ use crate::cli::DemoArgs;
 use crate::clock::Clock;
 use crate::config::kubernetes::{Enabled, KubernetesConfig};
 use crate::config::signals::SignalSources;
-use crate::config::types::{Config, Granularity, GroupConfig, ServerConfig};
+use crate::config::types::{Config, Granularity, GroupConfig, LimitsConfig, ServerConfig};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::stream::StreamSelector;
@@ -140,6 +140,7 @@ fn config(stream: &str) -> Result<Config> {
         groups: vec![group],
         prometheus: None,
         webhook: None,
+        limits: LimitsConfig::default(),
         max_series: 350_000,
     })
 }

@@ -1,5 +1,6 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
+mod callers;
 mod parts;
 mod reload;
 mod source_views;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use self::callers::CallersRuntime;
 use self::parts::ServiceParts;
 use self::sources::OpenSources;
 use crate::adapters::grpc::stats::RpcStats;
@@ -24,6 +26,8 @@ use crate::adapters::views::HttpState;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
 use crate::config::types::{Config, RecordingConfig};
+use crate::inbound;
+use crate::inbound::door;
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
 use crate::recording::Recording;
@@ -42,6 +46,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         }
     };
     let stop = shutdown::requested()?;
+    door::raise_descriptor_limit();
     let clock = Clock::start();
     let sources = OpenSources::open(&config.sources);
     let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
@@ -66,6 +71,7 @@ pub struct Service {
     tasks: JoinSet<Result<()>>,
     /// The two servers, which end at shutdown.
     servers: JoinSet<Result<()>>,
+    _callers: CallersRuntime,
 }
 
 impl Service {
@@ -97,8 +103,14 @@ impl Service {
         let registry = parts.registry.clone();
         let scaler = Scaler::new(registry, clock, shutdown.clone(), rpcs.clone());
         let until = shutdown.clone();
-        servers
-            .spawn(async move { Ok(grpc::serve(grpc_listener, scaler, until, reflection).await?) });
+        let callers = CallersRuntime::start().context("cannot start the threads of gRPC")?;
+        let grpc_listener = grpc_listener.into_std()?;
+        let answering = async move {
+            // Belongs to the runtime that it is made in.
+            let listener = TcpListener::from_std(grpc_listener)?;
+            Ok(grpc::serve(listener, scaler, until, reflection).await?)
+        };
+        servers.spawn_on(answering, callers.handle());
         let state = HttpState {
             registry: parts.registry.clone(),
             views: parts.views(rpcs, clock),
@@ -108,10 +120,9 @@ impl Service {
         };
         let until = shutdown.clone();
         servers.spawn(async move {
-            let stop = async move { until.reached(Phase::Stopping).await };
-            Ok(axum::serve(http_listener, http::router(state))
-                .with_graceful_shutdown(stop)
-                .await?)
+            let stop = until.reached(Phase::Stopping);
+            inbound::http::serve(http_listener, http::router(state), stop).await;
+            Ok(())
         });
 
         parts.run(queues, &mut tasks, clock);
@@ -124,6 +135,7 @@ impl Service {
             readiness,
             tasks,
             servers,
+            _callers: callers,
         })
     }
 

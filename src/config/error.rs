@@ -134,7 +134,16 @@ pub(super) fn rank(order: &[String], path: &str) -> usize {
     }
 }
 
+/// Problems that are told one by one.
+const MOST_TOLD: usize = 10;
+
 fn lines(file: &str, problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(|p| format!("{file}: {p}")).collect();
+    let told = problems.iter().take(MOST_TOLD);
+    let mut lines: Vec<String> = told.map(|p| format!("{file}: {p}")).collect();
+    match problems.len().saturating_sub(MOST_TOLD) {
+        0 => {}
+        1 => lines.push(format!("{file}: and 1 problem more")),
+        more => lines.push(format!("{file}: and {more} problems more")),
+    }
     lines.join("\n")
 }

@@ -2,10 +2,10 @@
 
 use serde_yaml::Value;
 
-use crate::model::identity::PartitionId;
+use crate::model::foreign::{label, shortened};
 use crate::model::stream::StreamSelector;
 
-use super::label::{control_fault, shortened};
+use super::label::control_fault;
 
 /// A stream with the text that names it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub(super) fn read(value: &Value) -> Result<NamedStream, String> {
     let selector = StreamSelector::list(&keys).map_err(|error| error.to_string())?;
     Ok(NamedStream {
         text: list_text(&keys),
-        selector: named(selector),
+        selector,
     })
 }
 
@@ -53,8 +53,8 @@ pub(super) fn expression(text: &str) -> Result<NamedStream, String> {
         return Err("combines a template with a pattern: use only one of them".into());
     }
     Ok(NamedStream {
-        text: shortened(text, text, "…"),
-        selector: named(selector),
+        text: label(text),
+        selector,
     })
 }
 
@@ -75,19 +75,8 @@ pub(super) fn of_event_hub(event_hub: &str, named: Option<&str>) -> Result<Named
 /// A list's keys joined by commas; where that is too long for a label, its start, its size and a hash of all of it.
 fn list_text(keys: &[String]) -> String {
     let first = keys.first().map_or("", String::as_str);
-    shortened(&keys.join(","), first, &format!(",…(+{})", keys.len() - 1))
-}
-
-/// With names of partitions that fit a label.
-fn named(selector: StreamSelector) -> StreamSelector {
-    let StreamSelector::Keys(keys) = selector else {
-        return selector;
-    };
-    let short = |(key, id): (String, PartitionId)| {
-        let id = PartitionId::new(shortened(id.as_str(), id.as_str(), "…"));
-        (key, id)
-    };
-    StreamSelector::Keys(keys.into_iter().map(short).collect())
+    let all = keys.join(",");
+    shortened(&all, &all, first, &format!(",…(+{})", keys.len() - 1))
 }
 
 #[cfg(test)]

@@ -19,4 +19,4 @@ pub(super) use sources::{
 };
 pub(super) use trigger::{KedaKeys, TriggerKeys};
 
-pub use file::{KubernetesConfig, ServerConfig};
+pub use file::{KubernetesConfig, LimitsConfig, ServerConfig};

@@ -18,7 +18,20 @@ fn parse(text: &str) -> Config {
 /// All faults, one a line, without the file's name.
 fn faults(text: &str) -> String {
     let error = Config::parse(text, "c.yaml").expect_err("faulty");
-    error.to_string().replace("c.yaml: ", "")
+    let problems = error.problems().iter().map(ToString::to_string);
+    match problems.collect::<Vec<_>>() {
+        none if none.is_empty() => error.to_string().replace("c.yaml: ", ""),
+        all => all.join("\n"),
+    }
+}
+
+#[test]
+fn ten_faults_are_told_and_how_many_more_there_are() {
+    let wrong: String = (0..5_000).map(|n| format!("x{n}: 1\n")).collect();
+    let error = Config::parse(&format!("{SOURCE}{wrong}"), "c.yaml").expect_err("faulty");
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), 11);
+    assert!(text.ends_with("\nc.yaml: and 4990 problems more"), "{text}");
 }
 
 fn check(text: &str, expect: &str) {

@@ -12,6 +12,7 @@ use super::signals::{PrometheusConfig, SignalSources};
 
 pub use super::addresses::Endpoint;
 pub use super::choices::{CheckpointStrategy, Cloud, Granularity, ManagementClient};
+pub use super::limits::LimitsConfig;
 pub use super::redis_url::RedisAddress;
 pub use super::secret::Secret;
 pub use super::table::{KubernetesConfig, ServerConfig};
@@ -33,6 +34,8 @@ pub struct Config {
     pub groups: Vec<GroupConfig>,
     /// Whom to ask for signals that are PromQL; `None`: nobody.
     pub prometheus: Option<PrometheusConfig>,
+    /// How much ScaledObjects may ask for.
+    pub limits: LimitsConfig,
     /// Series about partitions that are exported, at most.
     pub max_series: usize,
     /// Whom to tell of incidents; `None`: nobody.

@@ -39,7 +39,8 @@ pub struct GroupModel {
     /// For what goes by hours and days.
     #[serde(default)]
     wall: WallOffset,
-    partitions: BTreeMap<PartitionId, PartitionModel>,
+    /// Boxed, for they are large, and a map may leave half of its space free.
+    partitions: BTreeMap<PartitionId, Box<PartitionModel>>,
     arrivals: ArrivalHistory,
     /// Of all partitions together, while it is known of every one.
     arrival: RateWindow,

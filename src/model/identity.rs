@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::{is_label, label};
+
 /// What is observed once, however many ask: one consumer group on one stream of one source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupKey {
@@ -29,9 +31,13 @@ impl fmt::Display for GroupKey {
 pub struct PartitionId(Arc<str>);
 
 impl PartitionId {
-    /// A partition of that name.
+    /// A partition of that name, as far as a label can show it.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
+        let name = name.into();
+        match is_label(&name) {
+            true => Self(name),
+            false => Self(label(&name).into()),
+        }
     }
 
     /// The name.

@@ -59,8 +59,9 @@ pub struct PartitionModel {
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
     quiet: Option<Quiet>,
-    /// What is normal for it. Apart, for it is large and only looked at once per poll.
-    pub(super) normal: Box<PartitionNormal>,
+    /// What is normal for it, once it was there. Apart, for it is large and only looked at once per poll.
+    #[serde(default)]
+    pub(super) normal: Option<Box<PartitionNormal>>,
 }
 
 impl Default for PartitionModel {
@@ -81,7 +82,7 @@ impl Default for PartitionModel {
             retention: Retention::default(),
             commits: CommitRhythm::default(),
             quiet: None,
-            normal: Box::default(),
+            normal: None,
         }
     }
 }

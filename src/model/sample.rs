@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign;
 use super::identity::PartitionId;
 use super::quantity::Quantity;
 use super::signal::ErrorCount;
@@ -193,11 +194,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of that class.
+    /// A failure of that class; the text may quote what others wrote.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
         Self {
             kind,
-            text: text.into(),
+            text: foreign::text(text),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which partitions make up a stream: one key, a template, a list, or a pattern.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::identity::PartitionId;
@@ -9,7 +11,7 @@ use crate::model::tuning::stream::MAX_PARTITIONS;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StreamSelector {
     /// Keys known beforehand, each with the name of its partition.
-    Keys(Vec<(String, PartitionId)>),
+    Keys(Arc<[(String, PartitionId)]>),
     /// Keys to be found by a pattern in the source's own glob syntax.
     Pattern(String),
     /// All partitions of the one stream that the source holds: an event hub.
@@ -63,7 +65,7 @@ impl StreamSelector {
         }
         let key = unescaped(text);
         let id = PartitionId::new(key.as_str());
-        Ok(Self::Keys(vec![(key, id)]))
+        Ok(Self::Keys([(key, id)].into()))
     }
 
     /// Reads a list of plain keys; each is its own partition's name.
@@ -90,7 +92,15 @@ impl StreamSelector {
             let id = PartitionId::new(key.as_str());
             named.push((key, id));
         }
-        Ok(Self::Keys(named))
+        Ok(Self::Keys(named.into()))
+    }
+
+    /// How many partitions it names; 0 where they have to be found.
+    pub fn listed(&self) -> usize {
+        match self {
+            Self::Keys(keys) => keys.len(),
+            Self::Pattern(_) | Self::Whole => 0,
+        }
     }
 
     /// The name of the partition that `key` is: the part that varies in a pattern, else the key itself.

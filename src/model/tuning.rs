@@ -245,6 +245,16 @@ pub mod standstill {
     pub const LIKELY_BATCH: u64 = 1_000;
 }
 
+/// Text that others wrote.
+pub mod foreign {
+    /// A label value, at most: Prometheus keeps each of them for as long as its series.
+    pub const LABEL_BYTES: usize = 128;
+    /// Of a longer one so much is shown before the hash that tells it from others.
+    pub const LABEL_START_BYTES: usize = 96;
+    /// A sentence, at most: it may become an event of Kubernetes, which holds 1,024 bytes.
+    pub const TEXT_BYTES: usize = 800;
+}
+
 /// Streams.
 pub mod stream {
     /// Partitions that a template or list may name, at most: each is read at every poll and kept in memory.

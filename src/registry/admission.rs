@@ -1,15 +1,19 @@
 //! Who is let in: names that may become labels, and room for more.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use crate::config::metadata::{MetadataErrors, TriggerRequest};
-use crate::config::resolve::ResolveError;
+use crate::config::resolve::{ResolveError, ResolvedTarget};
 use crate::group::event::TargetKey;
+use crate::model::stream::StreamSelector;
+use crate::policy::spec::TargetSpec;
+use crate::publish::room::{Claim, RoomWanted};
 
-use super::{Inner, succession};
+use super::{Inner, ObjectKey, Target, succession};
 
-/// Targets that ScaledObjects may have registered at a time.
-pub const MOST_TARGETS: usize = 2_000;
-/// … of one namespace.
-pub const MOST_TARGETS_PER_NAMESPACE: usize = 50;
+/// Triggers of one object that are served at a time.
+const MOST_TRIGGERS: usize = 32;
 
 /// Why a trigger is not served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +24,7 @@ pub enum Refusal {
     /// The config does not let this namespace name that stream.
     #[error("{0}")]
     NotAllowed(String),
-    /// Too many targets.
+    /// A limit is reached.
     #[error("{0}")]
     Full(String),
 }
@@ -53,37 +57,134 @@ pub(super) fn check_names(key: &TargetKey) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn check_room(inner: &Inner, namespace: &str) -> Result<(), Refusal> {
-    let of_namespace = inner
-        .targets
-        .keys()
-        .filter(|key| key.namespace == namespace)
-        .count();
-    if inner.targets.len() >= MOST_TARGETS {
+/// A trigger that is let in.
+pub(super) struct Admitted {
+    pub resolved: ResolvedTarget,
+    pub spec: TargetSpec,
+    /// Its former wording, and others of its object that make room for it.
+    pub replaces: Vec<Arc<Target>>,
+    /// Whose memory it continues with.
+    pub inherits: Option<TargetKey>,
+    /// Its place among the triggers of its object.
+    pub ordinal: u64,
+}
+
+/// Whether the trigger is served as things are, and in whose place.
+pub(super) fn admit(
+    inner: &Inner,
+    key: &TargetKey,
+    request: &TriggerRequest,
+) -> Result<Admitted, Refusal> {
+    let resolved = inner.config.resolve(request, &key.namespace)?;
+    let spec = resolved.settings.resolve();
+    let heritage = succession::heritage(inner, key, &resolved.key, &spec);
+    let was = heritage.replaces.as_ref().map(|old| old.ordinal);
+    let was = was.or_else(|| inner.replaced.get(key).map(|replaced| replaced.ordinal));
+    let mut replaces = Vec::from_iter(heritage.replaces);
+    let mut yielding = succession::yielding(inner, key)
+        .into_iter()
+        .filter(|old| !replaces.iter().any(|other| Arc::ptr_eq(other, old)))
+        .collect::<Vec<_>>()
+        .into_iter();
+    while let Err(full) = check_room(inner, key, &resolved, &replaces) {
+        replaces.push(yielding.next().ok_or(full)?);
+    }
+    Ok(Admitted {
+        ordinal: was.unwrap_or(inner.registered + 1),
+        inherits: heritage.inherits,
+        resolved,
+        spec,
+        replaces,
+    })
+}
+
+fn check_room(
+    inner: &Inner,
+    key: &TargetKey,
+    resolved: &ResolvedTarget,
+    freed: &[Arc<Target>],
+) -> Result<(), Refusal> {
+    let is_freed = |target: &&Arc<Target>| freed.iter().any(|old| Arc::ptr_eq(old, target));
+    let targets = || inner.targets.values().filter(|target| !is_freed(target));
+    check_objects(inner, key, targets())?;
+    let group = inner.groups.get(&resolved.key);
+    if group.is_some_and(|group| group.definition().configured) {
+        return Ok(());
+    }
+    let inline = || targets().filter(|target| !target.group.definition().configured);
+    let patterns: HashSet<_> = inline()
+        .filter(|target| target.key.namespace == key.namespace && target.has_pattern())
+        .map(|target| &target.group.definition().key)
+        .collect();
+    let allowed = inner.config.limits.patterns_per_namespace;
+    let is_new = !patterns.contains(&resolved.key);
+    if is_pattern(&resolved.selector) && is_new && patterns.len() >= allowed {
         return Err(Refusal::Full(format!(
-            "{MOST_TARGETS} triggers are registered, which is the limit; unused ones expire after an hour"
+            "namespace {} has {allowed} patterns, which is the limit (limits.patterns_per_namespace): raise it, list the \
+             streams, or have the group put into the config",
+            key.namespace
         )));
     }
-    if of_namespace >= MOST_TARGETS_PER_NAMESPACE {
+    let is_asked_for = |old: &&Arc<Target>| inline().any(|t| Arc::ptr_eq(&t.group, &old.group));
+    let unused = freed.iter().filter(|old| !is_asked_for(old));
+    let unused: Vec<&Claim> = unused.map(|old| old.group.claim()).collect();
+    let wanted = RoomWanted {
+        namespace: &key.namespace,
+        partitions: resolved.selector.listed(),
+        of: group.map(|group| group.claim()),
+    };
+    let room = inner.room.check(wanted, &unused);
+    room.map_err(|no_room| Refusal::Full(no_room.to_string()))
+}
+
+/// A quota is one of objects: how often they are edited, and how many triggers they have, is their own affair within reason.
+fn check_objects<'a>(
+    inner: &Inner,
+    key: &TargetKey,
+    targets: impl Iterator<Item = &'a Arc<Target>>,
+) -> Result<(), Refusal> {
+    let mut objects: HashSet<ObjectKey> = HashSet::new();
+    let mut triggers = 0;
+    let object = (key.namespace.clone(), key.name.clone());
+    for target in targets {
+        let of = target.object();
+        triggers += usize::from(of == object);
+        objects.insert(of);
+    }
+    if triggers >= MOST_TRIGGERS {
         return Err(Refusal::Full(format!(
-            "namespace {namespace} has {MOST_TARGETS_PER_NAMESPACE} triggers registered, which is the limit per \
-             namespace; unused ones expire after an hour"
+            "the ScaledObject has {MOST_TRIGGERS} triggers here, which is the limit: split it"
+        )));
+    }
+    if triggers > 0 {
+        return Ok(());
+    }
+    let limits = &inner.config.limits;
+    if objects.len() >= limits.scaled_objects {
+        return Err(Refusal::Full(format!(
+            "{} ScaledObjects are registered, which is the limit (limits.scaled_objects): raise it; unused ones expire \
+             after an hour",
+            objects.len()
+        )));
+    }
+    let of_namespace = objects.iter().filter(|(of, _)| *of == key.namespace);
+    let of_namespace = of_namespace.count();
+    if of_namespace >= limits.scaled_objects_per_namespace {
+        return Err(Refusal::Full(format!(
+            "namespace {} has {of_namespace} ScaledObjects registered, which is the limit \
+             (limits.scaled_objects_per_namespace): raise it; unused ones expire after an hour",
+            key.namespace
         )));
     }
     Ok(())
 }
 
-/// Whether the trigger would be served as things are.
-pub(super) fn check(
-    inner: &Inner,
-    key: &TargetKey,
-    request: &TriggerRequest,
-) -> Result<(), Refusal> {
-    let resolved = inner.config.resolve(request, &key.namespace)?;
-    let spec = resolved.settings.resolve();
-    let heritage = succession::heritage(inner, key, &resolved.key, &spec);
-    match heritage.replaces {
-        None => check_room(inner, &key.namespace),
-        Some(_) => Ok(()),
+const fn is_pattern(selector: &StreamSelector) -> bool {
+    matches!(selector, StreamSelector::Pattern(_))
+}
+
+impl Target {
+    pub(super) fn has_pattern(&self) -> bool {
+        is_pattern(&self.group.definition().selector)
     }
 }

@@ -10,7 +10,7 @@ use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
 use crate::publish::Group;
 
-use super::{Inner, ObjectKey, Registry, Target};
+use super::{Inner, ObjectKey, Registry, Replaced, Target, count_listed};
 
 /// A target that nobody asked for goes after this long. No sooner without Kubernetes: a paused object is not asked for at all, and a
 /// `pollingInterval` may be long …
@@ -31,9 +31,9 @@ impl Registry {
         let over = over(&inner, now);
         remove(inner, &over, now);
         let objects: HashSet<ObjectKey> = self.targets().iter().map(|t| t.object()).collect();
-        let is_fresh = |at: &Timestamp| now.since(*at) < SUPERSEDED_AFTER;
+        let is_fresh = |replaced: &Replaced| now.since(replaced.at) < SUPERSEDED_AFTER;
         let mut inner = self.write();
-        inner.replaced.retain(|_, at| is_fresh(at));
+        inner.replaced.retain(|_, replaced| is_fresh(replaced));
         inner.orders.retain(|object, _| objects.contains(object));
     }
 
@@ -101,12 +101,17 @@ impl Inner {
             _ => self.targets.values().map(key).collect(),
         };
         let inline = targets.iter().filter(|t| !t.group.definition().configured);
-        let unused = inline.map(key).filter(|key| !used.contains(key));
-        unused.filter_map(|key| self.groups.remove(&key)).collect()
+        let (used, unused): (Vec<GroupKey>, Vec<GroupKey>) =
+            inline.map(key).partition(|key| used.contains(key));
+        for group in used.iter().filter_map(|key| self.groups.get(key)) {
+            count_listed(group, self.namespaces_of(group));
+        }
+        let unused = unused.iter();
+        unused.filter_map(|key| self.groups.remove(key)).collect()
     }
 
     /// Whether Kubernetes shows the trigger in its object's spec.
-    fn is_listed(&self, target: &Target) -> bool {
+    pub(super) fn is_listed(&self, target: &Target) -> bool {
         let order = self.orders.get(&target.object());
         order.is_some_and(|order| order.contains(&target.key.metadata_hash))
     }

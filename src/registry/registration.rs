@@ -13,9 +13,9 @@ use crate::model::time::Timestamp;
 use crate::policy::spec::PolicySettings;
 use crate::publish::{Group, GroupDefinition};
 
-use super::admission::{self, Refusal};
+use super::admission::{self, Admitted, Refusal};
 use super::calls::Calls;
-use super::{Registry, Target, expiry, succession};
+use super::{Registry, Replaced, Target, count_listed, expiry};
 
 impl Registry {
     /// The target of a trigger, registered if it is new. Names and values come from outside: everything is checked.
@@ -50,27 +50,28 @@ impl Registry {
         admission::check_names(&key)?;
         let request = TriggerRequest::parse(metadata)?;
         // A trigger that is refused does not wait for a reload: KEDA asks for it again and again.
-        admission::check(&self.read(), &key, &request)?;
+        admission::admit(&self.read(), &key, &request)?;
         let _turn = self.turn();
         let inner = self.read();
-        let resolved = inner.config.resolve(&request, &key.namespace)?;
-        let spec = resolved.settings.resolve();
         if let Some(target) = inner.targets.get(&key) {
             return Ok(target.clone());
         }
-        let heritage = succession::heritage(&inner, &key, &resolved.key, &spec);
-        if heritage.replaces.is_none() {
-            admission::check_room(&inner, &key.namespace)?;
-        }
-        let ordinal = heritage.replaces.as_ref().map(|old| old.ordinal);
-        let ordinal = ordinal.unwrap_or(inner.registered + 1);
+        let Admitted {
+            resolved,
+            spec,
+            replaces,
+            inherits,
+            ordinal,
+        } = admission::admit(&inner, &key, &request)?;
         let known = inner.groups.get(&resolved.key).cloned();
+        let claim = || inner.room.claim();
+        let new = || Arc::new(Group::within(claim(), inline(resolved), self.rules));
+        let group = known.unwrap_or_else(new);
         drop(inner);
-        let new = || Arc::new(Group::new(inline(resolved), self.rules));
         let target = Arc::new(Target {
             key,
             spec,
-            group: known.unwrap_or_else(new),
+            group,
             request,
             ordinal,
             registered_at: now,
@@ -78,8 +79,8 @@ impl Registry {
             gone: AtomicBool::new(false),
         });
         // Whoever finds it is to find an answer.
-        self.tell_group(&target, heritage.inherits, now);
-        self.enter(&target, heritage.replaces.as_slice(), now);
+        self.tell_group(&target, inherits, now);
+        self.enter(&target, &replaces, now);
         self.newcomer.notify_one();
         Ok(target)
     }
@@ -107,8 +108,15 @@ impl Registry {
         let key = group.definition().key.clone();
         let is_new = inner.groups.insert(key, group.clone()).is_none();
         inner.replaced.remove(&target.key);
-        let replaced = replaces.iter().map(|old| (old.key.clone(), now));
+        let replaced = replaces.iter().map(|old| {
+            let replaced = Replaced {
+                at: now,
+                ordinal: old.ordinal,
+            };
+            (old.key.clone(), replaced)
+        });
         inner.replaced.extend(replaced);
+        count_listed(group, inner.namespaces_of(group));
         expiry::remove(inner, replaces, now);
         if is_new {
             self.start(group);

@@ -9,10 +9,11 @@ use crate::group::event::{Event, TargetKey, What};
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
+use crate::publish::room::Room;
 use crate::publish::{Group, GroupDefinition};
 
 use super::registration::{configured, inline};
-use super::{Registry, Target};
+use super::{Registry, Target, count_listed, room_limits};
 
 type GroupsByKey = BTreeMap<GroupKey, Arc<Group>>;
 type Targets = HashMap<TargetKey, Arc<Target>>;
@@ -27,8 +28,11 @@ impl Registry {
             let inner = self.read();
             (inner.groups.clone(), inner.targets.clone())
         };
+        let room = self.read().room.clone();
+        room.limit(room_limits(&config));
         let mut next = Next {
             rules: self.rules,
+            room,
             now,
             before: &before,
             replaced,
@@ -50,6 +54,7 @@ impl Registry {
             inner.groups.clone_from(&groups);
             inner.targets.clone_from(&targets);
         }
+        count_room(&groups, &targets);
         for group in &new {
             self.start(group);
         }
@@ -68,6 +73,7 @@ impl Registry {
 /// What a configuration makes of the groups and targets before.
 struct Next<'a> {
     rules: CapacityRules,
+    room: Arc<Room>,
     now: Timestamp,
     before: &'a GroupsByKey,
     /// Sources that are reopened.
@@ -125,7 +131,7 @@ impl Next<'_> {
                 forget_other_signals(known, &group, self.now);
                 self.is_new(group)
             }
-            None => self.is_new(Group::new(definition, self.rules)),
+            None => self.is_new(Group::within(self.room.claim(), definition, self.rules)),
         };
         self.groups.insert(key, group.clone());
         group
@@ -135,6 +141,22 @@ impl Next<'_> {
         let group = Arc::new(group);
         self.new.push(group.clone());
         group
+    }
+}
+
+/// Has the partitions of every group counted for those who ask for it now.
+fn count_room(groups: &GroupsByKey, targets: &Targets) {
+    let mut asking: BTreeMap<GroupKey, BTreeSet<String>> = BTreeMap::new();
+    for (key, target) in targets {
+        let group = target.group.definition().key.clone();
+        asking
+            .entry(group)
+            .or_default()
+            .insert(key.namespace.clone());
+    }
+    for (key, group) in groups {
+        let namespaces = asking.remove(key).unwrap_or_default();
+        count_listed(group, namespaces);
     }
 }
 

@@ -71,6 +71,24 @@ pub(super) fn heritage(
     }
 }
 
+/// Other targets of the same object that make room for a new one, those first that were not asked for longest: one that was there
+/// before it only if it may be its former wording, and one that took its place in any case.
+pub(super) fn yielding(inner: &Inner, key: &TargetKey) -> Vec<Arc<Target>> {
+    let was = inner.replaced.get(key).map(|replaced| replaced.ordinal);
+    let object = (key.namespace.clone(), key.name.clone());
+    let yields = |old: &&Arc<Target>| {
+        let is_sibling = old.object() == object && old.key != *key;
+        let gives_way = match was {
+            Some(ordinal) => old.ordinal > ordinal,
+            None => old.call_interval().is_some(),
+        };
+        is_sibling && gives_way && !inner.is_listed(old)
+    };
+    let mut yielding: Vec<_> = inner.targets.values().filter(yields).cloned().collect();
+    yielding.sort_by_key(|old| old.called_at());
+    yielding
+}
+
 impl Target {
     fn is_quiet(&self, now: Timestamp) -> bool {
         let interval = self.call_interval().unwrap_or_default();

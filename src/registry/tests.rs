@@ -1,6 +1,7 @@
 //! The registry's rules, on a config as users write it.
 
 mod faults;
+mod limits;
 mod meanwhile;
 
 use super::*;
@@ -75,31 +76,6 @@ fn an_inline_group_cannot_be_named_past_the_allow_rules() {
         registry.resolve("shop", "a", &all, NOW),
         Err(Refusal::NotAllowed(_))
     ));
-}
-
-#[test]
-fn a_full_registry_refuses_newcomers_and_goes_on_serving_the_others() {
-    let registry = registry();
-    let name = |n: usize| format!("worker-{n}");
-    for n in 0..MOST_TARGETS_PER_NAMESPACE {
-        registry
-            .resolve("shop", &name(n), &inline("mail"), NOW)
-            .unwrap();
-    }
-    let full = registry.resolve("shop", "one-more", &inline("mail"), NOW);
-    assert!(matches!(full, Err(Refusal::Full(text)) if text.contains("namespace shop")));
-    assert!(
-        registry
-            .resolve("shop", &name(7), &inline("mail"), NOW)
-            .is_ok()
-    );
-    for n in MOST_TARGETS_PER_NAMESPACE..MOST_TARGETS {
-        registry
-            .resolve(&format!("ns-{}", n / 50), &name(n), &inline("mail"), NOW)
-            .unwrap();
-    }
-    let full = registry.resolve("another", "one-more", &inline("mail"), NOW);
-    assert!(matches!(full, Err(Refusal::Full(text)) if text.starts_with("2000 triggers")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -73,6 +74,9 @@ pub struct Requests {
     pub blob: u64,
 }
 
+/// Asks for room for so many partitions, before anything is remembered of them.
+pub type RoomAsked = Arc<dyn Fn(usize) -> Result<(), Failure> + Send + Sync>;
+
 /// Reads one group, poll by poll, and keeps what it must remember in between.
 pub trait GroupReader: Send {
     /// Reads all partitions once. The caller bounds the time and may drop the future at any await.
@@ -80,6 +84,9 @@ pub trait GroupReader: Send {
     /// # Errors
     /// A [`Failure`] if nothing could be read; a partition that fails alone is part of the sample.
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>>;
+
+    /// Has it ask for room before it reads partitions that it found itself. Does nothing where there cannot be many.
+    fn within(&mut self, _room: RoomAsked) {}
 
     /// Has every poll from now on count the group's errors, too. Does nothing where the source can count none; the config
     /// refuses that.

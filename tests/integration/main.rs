@@ -36,6 +36,7 @@ mod first_answer;
 mod forecast;
 mod formula_in_virtual_time;
 mod frozen;
+mod hostile_clients;
 mod http_api;
 mod incidents_in_simulation;
 mod invariant;

@@ -10,12 +10,13 @@ use streamgauge::adapters::grpc::proto::{GetMetricsRequest, MetricSpec, ScaledOb
 use streamgauge::clock::Clock;
 use streamgauge::config::types::Config;
 use streamgauge::model::capacity::CapacityRules;
-use streamgauge::registry::{MOST_TARGETS_PER_NAMESPACE, Registry};
+use streamgauge::registry::Registry;
 use streamgauge::shutdown::{Phase, Shutdown};
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Status};
 
 const CONFIG: &str = r#"
+limits: { scaled_objects_per_namespace: 50 }
 sources:
   - name: main
     redis: { url: "redis://127.0.0.1:1" }
@@ -181,13 +182,16 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     let denied = (Code::PermissionDenied, "ask for a rule");
     check(object("evil", &foreign), replicas, denied).await;
     let metadata = HashMap::from([("group".to_owned(), "billing".to_owned())]);
-    for n in 0..MOST_TARGETS_PER_NAMESPACE {
+    for n in 0..50 {
         let name = format!("worker-{n}");
         let now = service.clock.now();
         let registered = service.registry.resolve("full", &name, &metadata, now);
         registered.expect("there is room");
     }
-    let full = (Code::ResourceExhausted, "namespace full has 50 triggers");
+    let full = (
+        Code::ResourceExhausted,
+        "namespace full has 50 ScaledObjects",
+    );
     check(object("full", &[("group", "billing")]), replicas, full).await;
     let backlog = ("backlog", 100);
     check(object("full", &[("group", "mails")]), backlog, full).await;

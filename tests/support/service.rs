@@ -1,5 +1,6 @@
 //! The real binary as a child process, on free ports, stopped by pid.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,12 @@ pub fn resident_megabytes(pid: u32) -> f64 {
     kibibytes * 1024.0 / 1e6
 }
 
+/// This build's, or another one that a benchmark is to measure.
+fn binary() -> OsString {
+    let named = std::env::var_os("STREAMGAUGE");
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_streamgauge").into())
+}
+
 /// `streamgauge serve`; killed when dropped.
 pub struct Service {
     child: Child,
@@ -43,10 +50,22 @@ impl Service {
 
     /// The same, with more in its environment.
     pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(Command::new(binary()), config, variables)
+    }
+
+    /// The same, under another program that ends up as this one.
+    pub fn start_under(program: &[&str], config: &str) -> Self {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]);
+        command.arg(binary());
+        Self::start_as(command, config, &[])
+    }
+
+    fn start_as(mut command: Command, config: &str, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path: PathBuf = folder.path().join("config.yaml");
         std::fs::write(&path, config).expect("a written config");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&path)
             .envs(variables.iter().copied())

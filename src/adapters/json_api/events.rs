@@ -5,17 +5,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::adapters::view::GroupView;
 use crate::adapters::views::HttpState;
+use crate::inbound::Peer;
+use crate::inbound::seats::{Seat, Seats};
 use crate::shutdown::Phase;
 
 use super::answer::views;
@@ -51,30 +52,21 @@ struct Listener {
     tick: Interval,
     /// When something was sent last; `None`: never.
     sent: Option<Instant>,
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
+/// Where too many listen, the oldest connection of the client that has the most of them is closed.
 pub(super) async fn events(
-    State((state, listeners)): State<(HttpState, Arc<Semaphore>)>,
-) -> Response {
-    let Ok(permit) = listeners.try_acquire_owned() else {
-        let error = format!(
-            "{MOST_LISTENERS} clients are already connected: close some, or try again later"
-        );
-        let retry = [(header::RETRY_AFTER, "10")];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, error).into_response();
-    };
-    let stream = changes(state, permit);
-    Sse::new(stream)
-        .keep_alive(KeepAlive::default())
-        .into_response()
+    State((state, listeners)): State<(HttpState, Arc<Seats>)>,
+    client: Option<Extension<Peer>>,
+) -> impl IntoResponse {
+    let Extension(client) = client.unwrap_or_default();
+    let stream = changes(state, listeners.take(&client));
+    Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
 /// Ends at shutdown, which need not wait for open pages.
-fn changes(
-    state: HttpState,
-    permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+fn changes(state: HttpState, seat: Seat) -> impl Stream<Item = Result<Event, Infallible>> {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let listener = Listener {
@@ -82,7 +74,7 @@ fn changes(
         told: HashMap::new(),
         tick,
         sent: None,
-        _permit: permit,
+        _seat: seat,
     };
     stream::unfold(listener, async |mut listener| {
         let event = listener.next().await?;

@@ -2,11 +2,12 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::natural_order;
+use crate::adapters::packed::PackedJson;
 use crate::adapters::views::HttpState;
 use crate::clock::on_the_wall;
 use crate::model::time::Timestamp;
@@ -90,12 +91,10 @@ pub(super) async fn history(
     // A third of a million values take their time: not where calls are answered.
     let written = tokio::task::spawn_blocking(move || {
         let shape = shape(name, step.as_secs_f64(), &columns, query.measure);
-        serde_json::to_vec(&shape)
+        PackedJson(shape).into_response()
     });
-    match written.await {
-        Ok(Ok(body)) => Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response()),
-        _ => Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
-    }
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    Ok(written.await.unwrap_or_else(failed))
 }
 
 fn shape(

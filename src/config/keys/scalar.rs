@@ -9,7 +9,8 @@ use serde_yaml::Value;
 use super::kind::Kind;
 use super::place::Place;
 use crate::config::duration;
-use crate::config::label::{MAX_BYTES, NAME, is_name, label_fault};
+use crate::config::label::{NAME, is_name, label_fault};
+use crate::model::tuning::foreign::LABEL_BYTES;
 
 /// A value of one piece, as it is written.
 #[derive(Clone, Copy)]
@@ -239,6 +240,6 @@ impl Scalar for GroupName {
     }
 
     fn json(&self) -> Json {
-        json!({ "type": "string", "minLength": 1, "maxLength": MAX_BYTES })
+        json!({ "type": "string", "minLength": 1, "maxLength": LABEL_BYTES })
     }
 }

@@ -31,6 +31,8 @@ keys! {
         server: ServerConfig = always::<ServerConfig>(),
         /// Access to Kubernetes, to read current and ready replicas.
         kubernetes: KubernetesConfig = always::<KubernetesConfig>(),
+        /// How much ScaledObjects may ask for.
+        limits: LimitsConfig = always::<LimitsConfig>(),
         /// Limits of `/metrics`.
         metrics: MetricsKeys = always::<MetricsKeys>(),
         /// Recording of arrivals on disk, for `simulate`. Needs a restart to change.
@@ -88,6 +90,23 @@ keys! {
         /// interval.
         // Readings count for two minutes: even at the longest interval a few may fail.
         poll_interval: Duration = preset(DurationRange::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
+    }
+}
+
+keys! {
+    /// How much ScaledObjects may ask for. What is beyond a limit is refused with a text that names the limit; what is served already
+    /// is not touched. Groups of the config are counted and never refused.
+    pub struct LimitsConfig {
+        /// Maximum number of ScaledObjects and ScaledJobs.
+        scaled_objects: usize = preset(Whole::<usize>::from(1), 2_000),
+        /// … of one namespace.
+        scaled_objects_per_namespace: usize = preset(Whole::<usize>::from(1), 500),
+        /// Maximum number of partitions. 10,000 take about 100 MB.
+        partitions: usize = preset(Whole::<usize>::from(1), 20_000),
+        /// … of the groups that ScaledObjects of one namespace name inline.
+        partitions_per_namespace: usize = preset(Whole::<usize>::from(1), 10_000),
+        /// Maximum number of patterns (`orders:*`) that ScaledObjects of one namespace name inline.
+        patterns_per_namespace: usize = preset(Whole::<usize>::from(1), 20),
     }
 }
 

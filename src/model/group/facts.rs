@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::facts::{Gathered, GroupFacts, PartitionFacts, PartitionStatus};
+use crate::model::normal::PartitionNormal;
 use crate::model::partition::{PartitionModel, PartitionState};
 use crate::model::quantity::{Quantity, Sum};
 use crate::model::sample::PartitionSample;
@@ -209,6 +210,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         PartitionState::Failed(failure) => (PartitionStatus::Unknown, Some(failure.text.clone())),
         PartitionState::Unseen => (PartitionStatus::Unknown, None),
     };
+    let normal = model.normal.as_deref();
     // A rate from before a partition became unreadable says nothing of now.
     let readable = !matches!(model.state, PartitionState::Failed(_));
     PartitionFacts {
@@ -251,7 +253,7 @@ fn partition_facts(model: &PartitionModel, now: Timestamp) -> PartitionFacts {
         owner: sample.and_then(|s| s.owner.clone()),
         owned_since: model.progress.owned_since,
         behind_since: model.progress.behind_since,
-        normal: model.normal.facts(),
+        normal: normal.map(PartitionNormal::facts).unwrap_or_default(),
         stalled_since: model.progress.stalled_since,
         not_falling_since: model.progress.not_falling_since,
         moved_at: model.progress.moved_at,

@@ -33,7 +33,7 @@ impl GroupModel {
             forecast: Some(self.forecast.clone()),
             normal: Some(self.normal.clone()),
             partitions: partitions
-                .map(|(id, partition)| (id.clone(), (*partition.normal).clone()))
+                .filter_map(|(id, p)| Some((id.clone(), p.normal.as_deref()?.clone())))
                 .collect(),
         }
     }
@@ -52,7 +52,7 @@ impl GroupModel {
         for (id, normal) in learned.partitions {
             // Those that are not there any more go with the first observation.
             let partition = self.partitions.entry(id).or_default();
-            *partition.normal = normal.under_todays_rules();
+            partition.normal = Some(Box::new(normal.under_todays_rules()));
         }
     }
 }

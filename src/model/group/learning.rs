@@ -65,7 +65,7 @@ impl GroupModel {
             together.covered(),
             together.step.processed,
             self.owners.count(),
-            self.partitions.values().all(behind),
+            self.partitions.values().all(|p| behind(p)),
         );
     }
 

@@ -70,7 +70,14 @@ pub(super) fn note_normal(partition: &mut PartitionModel, now: Moment) -> [Optio
         backlog.map(|n| n as f64),
         age_seconds(partition),
     ];
-    partition.normal.observe(now, values);
+    let is_there = !matches!(
+        partition.state,
+        PartitionState::Unseen | PartitionState::Absent
+    );
+    if is_there || partition.normal.is_some() {
+        let normal = partition.normal.get_or_insert_default();
+        normal.observe(now, values);
+    }
     values
 }
 

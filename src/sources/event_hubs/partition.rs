@@ -6,6 +6,7 @@ use super::age::EnqueuedTimes;
 use super::checkpoints::{Checkpoint, CheckpointState, Committed};
 use super::lag::{self, CheckpointPast, Unprocessed};
 use super::management::{HubProperties, PartitionProperties};
+use crate::model::foreign::label;
 use crate::model::sample::{AgeMethod, PartitionObservation, PartitionSample, Position};
 use crate::model::time::Timestamp;
 
@@ -161,7 +162,7 @@ impl RememberedPartition {
             delivered_count: committed.map(|n| n.saturating_add(1)),
             oldest_kept: Some(position(first)),
             newest_removed: first.checked_sub(1).map(position),
-            owner: found.owner.cloned(),
+            owner: found.owner.map(|owner| label(owner)),
             ..PartitionSample::default()
         })
     }

@@ -10,6 +10,7 @@ use super::poll::PollConnection;
 use super::poll::PollConnections;
 use super::reply::{self, ConsumerInfo};
 use super::{failure, key, read};
+use crate::model::foreign::label;
 use crate::model::sample::{Failure, Holder};
 
 /// Time between two readings; a little less than five seconds, so that polls of five seconds find every one due.
@@ -222,7 +223,7 @@ impl ConsumersReading {
                 pending: listed.pending,
                 silent_millis,
             };
-            (name.clone(), holder)
+            (label(name), holder)
         };
         known.then(|| self.consumers.iter().map(holder).collect())
     }

@@ -13,6 +13,7 @@ use crate::model::identity::PartitionId;
 use crate::model::sample::Failure;
 use crate::model::stream::StreamSelector;
 use crate::model::tuning::stream::MAX_PARTITIONS;
+use crate::sources::RoomAsked;
 
 /// A key that vanished is still asked for, and so reported as missing, for so long …
 const KEEP_VANISHED: Duration = Duration::from_secs(120);
@@ -29,6 +30,8 @@ pub struct Discovery {
     /// … and those that were found last.
     found: Option<Arc<KeysFound>>,
     lookups: u64,
+    /// Asked before more keys are known than before.
+    room: Option<RoomAsked>,
 }
 
 struct KnownStream {
@@ -70,7 +73,13 @@ impl Discovery {
             search,
             found: None,
             lookups: 0,
+            room: None,
         }
+    }
+
+    /// Has it ask for room for what a pattern finds.
+    pub fn within(&mut self, room: RoomAsked) {
+        self.room = Some(room);
     }
 
     /// The keys to ask for, in order: of a pattern as they were found last.
@@ -81,7 +90,7 @@ impl Discovery {
         if let Some(search) = &self.search {
             let patience = Instant::now() + lines.response_timeout() / 2;
             let found = search.keys(patience).await?;
-            self.settle(&found);
+            self.settle(&found)?;
         }
         if self.known.len() > MAX_PARTITIONS {
             let pattern = self.search.as_ref().map(PatternSearch::pattern);
@@ -101,18 +110,20 @@ impl Discovery {
     }
 
     /// Takes over what a look-up found.
-    fn settle(&mut self, found: &Arc<KeysFound>) {
-        if self
-            .found
-            .as_ref()
-            .is_some_and(|known| Arc::ptr_eq(known, found))
-        {
-            return;
+    fn settle(&mut self, found: &Arc<KeysFound>) -> Result<(), Failure> {
+        let known = self.found.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(known, found)) {
+            return Ok(());
         }
         self.forget_vanished(&found.keys, found.at);
+        if let Some(room) = &self.room {
+            let is_new = |key: &&String| !self.known.contains_key(*key);
+            room(self.known.len() + found.keys.iter().filter(is_new).count())?;
+        }
         self.adopt(&found.keys);
         self.found = Some(Arc::clone(found));
         self.lookups += 1;
+        Ok(())
     }
 
     fn forget_vanished(&mut self, found: &BTreeSet<String>, now: Instant) {

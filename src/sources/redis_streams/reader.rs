@@ -24,7 +24,7 @@ use crate::model::sample::{Failure, PartitionObservation, Sample};
 use crate::model::signal::{ErrorCount, ErrorSource};
 use crate::model::stream::StreamSelector;
 use crate::model::time::Timestamp;
-use crate::sources::{BoxFuture, GroupReader};
+use crate::sources::{BoxFuture, GroupReader, RoomAsked};
 
 /// How a group is polled.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,10 @@ pub struct StreamReader {
 impl GroupReader for StreamReader {
     fn poll(&mut self) -> BoxFuture<'_, Result<Sample, Failure>> {
         Box::pin(self.read())
+    }
+
+    fn within(&mut self, room: RoomAsked) {
+        self.discovery.within(room);
     }
 
     fn count_errors(&mut self, of: &ErrorSource) {
@@ -184,7 +188,7 @@ impl StreamReader {
     ) -> BTreeMap<PartitionId, PartitionObservation> {
         let at = Instant::now();
         let mut memories = BTreeMap::new();
-        let mut observations = BTreeMap::new();
+        let mut observations = Vec::with_capacity(partitions.len());
         for partition in partitions {
             let is_at_work = |name: &str| self.census.is_at_work(name);
             let (key, mut observation, memory) = match partition.left_out(self.pace.outdated_after)
@@ -200,12 +204,13 @@ impl StreamReader {
                 sample.remark = Some(unwatched(sample.stuck_in_work, refused));
             }
             if let Some(id) = self.discovery.id(&key) {
-                observations.insert(id.clone(), observation);
+                observations.push((id.clone(), observation));
                 memories.insert(key, memory);
             }
         }
         self.memories = memories;
-        observations
+        // At once: a map that grows in order is left half empty.
+        observations.into_iter().collect()
     }
 }
 

@@ -1,0 +1,9 @@
+//! Connections from outside: how many there may be, how long they may keep the service waiting, and whom they come from.
+
+pub mod door;
+pub mod http;
+pub mod patient;
+pub mod peer;
+pub mod seats;
+
+pub use self::peer::Peer;
