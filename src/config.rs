@@ -101,6 +101,11 @@ fn check_addresses(server: &ServerConfig, place: &mut Place<'_>) {
         let text = "must not be the same address as server.grpc: use another port";
         place.fault_at("server.http", text);
     }
+    let tls = server.tls.as_ref();
+    if tls.is_some_and(|tls| tls.client_names.is_some() && tls.client_ca_file.is_none()) {
+        let text = "needs client_ca_file: set that to the authorities of client certificates, or remove this";
+        place.fault_at("server.tls.client_names", text);
+    }
 }
 
 fn recording(keys: RecordingKeys) -> Option<RecordingConfig> {

@@ -2,8 +2,11 @@
 
 pub mod door;
 pub mod http;
+pub mod line;
+pub mod lines;
 pub mod patient;
 pub mod peer;
 pub mod seats;
+pub mod tls;
 
 pub use self::peer::Peer;

@@ -6,13 +6,15 @@ pub mod stats;
 mod status;
 mod streams;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 
-use crate::inbound::door::Door;
+use crate::inbound::lines::lines;
 use crate::inbound::patient::Patience;
+use crate::inbound::tls::ServerTls;
 use crate::shutdown::{Phase, Shutdown};
 
 use self::proto::external_scaler_server::ExternalScalerServer;
@@ -53,6 +55,7 @@ pub enum ServeError {
 /// If the transport fails or the reflection data does not fit the server.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
     scaler: Scaler,
     shutdown: Shutdown,
     reflection: bool,
@@ -82,7 +85,7 @@ pub async fn serve(
             .await;
         std::future::pending::<()>().await;
     };
-    let incoming = Door::new(listener).connections(PATIENCE);
+    let incoming = lines(listener, PATIENCE, tls);
     let server = Server::builder()
         .max_concurrent_streams(MOST_STREAMS)
         .http2_max_header_list_size(MOST_HEADER_BYTES)

@@ -6,6 +6,7 @@ mod reload;
 mod source_views;
 pub mod sources;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,9 +26,10 @@ use crate::adapters::http;
 use crate::adapters::views::HttpState;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
-use crate::config::types::{Config, RecordingConfig};
+use crate::config::types::{Config, RecordingConfig, ServerTlsKeys};
 use crate::inbound;
 use crate::inbound::door;
+use crate::inbound::tls::{ServerTls, TlsFiles};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
 use crate::recording::Recording;
@@ -89,6 +91,7 @@ impl Service {
         let http_listener = bind(config.server.http, "server.http").await?;
         let (grpc, http) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
         let reflection = config.server.reflection;
+        let tls = ServesTls::load(config.server.tls.as_ref())?;
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
         let mut tasks = JoinSet::new();
@@ -103,12 +106,13 @@ impl Service {
         let registry = parts.registry.clone();
         let scaler = Scaler::new(registry, clock, shutdown.clone(), rpcs.clone());
         let until = shutdown.clone();
+        let (grpc_tls, http_tls) = (tls.grpc.clone(), tls.http.clone());
         let callers = CallersRuntime::start().context("cannot start the threads of gRPC")?;
         let grpc_listener = grpc_listener.into_std()?;
         let answering = async move {
             // Belongs to the runtime that it is made in.
             let listener = TcpListener::from_std(grpc_listener)?;
-            Ok(grpc::serve(listener, scaler, until, reflection).await?)
+            Ok(grpc::serve(listener, grpc_tls, scaler, until, reflection).await?)
         };
         servers.spawn_on(answering, callers.handle());
         let state = HttpState {
@@ -121,7 +125,7 @@ impl Service {
         let until = shutdown.clone();
         servers.spawn(async move {
             let stop = until.reached(Phase::Stopping);
-            inbound::http::serve(http_listener, http::router(state), stop).await;
+            inbound::http::serve(http_listener, http_tls, http::router(state), stop).await;
             Ok(())
         });
 
@@ -197,6 +201,35 @@ fn unexpected(ended: Option<Result<Result<()>, tokio::task::JoinError>>) -> Resu
         Some(Ok(Err(error))) => Err(error),
         Some(Err(panic)) => Err(panic).context("a task of the service failed"),
         Some(Ok(Ok(()))) | None => bail!("a task of the service ended unexpectedly"),
+    }
+}
+
+/// TLS of the two addresses.
+#[derive(Clone, Debug, Default)]
+struct ServesTls {
+    grpc: Option<Arc<ServerTls>>,
+    http: Option<Arc<ServerTls>>,
+}
+
+impl ServesTls {
+    fn load(keys: Option<&ServerTlsKeys>) -> Result<Self> {
+        let Some(keys) = keys else {
+            return Ok(Self::default());
+        };
+        let files = |client_authorities, client_names| TlsFiles {
+            certificate: keys.cert_file.clone().unwrap_or_default(),
+            key: keys.key_file.clone().unwrap_or_default(),
+            client_authorities,
+            client_names,
+        };
+        let names = keys.client_names.iter().flatten().cloned().collect();
+        let grpc = files(keys.client_ca_file.clone(), names);
+        let load = |files, protocol| ServerTls::load(files, protocol).context("server.tls");
+        let http = keys.http.then(|| files(None, BTreeSet::new()));
+        Ok(Self {
+            grpc: Some(load(grpc, "h2")?),
+            http: http.map(|files| load(files, "http/1.1")).transpose()?,
+        })
     }
 }
 

@@ -19,4 +19,4 @@ pub(super) use sources::{
 };
 pub(super) use trigger::{KedaKeys, TriggerKeys};
 
-pub use file::{KubernetesConfig, LimitsConfig, ServerConfig};
+pub use file::{KubernetesConfig, LimitsConfig, ServerConfig, ServerTlsKeys};

@@ -1,13 +1,10 @@
 //! Where connections come in.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::Stream;
-use futures_util::stream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -28,14 +25,14 @@ pub struct Connection {
     /// The bytes.
     pub stream: TcpStream,
     /// Who sends them.
-    pub client: Peer,
+    pub peer: Peer,
     seat: Seat,
 }
 
 impl Connection {
     /// Its bytes, which do not keep the service waiting.
     pub fn patient(self, patience: Patience) -> Patient {
-        Patient::new(self.stream, &self.client, self.seat, patience)
+        Patient::new(self.stream, &self.peer, self.seat, patience)
     }
 }
 
@@ -62,20 +59,16 @@ impl Door {
     pub async fn accept(&mut self) -> Connection {
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => {
+                Ok((stream, address)) => {
                     // Small answers go out at once; without it some wait 40 ms for an acknowledgement.
                     let _ = stream.set_nodelay(true);
-                    let client = Peer {
-                        address: peer.ip(),
+                    let peer = Peer {
+                        address: address.ip(),
                         closing: CancellationToken::new(),
                     };
-                    let seat = self.seats.take(&client);
+                    let seat = self.seats.take(&peer);
                     self.spare = self.spare.take().or_else(spare);
-                    return Connection {
-                        stream,
-                        client,
-                        seat,
-                    };
+                    return Connection { stream, peer, seat };
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -86,18 +79,6 @@ impl Door {
                 }
             }
         }
-    }
-
-    /// Every connection from now on, as bytes that do not keep the service waiting.
-    pub fn connections(
-        self,
-        patience: Patience,
-    ) -> impl Stream<Item = Result<Patient, Infallible>> {
-        stream::unfold(self, move |mut door| async move {
-            let connection = door.accept().await;
-            let patient = connection.patient(patience);
-            Some((Ok(patient), door))
-        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP server: half requests, idle connections and clients that do not read end in time.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,11 +12,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::door::Door;
+use super::line::Line;
 use super::patient::Patience;
 use super::peer::Peer;
+use super::tls::ServerTls;
 
 /// From the end of an answer to the next request's last header. Longer than the usual scrape interval of a minute, so that Prometheus
 /// keeps its connection.
@@ -29,38 +33,50 @@ const PATIENCE: Patience = Patience {
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves until `stop`, then finishes the requests in flight. Requests carry their [`Peer`].
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
     let mut door = Door::new(listener);
     let mut stop = pin!(stop);
     let graceful = GracefulShutdown::new();
+    let leaving = CancellationToken::new();
     loop {
         let connection = tokio::select! {
             connection = door.accept() => connection,
             () = &mut stop => break,
         };
-        let client = connection.client.clone();
-        let bytes = TokioIo::new(connection.patient(PATIENCE));
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(NEXT_REQUEST)
-            .max_buf_size(BUFFER_BYTES)
-            .serve_connection(bytes, service_of(router.clone(), client.clone()));
-        let served = graceful.watch(served);
+        let peer = connection.peer.clone();
+        let service = service_of(router.clone(), peer.clone());
+        let (watcher, leaving, tls) = (graceful.watcher(), leaving.clone(), tls.clone());
         tokio::spawn(async move {
+            let line = tokio::select! {
+                Some(line) = Line::open(connection, PATIENCE, tls.as_ref()) => line,
+                () = leaving.cancelled() => return,
+                else => return,
+            };
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(NEXT_REQUEST)
+                .max_buf_size(BUFFER_BYTES)
+                .serve_connection(TokioIo::new(line), service);
             tokio::select! {
                 // How a connection ended is the client's affair.
-                _ = served => {}
-                () = client.closing.cancelled() => {}
+                _ = watcher.watch(served) => {}
+                () = peer.closing.cancelled() => {}
             }
         });
     }
     drop(door);
+    leaving.cancel();
     graceful.shutdown().await;
 }
 
 fn service_of(
     router: Router,
-    client: Peer,
+    peer: Peer,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = axum::response::Response,
@@ -69,7 +85,7 @@ fn service_of(
 > {
     service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(client.clone());
+        request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request)
     })
 }

@@ -74,6 +74,7 @@ mod rules;
 mod scaling_in_virtual_time;
 mod serve_event_hubs;
 mod serve_under_faults;
+mod server_tls;
 mod signals;
 mod simulate;
 mod state;

@@ -61,8 +61,26 @@ keys! {
         http: SocketAddr = preset(listen(), (Ipv4Addr::UNSPECIFIED, 8080).into()),
         /// Whether gRPC server reflection is on.
         reflection: bool = preset(Flag, false),
+        /// TLS for those who call.
+        tls: Option<ServerTlsKeys> = optional(Sub::<ServerTlsKeys>::new()).else_words("plain text"),
     }
-    later ["tls"]
+}
+
+keys! {
+    /// TLS for those who call. The files are PEM; changed ones are picked up within seconds, and a pair that cannot be used changes nothing.
+    pub struct ServerTlsKeys {
+        /// The certificate of this service, with those that lead to its authority.
+        cert_file: Option<PathBuf> = required(file(), "set it to the service's certificate"),
+        /// The key of `cert_file`.
+        key_file: Option<PathBuf> = required(file(), "set it to the key of cert_file"),
+        /// Authorities of client certificates. With it, whoever calls gRPC must show one.
+        client_ca_file: Option<PathBuf> = optional(file()).else_words("no client certificates"),
+        /// Names, of which a client certificate must contain one (DNS names and URIs of its SAN). Needs `client_ca_file`.
+        client_names: Option<Vec<String>> = optional(ListOf::of(Text::ANY, "remove it to accept every certificate of client_ca_file"))
+            .else_words("every certificate of `client_ca_file`"),
+        /// Whether the HTTP address speaks TLS, too; without client certificates.
+        http: bool = preset(Flag, false),
+    }
 }
 
 const fn listen() -> Parsed<SocketAddr> {
