@@ -6,6 +6,7 @@ mod choices;
 pub mod duration;
 pub mod error;
 mod event_hubs;
+mod expansion;
 mod groups;
 mod identity;
 pub mod incidents;
@@ -36,6 +37,11 @@ use keys::{Kind, Place, Sub};
 use table::{FileKeys, RecordingKeys, ServerConfig, StateKeys};
 use types::{Config, RecordingConfig, StateConfig};
 
+use crate::files;
+
+/// A file of the largest config that makes sense: 10,000 keys for each of several groups.
+pub const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
 impl Config {
     /// Reads and validates a file.
     ///
@@ -43,7 +49,7 @@ impl Config {
     /// That it cannot be read, is no YAML, or everything that is wrong with its contents.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let file = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        match files::read_text(path, MOST_BYTES) {
             Ok(text) => Self::parse(&text, &file),
             Err(reason) => Err(ConfigErrors::Unreadable { file, reason }),
         }
@@ -54,6 +60,7 @@ impl Config {
     /// # Errors
     /// A syntax error with its line and column, or everything that is wrong with the contents, all at once.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigErrors> {
+        expansion::check(text).map_err(|error| ConfigErrors::syntax(file, &error))?;
         let value: Value =
             serde_yaml::from_str(text).map_err(|error| ConfigErrors::syntax(file, &error))?;
         let order = error::order(&value);

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod collector;
 pub mod commands;
 pub mod config;
+pub mod files;
 pub mod group;
 pub mod inbound;
 pub mod migration;

@@ -9,6 +9,7 @@ use reqwest::Certificate;
 use sha2::Sha256;
 use url::Url;
 
+use crate::files;
 use crate::model::sample::{Failure, FailureKind};
 
 /// A client that trusts the system's authorities and those of the file, and follows no redirection: a signature is for one
@@ -38,12 +39,15 @@ pub fn client(ca: Option<(&Path, &[u8])>, patience: Duration) -> Result<reqwest:
     })
 }
 
+/// The bundles of operating systems have a quarter of it.
+const MOST_BYTES: u64 = 1024 * 1024;
+
 /// Reads a file of certificate authorities.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn read_ca(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
+    files::read(path, MOST_BYTES).map_err(|error| {
         let text = format!("ca_file {} cannot be read: {error}", path.display());
         Failure::new(FailureKind::Misconfigured, text)
     })

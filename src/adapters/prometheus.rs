@@ -5,6 +5,7 @@
 mod baselines;
 mod build;
 mod calls;
+mod certificate;
 mod dropped;
 mod family;
 mod forecast;
@@ -122,6 +123,7 @@ impl Collector for Snapshots {
             notifications::write(&mut encoder, &view)?;
         }
         rpcs::write(&mut encoder, &views.rpcs)?;
+        certificate::write(&mut encoder, (views.certificate)())?;
         limits::write(&mut encoder, &self.registry.usage())?;
         let (fitting, left_out) = partitions::fitting(&groups, self.registry.max_series());
         let before = self.left_out.fetch_add(left_out, Ordering::Relaxed);

@@ -40,6 +40,9 @@ pub struct NotificationsView {
 /// Reads it; `None` without a webhook.
 pub type NotificationsViews = Arc<dyn Fn() -> Option<NotificationsView> + Send + Sync>;
 
+/// When the certificate that is served ends, in seconds since 1970; `None` without TLS.
+pub type CertificateView = Arc<dyn Fn() -> Option<i64> + Send + Sync>;
+
 /// Statistics of every part that has any.
 #[derive(Clone)]
 pub struct Views {
@@ -53,6 +56,8 @@ pub struct Views {
     pub recording: RecordingView,
     /// KEDA's calls.
     pub rpcs: Arc<RpcStats>,
+    /// The server's certificate.
+    pub certificate: CertificateView,
     /// What is kept over a restart.
     pub state: StateViews,
     /// The webhook.

@@ -9,7 +9,11 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cli::{MigrateArgs, MigratePart};
 use crate::config::types::Config;
+use crate::files;
 use crate::migration::{Migration, MigrationRules, migrate, read};
+
+/// Of a manifest.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Prints the config and the objects to use; what could not be moved goes to standard error and makes the exit code 1.
 ///
@@ -48,7 +52,7 @@ pub fn run(args: MigrateArgs) -> Result<ExitCode> {
 
 fn text_of(file: &Path) -> Result<String> {
     if file.as_os_str() != "-" {
-        return std::fs::read_to_string(file).with_context(|| file.display().to_string());
+        return files::read_text(file, MOST_BYTES).with_context(|| file.display().to_string());
     }
     let mut text = String::new();
     let read = std::io::stdin().read_to_string(&mut text);

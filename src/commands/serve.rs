@@ -23,7 +23,7 @@ use crate::adapters::grpc::stats::RpcStats;
 use crate::adapters::grpc::{self, Scaler};
 use crate::adapters::health::Readiness;
 use crate::adapters::http;
-use crate::adapters::views::HttpState;
+use crate::adapters::views::{CertificateView, HttpState};
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
 use crate::config::types::{Config, RecordingConfig, ServerTlsKeys};
@@ -117,7 +117,7 @@ impl Service {
         servers.spawn_on(answering, callers.handle());
         let state = HttpState {
             registry: parts.registry.clone(),
-            views: parts.views(rpcs, clock),
+            views: parts.views(rpcs, tls.certificate(), clock),
             now: Arc::new(move || clock.now()),
             readiness: readiness.clone(),
             shutdown: shutdown.clone(),
@@ -212,6 +212,11 @@ struct ServesTls {
 }
 
 impl ServesTls {
+    fn certificate(&self) -> CertificateView {
+        let tls = self.grpc.clone();
+        Arc::new(move || tls.as_ref().map(|tls| tls.not_after()))
+    }
+
     fn load(keys: Option<&ServerTlsKeys>) -> Result<Self> {
         let Some(keys) = keys else {
             return Ok(Self::default());

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::files;
+
+/// Of a secret; a connection string has a few hundred.
+const MOST_BYTES: u64 = 64 * 1024;
+
 /// Where a secret is to be found. The value itself is never kept here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secret {
@@ -38,7 +43,7 @@ impl Secret {
                 std::env::VarError::NotUnicode(_) => SecretError::NotText(name.clone()),
             })?,
             Self::File(path) => {
-                let text = std::fs::read_to_string(path)
+                let text = files::read_text(path, MOST_BYTES)
                     .map_err(|error| SecretError::Unreadable(path.clone(), error))?;
                 text.trim_end_matches(['\r', '\n']).to_owned()
             }

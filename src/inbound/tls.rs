@@ -16,9 +16,12 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::patient::Patient;
+use crate::files;
 
 /// How often the files are looked at. By their contents: a mounted Secret changes by a link, not by a write.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Of a file.
+const MOST_BYTES: u64 = 1024 * 1024;
 /// For a whole handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A reason to refuse is logged this often at most, however many come.
@@ -162,7 +165,7 @@ impl ServerTls {
 impl TlsFiles {
     fn read(&self) -> io::Result<TlsContents> {
         let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|error| {
+            files::read(path, MOST_BYTES).map_err(|error| {
                 io::Error::other(format!("{} cannot be read: {error}", path.display()))
             })
         };

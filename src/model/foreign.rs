@@ -33,7 +33,9 @@ pub fn shortened(value: &str, all: &str, start: &str, note: &str) -> String {
     if value.len() <= LABEL_BYTES {
         return value.to_owned();
     }
-    let start = &start[..start.floor_char_boundary(LABEL_START_BYTES)];
+    let mut cuts = (0..=LABEL_START_BYTES.min(start.len())).rev();
+    let cut = cuts.find(|at| start.is_char_boundary(*at));
+    let start = &start[..cut.unwrap_or(0)];
     format!("{start}{note}#{:08x}", fnv1a(all.as_bytes()))
 }
 

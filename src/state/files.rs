@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -28,6 +30,9 @@ const ENDING: &str = ".json.gz";
 /// Of a file that could not be used; kept, so that the version that wrote it may go on with it.
 const UNREAD: &str = ".unread";
 
+/// Locked by the process that writes.
+const LOCK: &str = "lock";
+
 /// Beside a file as long as it is read.
 const READING: &str = ".reading";
 
@@ -40,6 +45,8 @@ pub struct StateFiles {
     folder: PathBuf,
     written: AtomicU64,
     reading: Mutex<()>,
+    /// Held from the first write on.
+    lock: Mutex<Option<File>>,
 }
 
 /// What every version can read of a file.
@@ -78,13 +85,36 @@ impl StateFiles {
     /// Files in that folder, which is made when the first is written. What was left unfinished there is removed, and what is
     /// forgotten.
     pub fn new(folder: &Path) -> Self {
-        // What cannot be removed harms nobody, and what else is wrong is told when something is written.
-        let _ = tidy(folder);
-        Self {
+        let files = Self {
             folder: folder.to_owned(),
             written: AtomicU64::new(0),
             reading: Mutex::default(),
+            lock: Mutex::default(),
+        };
+        if folder.is_dir() && files.hold().is_ok() {
+            // What cannot be removed harms nobody, and what else is wrong is told when something is written.
+            let _ = tidy(folder);
         }
+        files
+    }
+
+    /// Two processes would write over what the other one learned.
+    fn hold(&self) -> io::Result<()> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder)?;
+        let path = self.folder.join(LOCK);
+        let file = File::options().create(true).append(true).open(path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err(io::Error::other(
+                "another process uses this folder: nothing is saved until it ends; give each streamgauge a state.dir of its own",
+            ));
+        }
+        // Where the file system knows no locks, there is none.
+        *lock = Some(file);
+        Ok(())
     }
 
     fn path(&self, group: &GroupKey) -> PathBuf {
@@ -102,7 +132,7 @@ impl StateFiles {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let beside = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
         let written = (|| {
-            fs::create_dir_all(&self.folder)?;
+            self.hold()?;
             let mut encoder = GzEncoder::new(File::create(&beside)?, Compression::fast());
             serde_json::to_writer(io::BufWriter::new(&mut encoder), content)?;
             let file = encoder.finish()?;

@@ -13,13 +13,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("resilience", &["model"]),
     ("clock", &["model"]),
     ("trace", &[]),
-    ("web", &["model"]),
+    ("web", &["model", "files"]),
     ("tls", &[]),
-    ("inbound", &[]),
+    ("files", &[]),
+    ("inbound", &["files"]),
     ("autoscaler", &["model"]),
     ("policy", &["model", "scaled_object"]),
     ("group", &["model", "scaled_object", "policy"]),
-    ("config", &["model", "policy"]),
+    ("config", &["model", "policy", "files"]),
     (
         "publish",
         &[

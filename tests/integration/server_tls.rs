@@ -43,6 +43,11 @@ groups:
 
 /// What a client trusts and shows, as KEDA reads it from `caCert`, `tlsClientCert` and `tlsClientKey`.
 fn client(trusted: &[&Certificates], shown: Option<&Certificates>) -> ClientConfig {
+    let shown = shown.map(|of| (of.client.as_path(), of.client_key.as_path()));
+    client_with(trusted, shown)
+}
+
+fn client_with(trusted: &[&Certificates], shown: Option<(&Path, &Path)>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for of in trusted {
         let authority = CertificateDer::from_pem_file(&of.authority).expect("an authority");
@@ -55,10 +60,10 @@ fn client(trusted: &[&Certificates], shown: Option<&Certificates>) -> ClientConf
         .with_root_certificates(roots);
     let mut config = match shown {
         None => builder.with_no_client_auth(),
-        Some(of) => {
-            let chain = CertificateDer::pem_file_iter(&of.client).expect("a file");
+        Some((certificate, key)) => {
+            let chain = CertificateDer::pem_file_iter(certificate).expect("a file");
             let chain = chain.collect::<Result<_, _>>().expect("certificates");
-            let key = PrivateKeyDer::from_pem_file(&of.client_key).expect("a key");
+            let key = PrivateKeyDer::from_pem_file(key).expect("a key");
             builder.with_client_auth_cert(chain, key).expect("a pair")
         }
     };
@@ -114,6 +119,9 @@ async fn who_shows_a_certificate_of_the_authority_is_served_and_nobody_else() {
     service
         .until_logged("it does not trust this service's certificate (caCert)")
         .await;
+    let expired = client_with(&[&ours], Some((&ours.expired, &ours.client_key)));
+    ask(&service, expired).await.expect_err("is over");
+    service.until_logged("its certificate has expired").await;
     let plain = Endpoint::from_shared(format!("http://{}", service.grpc)).expect("an address");
     let refused = match plain.connect().await {
         Ok(channel) => call(channel).await,

@@ -19,6 +19,8 @@ pub struct Certificates {
     /// The certificate of a client, and its key.
     pub client: PathBuf,
     pub client_key: PathBuf,
+    /// A certificate of the same client that is over.
+    pub expired: PathBuf,
     pub acceptor: TlsAcceptor,
     _folder: TempDir,
 }
@@ -60,6 +62,11 @@ impl Certificates {
             .signed_by(&client_key, &issuer)
             .expect("a certificate");
 
+        let mut past = leaf_params(&["streamgauge"]);
+        past.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        past.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let expired = past.signed_by(&client_key, &issuer).expect("a certificate");
+
         let folder = TempDir::new().expect("a temporary folder");
         let file = |name: &str, content: String| {
             let path = folder.path().join(name);
@@ -76,6 +83,7 @@ impl Certificates {
             certificate: file("server.pem", leaf.pem() + &root.pem()),
             key: file("server.key", key.serialize_pem()),
             client: file("client.pem", client.pem()),
+            expired: file("expired.pem", expired.pem()),
             client_key: file("client.key", client_key.serialize_pem()),
             acceptor: TlsAcceptor::from(Arc::new(config)),
             _folder: folder,

@@ -149,6 +149,7 @@ impl Exported {
             shutdown: streamgauge::shutdown::Shutdown::default(),
             registry: self.registry.clone(),
             views: Views {
+                certificate: Arc::new(|| Some(1_800_000_000)),
                 sources: Arc::new(|| vec![main_source()]),
                 cluster: Arc::new(|| Some(calls(30, &[("auth", 0), ("timeout", 1)]))),
                 prometheus: Arc::new(|| Some(calls(7, &[("timeout", 1)]))),

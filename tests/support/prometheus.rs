@@ -88,6 +88,15 @@ impl Prometheus {
 
     /// The samples of an instant query as (labels, value), once there are any.
     pub fn query(&mut self, promql: &str) -> Vec<(Value, f64)> {
+        self.until_query(promql, |_| true)
+    }
+
+    /// As [`Self::query`], once the answer is as it should be.
+    pub fn until_query(
+        &mut self,
+        promql: &str,
+        is_right: impl Fn(&[(Value, f64)]) -> bool,
+    ) -> Vec<(Value, f64)> {
         let path = format!("/api/v1/query?query={}", percent_encoded(promql));
         self.until(promql, &path, |answer| {
             let result = answer["data"]["result"].as_array()?;
@@ -96,7 +105,7 @@ impl Prometheus {
                 Some((sample["metric"].clone(), value))
             };
             let samples: Vec<(Value, f64)> = result.iter().filter_map(sample).collect();
-            (!samples.is_empty()).then_some(samples)
+            (!samples.is_empty() && is_right(&samples)).then_some(samples)
         })
     }
 
@@ -125,7 +134,7 @@ impl Prometheus {
     pub fn target(&mut self) -> Value {
         self.until("a scraped target", "/api/v1/targets", |answer| {
             let target = &answer["data"]["activeTargets"][0];
-            (target["health"] != "unknown" && !target.is_null()).then(|| target.clone())
+            (target["health"] == "up").then(|| target.clone())
         })
     }
 

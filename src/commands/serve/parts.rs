@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::adapters::grpc::stats::RpcStats;
-use crate::adapters::views::Views;
+use crate::adapters::views::{CertificateView, Views};
 use crate::adapters::webhook::Webhook;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -85,9 +85,10 @@ impl ServiceParts {
     }
 
     /// What adapters read of them, and of KEDA's calls.
-    pub fn views(&self, rpcs: Arc<RpcStats>, clock: Clock) -> Views {
+    pub fn views(&self, rpcs: Arc<RpcStats>, certificate: CertificateView, clock: Clock) -> Views {
         Views {
             rpcs,
+            certificate,
             sources: source_views::of(self.sources.clone(), clock),
             cluster: source_views::of_cluster(self.cluster.clone()),
             prometheus: source_views::of_prometheus(self.prometheus.clone()),

@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::Clock;
+use crate::config::MOST_BYTES;
 use crate::config::types::Config;
+use crate::files;
 
 use super::parts::ServiceParts;
 
@@ -67,7 +69,7 @@ async fn put_in_force(
 /// `None` while the file cannot be read, as in the moment it is replaced.
 async fn contents(path: &Path) -> Option<Vec<u8>> {
     let path = path.to_owned();
-    tokio::task::spawn_blocking(move || std::fs::read(path).ok())
+    tokio::task::spawn_blocking(move || files::read(&path, MOST_BYTES).ok())
         .await
         .ok()
         .flatten()

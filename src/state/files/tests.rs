@@ -85,7 +85,21 @@ fn names(files: &StateFiles) -> Vec<String> {
     let mut names: Vec<_> = entries.map(name).collect();
     names.sort();
     let plain = |name: std::ffi::OsString| name.to_string_lossy()[32..].to_owned();
-    names.into_iter().map(plain).collect()
+    let kept = names.into_iter().filter(|name| name != LOCK);
+    kept.map(plain).collect()
+}
+
+#[test]
+fn of_two_that_use_one_folder_the_first_writes_and_the_other_is_told() {
+    let (_folder, first) = files();
+    let (path, at) = (first.folder.clone(), Moment::from(at(1)));
+    let remembered = experienced().remembered();
+    first.save(&key(), at, &remembered).expect("written");
+    let second = StateFiles::new(&path);
+    let refused = second.save(&key(), at, &remembered).expect_err("in use");
+    assert!(refused.to_string().contains("another process"), "{refused}");
+    drop(first);
+    second.save(&key(), at, &remembered).expect("its turn");
 }
 
 #[test]
@@ -211,7 +225,9 @@ fn a_write_that_fails_leaves_what_was_kept_and_unfinished_files_go_at_the_next_s
     fs::write(&left, "half").expect("written");
     let strange = files.folder.join("notes.tmp");
     fs::write(&strange, "not ours").expect("written");
-    let again = StateFiles::new(&files.folder);
+    let kept_in = files.folder.clone();
+    drop(files);
+    let again = StateFiles::new(&kept_in);
     assert!(!left.exists() && strange.exists());
     assert!(again.load(&key(), at(800).into()).expect("read").is_some());
     let blocked = folder.path().join("blocked");

@@ -13,15 +13,15 @@ use super::{fresh, histories, mk, operate, read, truth};
 use crate::redis_cluster::migrate;
 use crate::support::redis::{Flavour, run};
 use crate::support::redis_sets::RedisCluster;
-use crate::support::{Rng, patience};
+use crate::support::{Rng, eventually, patience};
 
 const POLL: Duration = patience(Duration::from_secs(2));
 /// Moves of a history, and polls before each.
 const MOVES: usize = 5;
 const POLLS: usize = 20;
 
-/// Polls that may be too slow to tell anything, one after the other, on a busy machine.
-const MOST_SLOW: usize = 10;
+/// How long nodes may take to agree on who has the slot, and polls be too slow to tell anything.
+const AGREE: Duration = Duration::from_secs(20);
 
 /// What a poll told: nothing of a key that is between two nodes.
 async fn told(reader: &mut dyn GroupReader) -> Option<Quantity> {
@@ -35,12 +35,8 @@ async fn told(reader: &mut dyn GroupReader) -> Option<Quantity> {
 
 /// What the first poll told that told anything.
 async fn told_at_last(reader: &mut dyn GroupReader) -> Option<Quantity> {
-    for _ in 0..MOST_SLOW {
-        if let Some(told) = told(reader).await {
-            return Some(told);
-        }
-    }
-    None
+    let told = eventually("a poll that tells", AGREE, async || told(reader).await);
+    Some(told.await)
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ export function openGroup(main, app, name) {
   };
   const unfold = h("details", {}, h("summary", {}, "The heatmap as a table"), asTable);
   unfold.addEventListener("toggle", () => showTable());
-  const more = h("button", { type: "button", class: "more" }, "");
+  const more = h("button", { type: "button", class: "more", hidden: true }, "");
   more.addEventListener("click", () => { all = !all; showPartitions(); });
   main.append(
     tabs(app, name, "group"), meta, tiles, incidents,

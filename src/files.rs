@@ -1,0 +1,66 @@
+//! Files that people name: read only if they are files, and never more of them than they can sensibly hold.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Opens a regular file. Anything else (a FIFO, a device) might never end, or never begin.
+///
+/// # Errors
+/// It is none, or cannot be opened.
+pub fn open(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    File::open(path)
+}
+
+/// The contents, of which there may be so many bytes.
+///
+/// # Errors
+/// There are more, or it cannot be read.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::other(format!(
+            "it is larger than {} KiB, which is the limit",
+            most / 1024
+        ))),
+        false => Ok(bytes),
+    }
+}
+
+/// As [`read`], of text.
+///
+/// # Errors
+/// As there, and that it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_folders_and_what_is_too_large_are_refused() {
+        let refused = |path: &Path| read(path, 1_024).expect_err("refused").to_string();
+        for endless in ["/dev/zero", "/dev"] {
+            assert_eq!(refused(Path::new(endless)), "it is not a regular file");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, [b'a'; 1_024]).expect("written");
+        assert_eq!(read_text(&file, 1_024).expect("fits").len(), 1_024);
+        std::fs::write(&file, [b'a'; 1_025]).expect("written");
+        assert_eq!(
+            refused(&file),
+            "it is larger than 1 KiB, which is the limit"
+        );
+        std::fs::write(&file, b"\xff").expect("written");
+        let no_text = read_text(&file, 1_024).expect_err("no text");
+        assert_eq!(no_text.to_string(), "it is not UTF-8");
+    }
+}
