@@ -25,6 +25,10 @@ fn a_valid_config_is_summed_up_and_ends_with_0() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text.contains("OK, 1 source(s), 1 group(s)"), "{text}");
+    assert!(
+        text.contains("MB once limits.partitions (20000) is used up"),
+        "{text}"
+    );
     assert!(text.contains("warning: "), "{text}");
 }
 

@@ -24,6 +24,7 @@ pub(super) fn summary(file: &str, config: &Config) -> String {
     let mut lines = vec![format!("{file}: OK, {counts}")];
     lines.extend(config.sources.iter().map(source_line));
     lines.extend(config.groups.iter().map(group_line));
+    lines.push(memory_line(config));
     lines.extend(
         warnings(config)
             .iter()
@@ -31,6 +32,27 @@ pub(super) fn summary(file: &str, config: &Config) -> String {
     );
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What a service takes without any partition, and what each adds: docs/operations.md, "Memory".
+const BASE_MEGABYTES: f64 = 20.0;
+const PARTITION_MEGABYTES: f64 = 0.02;
+
+fn memory_line(config: &Config) -> String {
+    let megabytes = |partitions: usize| {
+        (BASE_MEGABYTES + PARTITION_MEGABYTES * partitions as f64).ceil() as u64
+    };
+    let listed = config
+        .groups
+        .iter()
+        .map(|group| group.selector.listed())
+        .sum();
+    let most = config.limits.partitions;
+    format!(
+        "  memory: about {} MB for the {listed} partitions listed here, {} MB once limits.partitions ({most}) is used up",
+        megabytes(listed),
+        megabytes(most)
+    )
 }
 
 fn source_line(source: &SourceConfig) -> String {

@@ -119,7 +119,7 @@ keys! {
         scaled_objects: usize = preset(Whole::<usize>::from(1), 2_000),
         /// … of one namespace.
         scaled_objects_per_namespace: usize = preset(Whole::<usize>::from(1), 500),
-        /// Maximum number of partitions. 10,000 take about 100 MB.
+        /// Maximum number of partitions. Each takes about 20 KB of memory.
         partitions: usize = preset(Whole::<usize>::from(1), 20_000),
         /// … of the groups that ScaledObjects of one namespace name inline.
         partitions_per_namespace: usize = preset(Whole::<usize>::from(1), 10_000),
