@@ -23,11 +23,10 @@ pub fn router(state: HttpState) -> Router {
     );
     let page = page::routes();
     let probes = health::routes(state.readiness.clone(), state.registry.clone());
-    let api = json_api::routes(state);
-    let by_turns = middleware::from_fn_with_state(answers.clone(), packed::by_turns);
+    let api = json_api::routes(state, answers.clone());
     let deliver = middleware::from_fn_with_state(answers.clone(), packed::deliver);
     scrapes::routes(exporter, answers)
-        .merge(api.layer(by_turns))
+        .merge(api)
         .layer(deliver)
         .merge(probes)
         .merge(page.layer(CompressionLayer::new().quality(CompressionLevel::Fastest)))

@@ -14,10 +14,10 @@ pub(super) mod values;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
+use axum::{Router, middleware};
 use serde::{Deserialize, Serialize};
 
 use crate::inbound::seats::Seats;
@@ -31,7 +31,7 @@ use self::incident::IncidentShape;
 use self::service::ServiceShape;
 use self::source::SourceShape;
 use self::target::Askers;
-use super::packed::PackedJson;
+use super::packed::{Answers, PackedJson, by_turns};
 use super::view::GroupView;
 use super::views::HttpState;
 
@@ -39,7 +39,7 @@ use super::views::HttpState;
 const USUAL: usize = 100;
 
 /// The routes of the API.
-pub fn routes(state: HttpState) -> Router {
+pub fn routes(state: HttpState, answers: Answers) -> Router {
     let listeners = Arc::new(Seats::new(events::MOST_LISTENERS));
     let listening = Router::new()
         .route("/api/v1/events", get(events::events))
@@ -54,6 +54,8 @@ pub fn routes(state: HttpState) -> Router {
         .route("/api/v1/service", get(service))
         .route("/api/v1/config", get(config))
         .with_state(state)
+        .layer(middleware::from_fn_with_state(answers, by_turns))
+        // A line that stands for long is no answer: it neither takes a turn nor waits for one.
         .merge(listening)
 }
 

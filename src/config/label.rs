@@ -1,5 +1,6 @@
 //! Names and label values: which are accepted, and how foreign text is shown.
 
+use crate::model::foreign::is_label;
 use crate::model::tuning::foreign::LABEL_BYTES;
 
 /// Whether a text may name a source or a group.
@@ -14,10 +15,11 @@ pub(super) const NAME: &str = "must have 1 to 128 characters, each one of A-Z a-
 /// Why a text cannot be a label value, if it cannot.
 pub(super) fn label_fault(text: &str) -> Option<&'static str> {
     if text.len() > LABEL_BYTES {
-        Some("is longer than 128 bytes, the most that a metric label may have: shorten it")
-    } else {
-        control_fault(text)
+        return Some("is longer than 128 bytes, the most that a metric label may have: shorten it");
     }
+    let invisible =
+        "contains an invisible character, which a metric label must not have: remove it";
+    control_fault(text).or((!is_label(text)).then_some(invisible))
 }
 
 /// Why a text cannot even in part be a label value, if it cannot.

@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use crate::model::foreign::{label, shortened};
+use crate::model::foreign::{escaped, label, shortened};
 use crate::model::stream::StreamSelector;
 
 use super::label::control_fault;
@@ -76,7 +76,8 @@ pub(super) fn of_event_hub(event_hub: &str, named: Option<&str>) -> Result<Named
 fn list_text(keys: &[String]) -> String {
     let first = keys.first().map_or("", String::as_str);
     let all = keys.join(",");
-    shortened(&all, &all, first, &format!(",…(+{})", keys.len() - 1))
+    let (shown, start) = (escaped(&all), escaped(first));
+    shortened(&shown, &all, &start, &format!(",…(+{})", keys.len() - 1))
 }
 
 #[cfg(test)]
@@ -102,6 +103,13 @@ mod tests {
             .expect("valid")
             .text;
         assert!(wide.len() <= 128, "{} bytes", wide.len());
+    }
+
+    #[test]
+    fn a_list_shows_what_is_not_to_be_seen_by_its_code() {
+        let keys = ["a\u{202e}b", "c"].map(String::from);
+        let stream = list(keys.into_iter()).expect("valid");
+        assert_eq!(stream.text, "a\\u{202e}b,c");
     }
 
     #[test]

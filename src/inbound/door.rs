@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,7 @@ pub struct Door {
     seats: Arc<Seats>,
     /// Given up for one connection when descriptors are gone, so that a probe is answered even then.
     spare: Option<File>,
+    told: Option<Instant>,
 }
 
 impl Door {
@@ -52,6 +53,14 @@ impl Door {
             listener,
             seats: Arc::new(Seats::new(most_connections())),
             spare: spare(),
+            told: None,
+        }
+    }
+
+    fn tell(&mut self, error: &io::Error) {
+        if self.told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+            self.told = Some(Instant::now());
+            tracing::warn!(%error, "a connection cannot be accepted; trying again until it can");
         }
     }
 
@@ -73,7 +82,7 @@ impl Door {
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     if self.spare.take().is_none() {
-                        tracing::warn!(%error, "a connection cannot be accepted; trying again");
+                        self.tell(&error);
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
@@ -81,6 +90,9 @@ impl Door {
         }
     }
 }
+
+/// A reason that lasts is logged this often.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// The client went away before it was accepted: nothing to wait for.
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -21,10 +21,8 @@ pub fn text(foreign: impl Into<String>) -> String {
 
 /// The value of a label: as it is where it fits, else its start and a hash of all of it.
 pub fn label(foreign: &str) -> String {
-    let mut shown = String::with_capacity(foreign.len());
-    for c in foreign.chars().take(LABEL_BYTES + 1) {
-        push(&mut shown, c);
-    }
+    let end = foreign.char_indices().nth(LABEL_BYTES + 1);
+    let shown = escaped(&foreign[..end.map_or(foreign.len(), |(at, _)| at)]);
     shortened(&shown, foreign, &shown, "…")
 }
 
@@ -42,6 +40,13 @@ pub fn shortened(value: &str, all: &str, start: &str, note: &str) -> String {
 /// Whether a label would show it as it is.
 pub fn is_label(text: &str) -> bool {
     text.len() <= LABEL_BYTES && !text.contains(is_unfit)
+}
+
+/// All of it, with what is not to be seen shown by its code.
+pub fn escaped(foreign: &str) -> String {
+    let mut shown = String::with_capacity(foreign.len());
+    foreign.chars().for_each(|c| push(&mut shown, c));
+    shown
 }
 
 fn push(shown: &mut String, c: char) {

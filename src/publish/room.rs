@@ -24,7 +24,7 @@ impl RoomLimits {
 #[derive(Debug)]
 pub struct Room(Mutex<RoomTaken>);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct RoomTaken {
     limits: RoomLimits,
     next: u64,
@@ -134,16 +134,14 @@ impl Room {
     /// # Errors
     /// There is not.
     pub fn check(&self, wanted: RoomWanted<'_>, freed: &[&Claim]) -> Result<(), NoRoom> {
-        let mut taken = self.lock().clone();
-        for claim in freed {
-            taken.claims.remove(&claim.number);
-        }
+        let taken = self.lock();
+        let freed: BTreeSet<u64> = freed.iter().map(|claim| claim.number).collect();
         let before = wanted.of.and_then(|of| taken.claims.get(&of.number));
         let before = before.cloned().unwrap_or_default();
         let mut after = before.clone();
         after.namespaces.insert(wanted.namespace.to_owned());
         after.partitions = after.partitions.max(wanted.partitions);
-        taken.admit(&before, &after)
+        taken.admit(&before, &after, &freed)
     }
 
     fn lock(&self) -> MutexGuard<'_, RoomTaken> {
@@ -169,7 +167,7 @@ impl Claim {
             partitions,
             namespaces: before.namespaces.clone(),
         };
-        taken.admit(before, &after)?;
+        taken.admit(before, &after, &BTreeSet::new())?;
         taken.claims.insert(self.number, after);
         Ok(())
     }
@@ -200,16 +198,18 @@ impl RoomTaken {
         self.claims.values().map(|share| share.partitions).sum()
     }
 
-    fn admit(&self, before: &Share, after: &Share) -> Result<(), NoRoom> {
+    /// `freed` as if they were gone.
+    fn admit(&self, before: &Share, after: &Share, freed: &BTreeSet<u64>) -> Result<(), NoRoom> {
+        let stays = |(number, _): &(&u64, &Share)| !freed.contains(number);
+        let shares = || self.claims.iter().filter(stays).map(|(_, share)| share);
         for namespace in &after.namespaces {
             let of_before = match before.namespaces.contains(namespace) {
                 true => before.partitions,
                 false => 0,
             };
             let wanted = after.partitions.saturating_sub(of_before);
-            let of_namespace = |share: &&Share| share.namespaces.contains(namespace);
-            let shares = self.claims.values().filter(of_namespace);
-            let used: usize = shares.map(|share| share.partitions).sum();
+            let of_namespace = shares().filter(|share| share.namespaces.contains(namespace));
+            let used: usize = of_namespace.map(|share| share.partitions).sum();
             let allowed = self.limits.partitions_per_namespace;
             if wanted > allowed.saturating_sub(used) {
                 return Err(NoRoom::OfNamespace {
@@ -221,7 +221,8 @@ impl RoomTaken {
             }
         }
         let wanted = after.partitions.saturating_sub(before.partitions);
-        let (used, allowed) = (self.used(), self.limits.partitions);
+        let used: usize = shares().map(|share| share.partitions).sum();
+        let allowed = self.limits.partitions;
         let is_configured = after.namespaces.is_empty();
         if !is_configured && wanted > allowed.saturating_sub(used) {
             return Err(NoRoom::InAll {

@@ -10,7 +10,7 @@ use crate::model::stream::StreamSelector;
 use crate::policy::spec::TargetSpec;
 use crate::publish::room::{Claim, RoomWanted};
 
-use super::{Inner, ObjectKey, Target, succession};
+use super::{Inner, Target, succession};
 
 /// Triggers of one object that are served at a time.
 const MOST_TRIGGERS: usize = 32;
@@ -106,7 +106,8 @@ fn check_room(
 ) -> Result<(), Refusal> {
     let is_freed = |target: &&Arc<Target>| freed.iter().any(|old| Arc::ptr_eq(old, target));
     let targets = || inner.targets.values().filter(|target| !is_freed(target));
-    check_objects(inner, key, targets())?;
+    check_objects(inner, key)?;
+    check_triggers(key, targets())?;
     let group = inner.groups.get(&resolved.key);
     if group.is_some_and(|group| group.definition().configured) {
         return Ok(());
@@ -126,7 +127,10 @@ fn check_room(
         )));
     }
     let is_asked_for = |old: &&Arc<Target>| inline().any(|t| Arc::ptr_eq(&t.group, &old.group));
-    let unused = freed.iter().filter(|old| !is_asked_for(old));
+    let is_inline = |old: &&Arc<Target>| !old.group.definition().configured;
+    let unused = freed
+        .iter()
+        .filter(|old| is_inline(old) && !is_asked_for(old));
     let unused: Vec<&Claim> = unused.map(|old| old.group.claim()).collect();
     let wanted = RoomWanted {
         namespace: &key.namespace,
@@ -137,26 +141,12 @@ fn check_room(
     room.map_err(|no_room| Refusal::Full(no_room.to_string()))
 }
 
-/// A quota is one of objects: how often they are edited, and how many triggers they have, is their own affair within reason.
-fn check_objects<'a>(
-    inner: &Inner,
-    key: &TargetKey,
-    targets: impl Iterator<Item = &'a Arc<Target>>,
-) -> Result<(), Refusal> {
-    let mut objects: HashSet<ObjectKey> = HashSet::new();
-    let mut triggers = 0;
-    let object = (key.namespace.clone(), key.name.clone());
-    for target in targets {
-        let of = target.object();
-        triggers += usize::from(of == object);
-        objects.insert(of);
-    }
-    if triggers >= MOST_TRIGGERS {
-        return Err(Refusal::Full(format!(
-            "the ScaledObject has {MOST_TRIGGERS} triggers here, which is the limit: split it"
-        )));
-    }
-    if triggers > 0 {
+/// A quota is one of objects: how often they are edited, and how many triggers they have, is their own affair within reason. One that
+/// is known is served on, whatever the limits are by now.
+fn check_objects(inner: &Inner, key: &TargetKey) -> Result<(), Refusal> {
+    let of = inner.targets.keys();
+    let objects: HashSet<(&str, &str)> = of.map(|key| (&*key.namespace, &*key.name)).collect();
+    if objects.contains(&(&*key.namespace, &*key.name)) {
         return Ok(());
     }
     let limits = &inner.config.limits;
@@ -177,6 +167,20 @@ fn check_objects<'a>(
         )));
     }
     Ok(())
+}
+
+fn check_triggers<'a>(
+    key: &TargetKey,
+    targets: impl Iterator<Item = &'a Arc<Target>>,
+) -> Result<(), Refusal> {
+    let is_of_it = |of: &TargetKey| of.namespace == key.namespace && of.name == key.name;
+    let of_it = targets.filter(|target| is_of_it(&target.key));
+    if of_it.count() < MOST_TRIGGERS {
+        return Ok(());
+    }
+    Err(Refusal::Full(format!(
+        "the ScaledObject has {MOST_TRIGGERS} triggers here, which is the limit: split it"
+    )))
 }
 
 const fn is_pattern(selector: &StreamSelector) -> bool {

@@ -146,3 +146,40 @@ fn patterns_of_a_namespace_are_limited() {
         .resolve("mail", "b", &pattern(2), NOW)
         .expect("another namespace");
 }
+
+#[test]
+fn what_is_served_can_be_edited_although_the_limit_was_lowered() {
+    let registry = limited("{ scaled_objects: 3 }");
+    for name in ["a", "b", "c"] {
+        registry
+            .resolve("shop", name, &inline("mail"), NOW)
+            .unwrap();
+    }
+    let lower =
+        format!("limits: {{ scaled_objects: 1, scaled_objects_per_namespace: 1 }}\n{CONFIG}");
+    let lower = Config::parse(&lower, "test.yaml").expect("a valid config");
+    registry.reconfigure(lower, &BTreeSet::new(), NOW);
+    for (seconds, name) in [(30, "a"), (60, "a"), (90, "b")] {
+        let edited = inline(&format!("after-{seconds}"));
+        let served = registry.resolve("shop", name, &edited, at(seconds));
+        served.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    }
+    let refused = registry.resolve("shop", "d", &inline("mail"), at(100));
+    refused.expect_err("a new one");
+}
+
+#[test]
+fn a_group_of_the_config_gives_no_room_when_its_trigger_goes() {
+    let config = format!(
+        "limits: {{ partitions: 110 }}\n{CONFIG}  - {{ name: many, source: main, stream: \"many:{{0..99}}\", consumer_group: g }}\n"
+    );
+    let config = Config::parse(&config, "test.yaml").expect("a valid config");
+    let registry = Registry::new(config, CapacityRules::default(), NOW).0;
+    for seconds in [0, 30] {
+        let named = trigger(&[("group", "many")]);
+        registry.resolve("shop", "a", &named, at(seconds)).unwrap();
+    }
+    let refused = registry.resolve("shop", "a", &streams(0, 50), at(40));
+    let text = refused.expect_err("100 are in use").to_string();
+    assert!(text.contains("100 of 110"), "{text}");
+}
