@@ -150,17 +150,18 @@ fn patterns_of_a_namespace_are_limited() {
 #[test]
 fn what_is_served_can_be_edited_although_the_limit_was_lowered() {
     let registry = limited("{ scaled_objects: 3 }");
-    for name in ["a", "b", "c"] {
+    for (seconds, name) in [(0, "a"), (0, "b"), (0, "c"), (30, "a"), (30, "b")] {
         registry
-            .resolve("shop", name, &inline("mail"), NOW)
+            .resolve("shop", name, &inline("mail"), at(seconds))
             .unwrap();
     }
     let lower =
         format!("limits: {{ scaled_objects: 1, scaled_objects_per_namespace: 1 }}\n{CONFIG}");
     let lower = Config::parse(&lower, "test.yaml").expect("a valid config");
     registry.reconfigure(lower, &BTreeSet::new(), NOW);
-    for (seconds, name) in [(30, "a"), (60, "a"), (90, "b")] {
-        let edited = inline(&format!("after-{seconds}"));
+    for (seconds, name) in [(60, "a"), (90, "b")] {
+        let mut edited = inline("mail");
+        edited.insert("targetDelay".to_owned(), format!("{seconds}s"));
         let served = registry.resolve("shop", name, &edited, at(seconds));
         served.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     }
