@@ -27,7 +27,9 @@ fn main() {
         "{:>10} {:>8} {:>12} {:>9} {:>9} {:>9}",
         "partitions", "series", "encoding", "ms, min", "ms, p50", "MB"
     );
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     let runtime = runtime.expect("a runtime");
     for partitions in [100, 1_000, 5_500, 10_000] {
         let exported = watched(partitions);
