@@ -103,6 +103,12 @@ pub struct TopArgs {
     /// HTTP address of the service (server.http).
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub url: Url,
+    /// File with the token of server.login.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// PEM file of certificate authorities to trust in addition to the system's.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Print the groups once and exit; the default when standard output is not a terminal.
     #[arg(long)]
     pub once: bool,

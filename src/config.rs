@@ -21,6 +21,7 @@ mod redis_url;
 pub mod reference;
 pub mod resolve;
 pub mod secret;
+mod server;
 pub mod signals;
 mod sources;
 pub mod stream;
@@ -34,7 +35,7 @@ use serde_yaml::Value;
 
 use error::ConfigErrors;
 use keys::{Kind, Place, Sub};
-use table::{FileKeys, RecordingKeys, ServerConfig, StateKeys};
+use table::{FileKeys, RecordingKeys, StateKeys};
 use types::{Config, RecordingConfig, StateConfig};
 
 use crate::files;
@@ -80,7 +81,7 @@ impl Config {
 
 /// What the keys mean together. Beside problems it is incomplete and not to be used.
 fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
-    check_addresses(&keys.server, place);
+    server::check(&keys.server, &mut place.at("server"));
     kubernetes::check(&keys.kubernetes, &mut place.at("kubernetes"));
     let sources = sources::read(keys.sources, keys.poll_interval, &mut place.at("sources"));
     // One that is there but wrong was complained of already.
@@ -100,18 +101,6 @@ fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
         max_series: keys.metrics.max_series,
         sources: sources.valid,
         groups,
-    }
-}
-
-fn check_addresses(server: &ServerConfig, place: &mut Place<'_>) {
-    if server.grpc == server.http && server.grpc.port() != 0 {
-        let text = "must not be the same address as server.grpc: use another port";
-        place.fault_at("server.http", text);
-    }
-    let tls = server.tls.as_ref();
-    if tls.is_some_and(|tls| tls.client_names.is_some() && tls.client_ca_file.is_none()) {
-        let text = "needs client_ca_file: set that to the authorities of client certificates, or remove this";
-        place.fault_at("server.tls.client_names", text);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod lines;
 pub mod patient;
 pub mod peer;
 pub mod seats;
+pub mod seldom;
 pub mod tls;
 
 pub use self::peer::Peer;

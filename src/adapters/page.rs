@@ -87,8 +87,6 @@ fn answer(kind: &'static str, text: &'static str, tag: String, asked: &HeaderMap
             header::CONTENT_SECURITY_POLICY,
             CONTENT_SECURITY_POLICY.to_owned(),
         ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
     ];
     if is_known {
         (StatusCode::NOT_MODIFIED, headers).into_response()

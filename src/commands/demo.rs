@@ -129,7 +129,7 @@ fn config(stream: &str) -> Result<Config> {
             grpc: free_port,
             http: free_port,
             reflection: true,
-            tls: None,
+            ..ServerConfig::default()
         },
         kubernetes: KubernetesConfig {
             enabled: Enabled::No,

@@ -5,8 +5,8 @@ mod parts;
 mod reload;
 mod source_views;
 pub mod sources;
+pub mod tls;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use tokio::task::JoinSet;
 use self::callers::CallersRuntime;
 use self::parts::ServiceParts;
 use self::sources::OpenSources;
+use self::tls::ServesTls;
 use crate::adapters::grpc::stats::RpcStats;
 use crate::adapters::grpc::{self, Scaler};
 use crate::adapters::health::Readiness;
-use crate::adapters::http;
-use crate::adapters::views::{CertificateView, HttpState};
+use crate::adapters::http::Routes;
+use crate::adapters::views::HttpState;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
-use crate::config::types::{Config, RecordingConfig, ServerTlsKeys};
+use crate::config::types::{Config, RecordingConfig};
 use crate::inbound;
 use crate::inbound::door;
-use crate::inbound::tls::{ServerTls, TlsFiles};
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
 use crate::recording::Recording;
@@ -52,7 +52,8 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let clock = Clock::start();
     let sources = OpenSources::open(&config.sources);
     let service = Service::start(config.clone(), sources, CapacityRules::default(), clock).await?;
-    tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), "serving");
+    let metrics = service.metrics.map(tracing::field::display);
+    tracing::info!(grpc = %service.grpc_address(), http = %service.http_address(), metrics, "serving");
     let reloads = reload::follow(args.config, config, service.parts.clone(), clock);
     tokio::select! {
         ended = service.run_until(stop, DRAIN) => ended?,
@@ -66,6 +67,8 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
 pub struct Service {
     grpc: SocketAddr,
     http: SocketAddr,
+    /// Where metrics are apart.
+    metrics: Option<SocketAddr>,
     parts: Arc<ServiceParts>,
     shutdown: Shutdown,
     readiness: Readiness,
@@ -89,9 +92,16 @@ impl Service {
     ) -> Result<Self> {
         let grpc_listener = bind(config.server.grpc, "server.grpc").await?;
         let http_listener = bind(config.server.http, "server.http").await?;
+        let metrics_listener = match config.server.metrics {
+            Some(address) => Some(bind(address, "server.metrics").await?),
+            None => None,
+        };
         let (grpc, http) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
-        let reflection = config.server.reflection;
-        let tls = ServesTls::load(config.server.tls.as_ref())?;
+        let metrics = metrics_listener.as_ref().map(TcpListener::local_addr);
+        let metrics = metrics.transpose()?;
+        let server = config.server.clone();
+        let reflection = server.reflection;
+        let tls = ServesTls::load(&server)?;
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
         let mut tasks = JoinSet::new();
@@ -122,18 +132,26 @@ impl Service {
             readiness: readiness.clone(),
             shutdown: shutdown.clone(),
         };
-        let until = shutdown.clone();
-        servers.spawn(async move {
-            let stop = until.reached(Phase::Stopping);
-            inbound::http::serve(http_listener, http_tls, http::router(state), stop).await;
-            Ok(())
-        });
+        let routes = Routes::new(state, &server);
+        let at_http = Some((http_listener, routes.http));
+        for (listener, router) in at_http
+            .into_iter()
+            .chain(metrics_listener.zip(routes.metrics))
+        {
+            let (until, tls) = (shutdown.clone(), http_tls.clone());
+            servers.spawn(async move {
+                let stop = until.reached(Phase::Stopping);
+                inbound::http::serve(listener, tls, router, stop).await;
+                Ok(())
+            });
+        }
 
         parts.run(queues, &mut tasks, clock);
         readiness.set_ready(true);
         Ok(Self {
             grpc,
             http,
+            metrics,
             parts,
             shutdown,
             readiness,
@@ -201,40 +219,6 @@ fn unexpected(ended: Option<Result<Result<()>, tokio::task::JoinError>>) -> Resu
         Some(Ok(Err(error))) => Err(error),
         Some(Err(panic)) => Err(panic).context("a task of the service failed"),
         Some(Ok(Ok(()))) | None => bail!("a task of the service ended unexpectedly"),
-    }
-}
-
-/// TLS of the two addresses.
-#[derive(Clone, Debug, Default)]
-struct ServesTls {
-    grpc: Option<Arc<ServerTls>>,
-    http: Option<Arc<ServerTls>>,
-}
-
-impl ServesTls {
-    fn certificate(&self) -> CertificateView {
-        let tls = self.grpc.clone();
-        Arc::new(move || tls.as_ref().map(|tls| tls.not_after()))
-    }
-
-    fn load(keys: Option<&ServerTlsKeys>) -> Result<Self> {
-        let Some(keys) = keys else {
-            return Ok(Self::default());
-        };
-        let files = |client_authorities, client_names| TlsFiles {
-            certificate: keys.cert_file.clone().unwrap_or_default(),
-            key: keys.key_file.clone().unwrap_or_default(),
-            client_authorities,
-            client_names,
-        };
-        let names = keys.client_names.iter().flatten().cloned().collect();
-        let grpc = files(keys.client_ca_file.clone(), names);
-        let load = |files, protocol| ServerTls::load(files, protocol).context("server.tls");
-        let http = keys.http.then(|| files(None, BTreeSet::new()));
-        Ok(Self {
-            grpc: Some(load(grpc, "h2")?),
-            http: http.map(|files| load(files, "http/1.1")).transpose()?,
-        })
     }
 }
 

@@ -1,15 +1,18 @@
 //! `top`: the groups of a running service in a terminal, worst first, read from its API.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
 use crate::adapters::condition::Condition;
 use crate::cli::TopArgs;
+use crate::config::secret::Secret;
 use crate::shutdown;
 use crate::web;
 
@@ -26,9 +29,9 @@ const HOME: &str = "\x1b[H\x1b[J";
 /// # Errors
 /// The service cannot be reached, or answers something else than it should.
 pub async fn run(args: TopArgs) -> Result<ExitCode> {
-    let client = web::client(None, PATIENCE)?;
+    let service = WatchedService::open(args.url, args.token_file, args.ca_file)?;
     if args.once || !std::io::stdout().is_terminal() {
-        print!("{}", render(&ask(&client, &args.url).await?, None));
+        print!("{}", render(&service.groups().await?, None));
         return Ok(ExitCode::SUCCESS);
     }
     let mut tick = tokio::time::interval(EVERY);
@@ -40,13 +43,13 @@ pub async fn run(args: TopArgs) -> Result<ExitCode> {
             _ = tick.tick() => {}
         }
         // Looked at through restarts: what went wrong is shown in the place of the groups.
-        let shown = match ask(&client, &args.url).await {
+        let shown = match service.groups().await {
             Ok(groups) => render(&groups, screen()),
             Err(error) => format!("{error:#}\n"),
         };
         print!(
             "{HOME}{} every {} s, Ctrl-C ends\n\n{shown}",
-            args.url,
+            service.url,
             EVERY.as_secs()
         );
         std::io::stdout().flush()?;
@@ -90,16 +93,48 @@ struct ShownTarget {
     text: String,
 }
 
-async fn ask(client: &reqwest::Client, url: &Url) -> Result<Vec<ShownGroup>> {
-    let path = url
-        .join("api/v1/groups?partitions=false")
-        .context("--url")?;
-    let request = client.get(path).timeout(PATIENCE).send();
-    let answer = request.await.with_context(|| {
+/// The service that is looked at.
+struct WatchedService {
+    client: reqwest::Client,
+    url: Url,
+    token: Option<Secret>,
+}
+
+impl WatchedService {
+    fn open(url: Url, token_file: Option<PathBuf>, ca_file: Option<PathBuf>) -> Result<Self> {
+        let ca = match &ca_file {
+            Some(path) => Some((path.as_path(), web::read_ca(path)?)),
+            None => None,
+        };
+        let ca = ca.as_ref().map(|(path, pem)| (*path, pem.as_slice()));
+        Ok(Self {
+            client: web::client(ca, PATIENCE)?,
+            url,
+            token: token_file.map(Secret::File),
+        })
+    }
+
+    async fn groups(&self) -> Result<Vec<ShownGroup>> {
+        let path = self.url.join("api/v1/groups?partitions=false");
+        let mut request = self.client.get(path.context("--url")?).timeout(PATIENCE);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.read().context("--token-file")?);
+        }
+        groups(request, &self.url).await
+    }
+}
+
+async fn groups(request: reqwest::RequestBuilder, url: &Url) -> Result<Vec<ShownGroup>> {
+    let answer = request.send().await.with_context(|| {
         format!(
             "{url} cannot be reached: check that it is the HTTP address of a running service (server.http)"
         )
     })?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        bail!(
+            "{url} wants the token of server.login: put it into a file and name that with --token-file"
+        );
+    }
     if !answer.status().is_success() {
         bail!(
             "{url} returned {}: check that it is a streamgauge service",

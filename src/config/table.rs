@@ -4,6 +4,7 @@
 mod event_hubs;
 mod file;
 mod groups;
+mod server;
 mod sources;
 mod trigger;
 
@@ -19,4 +20,5 @@ pub(super) use sources::{
 };
 pub(super) use trigger::{KedaKeys, TriggerKeys};
 
-pub use file::{KubernetesConfig, LimitsConfig, ServerConfig, ServerTlsKeys};
+pub use file::{KubernetesConfig, LimitsConfig};
+pub use server::{LoginKeys, ServerConfig, ServerTlsKeys};

@@ -165,7 +165,7 @@ groups:
         text,
         "\
 server.grpc: must be an IP address and a port, such as 0.0.0.0:9090
-server.htp: unknown key: did you mean http? Known keys: grpc, http, reflection, tls
+server.htp: unknown key: did you mean http? Known keys: grpc, http, metrics, hosts, login, reflection, tls
 server.tls.cert_file: is missing: set it to the service's certificate
 server.tls.key_file: is missing: set it to the key of cert_file
 poll_interval: must be a duration with a unit, such as 500ms, 5s, 1m30s or 2h

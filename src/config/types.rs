@@ -15,7 +15,7 @@ pub use super::choices::{CheckpointStrategy, Cloud, Granularity, ManagementClien
 pub use super::limits::LimitsConfig;
 pub use super::redis_url::RedisAddress;
 pub use super::secret::Secret;
-pub use super::table::{KubernetesConfig, ServerConfig, ServerTlsKeys};
+pub use super::table::{KubernetesConfig, LoginKeys, ServerConfig, ServerTlsKeys};
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]

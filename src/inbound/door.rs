@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use super::patient::{Patience, Patient};
 use super::peer::Peer;
 use super::seats::{Seat, Seats};
+use super::seldom::Seldom;
 
 /// Connections to one address at a time, where descriptors allow as many. KEDA needs one, Prometheus and every open page another.
 const MOST_CONNECTIONS: usize = 256;
@@ -43,7 +43,7 @@ pub struct Door {
     seats: Arc<Seats>,
     /// Given up for one connection when descriptors are gone, so that a probe is answered even then.
     spare: Option<File>,
-    told: Option<Instant>,
+    told: Seldom,
 }
 
 impl Door {
@@ -53,14 +53,7 @@ impl Door {
             listener,
             seats: Arc::new(Seats::new(most_connections())),
             spare: spare(),
-            told: None,
-        }
-    }
-
-    fn tell(&mut self, error: &io::Error) {
-        if self.told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
-            self.told = Some(Instant::now());
-            tracing::warn!(%error, "a connection cannot be accepted; trying again until it can");
+            told: Seldom::default(),
         }
     }
 
@@ -71,28 +64,25 @@ impl Door {
                 Ok((stream, address)) => {
                     // Small answers go out at once; without it some wait 40 ms for an acknowledgement.
                     let _ = stream.set_nodelay(true);
-                    let peer = Peer {
-                        address: address.ip(),
-                        closing: CancellationToken::new(),
-                    };
+                    let peer = Peer::at(address.ip());
                     let seat = self.seats.take(&peer);
                     self.spare = self.spare.take().or_else(spare);
                     return Connection { stream, peer, seat };
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if self.spare.take().is_none() {
-                        self.tell(&error);
-                        tokio::time::sleep(PAUSE).await;
+                    if self.spare.take().is_some() {
+                        continue;
                     }
+                    if self.told.is_due("accept") {
+                        tracing::warn!(%error, "a connection cannot be accepted; trying again until it can");
+                    }
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 }
-
-/// A reason that lasts is logged this often.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// The client went away before it was accepted: nothing to wait for.
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -49,14 +49,19 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let peer = connection.peer.clone();
-        let service = service_of(router.clone(), peer.clone());
-        let (watcher, leaving, tls) = (graceful.watcher(), leaving.clone(), tls.clone());
+        let (router, tls) = (router.clone(), tls.clone());
+        let (watcher, leaving) = (graceful.watcher(), leaving.clone());
         tokio::spawn(async move {
             let line = tokio::select! {
                 Some(line) = Line::open(connection, PATIENCE, tls.as_ref()) => line,
                 () = leaving.cancelled() => return,
                 else => return,
             };
+            let peer = Peer {
+                is_certified: line.is_certified(),
+                ..peer
+            };
+            let service = service_of(router, peer.clone());
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(NEXT_REQUEST)

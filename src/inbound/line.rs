@@ -26,7 +26,10 @@ trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<B: AsyncRead + AsyncWrite + Send + Unpin> Bytes for B {}
 
 /// The bytes of a connection.
-pub struct Line(Box<dyn Bytes>);
+pub struct Line {
+    bytes: Box<dyn Bytes>,
+    is_certified: bool,
+}
 
 impl Line {
     /// The connection, secured where there is TLS; `None` if it was refused.
@@ -37,7 +40,10 @@ impl Line {
     ) -> Option<Self> {
         if let Some(tls) = tls {
             let secured = tls.secure(connection.patient(patience)).await?;
-            return Some(Self(Box::new(secured)));
+            return Some(Self {
+                bytes: Box::new(secured.stream),
+                is_certified: secured.is_certified,
+            });
         }
         let first = first_byte(&connection.stream);
         let closing = connection.peer.closing.clone();
@@ -49,7 +55,15 @@ impl Line {
             tell_of_tls();
             return None;
         }
-        Some(Self(Box::new(connection.patient(patience))))
+        Some(Self {
+            bytes: Box::new(connection.patient(patience)),
+            is_certified: false,
+        })
+    }
+
+    /// Whether the client showed a certificate that is right.
+    pub fn is_certified(&self) -> bool {
+        self.is_certified
     }
 }
 
@@ -83,7 +97,7 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        Pin::new(&mut self.bytes).poll_read(context, buffer)
     }
 }
 
@@ -93,7 +107,7 @@ impl AsyncWrite for Line {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.bytes).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -101,19 +115,19 @@ impl AsyncWrite for Line {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, bytes)
+        Pin::new(&mut self.bytes).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.bytes.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.bytes).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.bytes).poll_shutdown(context)
     }
 }
 

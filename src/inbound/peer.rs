@@ -9,16 +9,26 @@ use tokio_util::sync::CancellationToken;
 pub struct Peer {
     /// Where it comes from.
     pub address: IpAddr,
+    /// Whether it showed a certificate that is right.
+    pub is_certified: bool,
     /// Closes the connection, whatever it is doing.
     pub closing: CancellationToken,
+}
+
+impl Peer {
+    /// Somebody at that address.
+    pub fn at(address: IpAddr) -> Self {
+        Self {
+            address,
+            is_certified: false,
+            closing: CancellationToken::new(),
+        }
+    }
 }
 
 impl Default for Peer {
     /// Somebody without a connection: a test.
     fn default() -> Self {
-        Self {
-            address: Ipv4Addr::UNSPECIFIED.into(),
-            closing: CancellationToken::new(),
-        }
+        Self::at(Ipv4Addr::UNSPECIFIED.into())
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,6 +16,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::patient::Patient;
+use super::seldom::Seldom;
 use crate::files;
 
 /// How often the files are looked at. By their contents: a mounted Secret changes by a link, not by a write.
@@ -24,8 +25,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MOST_BYTES: u64 = 1024 * 1024;
 /// For a whole handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// A reason to refuse is logged this often at most, however many come.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Where the certificates are, and who may come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +33,28 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    /// Authorities of client certificates; `None`: nobody is asked for one.
-    pub client_authorities: Option<PathBuf>,
-    /// Names of which a client certificate must contain one; none: every certificate of the authorities will do.
-    pub client_names: BTreeSet<String>,
+    /// Which client certificates are right; `None`: nobody is asked for one.
+    pub clients: Option<TlsClients>,
+}
+
+/// Client certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsClients {
+    /// Their authorities.
+    pub authorities: PathBuf,
+    /// Names of which a certificate must contain one; none: every certificate of the authorities will do.
+    pub names: BTreeSet<String>,
+    /// Whether a client may show none.
+    pub may_be_missing: bool,
+}
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub struct Secured {
+    /// Its bytes.
+    pub stream: TlsStream<Patient>,
+    /// Whether the client showed a certificate that is right.
+    pub is_certified: bool,
 }
 
 /// The contents of the files.
@@ -55,7 +72,7 @@ pub struct ServerTls {
     /// What is agreed on in the handshake: `h2` or `http/1.1`.
     protocol: &'static str,
     serving: RwLock<TlsServing>,
-    told: Mutex<Vec<(&'static str, Instant)>>,
+    told: Seldom,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +94,7 @@ impl ServerTls {
             files,
             protocol,
             serving: RwLock::new(serving),
-            told: Mutex::default(),
+            told: Seldom::default(),
         });
         tokio::spawn(Arc::clone(&tls).follow(contents));
         Ok(tls)
@@ -89,7 +106,7 @@ impl ServerTls {
     }
 
     /// Secures a connection; `None` if it was refused, which is logged.
-    pub async fn secure(&self, bytes: Patient) -> Option<TlsStream<Patient>> {
+    pub async fn secure(&self, bytes: Patient) -> Option<Secured> {
         let acceptor = TlsAcceptor::from(self.serving().config);
         let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(bytes)).await;
         let stream = match shaken {
@@ -103,17 +120,20 @@ impl ServerTls {
                 return None;
             }
         };
-        let names = names_of(&stream);
-        let expected = &self.files.client_names;
-        if expected.is_empty() || names.iter().any(|name| expected.contains(name)) {
-            return Some(stream);
+        let is_certified = stream.get_ref().1.peer_certificates().is_some();
+        let expected = self.files.clients.as_ref().map(|clients| &clients.names);
+        if let Some(expected) = expected.filter(|names| is_certified && !names.is_empty()) {
+            let names = names_of(&stream);
+            if names.iter().all(|name| !expected.contains(name)) {
+                let names = format!("{names:?}");
+                self.tell("its certificate has none of client_names", &names);
+                return None;
+            }
         }
-        let names = format!("{names:?}");
-        self.tell(
-            "its certificate has none of server.tls.client_names",
-            &names,
-        );
-        None
+        Some(Secured {
+            stream,
+            is_certified,
+        })
     }
 
     fn serving(&self) -> TlsServing {
@@ -149,20 +169,22 @@ impl ServerTls {
     }
 
     fn tell(&self, why: &'static str, details: &dyn std::fmt::Display) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told
-            .iter()
-            .any(|(of, at)| *of == why && at.elapsed() < TOLD_EVERY)
-        {
+        if !self.told.is_due(why) {
             return;
         }
-        told.retain(|(of, _)| *of != why);
-        told.push((why, Instant::now()));
         tracing::warn!(protocol = self.protocol, %details, "a client was refused: {why}");
     }
 }
 
 impl TlsFiles {
+    /// Whether they can be used.
+    ///
+    /// # Errors
+    /// One of them cannot; says which.
+    pub fn check(&self) -> io::Result<()> {
+        self.serving(&self.read()?, "").map(drop)
+    }
+
     fn read(&self) -> io::Result<TlsContents> {
         let read = |path: &PathBuf| {
             files::read(path, MOST_BYTES).map_err(|error| {
@@ -172,7 +194,11 @@ impl TlsFiles {
         Ok(TlsContents {
             certificate: read(&self.certificate)?,
             key: read(&self.key)?,
-            client_authorities: self.client_authorities.as_ref().map(read).transpose()?,
+            client_authorities: self
+                .clients
+                .as_ref()
+                .map(|clients| read(&clients.authorities))
+                .transpose()?,
         })
     }
 
@@ -189,16 +215,20 @@ impl TlsFiles {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(DEFAULT_VERSIONS)
             .map_err(io::Error::other)?;
-        let builder = match (&self.client_authorities, &contents.client_authorities) {
-            (Some(path), Some(pem)) => {
+        let builder = match (&self.clients, &contents.client_authorities) {
+            (Some(clients), Some(pem)) => {
+                let path = &clients.authorities;
                 let mut roots = RootCertStore::empty();
                 for authority in certificates(pem).map_err(|why| unusable(path, &why))? {
                     roots.add(authority).map_err(|why| unusable(path, &why))?;
                 }
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        .build()
-                        .map_err(|why| unusable(path, &why))?;
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = match clients.may_be_missing {
+                    true => verifier.allow_unauthenticated(),
+                    false => verifier,
+                };
+                let verifier = verifier.build().map_err(|why| unusable(path, &why))?;
                 builder.with_client_cert_verifier(verifier)
             }
             _ => builder.with_no_client_auth(),
@@ -259,9 +289,7 @@ fn why(error: &io::Error) -> &'static str {
         Some(Error::InvalidCertificate(
             Certificate::Expired | Certificate::ExpiredContext { .. },
         )) => "its certificate has expired",
-        Some(Error::InvalidCertificate(_)) => {
-            "its certificate is not one of server.tls.client_ca_file"
-        }
+        Some(Error::InvalidCertificate(_)) => "its certificate is not one of client_ca_file",
         Some(Error::AlertReceived(_)) => {
             "it does not trust this service's certificate (caCert), or has no protocol in common"
         }

@@ -165,7 +165,10 @@ async fn a_cancelled_call_does_not_shift_later_answers() {
     for client in BOTH {
         let bench = Bench::start(client, 8).await;
         bench.client.partition("0").await.expect("a partition");
-        for round in 0..10_usize {
+        let (mut round, mut cancelled) = (0, 0);
+        while cancelled < 10 {
+            round += 1;
+            assert!(round < 200, "{client:?}: hardly a call could be cancelled");
             let before = bench.server.counts().partition_reads;
             bench
                 .server
@@ -175,8 +178,11 @@ async fn a_cancelled_call_does_not_shift_later_answers() {
                 eventually("the request arrives", bench::DEADLINE, seen).await;
             };
             tokio::select! {
-                read = bench.client.partition("5") => panic!("{client:?} was faster: {read:?}"),
-                () = arrived => {}
+                // On a busy machine the slow answer may be there before its request is seen: nothing was cancelled.
+                read = bench.client.partition("5") => {
+                    read.unwrap_or_else(|e| panic!("{client:?} {round}: {e}"));
+                }
+                () = arrived => cancelled += 1,
             }
             for id in ["2", "5", "7"] {
                 let read = bench.client.partition(id).await;

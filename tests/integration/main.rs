@@ -37,6 +37,7 @@ mod forecast;
 mod formula_in_virtual_time;
 mod frozen;
 mod hostile_clients;
+mod http_access;
 mod http_api;
 mod incidents_in_simulation;
 mod invariant;

@@ -83,3 +83,18 @@ fn the_page_says_that_the_service_is_gone_and_goes_on_once_it_is_back() {
     }
     is_content(browser);
 }
+
+#[test]
+fn behind_a_login_the_page_works_with_the_token_as_the_password() {
+    let server = RedisServer::start(Flavour::Redis70);
+    let service = Service::start_with(
+        &format!(
+            "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0, login: {{ token: {{ env: PAGE_TOKEN }} }} }}\nsources:\n  - name: main\n    \
+             redis: {{ url: \"redis://127.0.0.1:{}/0\" }}\ngroups:\n  - name: billing\n    source: main\n    \
+             stream: orders\n    consumer_group: billing\n",
+            server.port
+        ),
+        &[("PAGE_TOKEN", "s3cret")],
+    );
+    is_content(browse("login", service.http));
+}

@@ -112,7 +112,7 @@ async fn who_shows_a_certificate_of_the_authority_is_served_and_nobody_else() {
     let refused = ask(&service, client(&[&ours], Some(&others))).await;
     refused.expect_err("of another authority");
     service
-        .until_logged("its certificate is not one of server.tls.client_ca_file")
+        .until_logged("its certificate is not one of client_ca_file")
         .await;
     let refused = ask(&service, client(&[&others], shown)).await;
     refused.expect_err("does not trust us");
@@ -149,7 +149,7 @@ async fn only_the_listed_names_come_in() {
     let refused = ask(&other, client(&[&ours], Some(&ours))).await;
     refused.expect_err("is not listed");
     other
-        .until_logged("its certificate has none of server.tls.client_names")
+        .until_logged("its certificate has none of client_names")
         .await;
 }
 

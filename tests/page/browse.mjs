@@ -17,8 +17,9 @@ const check = (holds, text) => { if (!holds) faults.push(text); };
 const executablePath = execFileSync("which", ["chromium"], { encoding: "utf8" }).trim();
 const browser = await puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 
-async function open(path, { width = 1280, mode = "light", quiet = false } = {}) {
+async function open(path, { width = 1280, mode = "light", quiet = false, login = null } = {}) {
   const page = await browser.newPage();
+  if (login !== null) await page.authenticate({ username: "anyone", password: login });
   page.setDefaultTimeout(DEADLINE);
   await page.setViewport({ width, height: 900 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: mode }]);
@@ -109,6 +110,14 @@ const SCENARIOS = {
     await until(page, () => document.querySelector("#scaled-object")?.textContent.includes("kind: ScaledObject"));
     await page.click("[data-copy=scaled-object]");
     check((await page.evaluate(() => getSelection().toString())).includes("scalerAddress"), "the ScaledObject is selected");
+  },
+
+  /** Behind a login: nothing without the token, everything with it. */
+  async login() {
+    const stranger = await open("", { quiet: true, login: "wrong" });
+    check((await text(stranger, "body")).includes("log in"), "a wrong token shows the page");
+    const page = await open("#/group/billing", { login: "s3cret" });
+    await drawn(page);
   },
 
   /** Says `live`, `lost` and `live again` as the page does; the caller stops and starts the service in between. */

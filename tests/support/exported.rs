@@ -12,10 +12,10 @@ use futures_util::{Stream, StreamExt};
 use streamgauge::adapters::calls_view::CallsView;
 use streamgauge::adapters::grpc::stats::{Method, RpcStats};
 use streamgauge::adapters::health::Readiness;
-use streamgauge::adapters::http::router;
+use streamgauge::adapters::http::Routes;
 use streamgauge::adapters::sources_view::{RequestCount, SourceView};
 use streamgauge::adapters::views::{HttpState, NotificationsView, StateView, Views};
-use streamgauge::config::types::Config;
+use streamgauge::config::types::{Config, ServerConfig};
 use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::PartitionId;
@@ -145,7 +145,7 @@ impl Exported {
 
     pub fn router(&self) -> axum::Router {
         let now = self.now.clone();
-        router(HttpState {
+        let state = HttpState {
             shutdown: streamgauge::shutdown::Shutdown::default(),
             registry: self.registry.clone(),
             views: Views {
@@ -170,7 +170,8 @@ impl Exported {
             },
             now: Arc::new(move || Timestamp::from_millis(now.load(Ordering::Relaxed))),
             readiness: self.readiness.clone(),
-        })
+        };
+        Routes::new(state, &ServerConfig::default()).http
     }
 
     /// GET, without a network.

@@ -38,6 +38,8 @@ pub struct Service {
     pub grpc: SocketAddr,
     /// Where metrics and API are.
     pub http: SocketAddr,
+    /// Where metrics are apart.
+    pub metrics: Option<SocketAddr>,
     folder: TempDir,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -82,11 +84,12 @@ impl Service {
                 let _ = said.send(line);
             }
         });
-        let (grpc, http) = serving(&lines);
+        let (grpc, http, metrics) = serving(&lines);
         Self {
             child,
             grpc,
             http,
+            metrics,
             folder,
             log,
         }
@@ -165,7 +168,7 @@ impl Drop for Service {
 }
 
 /// The addresses from the log line that says so (JSON, as no terminal is attached).
-fn serving(lines: &mpsc::Receiver<String>) -> (SocketAddr, SocketAddr) {
+fn serving(lines: &mpsc::Receiver<String>) -> (SocketAddr, SocketAddr, Option<SocketAddr>) {
     let mut all = String::new();
     while let Ok(line) = lines.recv_timeout(super::patience(Duration::from_secs(20))) {
         let fields = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
@@ -176,7 +179,7 @@ fn serving(lines: &mpsc::Receiver<String>) -> (SocketAddr, SocketAddr) {
             field.as_str()?.parse().ok()
         };
         if let (Some(grpc), Some(http)) = (address("grpc"), address("http")) {
-            return (grpc, http);
+            return (grpc, http, address("metrics"));
         }
         all.push_str(&line);
         all.push('\n');

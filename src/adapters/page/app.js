@@ -26,8 +26,9 @@ const app = {
   /** The JSON at a path of the API. */
   async get(path) {
     const answer = await fetch(`api/v1/${path}`, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error ?? answer.statusText);
+    // Who refuses may say so in plain text.
+    const body = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(body.error ?? `${answer.status} ${answer.statusText}`);
     return body;
   },
 };

@@ -8,6 +8,7 @@ use crate::config::types::{Config, SourceConfig, SourceKind};
 use crate::policy::spec::{Mode, TargetSpec};
 
 use super::connect::GroupReport;
+use crate::commands::serve::tls;
 
 /// What Event Hubs allows per namespace.
 const CALLS_PER_SECOND: u32 = 50;
@@ -19,6 +20,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         found.extend(of_source(config, source));
     }
     found.extend(of_namespaces(config));
+    found.extend(tls::fault(&config.server));
+    found.extend(of_login(config));
     found.extend(of_prometheus(config));
     found.extend(of_webhook(config));
     let to_zero = config
@@ -60,6 +63,18 @@ fn of_jobs(config: &Config) -> Option<String> {
             names.join(", ")
         )
     })
+}
+
+fn of_login(config: &Config) -> Option<String> {
+    let token = config.server.login.as_ref()?.token.as_ref()?;
+    let why = match token.read() {
+        Ok(token) if token.is_empty() => "it is empty".to_owned(),
+        Ok(_) => return None,
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "server.login.token: {why}; until it can be read, nobody can log in with it"
+    ))
 }
 
 fn of_prometheus(config: &Config) -> Option<String> {

@@ -1,16 +1,15 @@
 //! The file itself, and the sections that stand in it once.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
-use super::{GroupKeys, SourceKeys};
+use super::{GroupKeys, ServerConfig, SourceKeys};
 use crate::config::addresses::{WebhookUrl, prometheus_url, reference, without_path};
 use crate::config::choices::Enabled;
 use crate::config::keys::{
-    DurationRange, Flag, ListOf, Parsed, SectionList, Sub, Switch, Text, UrlOrSecret, Whole, Words,
+    DurationRange, ListOf, Parsed, SectionList, Sub, Switch, Text, UrlOrSecret, Whole, Words,
     always, file, keys, optional, preset, required, secret,
 };
 use crate::config::secret::Secret;
@@ -50,49 +49,6 @@ keys! {
         /// The consumer groups to read.
         groups: Option<Vec<Option<GroupKeys>>> = optional(SectionList::<GroupKeys>::new()).else_words("only groups that ScaledObjects name inline"),
     }
-}
-
-keys! {
-    /// Where streamgauge listens. Needs a restart to change.
-    pub struct ServerConfig {
-        /// The address that KEDA calls (gRPC).
-        grpc: SocketAddr = preset(listen(), (Ipv4Addr::UNSPECIFIED, 9090).into()),
-        /// The address of metrics, page, API and probes (HTTP).
-        http: SocketAddr = preset(listen(), (Ipv4Addr::UNSPECIFIED, 8080).into()),
-        /// Whether gRPC server reflection is on.
-        reflection: bool = preset(Flag, false),
-        /// TLS for those who call.
-        tls: Option<ServerTlsKeys> = optional(Sub::<ServerTlsKeys>::new()).else_words("plain text"),
-    }
-}
-
-keys! {
-    /// TLS for those who call. The files are PEM; changed ones are picked up within seconds, and a pair that cannot be used changes nothing.
-    pub struct ServerTlsKeys {
-        /// The certificate of this service, with those that lead to its authority.
-        cert_file: Option<PathBuf> = required(file(), "set it to the service's certificate"),
-        /// The key of `cert_file`.
-        key_file: Option<PathBuf> = required(file(), "set it to the key of cert_file"),
-        /// Authorities of client certificates. With it, whoever calls gRPC must show one.
-        client_ca_file: Option<PathBuf> = optional(file()).else_words("no client certificates"),
-        /// Names, of which a client certificate must contain one (DNS names and URIs of its SAN). Needs `client_ca_file`.
-        client_names: Option<Vec<String>> = optional(ListOf::of(Text::ANY, "remove it to accept every certificate of client_ca_file"))
-            .else_words("every certificate of `client_ca_file`"),
-        /// Whether the HTTP address speaks TLS, too; without client certificates.
-        http: bool = preset(Flag, false),
-    }
-}
-
-const fn listen() -> Parsed<SocketAddr> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| "must be an IP address and a port, such as 0.0.0.0:9090")
-    };
-    Parsed::new(
-        parse,
-        ToString::to_string,
-        r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$",
-    )
 }
 
 keys! {
