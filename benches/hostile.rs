@@ -1,6 +1,7 @@
 //! What a hostile client costs everybody else: attack by attack the latency of KEDA's calls beside it, memory, and the answer.
 //!
-//! `make hostile`. `STREAMGAUGE=path` attacks another build, for a before and after.
+//! `make hostile`. `STREAMGAUGE=path` attacks another build, for a before and after. The service runs in a memory cgroup with the limit of
+//! the manifests, where this user may make one; beyond it the kernel kills it, and the calls fail.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +29,36 @@ use support::eventually;
 use support::redis::{Flavour, RedisServer, run};
 use support::service::Service;
 
+/// The limit of memory in the manifests.
+fn manifest_limit() -> String {
+    let manifest = include_str!("../manifests/deployment.yaml");
+    let limits = manifest.split_once("limits:").expect("limits").1;
+    let memory = limits.split_once("memory:").expect("of memory").1;
+    let (mebibytes, _) = memory.split_once("Mi").expect("in mebibytes");
+    format!("{}M", mebibytes.trim())
+}
+
+/// Enters a group of its own and becomes the program in its arguments.
+const IN_GROUP: &str = r#"
+group=/sys/fs/cgroup/memory/streamgauge-hostile; limit=memory.limit_in_bytes
+[ -d /sys/fs/cgroup/memory ] || { group=/sys/fs/cgroup/streamgauge-hostile; limit=memory.max; }
+mkdir -p "$group" && echo "$1" > "$group/$limit" && echo $$ > "$group/cgroup.procs" || exit 1
+shift; exec "$@"
+"#;
+
+/// What starts a program under that limit; nothing where it cannot be set.
+fn limited(limit: &str) -> Vec<String> {
+    let command = ["sh", "-c", IN_GROUP, "sh", limit].map(str::to_owned);
+    let tried = Command::new(&command[0])
+        .args(&command[1..])
+        .arg("true")
+        .output();
+    match tried {
+        Ok(done) if done.status.success() => command.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
 const PARTITIONS: usize = 5_000;
 const ATTACK: Duration = Duration::from_secs(15);
 /// KEDA's calls are this far apart.
@@ -41,6 +73,12 @@ async fn main() {
     }
     let redis = RedisServer::start(Flavour::Redis82);
     fill(&redis);
+    let limit = manifest_limit();
+    let limited = limited(&limit);
+    match limited.is_empty() {
+        true => println!("without a limit of memory: no cgroup can be made"),
+        false => println!("in a cgroup of {limit}iB"),
+    }
     println!(
         "{PARTITIONS} partitions; memory is resident, in MB; KEDA asks IsActive every {EVERY:?} for {ATTACK:?}"
     );
@@ -49,7 +87,7 @@ async fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (name, attack) in ATTACKS {
-        under(&redis, name, attack).await;
+        under(&redis, &limited, name, attack).await;
     }
 }
 
@@ -103,7 +141,7 @@ impl Tally {
     }
 }
 
-async fn under(redis: &RedisServer, name: &str, attack: Attack) {
+async fn under(redis: &RedisServer, limited: &[String], name: &str, attack: Attack) {
     let config = format!(
         "server: {{ grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\" }}\nsources:\n  - name: main\n    redis: {{ url: \"redis://{}\" }}\n    \
          allow: [ {{ namespaces: [\"*\"], streams: [\"*\"], consumer_groups: [\"*\"] }} ]\ngroups:\n  - {{ name: billing, source: main, \
@@ -111,7 +149,8 @@ async fn under(redis: &RedisServer, name: &str, attack: Attack) {
         redis.address(),
         PARTITIONS - 1
     );
-    let service = Service::start(&config);
+    let limited: Vec<&str> = limited.iter().map(String::as_str).collect();
+    let service = Service::start_under(&limited, &config);
     let channel = Channel::from_shared(format!("http://{}", service.grpc)).unwrap();
     let mut keda = ExternalScalerClient::new(channel.connect().await.unwrap());
     let billing = object("worker", &[("group", "billing")]);

@@ -1,6 +1,6 @@
 //! The real binary as a child process, on free ports, stopped by pid.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,11 +55,12 @@ impl Service {
         Self::start_as(Command::new(binary()), config, variables)
     }
 
-    /// The same, under another program that ends up as this one.
+    /// The same, under a program that ends up as this one; no words: under none.
     pub fn start_under(program: &[&str], config: &str) -> Self {
-        let mut command = Command::new(program[0]);
-        command.args(&program[1..]);
-        command.arg(binary());
+        let binary = binary();
+        let mut words = program.iter().map(OsStr::new).chain([binary.as_os_str()]);
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words);
         Self::start_as(command, config, &[])
     }
 
