@@ -285,7 +285,9 @@ fn why(error: &io::Error) -> &'static str {
         Some(Error::InvalidMessage(_)) => {
             "it does not speak TLS: set enableTLS: \"true\" in its trigger"
         }
-        Some(Error::NoCertificatesPresented) => "it showed no client certificate (tlsClientCert)",
+        Some(Error::NoCertificatesPresented) => {
+            "it showed no client certificate: set tlsClientCert and tlsClientKey; KEDA shows none that is not of client_ca_file"
+        }
         Some(Error::InvalidCertificate(
             Certificate::Expired | Certificate::ExpiredContext { .. },
         )) => "its certificate has expired",

@@ -10,12 +10,12 @@ KEDA_NAMES = ["localhost", "keda-operator", "keda-operator.keda.svc", "keda-metr
 def make(folder: Path, api_port: int) -> None:
     """Writes all certificates and `admin.kubeconfig` into `folder`."""
     (folder / "keda").mkdir(parents=True)
-    for authority in ("ca", "front-ca"):
-        _openssl(folder, "req", "-x509", *_new_key(authority), "-days", "30", "-out", f"{authority}.crt", "-subj", f"/CN={authority}")
-    _certificate(folder, "apiserver", "ca", "/CN=kube-apiserver", ["DNS:localhost", "DNS:kubernetes.default.svc", "IP:127.0.0.1"])
-    _certificate(folder, "admin", "ca", "/O=system:masters/CN=admin", [])
-    _certificate(folder, "front", "front-ca", "/CN=front-proxy", [])
-    _certificate(folder, "keda/tls", "ca", "/CN=keda", [f"DNS:{name}" for name in KEDA_NAMES])
+    for name in ("ca", "front-ca"):
+        authority(folder, name)
+    certificate(folder, "apiserver", "ca", "/CN=kube-apiserver", ["DNS:localhost", "DNS:kubernetes.default.svc", "IP:127.0.0.1"])
+    certificate(folder, "admin", "ca", "/O=system:masters/CN=admin", [])
+    certificate(folder, "front", "front-ca", "/CN=front-proxy", [])
+    certificate(folder, "keda/tls", "ca", "/CN=keda", [f"DNS:{name}" for name in KEDA_NAMES])
     for name in ("ca.crt", "ca.key"):
         (folder / "keda" / name).write_bytes((folder / name).read_bytes())
     _openssl(folder, "genrsa", "-out", "sa.key", "2048")
@@ -40,7 +40,12 @@ def _new_key(name: str) -> list[str]:
     return ["-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key"]
 
 
-def _certificate(folder: Path, name: str, authority: str, subject: str, alternatives: list[str]) -> None:
+def authority(folder: Path, name: str) -> None:
+    _openssl(folder, "req", "-x509", *_new_key(name), "-days", "30", "-out", f"{name}.crt", "-subj", f"/CN={name}")
+
+
+def certificate(folder: Path, name: str, authority: str, subject: str, alternatives: list[str]) -> None:
+    """Of a server or a client."""
     lines = [
         "basicConstraints=CA:FALSE",
         "keyUsage=digitalSignature,keyEncipherment",

@@ -18,7 +18,9 @@ LEARNED = {"main": "learned", "slow": "learned-slow"}
 class Service:
     """One instance of streamgauge on a loopback address."""
 
-    def __init__(self, cluster: Cluster, name: str = "streamgauge", address: str = SERVICE_ADDRESSES[0]):
+    def __init__(self, cluster: Cluster, name: str = "streamgauge", address: str = SERVICE_ADDRESSES[0], **server):
+        """`server`: more of that section of the config."""
+        self.server = server
         self.cluster, self.name, self.address = cluster, name, address
         self.folder = cluster.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -40,7 +42,7 @@ class Service:
         anything = [{"namespaces": [NAMESPACE], "streams": ["*"], "consumer_groups": ["*"]}]
         redis = {"url": f"redis://127.0.0.1:{ports['redis']}/0"}
         return {
-            "server": {"grpc": f"{self.address}:{ports['grpc']}", "http": f"{self.address}:{ports['http']}"},
+            "server": {"grpc": f"{self.address}:{ports['grpc']}", "http": f"{self.address}:{ports['http']}", **self.server},
             "state": {"dir": str(self.folder / "state")},
             "sources": [
                 {"name": "main", "redis": redis, "allow": anything},

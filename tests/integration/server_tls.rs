@@ -107,7 +107,7 @@ async fn who_shows_a_certificate_of_the_authority_is_served_and_nobody_else() {
     let refused = ask(&service, client(&[&ours], None)).await;
     refused.expect_err("shows nothing");
     service
-        .until_logged("it showed no client certificate (tlsClientCert)")
+        .until_logged("it showed no client certificate: set tlsClientCert and tlsClientKey")
         .await;
     let refused = ask(&service, client(&[&ours], Some(&others))).await;
     refused.expect_err("of another authority");

@@ -28,5 +28,5 @@ def run(name: str, minutes: int):
 
 
 # Each module registers its runs when it is imported.
-for _module in "side_by_side cold scale_in hang beside features errors faults objects start".split():
+for _module in "side_by_side cold scale_in hang beside features errors faults objects start tls".split():
     import_module(f"runs.{_module}")
