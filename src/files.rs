@@ -1,4 +1,6 @@
 //! Files that people name: read only if they are files, and never more of them than they can sensibly hold.
+//!
+//! A table is read row by row; [`RowLimit`] bounds each row, however large the file is or becomes when it is unpacked.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -40,9 +42,64 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
+/// The longest row of a table: 10,000 columns with their names take a third of it.
+const LONGEST_ROW: usize = 4 << 20;
+
+/// An input that is read row by row. A kilobyte of gzip can unpack to a megabyte without a line break, and a reader of rows would keep
+/// all of it.
+#[derive(Debug)]
+pub struct RowLimit<R> {
+    input: R,
+    left: usize,
+}
+
+impl<R> RowLimit<R> {
+    /// At its first row.
+    pub const fn new(input: R) -> Self {
+        let left = LONGEST_ROW;
+        Self { input, left }
+    }
+
+    /// A row is through; the next one may be as long.
+    pub const fn next_row(&mut self) {
+        self.left = LONGEST_ROW;
+    }
+}
+
+impl<R: Read> Read for RowLimit<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !buffer.is_empty() {
+            return Err(io::Error::other(format!(
+                "a row is longer than {} MiB, which is the limit: the file must be CSV with one row per line",
+                LONGEST_ROW >> 20
+            )));
+        }
+        let most = buffer.len().min(self.left);
+        let read = self.input.read(&mut buffer[..most])?;
+        self.left -= read;
+        Ok(read)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_may_be_long_and_a_file_longer_but_no_row_is_endless() {
+        let mut endless = RowLimit::new(io::repeat(b'a'));
+        let mut row = vec![0; LONGEST_ROW];
+        for _ in 0..3 {
+            endless.read_exact(&mut row).expect("fits");
+            endless.next_row();
+        }
+        endless.read_exact(&mut row).expect("fits");
+        let refused = endless.read(&mut row).expect_err("refused").to_string();
+        assert!(
+            refused.starts_with("a row is longer than 4 MiB"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn devices_folders_and_what_is_too_large_are_refused() {

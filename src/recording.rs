@@ -7,12 +7,13 @@ mod rows;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::config::types::RecordingConfig;
 use crate::model::sample::{PartitionObservation, Sample};
-use crate::model::time::Moment;
+use crate::model::time::{Moment, Timestamp};
 
 use files::RecordingFiles;
 use rows::Observation;
@@ -64,20 +65,38 @@ impl Recording {
     }
 }
 
-/// Logs the first failure and the recovery, not every row in between.
+/// Without a failure for so long, recording works again.
+const WORKS_AFTER: Duration = Duration::from_secs(60);
+
+/// When writing last failed. The first failure is logged, and the recovery; not every row in between, nor each time that a disk which is
+/// almost full takes a few bytes.
+#[derive(Debug, Default)]
+struct LastFailure(Option<Timestamp>);
+
+impl LastFailure {
+    /// Whether that is worth a line.
+    fn is_news(&mut self, at: Timestamp, failed: bool) -> bool {
+        match self.0 {
+            _ if failed => self.0.replace(at).is_none(),
+            Some(last) if at.since(last) >= WORKS_AFTER => self.0.take().is_some(),
+            _ => false,
+        }
+    }
+}
+
 fn write_all(notes: &Receiver<Note>, files: &mut RecordingFiles, failures: &AtomicU64) {
-    let mut failing = false;
+    let mut last = LastFailure::default();
     while let Ok((group, observation)) = notes.recv() {
         match files.note(&group, &observation) {
             Ok(false) => {}
             Ok(true) => {
-                if std::mem::take(&mut failing) {
+                if last.is_news(observation.at, false) {
                     tracing::info!("recording works again");
                 }
             }
             Err(error) => {
                 failures.fetch_add(1, Ordering::Relaxed);
-                if !std::mem::replace(&mut failing, true) {
+                if last.is_news(observation.at, true) {
                     tracing::warn!(
                         group,
                         "arrivals cannot be recorded; everything else continues: {error}"
@@ -102,5 +121,29 @@ fn observe(now: Moment, sample: &Sample) -> Observation {
         log_ends: partitions
             .map(|(id, seen)| (id.clone(), log_end(seen)))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_once_and_its_end_once_it_has_stayed_away_for_a_minute() {
+        let mut last = LastFailure::default();
+        // A disk that is almost full: some rows find room.
+        for (second, failed, expect) in [
+            (0, false, false),
+            (5, true, true),
+            (10, false, false),
+            (15, true, false),
+            (74, false, false),
+            (75, false, true),
+            (80, false, false),
+            (85, true, true),
+        ] {
+            let at = Timestamp::from_millis(second * 1_000);
+            assert_eq!(last.is_news(at, failed), expect, "{second}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The files: one per group, day and set of partitions, the oldest deleted.
+//! The files: one per group, day and set of partitions. One has its name once its first rows are written, and only then the oldest is
+//! deleted: a full disk costs what cannot be written, and nothing that was.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,8 +16,12 @@ use crate::model::time::{Timestamp, WallOffset};
 use super::rows::{LONGEST_GAP, Observation, RecordedRow, RecordedRows, RowStep};
 
 const DAY_MILLIS: u64 = 86_400_000;
-/// File systems take 255 bytes; the time and the ending take 21.
+/// File systems take 255 bytes; the time and the endings take 26.
 const LONGEST_NAME: usize = 180;
+/// While it begins.
+const PART: &str = ".csv.part";
+/// A file that ended with a failure before it had so many rows, ten minutes' worth, is the first to be deleted.
+const SHORT_ROWS: u32 = 120;
 
 /// Every group's file.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ struct RecordedGroup {
     rows: RecordedRows,
     output: Output,
     seen_at: Timestamp,
+    /// Short files that ended with a failure.
+    cut_short: Vec<PathBuf>,
 }
 
 /// A file has at least two rows: the time span of a single one is unknown.
@@ -39,8 +46,22 @@ enum Output {
     None,
     /// The first row.
     Begun(RecordedRow),
-    /// The file, the bytes of it that are whole rows, and its clock.
-    Open(File, u64, Begun),
+    Open(OpenRecording),
+}
+
+/// A file that goes on.
+#[derive(Debug)]
+struct OpenRecording {
+    file: File,
+    path: PathBuf,
+    begun: Begun,
+    /// The bytes of it that are whole rows, and how many rows that are.
+    whole: u64,
+    rows: u32,
+    /// When the last of them was.
+    written_at: Timestamp,
+    /// What arrived since then and could not be written.
+    unwritten: Option<RecordedRow>,
 }
 
 /// By what a file goes: times in it are the wall clock's, which may be set meanwhile.
@@ -70,7 +91,7 @@ impl RecordingFiles {
     /// Takes in what a poll saw of a group. Whether something was written.
     ///
     /// # Errors
-    /// That failed; the row is lost, and another file begins.
+    /// That failed. What arrived is part of the next row, for as long as one row may bridge; then another file begins.
     pub fn note(&mut self, name: &str, seen: &Observation) -> io::Result<bool> {
         if !self.groups.contains_key(name) {
             // Groups that nobody asks for any more.
@@ -82,17 +103,10 @@ impl RecordingFiles {
         match group.rows.note(seen) {
             RowStep::Wait => Ok(false),
             RowStep::Break => {
-                group.output = Output::None;
+                group.close();
                 Ok(false)
             }
-            RowStep::Row(row) => {
-                let written = group.write(&self.config, name, row);
-                if written.is_err() {
-                    group.output = Output::None;
-                    group.rows = RecordedRows::default();
-                }
-                written
-            }
+            RowStep::Row(row) => group.write(&self.config, name, row),
         }
     }
 }
@@ -104,12 +118,9 @@ impl RecordedGroup {
         name: &str,
         row: RecordedRow,
     ) -> io::Result<bool> {
-        if self
-            .output
-            .begun()
-            .is_some_and(|begun| begun != Begun::of(&row))
-        {
-            self.output = Output::None;
+        let begun = Begun::of(&row);
+        if self.output.begun().is_some_and(|before| before != begun) {
+            self.close();
         }
         match &mut self.output {
             Output::None => {
@@ -117,17 +128,55 @@ impl RecordedGroup {
                 Ok(false)
             }
             Output::Begun(first) => {
-                let begun = Begun::of(first);
-                let mut file = create(config, name, first.on_the_wall())?;
-                let mut text = header(&self.rows)?;
-                text.push_str(&line(first));
-                let mut whole = 0;
-                append(&mut file, &mut whole, &(text + &line(&row)))?;
-                self.output = Output::Open(file, whole, begun);
-                Ok(true)
+                let rows = header(&self.rows)? + &line(first) + &line(&row);
+                let opened = OpenRecording::begin(config, name, first, &rows);
+                let at = row.at;
+                // Of what could not be written, the newest row may be the first of the next attempt.
+                self.output = Output::Begun(row);
+                self.output = Output::Open(opened?.at(at));
+                self.delete_surplus(config, name).map(|()| true)
             }
-            Output::Open(file, whole, _) => append(file, whole, &line(&row)).map(|()| true),
+            Output::Open(open) => {
+                let at = row.at;
+                let written = open.add(row);
+                if written.is_err() && at.since(open.written_at) > LONGEST_GAP {
+                    self.close();
+                }
+                written.map(|()| true)
+            }
         }
+    }
+
+    /// What follows goes into another file.
+    fn close(&mut self) {
+        if let Output::Open(open) = std::mem::take(&mut self.output)
+            && open.unwritten.is_some()
+            && open.rows < SHORT_ROWS
+        {
+            self.cut_short.push(open.path);
+        }
+    }
+
+    /// Deletes what is more than is kept beside the file that has just begun: what failures cut short, then the oldest.
+    fn delete_surplus(&mut self, config: &RecordingConfig, name: &str) -> io::Result<()> {
+        let Output::Open(newest) = &self.output else {
+            return Ok(());
+        };
+        let stem = file_stem(name);
+        for part in of_group(&config.dir, &stem, PART)? {
+            fs::remove_file(part)?;
+        }
+        let mut others = of_group(&config.dir, &stem, ".csv")?;
+        others.retain(|path| *path != newest.path);
+        others.sort();
+        others.sort_by_key(|path| !self.cut_short.contains(path));
+        let surplus = (others.len() + 1).saturating_sub(config.keep_files as usize);
+        for old in &others[..surplus.min(others.len())] {
+            fs::remove_file(old)?;
+        }
+        self.cut_short
+            .retain(|path| others[surplus.min(others.len())..].contains(path));
+        Ok(())
     }
 }
 
@@ -136,8 +185,73 @@ impl Output {
         match self {
             Self::None => None,
             Self::Begun(row) => Some(Begun::of(row)),
-            Self::Open(_, _, begun) => Some(*begun),
+            Self::Open(open) => Some(open.begun),
         }
+    }
+}
+
+impl OpenRecording {
+    /// `DIR/<group>.<time of the first row>.csv`, with its first rows.
+    fn begin(
+        config: &RecordingConfig,
+        group: &str,
+        first: &RecordedRow,
+        rows: &str,
+    ) -> io::Result<Self> {
+        fs::create_dir_all(&config.dir)?;
+        let time = UNIX_EPOCH + Duration::from_secs(first.on_the_wall().as_millis() / 1_000);
+        let time = humantime::format_rfc3339_seconds(time).to_string();
+        let name = format!("{}.{}", file_stem(group), time.replace(['-', ':'], ""));
+        let path = config.dir.join(format!("{name}.csv"));
+        if path.try_exists()? {
+            // A clock that was set back.
+            let text = format!("{} exists already", path.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        let part = config.dir.join(name + PART);
+        let mut whole = 0;
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&part)
+            .and_then(|mut file| {
+                // One of before that was killed may have left it.
+                file.set_len(0)?;
+                append(&mut file, &mut whole, rows)?;
+                fs::rename(&part, &path)?;
+                Ok(file)
+            });
+        let file = written.inspect_err(|_| drop(fs::remove_file(&part)))?;
+        Ok(Self {
+            file,
+            path,
+            begun: Begun::of(first),
+            whole,
+            rows: 2,
+            written_at: first.at,
+            unwritten: None,
+        })
+    }
+
+    fn at(self, written_at: Timestamp) -> Self {
+        Self { written_at, ..self }
+    }
+
+    /// Adds a row, with what could not be written before.
+    fn add(&mut self, row: RecordedRow) -> io::Result<()> {
+        let row = match self.unwritten.take() {
+            Some(before) => row.after(&before),
+            None => row,
+        };
+        let written = self
+            .file
+            .set_len(self.whole)
+            .and_then(|()| append(&mut self.file, &mut self.whole, &line(&row)));
+        match written {
+            Ok(()) => (self.rows, self.written_at) = (self.rows + 1, row.at),
+            Err(_) => self.unwritten = Some(row),
+        }
+        written
     }
 }
 
@@ -146,7 +260,8 @@ fn append(file: &mut File, whole: &mut u64, text: &str) -> io::Result<()> {
     let written = file.write_all(text.as_bytes());
     match written {
         Ok(()) => *whole += text.len() as u64,
-        Err(_) => file.set_len(*whole)?,
+        // If that fails as well, it is done before the next row.
+        Err(_) => drop(file.set_len(*whole)),
     }
     written
 }
@@ -168,30 +283,8 @@ fn line(row: &RecordedRow) -> String {
     text
 }
 
-/// `DIR/<group>.<time of the first row>.csv`, after the oldest of the group were deleted.
-fn create(config: &RecordingConfig, group: &str, first: Timestamp) -> io::Result<File> {
-    fs::create_dir_all(&config.dir)?;
-    let stem = file_stem(group);
-    let mut kept = of_group(&config.dir, &stem)?;
-    kept.sort();
-    let surplus = (kept.len() + 1).saturating_sub(config.keep_files as usize);
-    for old in &kept[..surplus] {
-        fs::remove_file(old)?;
-    }
-    let time = UNIX_EPOCH + Duration::from_secs(first.as_millis() / 1_000);
-    let time = humantime::format_rfc3339_seconds(time).to_string();
-    let path = config
-        .dir
-        .join(format!("{stem}.{}.csv", time.replace(['-', ':'], "")));
-    OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .open(path)
-}
-
-/// The group's files: its name, 16 characters of time, `csv`.
-fn of_group(dir: &Path, stem: &str) -> io::Result<Vec<PathBuf>> {
+/// The group's files: its name, 16 characters of time, the ending.
+fn of_group(dir: &Path, stem: &str, ending: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -199,7 +292,7 @@ fn of_group(dir: &Path, stem: &str) -> io::Result<Vec<PathBuf>> {
         let time = name
             .strip_prefix(stem)
             .and_then(|rest| rest.strip_prefix('.'))
-            .and_then(|rest| rest.strip_suffix(".csv"));
+            .and_then(|rest| rest.strip_suffix(ending));
         if time.is_some_and(|time| time.len() == 16 && time.ends_with('Z')) {
             found.push(path);
         }

@@ -45,6 +45,14 @@ impl RecordedRow {
     pub fn on_the_wall(&self) -> Timestamp {
         self.wall.on_the_wall(self.at)
     }
+
+    /// With what arrived up to the row before, which could not be written.
+    pub fn after(mut self, before: &Self) -> Self {
+        for (now, before) in self.arrived.iter_mut().zip(&before.arrived) {
+            *now = now.saturating_add(*before);
+        }
+        self
+    }
 }
 
 /// One group's rows.

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::time::Duration;
 
+use crate::files::RowLimit;
 use crate::model::identity::PartitionId;
 
 use super::steps::StepLength;
 
-/// Values a trace may have after resampling: 48 h of 2,500 partitions.
+/// Values a trace may have, as it is read and after resampling: 48 h of 2,500 partitions.
 const MOST_VALUES: u64 = 100_000_000;
 
 /// Seconds since 1970 are that exact and no more.
@@ -72,6 +73,14 @@ pub enum TraceError {
         partition: String,
         /// How long a step is.
         step_seconds: f64,
+    },
+    /// More than are read at all.
+    #[error(
+        "line {line}: there are more than 100,000,000 values up to here, which is the limit: cut the trace"
+    )]
+    TooManyValues {
+        /// Line of the file, from 1.
+        line: u64,
     },
     /// Fewer than two rows, so that the time between rows is unknown.
     #[error("at least two rows are needed: each value counts the messages since the previous row")]
@@ -151,7 +160,7 @@ impl Trace {
             .trim(csv::Trim::All)
             // Of CRLF the CR is trimmed; as a terminator of its own it would put line numbers one off.
             .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(input);
+            .from_reader(RowLimit::new(input));
         let header = reader.headers()?.clone();
         if header.len() < 2 || header.get(0) != Some("time_seconds") {
             let found = header.iter().collect::<Vec<_>>().join(",");
@@ -162,7 +171,12 @@ impl Trace {
         let mut counts: Vec<u32> = Vec::new();
         let mut record = csv::StringRecord::new();
         while reader.read_record(&mut record)? {
+            reader.get_mut().next_row();
             let line = record.position().map_or(0, csv::Position::line);
+            // A time takes as much as two values.
+            if (counts.len() + 2 * times.len()) as u64 >= MOST_VALUES {
+                return Err(TraceError::TooManyValues { line });
+            }
             let bad = |column: usize, expected| TraceError::Value {
                 line,
                 column: header.get(column).unwrap_or_default().to_owned(),

@@ -59,7 +59,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("recording", &["model", "config"]),
     (
         "simulation",
-        &["model", "scaled_object", "policy", "group", "autoscaler"],
+        &[
+            "model",
+            "scaled_object",
+            "policy",
+            "group",
+            "autoscaler",
+            "files",
+        ],
     ),
     (
         "collector",

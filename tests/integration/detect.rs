@@ -124,6 +124,31 @@ fn rows_out_of_order_are_judged_by_their_place_with_a_warning_each() {
 }
 
 #[test]
+fn ten_megabytes_that_unpack_to_ten_gigabytes_end_with_an_error_and_little_memory() {
+    let folder = TempDir::new().expect("a folder");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&vec![b'7'; 10_000_000]).expect("packed");
+    let packed = packed.finish().expect("packed");
+    assert!(packed.len() < 100_000, "{}", packed.len());
+    // Gzip files may be strung together.
+    std::fs::write(folder.path().join("bomb.csv.gz"), packed.repeat(1_000)).expect("written");
+    for command in ["detect bomb.csv.gz", "simulate --trace bomb.csv.gz"] {
+        // Of addresses, which are more than what is used.
+        let limited = format!("ulimit -v 1000000; exec \"$0\" {command}");
+        let output = Command::new("sh")
+            .args(["-c", &limited, env!("CARGO_BIN_EXE_streamgauge")])
+            .current_dir(folder.path())
+            .output()
+            .expect("the binary starts");
+        let said = String::from_utf8(output.stderr).expect("text");
+        let expect = "a row is longer than 4 MiB, which is the limit";
+        assert!(said.contains(expect), "{command}: {said}");
+        assert!(said.contains("bomb.csv.gz"), "{command}: {said}");
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+    }
+}
+
+#[test]
 fn wrong_input_is_refused_with_its_line_and_what_to_do() {
     let folder = TempDir::new().expect("a folder");
     let mut said = String::new();

@@ -1,6 +1,8 @@
 //! What `serve` records is what `simulate` reads.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,10 @@ use streamgauge::simulation::trace::Trace;
 use streamgauge::sources::guarded::GuardedSource;
 use streamgauge::sources::{BoxFuture, GroupReader, Source};
 use tokio::time::Instant;
+
+use crate::support::eventually;
+use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::service::Service;
 
 const POLL: Duration = Duration::from_secs(5);
 const PLAYED_FOR: Duration = Duration::from_secs(400);
@@ -132,4 +138,80 @@ async fn a_recording_gives_back_what_arrived_and_no_false_zero() {
             "tick {tick}: {row:?}"
         );
     }
+}
+
+/// What gives a program mounts of its own: as root, or in a user namespace. `None` where neither is allowed.
+fn own_mounts() -> Option<&'static str> {
+    let is_allowed = |flag: &&str| {
+        let tried = Command::new("unshare").args([flag, "true"]).status();
+        tried.is_ok_and(|status| status.success())
+    };
+    ["-m", "-rm"].into_iter().find(is_allowed)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
+    let mut names: Vec<String> = entries.map(|entry| name(entry).unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_takes_no_old_recording_and_recording_goes_on_when_there_is_room() {
+    let Some(own_mounts) = own_mounts() else {
+        return eprintln!("not tested: nothing can be mounted here");
+    };
+    let redis = RedisServer::start(Flavour::Redis70);
+    run::<()>(
+        &mut redis.connect(),
+        "XGROUP CREATE orders billing $ MKSTREAM",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display();
+    let mount = format!("mount -t tmpfs -o size=32k tmpfs {dir} && exec \"$0\" \"$@\"");
+    let config = format!(
+        "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\npoll_interval: 1s\nrecording: {{ dir: \"{dir}\", keep_files: 3 }}\n\
+         sources: [ {{ name: main, redis: {{ url: \"redis://{}\" }} }} ]\n\
+         groups: [ {{ name: billing, source: main, stream: orders, consumer_group: billing }} ]\n",
+        redis.address(),
+    );
+    let service = Service::start_under(&["unshare", own_mounts, "sh", "-c", &mount], &config);
+    let seen = PathBuf::from(format!("/proc/{}/root{dir}", service.pid()));
+    let good = [1, 2, 3].map(|day| format!("billing.2025010{day}T000000Z.csv"));
+    for name in &good {
+        fs::write(seen.join(name), "time_seconds,orders\n5,1\n10,1\n").unwrap();
+    }
+    let ballast = seen.join("ballast");
+    let full = fs::write(&ballast, vec![0; 32 << 10]).expect_err("full");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+
+    // Three attempts, of which the log has one.
+    eventually("failed writes", Duration::from_secs(40), async || {
+        let metrics = service.get("/metrics").await;
+        let mut lines = metrics.lines();
+        let failures =
+            lines.find_map(|line| line.strip_prefix("streamgauge_recording_failures_total{} "))?;
+        (failures.parse::<u32>().ok()? >= 3).then_some(())
+    })
+    .await;
+    let kept = names(&seen);
+    assert!(good.iter().all(|name| kept.contains(name)), "{kept:?}");
+    let said = "arrivals cannot be recorded; everything else continues: ";
+    service.until_logged(said).await;
+    let log = service.log();
+    let told = log.iter().filter(|line| line.contains(said)).count();
+    assert_eq!(told, 1, "{log:?}");
+
+    fs::remove_file(&ballast).unwrap();
+    let is_new = |name: &String| name.ends_with(".csv") && !good.contains(name);
+    eventually("a new recording", Duration::from_secs(20), async || {
+        let now = names(&seen);
+        (now.len() == 3 && now.iter().any(is_new)).then_some(())
+    })
+    .await;
+    let now = names(&seen);
+    assert_eq!(now[..2], good[1..], "{now:?}");
+    let text = fs::read_to_string(seen.join(&now[2])).unwrap();
+    Trace::read("billing", text.as_bytes()).unwrap();
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::time::UNIX_EPOCH;
 
+use crate::files::RowLimit;
 use crate::model::time::Timestamp;
 
 /// A larger number cannot be a time in seconds: it is in milliseconds.
@@ -62,7 +63,7 @@ pub struct InputRow<'a> {
 
 /// Reads row after row, in constant memory.
 pub struct InputRows<R> {
-    reader: csv::Reader<R>,
+    reader: csv::Reader<RowLimit<R>>,
     record: csv::StringRecord,
     timestamp: usize,
     value: usize,
@@ -115,7 +116,7 @@ impl<R: Read> InputRows<R> {
     pub fn of(input: R) -> Result<Self, DetectError> {
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
-            .from_reader(input);
+            .from_reader(RowLimit::new(input));
         let header = reader.headers()?.clone();
         let column = |missing: &'static str| {
             header
@@ -150,6 +151,7 @@ impl<R: Read> InputRows<R> {
         if !self.reader.read_record(&mut self.record)? {
             return Ok(None);
         }
+        self.reader.get_mut().next_row();
         let line = self.record.position().map_or(0, csv::Position::line);
         let timestamp = self.record.get(self.timestamp).unwrap_or_default();
         let text = self.record.get(self.value).unwrap_or_default();

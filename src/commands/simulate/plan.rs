@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use super::checks;
 use crate::cli::{PolicyChoice, SimulateArgs, THRESHOLDS};
+use crate::config::MOST_BYTES;
+use crate::files;
 use crate::model::identity::Assignment;
 use crate::policy::spec::TargetSpec;
 use crate::simulation::fault_list::FaultList;
@@ -282,7 +284,7 @@ fn subjects(args: &SimulateArgs) -> Result<Vec<WorkloadSource>> {
 }
 
 fn read_faults(path: &Path, traces: &[Trace]) -> Result<FaultList> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = files::read_text(path, MOST_BYTES).with_context(|| path.display().to_string())?;
     let list = FaultList::parse(&text).with_context(|| path.display().to_string())?;
     list.check(traces)
         .with_context(|| path.display().to_string())?;

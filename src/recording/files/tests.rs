@@ -120,12 +120,114 @@ fn what_cannot_be_written_is_told_and_the_next_file_begins_when_it_can() {
     for n in 0..7 {
         failed += u32::from(files.note("g", &seen(n * 5, &[n])).is_err());
     }
-    assert_eq!(failed, 2);
+    // The first observation has nothing to count from, and a file begins with two rows.
+    assert_eq!(failed, 5);
     fs::remove_file(&dir).unwrap();
     for n in 7..12 {
         files.note("g", &seen(n * 5, &[n])).unwrap();
     }
     assert_eq!(names(&dir).len(), 1);
+}
+
+/// The open file of the only group.
+fn open(files: &mut RecordingFiles) -> &mut OpenRecording {
+    match &mut files.groups.values_mut().next().unwrap().output {
+        Output::Open(open) => open,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The group's file takes nothing any more; gives what it was.
+fn fill_up(files: &mut RecordingFiles) -> File {
+    let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    std::mem::replace(&mut open(files).file, full)
+}
+
+#[test]
+fn what_could_not_be_written_is_part_of_the_next_row_in_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = RecordingFiles::new(config(folder.path()));
+    let end = |n: u64| 100 + n * n;
+    for n in 0..4 {
+        files.note("g", &seen(n * 5, &[end(n)])).unwrap();
+    }
+    let file = fill_up(&mut files);
+    for n in 4..7 {
+        files.note("g", &seen(n * 5, &[end(n)])).unwrap_err();
+    }
+    open(&mut files).file = file;
+    for n in 7..9 {
+        assert!(files.note("g", &seen(n * 5, &[end(n)])).unwrap());
+    }
+    let names = names(folder.path());
+    assert_eq!(names.len(), 1, "{names:?}");
+    let text = fs::read_to_string(folder.path().join(&names[0])).unwrap();
+    let row = |n: u64, arrived: u64| format!("{}.000,{arrived}\n", NEW_YEAR + n * 5);
+    let expect = [row(1, 1), row(2, 3), row(3, 5), row(7, 40), row(8, 15)].concat();
+    assert_eq!(text, format!("time_seconds,p0\n{expect}"));
+}
+
+#[test]
+fn files_that_a_full_disk_cut_short_displace_each_other_and_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = ["g.20250101T000000Z.csv", "g.20250102T000000Z.csv"];
+    for name in good {
+        fs::write(folder.path().join(name), "time_seconds,p0\n").unwrap();
+    }
+    let mut files = RecordingFiles::new(config(folder.path()));
+    // The disk has room for a few rows after every six minutes in which it has none.
+    let mut second = 0;
+    let mut note = |files: &mut RecordingFiles| {
+        second += 5;
+        files.note("g", &seen(second, &[second])).is_ok()
+    };
+    for _ in 0..5 {
+        for _ in 0..6 {
+            assert!(note(&mut files));
+        }
+        let before = names(folder.path());
+        assert_eq!(before.len(), 3, "{before:?}");
+        assert_eq!(before[..2], good, "{before:?}");
+        fill_up(&mut files);
+        let mut failed = 0;
+        while matches!(
+            files.groups.values().next().unwrap().output,
+            Output::Open(_)
+        ) {
+            assert!(!note(&mut files));
+            failed += 1;
+        }
+        assert_eq!(failed, 61, "five minutes");
+        assert_eq!(names(folder.path()), before);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_begin_displaces_nothing_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = [1, 2, 3].map(|day| format!("g.2025010{day}T000000Z.csv"));
+    for name in &good {
+        fs::write(folder.path().join(name), "time_seconds,p0\n").unwrap();
+    }
+    let mut files = RecordingFiles::new(config(folder.path()));
+    for n in 0..2 {
+        files.note("g", &seen(n * 5, &[n])).unwrap();
+    }
+    for n in 2..5 {
+        // In the way of the file that would be the next.
+        let time = ["05", "10", "15"][n as usize - 2];
+        let part = format!("g.20260101T0000{time}Z.csv.part");
+        fs::create_dir(folder.path().join(&part)).unwrap();
+        files.note("g", &seen(n * 5, &[n])).unwrap_err();
+        fs::remove_dir(folder.path().join(&part)).unwrap();
+        assert_eq!(names(folder.path()), good);
+    }
+    let left = "g.20251231T000000Z.csv.part";
+    fs::write(folder.path().join(left), "by one that was killed").unwrap();
+    files.note("g", &seen(25, &[9])).unwrap();
+    let newest = "g.20260101T000020Z.csv".to_owned();
+    let [_, second, third] = good;
+    assert_eq!(names(folder.path()), [second, third, newest]);
 }
 
 #[test]
