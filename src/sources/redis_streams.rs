@@ -36,6 +36,7 @@ mod nodes;
 mod odd_replies;
 mod partition;
 mod pending;
+mod places;
 mod poll;
 mod primary;
 mod range;

@@ -1,5 +1,6 @@
 //! Many consumer groups on one stream: each is told what is true of it, and the server is asked for all of them together.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -96,4 +97,31 @@ async fn groups_of_one_stream_share_what_the_server_tells_and_each_is_right() {
             assert!(asked < GROUPS as u64 / 4, "{flavour:?}: {asked}");
         }
     }
+}
+
+const LARGE_GROUPS: usize = 60;
+
+#[tokio::test]
+async fn a_group_of_one_stream_does_not_wait_for_all_that_large_groups_ask_at_once() {
+    let server = RedisServer::start(Flavour::Redis82);
+    run::<()>(&mut server.connect(), "XGROUP CREATE x g $ MKSTREAM");
+    let source = RedisStreams::new(server.config(), TIMEOUT);
+    let reader = |stream: &str| {
+        let selector = StreamSelector::parse(stream).expect("a stream");
+        source.reader(&selector, "g", TIMEOUT)
+    };
+    let mut small = reader("x");
+    small.poll().await.expect("a connection");
+    let large = (0..LARGE_GROUPS).map(|n| reader(&format!("large:{n}:{{0..499}}")));
+    let mut all: Vec<_> = large.chain([small]).collect();
+    let ended = Mutex::new(Vec::new());
+    // In this order they ask: the small one last.
+    let polls = all.iter_mut().enumerate().map(async |(n, reader)| {
+        reader.poll().await.expect("a sample");
+        ended.lock().expect("no panic").push(n);
+    });
+    join_all(polls).await;
+    let ended = ended.into_inner().expect("no panic");
+    let before = ended.iter().position(|n| *n == LARGE_GROUPS);
+    assert!(before < Some(LARGE_GROUPS / 2), "{ended:?}");
 }

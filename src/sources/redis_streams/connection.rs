@@ -14,6 +14,7 @@ use super::lean::Scripting;
 use super::live::{ConnectionSlot, Live, Opened};
 use super::login::Login;
 use super::memory::MemoryWatch;
+use super::places::RequestPlaces;
 use super::primary::Primary;
 use super::server::ServerTraits;
 use super::shared::{KeyReaders, SharedKeys};
@@ -47,6 +48,7 @@ pub struct RedisConnection {
     /// Held while connecting, so that callers who find no connection wait for one attempt instead of each making one.
     connecting: tokio::sync::Mutex<()>,
     nonce: AtomicU64,
+    places: Arc<RequestPlaces>,
     shared: SharedKeys,
     memory: MemoryWatch,
 }
@@ -73,6 +75,7 @@ impl RedisConnection {
             slot: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
             nonce: AtomicU64::new(1),
+            places: RequestPlaces::new(),
             shared: SharedKeys::new(readers),
             memory: MemoryWatch::new(),
         }
@@ -106,6 +109,11 @@ impl RedisConnection {
     /// Whether it is one of several nodes that share the keys.
     pub fn is_of_cluster(&self) -> bool {
         matches!(self.config.servers, RedisServers::Cluster(_))
+    }
+
+    /// What may be under way on it.
+    pub const fn places(&self) -> &Arc<RequestPlaces> {
+        &self.places
     }
 
     /// What its groups share.

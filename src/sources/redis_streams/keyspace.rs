@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::nodes::Servers;
+use super::places::{AskedSoFar, Weight};
 use super::poll::{PollConnection, PollConnections};
 use super::server::ServerMode;
 use super::server_layout::ServerLayout;
@@ -29,6 +30,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// How many keys SCAN looks at per call.
 const SCAN_COUNT: u32 = 1000;
+/// To look at them takes the server as long as so many commands.
+const SCAN_WEIGHT: usize = 100;
 
 /// Once every pattern was looked up, the server rests so many times longer than a call took, …
 const REST_PER_CALL: u32 = 4;
@@ -253,7 +256,8 @@ impl LookUps {
         loop {
             let until = Instant::now() + keyspace.servers.response_timeout();
             let layout = keyspace.servers.layout(until).await?;
-            let lines = PollConnections::new(&layout, until);
+            let asked = AskedSoFar::default();
+            let lines = PollConnections::new(&layout, until, &asked);
             if !layout.is_whole() {
                 return Err(failure::is_uncovered(lines.node(0).address()));
             }
@@ -335,7 +339,8 @@ async fn scan(
         .arg(SCAN_COUNT)
         .arg("TYPE")
         .arg("stream");
-    let replies = line.request(commands).await?;
+    let weight = Weight::new(SCAN_WEIGHT, 0);
+    let replies = line.request_of(weight, commands).await?;
     if line.server().mode == Some(ServerMode::Cluster) && !line.is_of_cluster() {
         return Err(failure::is_part_of_cluster(line.address()));
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::connection::{RedisConnection, ServerPlace};
 use super::failure;
 use super::login::Login;
+use super::places::AskedSoFar;
 use super::poll::PollConnection;
 use super::primary::Primary;
 use super::reply;
@@ -222,7 +223,8 @@ impl Servers {
         let mut failed = None;
         for node in &nodes {
             let patience = Instant::now() + self.response_timeout / 2;
-            let line = PollConnection::new(node, until.min(patience));
+            let asked = AskedSoFar::default();
+            let line = PollConnection::new(node, until.min(patience), &asked);
             match slots_by(&line).await {
                 Ok(ranges) => return Ok(self.arrange(ranges, node, &nodes)),
                 Err(failure) => failed = failed.or(Some(failure)),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::RedisConnection;
 use super::failure;
 use super::lean::{self, Scripting};
+use super::places::{AskedSoFar, Weight};
 use super::server_layout::ServerLayout;
 use crate::model::sample::Failure;
 
@@ -18,12 +19,21 @@ use crate::model::sample::Failure;
 pub struct PollConnection<'c> {
     connection: &'c RedisConnection,
     until: Instant,
+    asked: &'c AskedSoFar,
 }
 
 impl<'c> PollConnection<'c> {
-    /// A request on it is answered until then, or fails.
-    pub const fn new(connection: &'c RedisConnection, until: Instant) -> Self {
-        Self { connection, until }
+    /// A request on it is answered until then, or fails. `asked`: what the poll asked for so far.
+    pub const fn new(
+        connection: &'c RedisConnection,
+        until: Instant,
+        asked: &'c AskedSoFar,
+    ) -> Self {
+        Self {
+            connection,
+            until,
+            asked,
+        }
     }
 
     /// Until when.
@@ -56,8 +66,21 @@ impl<'c> PollConnection<'c> {
         lean::is_large(entry_bytes).then(way).flatten()
     }
 
-    /// See [`RedisConnection::request`].
+    /// Sends the commands when it is this poll's turn; see [`RedisConnection::request`].
     pub async fn request(&self, commands: Pipeline) -> Result<Vec<Value>, Failure> {
+        let weight = Weight::new(commands.len(), 0);
+        self.request_of(weight, commands).await
+    }
+
+    /// The same, where the replies are more than the commands let expect.
+    pub async fn request_of(
+        &self,
+        weight: Weight,
+        commands: Pipeline,
+    ) -> Result<Vec<Value>, Failure> {
+        let waiting = self.connection.places().take(weight, self.asked);
+        let place = timeout_at(self.until, waiting).await;
+        let _place = place.map_err(|_| failure::late(self.connection.address()))?;
         self.connection.request(commands, self.until).await
     }
 }
@@ -75,12 +98,17 @@ impl Deref for PollConnection<'_> {
 pub struct PollConnections<'l> {
     layout: &'l Arc<ServerLayout>,
     until: Instant,
+    asked: &'l AskedSoFar,
 }
 
 impl<'l> PollConnections<'l> {
-    /// Requests are answered until then, or fail.
-    pub const fn new(layout: &'l Arc<ServerLayout>, until: Instant) -> Self {
-        Self { layout, until }
+    /// Requests are answered until then, or fail. `asked`: what the poll asked for so far.
+    pub const fn new(layout: &'l Arc<ServerLayout>, until: Instant, asked: &'l AskedSoFar) -> Self {
+        Self {
+            layout,
+            until,
+            asked,
+        }
     }
 
     /// Which node has which keys.
@@ -95,7 +123,7 @@ impl<'l> PollConnections<'l> {
 
     /// The connection to a node.
     pub fn node(&self, node: usize) -> PollConnection<'l> {
-        PollConnection::new(&self.layout.nodes()[node], self.until)
+        PollConnection::new(&self.layout.nodes()[node], self.until, self.asked)
     }
 
     /// The connection to the node that has the key.

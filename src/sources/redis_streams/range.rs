@@ -3,6 +3,7 @@
 use redis::Value;
 use tokio::time::Instant;
 
+use super::places::Weight;
 use super::poll::PollConnection;
 use super::{failure, lean, reply};
 use crate::model::sample::{Failure, Position};
@@ -194,12 +195,16 @@ async fn read_round(
     budget: &mut Budget,
 ) -> Result<(), Failure> {
     let mut commands = redis::pipe();
+    let (mut entries, mut bytes) = (0, 0);
     for (counting, limit) in &round {
         let way = line.scripting(counting.entry_bytes);
+        entries += limit;
+        bytes += way.map_or(limit * counting.entry_bytes, |_| 0);
         let between = (counting.after, counting.until);
         lean::range(&mut commands, way, &counting.key, between, *limit);
     }
-    let replies = line.request(commands).await?;
+    let weight = Weight::new(entries, bytes);
+    let replies = line.request_of(weight, commands).await?;
     for ((counting, limit), reply) in round.into_iter().zip(&replies) {
         if let Value::ServerError(error) = reply {
             counting.failed = Some(failure::of_reply(&line.subject().key(&counting.key), error));

@@ -8,9 +8,13 @@ use super::failure::{self, Subject};
 use super::id;
 use super::key;
 use super::lean;
+use super::places::Weight;
 use super::poll::PollConnection;
 use super::reply::{self, PendingEntry};
 use crate::model::sample::{Failure, Position};
+
+/// Entries whose bodies come with each: the first and the last.
+const BODIES: usize = 2;
 
 /// Commands per partition: MULTI, two or three questions, EXEC.
 const FRAME: usize = 2;
@@ -46,7 +50,17 @@ pub async fn read_frames(
         }
     }
     let asked_at = Instant::now();
-    let replies = line.request(commands).await?;
+    let bytes = |wanted: &KeyWanted<'_>| match way(wanted) {
+        Some(_) => 0,
+        None => wanted.entry_bytes * (BODIES + wanted.page.map_or(0, |page| page.limit)),
+    };
+    let pages = wanted.iter().filter_map(|wanted| wanted.page);
+    let entries: usize = pages.map(|page| page.limit).sum();
+    let weight = Weight::new(
+        commands.len() + entries,
+        wanted.iter().map(bytes).sum::<usize>(),
+    );
+    let replies = line.request_of(weight, commands).await?;
     let garbled = |what: &str| {
         line.distrust();
         failure::garbled(line.address(), what)

@@ -14,6 +14,7 @@ use super::errors::{ErrorCounter, Holding};
 use super::keyspace::Keyspace;
 use super::nodes::Servers;
 use super::partition::{PartitionMemory, RedisPartition};
+use super::places::AskedSoFar;
 use super::poll::PollConnections;
 use super::round::{PollTimes, Round};
 use super::shared::ReadKeys;
@@ -105,11 +106,11 @@ impl StreamReader {
     }
 
     async fn read(&mut self) -> Result<Sample, Failure> {
-        let times = PollTimes::start(self.pace.deadline);
+        let (times, asked) = (PollTimes::start(self.pace.deadline), AskedSoFar::default());
         self.polls = self.polls.wrapping_add(1);
         let servers = Arc::clone(&self.servers);
         let mut layout = servers.layout(times.reads_until()).await?;
-        let lines = PollConnections::new(&layout, times.ends());
+        let lines = PollConnections::new(&layout, times.ends(), &asked);
         let keys = self.discovery.keys(&lines).await?;
         if self.looked_up != Some(self.discovery.lookups()) {
             self.looked_up = Some(self.discovery.lookups());
@@ -124,9 +125,10 @@ impl StreamReader {
             polls: self.polls,
             memories: &self.memories,
             times,
+            asked: &asked,
         };
         let read = round.read(&mut layout, keys, &mut self.turns).await?;
-        let lines = PollConnections::new(&layout, times.asks_until());
+        let lines = PollConnections::new(&layout, times.asks_until(), &asked);
         let consumers = self.count_consumers(&lines, &read.partitions).await;
         let errors = self.errors_of(&lines, &read.partitions, times.ends()).await;
         Ok(Sample {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::failure;
 use super::nodes::Servers;
 use super::partition::{PartitionMemory, RedisPartition};
+use super::places::AskedSoFar;
 use super::poll::PollConnections;
 use super::server_layout::ServerLayout;
 use super::shard::{Shard, ShardReading};
@@ -80,6 +81,8 @@ pub struct Round<'r> {
     pub memories: &'r BTreeMap<String, PartitionMemory>,
     /// The times of the poll.
     pub times: PollTimes,
+    /// What it asked for so far.
+    pub asked: &'r AskedSoFar,
 }
 
 impl Round<'_> {
@@ -121,7 +124,7 @@ impl Round<'_> {
             turns.entry(name(*node)).or_default();
         });
         let mut turns: BTreeMap<_, _> = turns.iter_mut().collect();
-        let lines = PollConnections::new(layout, self.times.ends());
+        let lines = PollConnections::new(layout, self.times.ends(), self.asked);
         let asking = by_node.iter().filter_map(|(node, keys)| {
             let shard = Shard {
                 line: lines.node(*node),
