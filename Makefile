@@ -1,5 +1,5 @@
 # The usual tasks. `make test` installs the servers that the tests run against.
-.PHONY: demo test e2e lint docs bench hostile build
+.PHONY: demo test e2e lint docs bench hostile soak build
 
 demo:
 	cargo run --release --locked -- demo
@@ -26,6 +26,10 @@ bench:
 # What hostile clients cost everybody else.
 hostile:
 	cargo bench --locked --bench hostile
+
+# Half an hour of faults; SOAK_MINUTES=3 is the short form.
+soak:
+	cargo bench --locked --bench soak
 
 build:
 	cargo build --release --locked
