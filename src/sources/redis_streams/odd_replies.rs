@@ -91,7 +91,10 @@ fn replaced(value: &Value, at: &[usize], by: &Value) -> Value {
     }
 }
 
-fn observed(frame: &[Value], memory: PartitionMemory) -> (PartitionObservation, PartitionMemory) {
+fn observed(
+    frame: &[Value],
+    memory: Box<PartitionMemory>,
+) -> (PartitionObservation, Box<PartitionMemory>) {
     let subject = Subject::server("h:1", false).key("k");
     let (reading, _) = read::understood(frame, "g", Some(NOW), &subject);
     let is_failed = matches!(reading, KeyAnswer::Failed(_));
@@ -128,7 +131,7 @@ async fn an_odd_value_makes_its_field_unknown_and_nothing_else() {
     ];
     for delivered in [0, 1, 5, 10] {
         let sound = frame(delivered);
-        let (expect, memory) = observed(&sound, PartitionMemory::default());
+        let (expect, memory) = observed(&sound, Box::default());
         let expect = present(expect);
         let mut found = Vec::new();
         let answers = sound.last().expect("answers");
@@ -157,7 +160,7 @@ async fn an_odd_value_makes_its_field_unknown_and_nothing_else() {
 }
 
 fn check(spoilt: &[Value], memory: &PartitionMemory, expect: &PartitionSample, what: &str) {
-    let sample = match observed(spoilt, memory.clone()).0 {
+    let sample = match observed(spoilt, Box::new(memory.clone())).0 {
         PartitionObservation::Present(sample) => sample,
         // The group or the whole of an answer was hit: unknown, not missing.
         PartitionObservation::Failed(_) => return,

@@ -83,7 +83,8 @@ pub struct RedisPartition {
     /// The server's own lag, where the polls before vouch for it.
     carried: Option<u64>,
     counting: Counting,
-    memory: PartitionMemory,
+    /// Apart: it is half of all this, and goes on to the next poll.
+    memory: Box<PartitionMemory>,
 }
 
 /// Which server a partition was read from.
@@ -101,7 +102,7 @@ impl RedisPartition {
         key: String,
         reading: KeyAnswer,
         from: &ReadFrom,
-        mut memory: PartitionMemory,
+        mut memory: Box<PartitionMemory>,
     ) -> Self {
         // What one server said vouches for nothing that another one says: a replica that was promoted counts by itself.
         if from.server.is_some() && memory.server != from.server {
@@ -141,7 +142,7 @@ impl RedisPartition {
     }
 
     /// One that was not read.
-    pub fn unread(key: String, why: Failure, memory: PartitionMemory) -> Self {
+    pub fn unread(key: String, why: Failure, memory: Box<PartitionMemory>) -> Self {
         let from = ReadFrom {
             server: memory.server.clone(),
             ..ReadFrom::default()
@@ -297,7 +298,7 @@ impl RedisPartition {
         at: Instant,
         stuck_after: Duration,
         is_at_work: impl Fn(&str) -> bool,
-    ) -> (String, PartitionObservation, PartitionMemory) {
+    ) -> (String, PartitionObservation, Box<PartitionMemory>) {
         let log_end = self.log_end();
         let observation = match &self.reading {
             KeyAnswer::Present(now) => {
@@ -323,14 +324,14 @@ impl RedisPartition {
                         failure::garbled(&key::shown(&self.key), "the length of the stream");
                     return (self.key, PartitionObservation::Failed(failure), self.memory);
                 };
-                self.memory = PartitionMemory {
+                *self.memory = PartitionMemory {
                     counter: self.memory.counter,
                     ..PartitionMemory::default()
                 };
                 PartitionObservation::GroupMissing { length, log_end }
             }
             KeyAnswer::StreamMissing => {
-                self.memory = PartitionMemory::default();
+                *self.memory = PartitionMemory::default();
                 PartitionObservation::StreamMissing
             }
             KeyAnswer::Failed(failure)

@@ -48,7 +48,7 @@ pub struct StreamReader {
     /// What it asks for, and by which look-up.
     keys: ReadKeys,
     looked_up: Option<u64>,
-    memories: BTreeMap<String, PartitionMemory>,
+    memories: BTreeMap<String, Box<PartitionMemory>>,
     census: ConsumerCensus,
     errors: Option<ErrorCounter>,
     /// By the address of the node.
@@ -189,7 +189,7 @@ impl StreamReader {
         partitions: Vec<RedisPartition>,
     ) -> BTreeMap<PartitionId, PartitionObservation> {
         let at = Instant::now();
-        let mut memories = BTreeMap::new();
+        let mut memories = Vec::with_capacity(partitions.len());
         let mut observations = Vec::with_capacity(partitions.len());
         for partition in partitions {
             let is_at_work = |name: &str| self.census.is_at_work(name);
@@ -207,11 +207,11 @@ impl StreamReader {
             }
             if let Some(id) = self.discovery.id(&key) {
                 observations.push((id.clone(), observation));
-                memories.insert(key, memory);
+                memories.push((key, memory));
             }
         }
-        self.memories = memories;
         // At once: a map that grows in order is left half empty.
+        self.memories = memories.into_iter().collect();
         observations.into_iter().collect()
     }
 }

@@ -78,7 +78,7 @@ pub struct Round<'r> {
     /// Counts polls, so that partitions take turns.
     pub polls: usize,
     /// What is remembered of the partitions.
-    pub memories: &'r BTreeMap<String, PartitionMemory>,
+    pub memories: &'r BTreeMap<String, Box<PartitionMemory>>,
     /// The times of the poll.
     pub times: PollTimes,
     /// What it asked for so far.
@@ -184,8 +184,12 @@ impl Round<'_> {
 }
 
 impl Readings {
-    fn add(&mut self, reading: ShardReading) {
-        self.partitions.extend(reading.partitions);
+    fn add(&mut self, mut reading: ShardReading) {
+        // The list of the first node is taken as it is: mostly there is no other.
+        match self.partitions.is_empty() {
+            true => self.partitions = reading.partitions,
+            false => self.partitions.append(&mut reading.partitions),
+        }
         self.elsewhere.extend(reading.elsewhere);
         self.now_millis = self.now_millis.or(reading.now_millis);
     }

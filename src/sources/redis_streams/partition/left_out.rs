@@ -24,7 +24,7 @@ impl RedisPartition {
     pub fn put_off(
         self,
         observation: PartitionObservation,
-    ) -> (String, PartitionObservation, PartitionMemory) {
+    ) -> (String, PartitionObservation, Box<PartitionMemory>) {
         (self.key, observation, self.memory)
     }
 
