@@ -4,6 +4,7 @@
 mod plausible;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ pub struct Written<'a> {
     capacity: Option<VersionedPart<'a, Capacity>>,
     forecast: Option<VersionedPart<'a, Forecast>>,
     normal: Option<VersionedPart<'a, GroupNormal>>,
-    partitions: Option<VersionedPart<'a, BTreeMap<PartitionId, PartitionNormal>>>,
+    partitions: Option<VersionedPart<'a, BTreeMap<PartitionId, Arc<PartitionNormal>>>>,
     incidents: Option<VersionedPart<'a, Incidents>>,
 }
 

@@ -1,5 +1,6 @@
 //! One partition over time: what arrived, what was processed, what was lost between two samples.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,9 +60,10 @@ pub struct PartitionModel {
     pub(super) commits: CommitRhythm,
     /// Since when nothing arrived and nothing was committed while somebody could have.
     quiet: Option<Quiet>,
-    /// What is normal for it, once it was there. Apart, for it is large and only looked at once per poll.
+    /// What is normal for it, once it was there. Apart, because it is large and only looked at once per poll; shared with what is being
+    /// saved, which needs no copy then.
     #[serde(default)]
-    pub(super) normal: Option<Box<PartitionNormal>>,
+    pub(super) normal: Option<Arc<PartitionNormal>>,
 }
 
 impl Default for PartitionModel {

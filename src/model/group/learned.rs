@@ -1,6 +1,7 @@
 //! What a group learned over hours and weeks: what a restart must not cost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +22,11 @@ pub struct Learned {
     /// What is normal for the group.
     pub normal: Option<GroupNormal>,
     /// What is normal for each partition.
-    pub partitions: BTreeMap<PartitionId, PartitionNormal>,
+    pub partitions: BTreeMap<PartitionId, Arc<PartitionNormal>>,
 }
 
 impl GroupModel {
-    /// A copy of what was learned.
+    /// What was learned; of partitions without a copy.
     pub fn learned(&self) -> Learned {
         let partitions = self.partitions.iter();
         Learned {
@@ -33,7 +34,7 @@ impl GroupModel {
             forecast: Some(self.forecast.clone()),
             normal: Some(self.normal.clone()),
             partitions: partitions
-                .filter_map(|(id, p)| Some((id.clone(), p.normal.as_deref()?.clone())))
+                .filter_map(|(id, p)| Some((id.clone(), p.normal.clone()?)))
                 .collect(),
         }
     }
@@ -52,7 +53,8 @@ impl GroupModel {
         for (id, normal) in learned.partitions {
             // Those that are not there any more go with the first observation.
             let partition = self.partitions.entry(id).or_default();
-            partition.normal = Some(Box::new(normal.under_todays_rules()));
+            let normal = Arc::unwrap_or_clone(normal);
+            partition.normal = Some(Arc::new(normal.under_todays_rules()));
         }
     }
 }

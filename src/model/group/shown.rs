@@ -1,5 +1,6 @@
 //! What one poll shows of all partitions together, gathered in one pass: there may be ten thousand of them, and none is in a cache.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::partition::{PartitionModel, PartitionState};
@@ -76,7 +77,8 @@ pub(super) fn note_normal(partition: &mut PartitionModel, now: Moment) -> [Optio
     );
     if is_there || partition.normal.is_some() {
         let normal = partition.normal.get_or_insert_default();
-        normal.observe(now, values);
+        // A copy is only made while the state of before is being saved.
+        Arc::make_mut(normal).observe(now, values);
     }
     values
 }
