@@ -8,6 +8,7 @@
 mod alarm;
 mod bits;
 pub mod counter;
+mod course;
 mod levels;
 mod memory;
 mod pace;
@@ -15,17 +16,18 @@ mod pattern;
 pub mod saved;
 mod season;
 mod state;
+mod still;
 mod tail;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::alarm::Verdict;
 use self::state::State;
-use super::time::{Moment, Timestamp};
+use self::still::StillSeries;
+use super::time::Moment;
 use crate::model::tuning::baseline::rules::LEARNING;
-use crate::model::tuning::baseline::state::{LARGEST_VALUE, LEARNING_SAMPLES};
+use crate::model::tuning::baseline::state::LARGEST_VALUE;
 
 pub use self::state::Reading;
 
@@ -51,7 +53,15 @@ impl Default for BaselineRules {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Baseline {
     rules: BaselineRules,
-    state: State,
+    series: SeriesMemory,
+}
+
+/// What is remembered of it.
+#[derive(Clone, Debug, PartialEq)]
+enum SeriesMemory {
+    /// It has only ever had one value, and has no weekly season.
+    Still(StillSeries),
+    Varied(Box<State>),
 }
 
 impl Baseline {
@@ -59,7 +69,7 @@ impl Baseline {
     pub fn new(rules: BaselineRules) -> Self {
         Self {
             rules,
-            state: State::new(rules.weekly_season),
+            series: SeriesMemory::new(rules.weekly_season),
         }
     }
 
@@ -75,62 +85,50 @@ impl Baseline {
     pub fn observe(&mut self, now: impl Into<Moment>, value: Option<f64>) -> Reading {
         let now = now.into();
         match value.filter(|value| value.abs() < LARGEST_VALUE) {
-            Some(value) => self.learn(now, value),
-            None => self.missing(now),
+            Some(value) => self.series.learn(now, value, self.rules.learning),
+            None => self.series.missing(now, self.rules.learning),
         }
     }
 
     /// Memory that the series takes.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.state.seasons.heap_bytes()
+        size_of::<Self>()
+            + match &self.series {
+                SeriesMemory::Still(_) => 0,
+                SeriesMemory::Varied(state) => size_of::<State>() + state.seasons.heap_bytes(),
+            }
+    }
+}
+
+impl SeriesMemory {
+    fn new(weekly_season: bool) -> Self {
+        Self::of(State::new(weekly_season))
     }
 
-    fn learning(&self, at: Timestamp) -> bool {
-        self.state.samples <= LEARNING_SAMPLES
-            || at.since(self.state.first) < self.rules.learning
-            || self.state.settling > 0
-    }
-
-    fn missing(&self, now: Moment) -> Reading {
-        let state = &self.state;
-        let usual = state.seasons.usual(now.on_the_wall());
-        Reading {
-            anomaly: state.alarm.raised(),
-            learning: self.learning(now.at),
-            ..state.band(usual)
+    fn of(state: State) -> Self {
+        match StillSeries::of(&state) {
+            Some(still) => Self::Still(still),
+            None => Self::Varied(Box::new(state)),
         }
     }
 
-    fn learn(&mut self, now: Moment, value: f64) -> Reading {
-        let (at, wall) = (now.at, now.on_the_wall());
-        let (value, mut memory) = self.state.begin(at, value);
-        let state = &mut self.state;
-        let seasonal = state.seasons.judge(wall, value, &memory);
-        let level = value - seasonal.usual;
-        state.bridge(at, level, &memory);
-        let learning = self.learning(at);
-        let state = &mut self.state;
-        let band = state.band(seasonal.usual);
-        let evidence = state.compare(value, level, seasonal, &memory);
-        let smoothed = 0.5 * (evidence.total + state.evidence);
-        state.evidence = evidence.total;
-        state.departure = if learning { 0.0 } else { smoothed };
-        state.suspect(&mut memory);
-        state.remember(wall, value, level, &evidence, &memory);
-        let verdict = if learning {
-            Verdict::default()
-        } else {
-            let density_bits = state.pace.density_bits();
-            state.alarm.observe(smoothed, memory.density, density_bits)
-        };
-        Reading {
-            expected: band.expected.filter(|_| state.samples > 1),
-            score: verdict.score,
-            departure: verdict.departure,
-            anomaly: verdict.raised,
-            fired: verdict.fired,
-            learning,
-            ..band
+    fn learn(&mut self, now: Moment, value: f64, learning: Duration) -> Reading {
+        match self {
+            Self::Varied(state) => state.learn(now, value, learning),
+            Self::Still(still) if still.goes_on(value) => still.learn(now, learning),
+            Self::Still(still) => {
+                let mut state = still.whole();
+                let reading = state.learn(now, value, learning);
+                *self = Self::of(state);
+                reading
+            }
+        }
+    }
+
+    fn missing(&self, now: Moment, learning: Duration) -> Reading {
+        match self {
+            Self::Still(still) => still.reading(now, learning),
+            Self::Varied(state) => state.missing(now, learning),
         }
     }
 }

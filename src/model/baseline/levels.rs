@@ -13,6 +13,14 @@ pub(super) struct Levels {
 }
 
 impl Levels {
+    /// Where a series has had no other value.
+    pub fn at(value: f64) -> Self {
+        Self {
+            fast: value,
+            slow: [value; 4],
+        }
+    }
+
     /// The mean that bounds are drawn around.
     pub fn expected(&self) -> f64 {
         self.slow[0]
@@ -29,8 +37,7 @@ impl Levels {
     /// Departures of the value, which then moves the means: the slow ones by at most what `bounded` says.
     pub fn observe(&mut self, value: f64, bounded: f64, memory: &Memory) -> [f64; DEPARTURES] {
         if memory.samples <= 1.0 {
-            self.fast = value;
-            self.slow = [value; 4];
+            *self = Self::at(value);
         }
         let before = self.slow;
         self.fast += memory.share(FAST_SPANS[1]) * (value - self.fast);

@@ -34,7 +34,44 @@ struct Histogram {
     counts: [u16; BINS],
 }
 
+/// How much the histograms hold after one more sample, if all of it is in one bin.
+pub(super) fn counted(total: u32, memory: &Memory) -> u32 {
+    let total = total + u32::from(added(memory));
+    if is_full(total, memory) {
+        total / 2
+    } else {
+        total
+    }
+}
+
+fn added(memory: &Memory) -> u16 {
+    (memory.weight * COUNTS_PER_SAMPLE).round().max(1.0) as u16
+}
+
+fn is_full(total: u32, memory: &Memory) -> bool {
+    f64::from(total) > memory.pattern_samples * COUNTS_PER_SAMPLE
+}
+
 impl Patterns {
+    /// Where a series has had no other value: every projection but the first is 0, and all are counted in the middle.
+    pub fn of_one_value(value: f64, total: u32) -> Self {
+        let mut patterns = Self {
+            last: [value; 3],
+            total,
+            ..Self::default()
+        };
+        patterns.histograms[0].centre = value as f32;
+        for histogram in &mut patterns.histograms {
+            histogram.counts[BINS / 2] = total as u16;
+        }
+        patterns
+    }
+
+    /// How much the histograms hold.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
     /// How the value follows those before.
     pub fn judge(&self, value: f64, memory: &Memory) -> Pattern {
         let weight = f64::from(self.total) / COUNTS_PER_SAMPLE + PRIOR * BINS as f64;
@@ -67,7 +104,7 @@ impl Patterns {
         } else {
             [value, self.last[0], self.last[1]]
         };
-        let added = (memory.weight * COUNTS_PER_SAMPLE).round().max(1.0) as u16;
+        let added = added(memory);
         for (n, histogram) in self.histograms.iter_mut().enumerate() {
             let projection = if first && n > 0 {
                 0.0
@@ -77,7 +114,7 @@ impl Patterns {
             histogram.learn(projection, pattern.places[n], added, memory);
         }
         self.total += u32::from(added);
-        if f64::from(self.total) > memory.pattern_samples * COUNTS_PER_SAMPLE {
+        if is_full(self.total, memory) {
             self.halve();
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Baseline, BaselineRules, State};
+use super::{Baseline, BaselineRules, SeriesMemory, State};
 
 /// Of the layout and the meaning of the state. A change of either counts it up.
 pub const VERSION: u32 = 1;
@@ -44,14 +44,20 @@ impl Baseline {
     pub fn save(&self) -> Result<Saved, serde_json::Error> {
         Ok(Saved {
             version: VERSION,
-            state: serde_json::to_value(&self.state)?,
+            state: match &self.series {
+                SeriesMemory::Still(still) => serde_json::to_value(still.whole()),
+                SeriesMemory::Varied(state) => serde_json::to_value(state),
+            }?,
         })
     }
 
     /// Continues where the saved one was. What cannot be used is said, and learning starts over.
     pub fn restore(rules: BaselineRules, saved: Saved) -> (Self, Option<LearnsAnew>) {
         match State::read(rules, saved) {
-            Ok(state) => (Self { rules, state }, None),
+            Ok(state) => {
+                let series = SeriesMemory::of(state);
+                (Self { rules, series }, None)
+            }
             Err(warning) => (Self::new(rules), Some(warning)),
         }
     }

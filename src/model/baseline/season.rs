@@ -11,6 +11,8 @@ const DAY_HOURS: usize = 24;
 const WEEK_HOURS: usize = 168;
 /// Of an hour that was not seen yet.
 const UNSEEN: f32 = f32::MAX;
+/// An hour that counts more than this is the nearer one.
+const NEAREST: f64 = 0.5;
 
 /// Departures from the long-run level by hour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,24 @@ impl Seasons {
             week: weekly.then(|| Hours::new(WEEK_HOURS)),
             errors: [0.0; 3],
         }
+    }
+
+    /// Where a series has had no other value, at these hours of the day.
+    pub fn of_one_value(level: f64, hours: u32) -> Self {
+        let mut seasons = Self {
+            level,
+            ..Self::new(false)
+        };
+        let seen = |(hour, _): &(usize, &mut f32)| hours >> hour & 1 == 1;
+        let of_day = seasons.day.0.iter_mut().enumerate();
+        of_day.filter(seen).for_each(|(_, mean)| *mean = 0.0);
+        seasons
+    }
+
+    /// The hours of the day of which something is known, a bit each.
+    pub fn hours_seen(&self) -> u32 {
+        let seen = |(hour, mean): (usize, &f32)| u32::from(*mean != UNSEEN) << hour;
+        self.day.0.iter().enumerate().map(seen).sum()
     }
 
     pub fn weekly(&self) -> bool {
@@ -142,21 +162,37 @@ fn trust(error: f64, without: f64) -> f64 {
     ((1.0 - error / without) * TRUST_SLOPE).min(1.0)
 }
 
-impl Hours {
-    fn new(hours: usize) -> Self {
-        Self(vec![UNSEEN; hours].into())
-    }
+/// The hour of the day that the first value at that moment is taken for, as long as nothing is known of that hour.
+pub(super) fn nearest_hour(at: Timestamp) -> Option<usize> {
+    let weights = Between::of(at, DAY_HOURS).weights().into_iter();
+    let mut nearest = weights.filter(|(_, weight)| *weight > NEAREST);
+    nearest.next().map(|(hour, _)| hour)
+}
 
-    fn between(&self, at: Timestamp) -> Between {
-        let hours = self.0.len();
+impl Between {
+    /// Of so many hours.
+    fn of(at: Timestamp, hours: usize) -> Self {
         // The value of an hour is that of its middle.
         let millis = at.as_millis() + hours as u64 * HOUR_MILLIS - HOUR_MILLIS / 2;
         let earlier = (millis / HOUR_MILLIS) as usize % hours;
-        Between {
+        Self {
             earlier,
             later: (earlier + 1) % hours,
             nearness: (millis % HOUR_MILLIS) as f64 / HOUR_MILLIS as f64,
         }
+    }
+
+    fn weights(&self) -> [(usize, f64); 2] {
+        [
+            (self.earlier, 1.0 - self.nearness),
+            (self.later, self.nearness),
+        ]
+    }
+}
+
+impl Hours {
+    fn new(hours: usize) -> Self {
+        Self(vec![UNSEEN; hours].into())
     }
 
     /// `None` where an hour was not seen yet.
@@ -165,24 +201,21 @@ impl Hours {
             earlier,
             later,
             nearness,
-        } = self.between(at);
+        } = Between::of(at, self.0.len());
         let (earlier, later) = (self.0[earlier], self.0[later]);
         (earlier != UNSEEN && later != UNSEEN)
             .then(|| f64::from(earlier) * (1.0 - nearness) + f64::from(later) * nearness)
     }
 
     fn learn(&mut self, at: Timestamp, value: f64, before: f64, memory: &Memory) {
-        let between = self.between(at);
+        let between = Between::of(at, self.0.len());
         let rounds = memory.samples / self.0.len() as f64;
         let pace = (1.0 / (rounds + 1.0)).max(PACE / memory.density) * memory.level_weight;
-        for (hour, weight) in [
-            (between.earlier, 1.0 - between.nearness),
-            (between.later, between.nearness),
-        ] {
+        for (hour, weight) in between.weights() {
             let mean = &mut self.0[hour];
             if *mean != UNSEEN {
                 *mean += (pace * weight * (value - before)) as f32;
-            } else if weight > 0.5 {
+            } else if weight > NEAREST {
                 *mean = value as f32;
             }
         }

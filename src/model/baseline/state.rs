@@ -1,45 +1,42 @@
 //! All that a baseline remembers, and how a sample is held against it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Verdict};
+use super::course::SampleCourse;
 use super::levels::Levels;
 use super::memory::Memory;
-use super::pace::SamplePace;
 use super::pattern::{Pattern, Patterns};
 use super::season::{Seasonal, Seasons};
 use super::tail::Tails;
-use crate::model::time::Timestamp;
+use crate::model::time::{Moment, Timestamp};
 use crate::model::tuning::baseline::levels::{DEPARTURES, FAST_SPANS};
 use crate::model::tuning::baseline::state::{
-    CALM_RATIO, GAP_INTERVALS, LARGEST_RATIO, LEARNING_SAMPLES, MOST_MOVE, OUTSIDE_SHARE,
-    PATTERN_WEIGHT, RECORD_WEIGHT, ROUNDING, SEASON_WEIGHT, SMALLEST_VALUE, SUSPICION_FADES,
-    SUSPICIOUS,
+    CALM_RATIO, LARGEST_RATIO, LEARNING_SAMPLES, MOST_MOVE, OUTSIDE_SHARE, PATTERN_WEIGHT,
+    RECORD_WEIGHT, ROUNDING, SEASON_WEIGHT, SMALLEST_VALUE, SUSPICION_FADES, SUSPICIOUS,
 };
 
 /// All that is remembered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     /// Values are in units of the first that was not 0, so that the scale of a series cannot matter.
-    unit: f64,
-    pub samples: u64,
-    pub first: Timestamp,
-    pub last: Timestamp,
-    pub pace: SamplePace,
+    pub unit: f64,
+    #[serde(flatten)]
+    pub course: SampleCourse,
     pub levels: Levels,
     departures: [Tails; DEPARTURES],
     pub seasons: Seasons,
     residual: f64,
     residuals: Tails,
-    patterns: Patterns,
+    pub patterns: Patterns,
     /// Total evidence at the sample before; and its mean over two samples.
     pub evidence: f64,
-    pub departure: f64,
-    /// For how many samples after a gap nothing is flagged.
-    pub settling: u32,
+    departure: f64,
     /// For how many samples learning has been slowed.
     slowed: f64,
-    negative: bool,
+    pub negative: bool,
     pub alarm: Alarm,
 }
 
@@ -66,7 +63,7 @@ pub struct Reading {
 
 /// What one sample shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Evidence {
+struct Evidence {
     departures: [f64; DEPARTURES],
     residual: f64,
     pattern: Pattern,
@@ -78,10 +75,7 @@ impl State {
     pub fn new(weekly_season: bool) -> Self {
         Self {
             unit: 0.0,
-            samples: 0,
-            first: Timestamp::default(),
-            last: Timestamp::default(),
-            pace: SamplePace::default(),
+            course: SampleCourse::default(),
             levels: Levels::default(),
             departures: Default::default(),
             seasons: Seasons::new(weekly_season),
@@ -90,38 +84,72 @@ impl State {
             patterns: Patterns::default(),
             evidence: 0.0,
             departure: 0.0,
-            settling: 0,
             slowed: 0.0,
             negative: false,
             alarm: Alarm::default(),
         }
     }
 
-    /// The value in the series' unit, and what this sample counts.
-    pub fn begin(&mut self, at: Timestamp, value: f64) -> (f64, Memory) {
-        if self.samples == 0 {
-            self.first = at;
-            self.last = at;
+    /// What is said where a sample is missing.
+    pub fn missing(&self, now: Moment, learning: Duration) -> Reading {
+        Reading {
+            anomaly: self.alarm.raised(),
+            learning: self.course.is_learning(now.at, learning),
+            ..self.band(self.seasons.usual(now.on_the_wall()))
         }
-        self.samples += 1;
+    }
+
+    /// Judges the sample by all before it, then learns from it.
+    pub fn learn(&mut self, now: Moment, value: f64, learning: Duration) -> Reading {
+        let (at, wall) = (now.at, now.on_the_wall());
+        let mut memory = self.course.begin(at);
+        let value = self.in_own_unit(value);
+        let seasonal = self.seasons.judge(wall, value, &memory);
+        let level = value - seasonal.usual;
+        if let Some(intervals) = self.course.gap(at, &memory) {
+            // The means follow the first value after it.
+            self.levels.bridge(level, intervals, &memory);
+        }
+        let is_learning = self.course.is_learning(at, learning);
+        let band = self.band(seasonal.usual);
+        let evidence = self.compare(value, level, seasonal, &memory);
+        let smoothed = 0.5 * (evidence.total + self.evidence);
+        self.evidence = evidence.total;
+        self.departure = if is_learning { 0.0 } else { smoothed };
+        self.suspect(&mut memory);
+        self.remember(wall, value, level, &evidence, &memory);
+        let verdict = if is_learning {
+            Verdict::default()
+        } else {
+            let density_bits = self.course.pace.density_bits();
+            self.alarm.observe(smoothed, memory.density, density_bits)
+        };
+        Reading {
+            expected: band.expected.filter(|_| self.course.samples > 1),
+            score: verdict.score,
+            departure: verdict.departure,
+            anomaly: verdict.raised,
+            fired: verdict.fired,
+            learning: is_learning,
+            ..band
+        }
+    }
+
+    /// The value in the series' unit.
+    fn in_own_unit(&mut self, value: f64) -> f64 {
         self.negative |= value < 0.0;
         if self.unit == 0.0 && value.abs() > SMALLEST_VALUE {
             self.unit = value.abs();
         }
-        let seconds = at.since(self.last).as_secs_f64();
-        if self.samples > 1 {
-            self.pace.learn(seconds);
-        }
-        let ratio = if self.unit > 0.0 {
+        if self.unit > 0.0 {
             (value / self.unit).clamp(-LARGEST_RATIO, LARGEST_RATIO)
         } else {
             0.0
-        };
-        (ratio, Memory::of(self.samples, self.pace))
+        }
     }
 
     /// A departure that may be an anomaly teaches less, for a bounded time.
-    pub fn suspect(&mut self, memory: &mut Memory) {
+    fn suspect(&mut self, memory: &mut Memory) {
         if self.departure >= SUSPICIOUS && self.slowed < memory.suspicious_samples {
             self.slowed += 1.0;
             memory.slow_down();
@@ -130,21 +158,9 @@ impl State {
         }
     }
 
-    /// After a gap the means follow the first value, and nothing is flagged for as long as the gap was, at most for the span of the
-    /// shortest slow mean.
-    pub fn bridge(&mut self, at: Timestamp, level: f64, memory: &Memory) {
-        let intervals = self.pace.intervals(at.since(self.last).as_secs_f64());
-        self.last = at;
-        self.settling = self.settling.saturating_sub(1);
-        if intervals > GAP_INTERVALS {
-            self.levels.bridge(level, intervals, memory);
-            self.settling = intervals.min(memory.slow_spans[0]) as u32;
-        }
-    }
-
     /// Expected value and bounds, in the units of the input.
-    pub fn band(&self, usual: f64) -> Reading {
-        if self.samples == 0 {
+    fn band(&self, usual: f64) -> Reading {
+        if self.course.samples == 0 {
             return Reading::default();
         }
         let expected = self.levels.expected() + usual;
@@ -165,13 +181,7 @@ impl State {
     }
 
     /// How far the value differs from all that is remembered. Moves the means, remembers nothing else.
-    pub fn compare(
-        &mut self,
-        value: f64,
-        level: f64,
-        seasonal: Seasonal,
-        memory: &Memory,
-    ) -> Evidence {
+    fn compare(&mut self, value: f64, level: f64, seasonal: Seasonal, memory: &Memory) -> Evidence {
         let rounding = ROUNDING * value.abs();
         let true_size = |departure: f64| {
             if departure.abs() <= rounding {
@@ -206,7 +216,7 @@ impl State {
     }
 
     /// Learns from the sample, as far as `memory` lets it.
-    pub fn remember(
+    fn remember(
         &mut self,
         wall: Timestamp,
         value: f64,
@@ -224,7 +234,7 @@ impl State {
 
     /// The value as far as it may move the slow means, so that a spike does not become the level.
     fn bounded(&self, level: f64) -> f64 {
-        if self.samples <= LEARNING_SAMPLES {
+        if self.course.samples <= LEARNING_SAMPLES {
             return level;
         }
         let expected = self.levels.expected();

@@ -3,6 +3,7 @@
 use super::counter::CounterRate;
 use super::saved::{LearnsAnew, Saved, VERSION};
 use super::*;
+use crate::model::time::Timestamp;
 
 const STEP_SECONDS: u64 = 300;
 const DAY: usize = 288;
@@ -252,14 +253,21 @@ fn a_saved_baseline_of_another_version_learns_anew_and_says_so() {
 
 #[test]
 fn state_takes_no_more_room_than_it_may() {
-    assert!(fresh().bytes() <= 2200, "{}", fresh().bytes());
-    let rules = BaselineRules {
-        weekly_season: false,
-        ..BaselineRules::default()
+    let check = |weekly_season: bool, varies: bool, most: usize| {
+        let rules = BaselineRules {
+            weekly_season,
+            ..BaselineRules::default()
+        };
+        let mut baseline = Baseline::new(rules);
+        run(
+            &mut baseline,
+            0..300,
+            |n| if varies { steady(n) } else { 20.0 },
+        );
+        let bytes = baseline.bytes();
+        assert!(bytes <= most, "{weekly_season} {varies}: {bytes}");
     };
-    assert!(
-        Baseline::new(rules).bytes() <= 1100,
-        "{}",
-        Baseline::new(rules).bytes()
-    );
+    check(true, true, 2200);
+    check(false, true, 1200);
+    check(false, false, 112);
 }
