@@ -7,10 +7,13 @@ RUN apk add --no-cache musl-dev git ca-certificates
 WORKDIR /src
 COPY . .
 RUN cargo build --profile dist --locked && install -D -m 0755 target/dist/streamgauge /out/streamgauge
+# What it is built from, for scanners and for those who ask.
+RUN scripts/sbom /out/streamgauge.cdx.json
 
 FROM scratch
 COPY --from=build /out/streamgauge /streamgauge
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/streamgauge.cdx.json /streamgauge.cdx.json
 COPY LICENSE /LICENSE
 USER 65532:65532
 EXPOSE 9090 8080

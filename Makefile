@@ -1,5 +1,5 @@
 # The usual tasks. `make test` installs the servers that the tests run against.
-.PHONY: demo test e2e lint docs bench hostile soak build
+.PHONY: demo test e2e lint supply msrv sbom docs bench hostile soak build
 
 demo:
 	cargo run --release --locked -- demo
@@ -16,6 +16,18 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# Licences, sources, duplicates and use of dependencies; the SBOM is valid.
+supply:
+	scripts/check-supply
+
+# Compiles with the oldest Rust that Cargo.toml promises.
+msrv:
+	scripts/check-msrv
+
+# target/sbom/streamgauge.cdx.json: what a release built here consists of (CycloneDX).
+sbom:
+	scripts/sbom target/sbom/streamgauge.cdx.json
 
 docs:
 	cargo doc --locked --no-deps --open
