@@ -176,8 +176,11 @@ mod tests {
     async fn who_asks_for_the_least_is_next_and_nobody_waits_while_there_is_room() {
         let places = RequestPlaces::new();
         let large = Weight::new(100_000, 0);
-        let [none, some, much] = [0, 0, 10 * MOST].map(asked);
-        let first = places.take(large, &none).now_or_never().expect("room");
+        let [first_asked, none, some, much] = [0, 0, 1, 10 * MOST].map(asked);
+        let first = places
+            .take(large, &first_asked)
+            .now_or_never()
+            .expect("room");
         let second = places.take(large, &much).now_or_never().expect("room");
         let mut waiting: Vec<(&str, Waits<'_>)> = vec![
             ("much", Box::pin(places.take(large, &much))),
