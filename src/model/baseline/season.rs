@@ -4,15 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
 use crate::model::time::Timestamp;
-use crate::model::tuning::baseline::season::{PACE, TRUST_SLOPE, UNSEEN_PENALTY};
+use crate::model::tuning::baseline::season::{NEAREST, PACE, TRUST_SLOPE, UNSEEN_PENALTY};
 
 const HOUR_MILLIS: u64 = 3_600_000;
 const DAY_HOURS: usize = 24;
 const WEEK_HOURS: usize = 168;
 /// Of an hour that was not seen yet.
 const UNSEEN: f32 = f32::MAX;
-/// An hour that counts more than this is the nearer one.
-const NEAREST: f64 = 0.5;
 
 /// Departures from the long-run level by hour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

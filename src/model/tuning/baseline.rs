@@ -108,6 +108,8 @@ pub mod pattern {
 pub mod season {
     /// Share by which an hour's value follows a sample: it takes on about half of a new day's, of twelve samples in an hour.
     pub const PACE: f64 = 0.5 / 12.0;
+    /// The first sample of an hour is its value if it is nearer to the middle of that hour than to that of any other.
+    pub const NEAREST: f64 = 0.5;
     /// While an hour of the season was not seen yet, its error is taken to be so many times that without a season.
     pub const UNSEEN_PENALTY: f64 = 1.2;
     /// Trust per share of the error that a season takes away: it is whole once the error is halved.
