@@ -1,6 +1,6 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
-mod callers;
+mod own_runtime;
 mod parts;
 mod reload;
 mod source_views;
@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use self::callers::CallersRuntime;
+use self::own_runtime::OwnRuntime;
 use self::parts::ServiceParts;
 use self::sources::OpenSources;
 use self::tls::ServesTls;
@@ -76,7 +76,8 @@ pub struct Service {
     tasks: JoinSet<Result<()>>,
     /// The two servers, which end at shutdown.
     servers: JoinSet<Result<()>>,
-    _callers: CallersRuntime,
+    _callers: OwnRuntime,
+    _polls: OwnRuntime,
 }
 
 impl Service {
@@ -117,7 +118,7 @@ impl Service {
         let scaler = Scaler::new(registry, clock, shutdown.clone(), rpcs.clone());
         let until = shutdown.clone();
         let (grpc_tls, http_tls) = (tls.grpc.clone(), tls.http.clone());
-        let callers = CallersRuntime::start().context("cannot start the threads of gRPC")?;
+        let callers = OwnRuntime::of_callers().context("cannot start the threads of gRPC")?;
         let grpc_listener = grpc_listener.into_std()?;
         let answering = async move {
             // Belongs to the runtime that it is made in.
@@ -146,7 +147,8 @@ impl Service {
             });
         }
 
-        parts.run(queues, &mut tasks, clock);
+        let polls = OwnRuntime::of_polls().context("cannot start the thread of polls")?;
+        parts.run(queues, &mut tasks, polls.handle(), clock);
         readiness.set_ready(true);
         Ok(Self {
             grpc,
@@ -158,6 +160,7 @@ impl Service {
             tasks,
             servers,
             _callers: callers,
+            _polls: polls,
         })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -101,19 +102,21 @@ impl ServiceParts {
         }
     }
 
-    /// Starts what runs for ever.
-    pub fn run(&self, queues: Queues, tasks: &mut JoinSet<Result<()>>, clock: Clock) {
+    /// Starts what runs for ever; polls in a runtime of their own.
+    pub fn run(
+        &self,
+        queues: Queues,
+        tasks: &mut JoinSet<Result<()>>,
+        polls: &Handle,
+        clock: Clock,
+    ) {
         let outlets = Outlets {
             recording: self.recording.clone(),
             notices: Some(self.notices.clone()),
             state: self.keeper.clone(),
         };
-        tasks.spawn(collect_all(
-            queues.started,
-            self.sources.clone(),
-            outlets,
-            clock,
-        ));
+        let collecting = collect_all(queues.started, self.sources.clone(), outlets, clock);
+        tasks.spawn_on(collecting, polls);
         tasks.spawn(expire(self.registry.clone(), clock));
         let replicas = watch_replicas(self.registry.clone(), self.cluster.clone(), clock);
         let signals = watch_signals(self.registry.clone(), self.prometheus.clone(), clock);
