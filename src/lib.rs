@@ -11,6 +11,7 @@ pub mod autoscaler;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod codec;
 pub mod collector;
 pub mod commands;
 pub mod config;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("scaled_object", &[]),
     ("resilience", &["model"]),
     ("clock", &["model"]),
+    ("codec", &[]),
     ("trace", &[]),
     ("web", &["model", "files"]),
     ("tls", &[]),

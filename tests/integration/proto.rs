@@ -14,6 +14,7 @@ fn the_generated_code_is_that_of_the_proto() {
     std::fs::write(file, descriptors.encode_to_vec()).expect("a file");
     tonic_prost_build::configure()
         .out_dir(made.path())
+        .codec_path("crate::codec::SmallBuffers")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)
         .expect("code");
