@@ -1,5 +1,5 @@
 # The usual tasks. `make test` installs the servers that the tests run against.
-.PHONY: demo test e2e lint supply msrv sbom docs bench hostile soak build
+.PHONY: demo test e2e lint supply msrv sbom fuzz docs bench hostile soak build
 
 demo:
 	cargo run --release --locked -- demo
@@ -28,6 +28,10 @@ msrv:
 # target/sbom/streamgauge.cdx.json: what a release built here consists of (CycloneDX).
 sbom:
 	scripts/sbom target/sbom/streamgauge.cdx.json
+
+# Each parser of foreign input for FUZZ_SECONDS=60; TARGETS="redis_replies state_file" does some: docs/testing.md.
+fuzz:
+	scripts/fuzz $(TARGETS)
 
 docs:
 	cargo doc --locked --no-deps --open

@@ -1,6 +1,6 @@
 //! What is kept of every group over a restart. Losing it costs learning, never the service.
 
-mod files;
+pub mod files;
 mod keeper;
 
 use crate::group::remembered::Remembered;

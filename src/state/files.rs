@@ -207,8 +207,11 @@ impl StateStore for StateFiles {
     }
 }
 
-/// Reads a file, or says why not. The header first: a later format may look different beyond it.
-fn read(file: File, most: u64, now: Moment) -> Result<Loaded, String> {
+/// Reads a file of at most `most` bytes of text.
+///
+/// # Errors
+/// It cannot be used; says why.
+pub fn read(file: impl Read, most: u64, now: Moment) -> Result<Loaded, String> {
     let mut text = String::new();
     let size = GzDecoder::new(io::BufReader::new(file))
         .take(most + 1)
@@ -217,17 +220,25 @@ fn read(file: File, most: u64, now: Moment) -> Result<Loaded, String> {
     if size as u64 > most {
         return Err(format!("it has more than {most} bytes of text"));
     }
+    parse(&text, now)
+}
+
+/// Reads the text of a file. The header first: a later format may look different beyond it.
+///
+/// # Errors
+/// It cannot be used; says why.
+pub fn parse(text: &str, now: Moment) -> Result<Loaded, String> {
     let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
-    let Headed { header } = serde_json::from_str(&text).map_err(damaged)?;
+    let Headed { header } = serde_json::from_str(text).map_err(damaged)?;
     if header.format != FORMAT {
         let (format, by) = (header.format, header.version);
         return Err(format!(
             "it has format {format}, written by version {by}; this version reads format {FORMAT}"
         ));
     }
-    let SavedSections { sections } = serde_json::from_str(&text).map_err(damaged)?;
+    let SavedSections { sections } = serde_json::from_str(text).map_err(damaged)?;
     let saved_at = saved_at(&header, now);
-    let moved = saved_at.as_millis() as i64 - header.saved_at.as_millis() as i64;
+    let moved = millis(saved_at).saturating_sub(millis(header.saved_at));
     let moved = WallOffset::from_millis(moved);
     let (remembered, problems) = moved_by(moved, || Remembered::read(sections));
     Ok(Loaded {
@@ -235,6 +246,11 @@ fn read(file: File, most: u64, now: Moment) -> Result<Loaded, String> {
         saved_at,
         problems,
     })
+}
+
+/// A damaged file may say any number.
+fn millis(at: Timestamp) -> i64 {
+    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// By this process' clock. What seems to be from the future was saved a moment ago: this machine's clock is behind, or that

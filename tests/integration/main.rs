@@ -36,6 +36,7 @@ mod first_answer;
 mod forecast;
 mod formula_in_virtual_time;
 mod frozen;
+mod fuzz_seeds;
 mod hostile_clients;
 mod http_access;
 mod http_api;

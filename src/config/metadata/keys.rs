@@ -69,8 +69,14 @@ const CREDENTIALS: [&str; 10] = [
     "apikey",
 ];
 
-/// Why a key is refused, if it is; where the server is named as KEDA names it, its address is not.
-pub(super) fn refusal(key: &str, known: &[&str], names_server: bool) -> Option<String> {
+/// Why a key is refused, if it is; where the server is named as KEDA names it, its address is not. What was meant by an unknown one is
+/// looked for only if that `is_suggested`.
+pub(super) fn refusal(
+    key: &str,
+    known: &[&str],
+    names_server: bool,
+    is_suggested: bool,
+) -> Option<String> {
     if known.contains(&key) || KEDAS_OWN.contains(&key) {
         return None;
     }
@@ -102,6 +108,9 @@ pub(super) fn refusal(key: &str, known: &[&str], names_server: bool) -> Option<S
         return Some(
             "credentials are not allowed in trigger metadata: move them to the source in streamgauge's config, and remove this key".into(),
         );
+    }
+    if !is_suggested {
+        return Some("unknown key: remove it".into());
     }
     // Short where it can be: an event holds no list of all keys per fault.
     Some(match nearest(key, known) {

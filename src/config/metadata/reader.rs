@@ -8,6 +8,10 @@ use crate::config::label::shown;
 use super::error::{MetadataErrors, MetadataProblem};
 use super::keys::{camel, in_camel_case, refusal};
 
+/// More suggestions than an error has room for. Looking for one compares the key with every known one, and metadata may have thousands
+/// of unknown keys.
+const SUGGESTIONS: usize = 24;
+
 /// The metadata with the faults found so far.
 pub(super) struct MetadataReader<'m> {
     metadata: &'m HashMap<String, String>,
@@ -28,8 +32,12 @@ impl<'m> MetadataReader<'m> {
     /// by it.
     pub fn refuse_foreign_keys(&mut self, names_server: bool) {
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
-        for key in self.metadata.keys() {
-            if let Some(text) = refusal(key, &known, names_server) {
+        let mut keys: Vec<&String> = self.metadata.keys().collect();
+        keys.sort_unstable();
+        let before = self.problems.len();
+        for key in keys {
+            let is_suggested = self.problems.len() < before + SUGGESTIONS;
+            if let Some(text) = refusal(key, &known, names_server, is_suggested) {
                 self.problems.push(MetadataProblem {
                     key: shown(key),
                     text,

@@ -162,6 +162,19 @@ fn unknown_keys_get_a_suggestion_and_all_faults_are_told_at_once() {
 }
 
 #[test]
+fn of_thousands_of_unknown_keys_only_those_that_are_told_get_a_suggestion() {
+    let keys: Vec<String> = (0..10_000).map(|n| format!("mod{n:04}")).collect();
+    let metadata = keys.iter().map(|key| (key.clone(), String::new()));
+    let errors = TriggerRequest::parse(&metadata.collect()).expect_err("faulty");
+    let unknown = errors.problems.iter().filter(|p| p.key.starts_with("mod"));
+    let plain = unknown.filter(|problem| problem.text == "unknown key: remove it");
+    assert_eq!(plain.count(), 10_000 - 24);
+    let text = errors.to_string();
+    assert!(!text.contains("remove it;"), "{text}");
+    assert!(text.contains(" more"), "{text}");
+}
+
+#[test]
 fn inline_requests_are_checked_part_by_part() {
     let check = |pairs: &[(&str, &str)], expect: &str| {
         let error = parse(pairs).expect_err("faulty").to_string();

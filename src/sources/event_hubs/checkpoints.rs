@@ -1,16 +1,16 @@
 //! Committed positions and ownership, whatever store and layout they are in.
 
 mod account;
-mod assemble;
+pub mod assemble;
 mod blob;
 mod checkpoint;
 mod choice;
-mod document;
+pub mod document;
 mod failure;
 mod gather;
 mod http;
-mod layout;
-mod listing;
+pub mod layout;
+pub mod listing;
 mod look;
 mod reading;
 mod session;

@@ -7,7 +7,7 @@ mod connection;
 mod exchange;
 mod failure;
 mod line;
-mod message;
+pub mod message;
 mod pipelined;
 mod sdk;
 mod sdk_client;

@@ -350,3 +350,18 @@ fn times_that_another_clock_wrote_are_read_as_those_of_this_one() {
         assert_eq!(after, before, "{case}: everything moved alike");
     }
 }
+
+#[test]
+fn a_file_saved_at_an_impossible_time_is_read_all_the_same() {
+    for saved_at in [0, 1 << 63, u64::MAX] {
+        for wall in [i64::MIN, 0, i64::MAX] {
+            let group = r#""source":"","stream":"","consumer_group":"""#;
+            let header = format!(
+                r#"{{"format":1,"version":"",{group},"saved_at":{saved_at},"wall":{wall}}}"#
+            );
+            let text = format!(r#"{{"header":{header},"sections":{{}}}}"#);
+            let loaded = parse(&text, at(1).into()).expect("read");
+            assert!(loaded.saved_at <= at(1), "{saved_at} {wall}");
+        }
+    }
+}
