@@ -13,7 +13,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -258,24 +258,26 @@ async fn patterns() {
 }
 
 async fn found(service: &Service, connection: &mut Connection, (keys, patterns): (usize, usize)) {
-    let series = async || {
+    let streams = async || {
         let page = service.get("/metrics").await;
-        let of_mine = |line: &&str| line.contains("partition=") && line.contains("mine:*");
-        page.lines().filter(of_mine).count()
+        let of_mine = page.lines().filter(|line| line.contains("mine:*"));
+        let partitions =
+            of_mine.filter_map(|line| line.split("partition=\"").nth(1)?.split('"').next());
+        partitions.collect::<BTreeSet<_>>().len()
     };
     eventually("the first stream", SOON, async || {
-        (series().await > 0).then_some(())
+        (streams().await > 0).then_some(())
     })
     .await;
     for n in 1..4 {
-        let before = series().await;
+        let before = streams().await;
         let (busy, started) = (scan_seconds(connection), Instant::now());
         run::<()>(
             connection,
             &format!("XGROUP CREATE mine:{keys}:{patterns}:{n} workers $ MKSTREAM"),
         );
         eventually("a new stream", SOON, async || {
-            (series().await > before).then_some(())
+            (streams().await > before).then_some(())
         })
         .await;
         let took = started.elapsed().as_secs_f64();

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use redis::Connection;
 
-use callers::{BUSY_MESSAGES, Callers, VICTIMS, is_busy};
+use callers::{BUSY_MESSAGES, Callers, PER_STREAM, VICTIMS, is_busy};
 use faults::{Fault, Scene};
 use slopes::{Sample, Slopes};
 use support::eventually;
@@ -35,8 +35,10 @@ use support::service::Service;
 
 /// A fault begins this often, and lasts a third of it at most.
 const EVERY: Duration = Duration::from_secs(30);
-/// What was learned for the first time takes its memory until then: a tenth of the time, but a fault of each kind in the short form.
-const WARM_UP_SHARE: u32 = 10;
+/// What the charts remember poll by poll fills up in six minutes.
+const WARM_UP: Duration = Duration::from_secs(7 * 60);
+/// In less time than this after it, memory is only shown: the line through a few minutes says nothing of an hour.
+const TELLS_OF_MEMORY: Duration = Duration::from_secs(15 * 60);
 
 fn number(name: &str, default: u32) -> u32 {
     let named = std::env::var(name).ok();
@@ -56,7 +58,8 @@ async fn main() {
     let references = number("SOAK_REFERENCES", 2_000) as usize;
     let time = Duration::from_secs(60) * minutes;
     let mut redis = RedisServer::start_with(Flavour::Redis82, &["--appendonly", "yes"]);
-    fill(&mut redis.connect(), references);
+    let streams = references.div_ceil(PER_STREAM);
+    fill(&mut redis.connect(), streams);
     let proxy = FaultProxy::start(redis.port).await;
     let state = tempfile::tempdir().unwrap();
     let service = Service::start(&config(proxy.port, state.path()));
@@ -66,7 +69,9 @@ async fn main() {
         (tally.answered() > references as u64).then_some(())
     })
     .await;
-    println!("{references} ScaledObjects, a fault every {EVERY:?} for {minutes} min");
+    println!(
+        "{references} ScaledObjects on {streams} streams that are polled every second, a fault every {EVERY:?} for {minutes} min"
+    );
     println!(
         "| minute | fault | memory MB | descriptors | threads | calls | failed | streams opened |"
     );
@@ -94,9 +99,9 @@ async fn main() {
         );
         samples.push(sample);
     }
-    let warm_up = (time / WARM_UP_SHARE).max(EVERY).as_secs_f64() / 3600.0;
-    samples.retain(|sample| sample.hours > warm_up);
-    let slopes = Slopes::of(&samples);
+    let warm_up = WARM_UP.min(time / 3);
+    samples.retain(|sample| sample.hours > warm_up.as_secs_f64() / 3600.0);
+    let slopes = Slopes::of(&samples, time - warm_up >= TELLS_OF_MEMORY);
     println!("\n{slopes}\n{}", tally.summary());
     let log = service.log();
     let errors: Vec<_> = log
@@ -117,7 +122,7 @@ async fn main() {
 
 fn config(port: u16, state: &std::path::Path) -> String {
     format!(
-        "server: {{ grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\" }}\nkubernetes: {{ enabled: false }}\nstate: {{ dir: \"{}\" }}\nsources:\n  \
+        "server: {{ grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\" }}\nkubernetes: {{ enabled: false }}\npoll_interval: 1s\nstate: {{ dir: \"{}\" }}\nsources:\n  \
          - name: main\n    redis: {{ url: \"redis://127.0.0.1:{port}\" }}\n    \
          allow: [ {{ namespaces: [\"*\"], streams: [\"*\"], consumer_groups: [\"*\"] }} ]\n",
         state.display()
@@ -125,9 +130,9 @@ fn config(port: u16, state: &std::path::Path) -> String {
 }
 
 /// Every stream that is busy has messages that nobody ever reads: an answer of zero is false.
-fn fill(redis: &mut Connection, references: usize) {
+fn fill(redis: &mut Connection, streams: usize) {
     let mut commands = redis::pipe();
-    for n in 0..references {
+    for n in 0..streams {
         faults::create(&mut commands, n, if is_busy(n) { BUSY_MESSAGES } else { 0 });
     }
     commands.exec(redis).unwrap();

@@ -14,8 +14,10 @@ use tonic::transport::Channel;
 
 use super::support::service::Service;
 
+/// So many ScaledObjects have triggers on one stream.
+pub const PER_STREAM: usize = 10;
 /// Streams that are deleted now and then: of these a zero may be true.
-pub const VICTIMS: usize = 10;
+pub const VICTIMS: usize = 2;
 pub const BUSY_MESSAGES: usize = 7;
 
 const NAMESPACES: usize = 10;
@@ -28,9 +30,14 @@ const REOPENS_AFTER: Duration = Duration::from_secs(2);
 /// Longer than any call may take.
 const HANG: Duration = Duration::from_secs(5);
 
+/// The stream of a ScaledObject.
+const fn stream_of(object: usize) -> usize {
+    object / PER_STREAM
+}
+
 /// Whether messages wait on the stream all the time.
-pub fn is_busy(n: usize) -> bool {
-    n < VICTIMS || n.is_multiple_of(2)
+pub fn is_busy(stream: usize) -> bool {
+    stream < VICTIMS || stream.is_multiple_of(2)
 }
 
 type Client = ExternalScalerClient<Channel>;
@@ -86,7 +93,7 @@ impl Callers {
 fn object(n: usize) -> ScaledObjectRef {
     let metadata = [
         ("source", "main".to_owned()),
-        ("stream", format!("soak:{n}")),
+        ("stream", format!("soak:{}", stream_of(n))),
         ("consumerGroup", "workers".to_owned()),
         if n % 4 < 2 {
             ("backlogThreshold", "5".to_owned())
@@ -165,7 +172,8 @@ impl Tally {
 
     fn check(&self, n: usize, is_zero: bool) {
         self.answered.fetch_add(1, Ordering::Relaxed);
-        if is_zero && n >= VICTIMS && is_busy(n) {
+        let stream = stream_of(n);
+        if is_zero && stream >= VICTIMS && is_busy(stream) {
             self.false_zeros.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -9,7 +9,7 @@ use super::support::service::Service;
 
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
-/// What may climb, how much per hour, and what of it says nothing: in a few minutes the line through little is steep.
+/// What may climb (memory first), how much per hour, and what of it says nothing: in a few minutes the line through little is steep.
 const LIMITS: [Limit; 3] = [
     Limit {
         what: "memory, MB",
@@ -87,20 +87,26 @@ impl Sample {
 /// Per hour, and what that comes to in the time measured.
 pub struct Slopes {
     hours: f64,
+    tells_of_memory: bool,
     per_hour: [f64; LIMITS.len()],
 }
 
 impl Slopes {
-    pub fn of(samples: &[Sample]) -> Self {
+    pub fn of(samples: &[Sample], tells_of_memory: bool) -> Self {
         let hours = samples.last().map_or(0.0, |last| last.hours)
             - samples.first().map_or(0.0, |first| first.hours);
         let per_hour = LIMITS.map(|limit| slope(samples, limit.of));
-        Self { hours, per_hour }
+        Self {
+            hours,
+            tells_of_memory,
+            per_hour,
+        }
     }
 
     /// What climbs too fast.
     pub fn faults(&self) -> Vec<String> {
         let each = LIMITS.iter().zip(self.per_hour);
+        let each = each.skip(usize::from(!self.tells_of_memory));
         let climbs = each.filter(|(limit, per_hour)| {
             *per_hour > limit.per_hour && per_hour * self.hours > limit.noise
         });
