@@ -46,7 +46,7 @@ pub fn redis_replies(bytes: &[u8]) {
         // What a script returned.
         _ => replies.chunks(1).collect(),
     };
-    let mut memory = PartitionMemory::default();
+    let mut memory = Box::<PartitionMemory>::default();
     let mut observed = Vec::new();
     for frame in frames {
         let (observation, next) = observe(frame, memory);
@@ -109,7 +109,10 @@ fn every_kind(value: &Value) {
     }
 }
 
-fn observe(frame: &[Value], memory: PartitionMemory) -> (PartitionObservation, PartitionMemory) {
+fn observe(
+    frame: &[Value],
+    memory: Box<PartitionMemory>,
+) -> (PartitionObservation, Box<PartitionMemory>) {
     let subject = Subject::server("h:1", frame.len().is_multiple_of(2)).key("k");
     let at = Instant::now();
     // Where the length of a stream counts, there is no group.
