@@ -29,12 +29,14 @@ pub mod state;
 #[path = "event_hub/tokens.rs"]
 pub mod tokens;
 
+use std::net::TcpListener as StdListener;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use broker::Broker;
@@ -49,7 +51,9 @@ pub struct EventHubServer {
     pub port: u16,
     broker: Arc<Broker>,
     certificates: Option<Certificates>,
-    accepting: JoinHandle<()>,
+    /// Threads of its own, as a broker has: as a task beside its client it is faster than any network, and the SDK's client loses
+    /// a third of its connections ("Illegal session state") while it opens them. Taken at the end.
+    runtime: Option<Runtime>,
 }
 
 impl EventHubServer {
@@ -64,16 +68,20 @@ impl EventHubServer {
     }
 
     async fn start_with(hub: Hub, certificates: Option<Certificates>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = StdListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket for tokio");
         let port = listener.local_addr().expect("an address").port();
         let broker = Arc::new(Broker::new(hub));
         let tls = certificates.as_ref().map(|it| it.acceptor.clone());
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&broker), tls));
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a thread");
+        runtime.spawn(accept(listener, Arc::clone(&broker), tls));
         Self {
             port,
             broker,
             certificates,
-            accepting,
+            runtime: Some(runtime),
         }
     }
 
@@ -120,11 +128,14 @@ impl Deref for EventHubServer {
 
 impl Drop for EventHubServer {
     fn drop(&mut self) {
-        self.accepting.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
-async fn accept(listener: TcpListener, broker: Arc<Broker>, tls: Option<TlsAcceptor>) {
+async fn accept(listener: StdListener, broker: Arc<Broker>, tls: Option<TlsAcceptor>) {
+    let listener = TcpListener::from_std(listener).expect("a listener");
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
