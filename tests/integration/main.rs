@@ -49,6 +49,7 @@ mod metrics_page;
 mod migrate;
 mod names;
 mod notifications;
+mod open_streams;
 mod page;
 mod policy_in_simulation;
 mod polls;

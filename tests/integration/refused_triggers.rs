@@ -1,8 +1,7 @@
 //! A trigger that cannot be served: KEDA gets the metric that it will have, and the user the text.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use streamgauge::adapters::grpc::Scaler;
 use streamgauge::adapters::grpc::proto::external_scaler_server::ExternalScaler;
@@ -11,11 +10,10 @@ use streamgauge::clock::Clock;
 use streamgauge::config::types::Config;
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::registry::Registry;
-use streamgauge::shutdown::{Phase, Shutdown};
-use tokio_stream::StreamExt;
+use streamgauge::shutdown::Shutdown;
 use tonic::{Code, Request, Status};
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 limits: { scaled_objects_per_namespace: 50 }
 sources:
   - name: main
@@ -26,19 +24,20 @@ groups:
   - { name: mails, source: main, stream: mails, consumer_group: g, policy: { mode: backlog, backlog_threshold: 100 } }
 "#;
 
-struct Service {
-    registry: Arc<Registry>,
-    scaler: Scaler,
-    clock: Clock,
-    shutdown: Shutdown,
+/// All that answers KEDA, without a server.
+pub struct Service {
+    pub registry: Arc<Registry>,
+    pub scaler: Scaler,
+    pub clock: Clock,
+    pub shutdown: Shutdown,
 }
 
-fn config(text: &str) -> Config {
+pub fn config(text: &str) -> Config {
     Config::parse(text, "test.yaml").unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 impl Service {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let clock = Clock::start();
         let (registry, _) = Registry::new(config(CONFIG), CapacityRules::default(), clock.now());
         let registry = Arc::new(registry);
@@ -52,7 +51,7 @@ impl Service {
         }
     }
 
-    async fn spec(&self, object: &ScaledObjectRef) -> MetricSpec {
+    pub async fn spec(&self, object: &ScaledObjectRef) -> MetricSpec {
         let answer = self.scaler.get_metric_spec(Request::new(object.clone()));
         let mut specs = answer.await.expect("always answered").into_inner();
         assert_eq!(specs.metric_specs.len(), 1);
@@ -94,7 +93,7 @@ impl Service {
     }
 }
 
-fn object(namespace: &str, pairs: &[(&str, &str)]) -> ScaledObjectRef {
+pub fn object(namespace: &str, pairs: &[(&str, &str)]) -> ScaledObjectRef {
     let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     ScaledObjectRef {
         name: "worker".into(),
@@ -216,79 +215,4 @@ async fn the_metric_stays_when_the_fault_is_mended() {
             assert_eq!(before, after, "{group}: {wrong:?}");
         }
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once_it_is_served() {
-    let service = Service::new();
-    let refused = object("shop", &[("group", "new")]);
-    let open = async || {
-        let specs = service
-            .scaler
-            .stream_metric_spec(Request::new(refused.clone()));
-        let active = service
-            .scaler
-            .stream_is_active(Request::new(refused.clone()));
-        let (specs, active) = (
-            specs.await.expect("no error"),
-            active.await.expect("no error"),
-        );
-        (specs.into_inner(), active.into_inner())
-    };
-    let (mut specs, mut active) = open().await;
-    let first = specs
-        .next()
-        .await
-        .expect("specs at once")
-        .expect("no error");
-    assert_eq!(first.metric_specs[0].metric_name, "replicas");
-    let silent = tokio::time::timeout(Duration::from_secs(60), active.next()).await;
-    assert!(silent.is_err(), "{silent:?}");
-    let more =
-        format!("{CONFIG}  - {{ name: new, source: main, stream: new, consumer_group: g }}\n");
-    let now = service.clock.now();
-    service
-        .registry
-        .reconfigure(config(&more), &BTreeSet::new(), now);
-    let ends = async {
-        assert!(specs.next().await.is_none(), "OK and nothing more");
-        assert!(active.next().await.is_none(), "OK and nothing more");
-    };
-    tokio::time::timeout(Duration::from_secs(10), ends)
-        .await
-        .expect("within seconds");
-    // At shutdown they end cleanly, too.
-    let refused = object("shop", &[("group", "nobody")]);
-    let active = service.scaler.stream_is_active(Request::new(refused));
-    let mut active = active.await.expect("no error").into_inner();
-    service.shutdown.enter(Phase::Stopping);
-    assert!(active.next().await.is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_threshold_changed_in_the_config_ends_the_stream_of_specs_and_the_next_one_has_it() {
-    let service = Service::new();
-    let mails = object("shop", &[("group", "mails")]);
-    let bills = object("shop", &[("group", "billing")]);
-    let open = async |object: &ScaledObjectRef| {
-        let opened = Request::new(object.clone());
-        let stream = service.scaler.stream_metric_spec(opened).await;
-        let mut stream = stream.expect("no error").into_inner();
-        let first = stream.next().await.expect("at once").expect("no error");
-        (first.metric_specs[0].target_size, stream)
-    };
-    let (target, mut changed) = open(&mails).await;
-    assert_eq!(target, 100);
-    let (_, mut other) = open(&bills).await;
-    let more = CONFIG.replace("backlog_threshold: 100", "backlog_threshold: 250");
-    let now = service.clock.now();
-    service
-        .registry
-        .reconfigure(config(&more), &BTreeSet::new(), now);
-    let end = tokio::time::timeout(Duration::from_secs(10), changed.next());
-    assert!(end.await.expect("soon").is_none(), "OK and nothing more");
-    assert_eq!(open(&mails).await.0, 250);
-    assert_eq!(service.spec(&mails).await.target_size, 250);
-    let goes_on = tokio::time::timeout(Duration::from_secs(10), other.next()).await;
-    assert!(goes_on.is_err(), "another trigger's stream stays");
 }

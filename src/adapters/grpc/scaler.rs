@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 use tracing::field::Empty;
@@ -186,8 +185,8 @@ impl Scaler {
 
 #[tonic::async_trait]
 impl ExternalScaler for Scaler {
-    type StreamIsActiveStream = ReceiverStream<Result<IsActiveResponse, Status>>;
-    type StreamMetricSpecStream = ReceiverStream<Result<GetMetricSpecResponse, Status>>;
+    type StreamIsActiveStream = streams::Stream<IsActiveResponse>;
+    type StreamMetricSpecStream = streams::Stream<GetMetricSpecResponse>;
 
     async fn is_active(
         &self,
