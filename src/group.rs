@@ -33,7 +33,8 @@ pub struct GroupState {
     model: GroupModel,
     /// Shared with what is published, and the same as long as nothing of it changed.
     facts: Arc<GroupFacts>,
-    targets: BTreeMap<TargetKey, TargetState>,
+    /// Boxed, for they are large, and a map of one has room for eleven.
+    targets: BTreeMap<TargetKey, Box<TargetState>>,
     last_failure: Option<Failure>,
     decided_at: Option<Timestamp>,
     incidents: Incidents,
@@ -58,7 +59,7 @@ impl GroupState {
             let decision = target.decision.as_ref();
             decision.and_then(|decision| decision.active) == Some(false)
         };
-        !self.targets.is_empty() && self.targets.values().all(is_inactive)
+        !self.targets.is_empty() && self.targets.values().all(|target| is_inactive(target))
     }
 
     /// Takes in one event; returns the targets whose answer is another than before, with their new decisions.
@@ -126,7 +127,7 @@ impl GroupState {
     }
 
     /// Every target.
-    pub fn targets(&self) -> &BTreeMap<TargetKey, TargetState> {
+    pub fn targets(&self) -> &BTreeMap<TargetKey, Box<TargetState>> {
         &self.targets
     }
 
@@ -177,7 +178,7 @@ impl GroupState {
             incidents: Incidents::default(),
         };
         for target in self.targets.values_mut() {
-            *target = target.start_over(at);
+            **target = target.start_over(at);
         }
     }
 
@@ -239,7 +240,7 @@ impl GroupState {
                     object_awaited_since: awaits_object.then_some(at),
                     ..TargetState::new(spec.clone(), at)
                 };
-                self.targets.insert(key.clone(), target);
+                self.targets.insert(key.clone(), Box::new(target));
             }
         }
         // Decided from the last observation, so that the first question has an answer; its age is that observation's.
@@ -251,13 +252,13 @@ impl GroupState {
 
     /// Everything but what is asked for.
     fn inherit(&mut self, from: &TargetKey, to: &TargetKey) {
-        let Some(known) = self.targets.get(from).cloned() else {
+        let Some(mut known) = self.targets.get(from).cloned() else {
             return;
         };
-        let own = self.targets.get(to).map(|target| target.spec.clone());
-        let spec = own.unwrap_or_else(|| known.spec.clone());
-        self.targets
-            .insert(to.clone(), TargetState { spec, ..known });
+        if let Some(own) = self.targets.get(to) {
+            known.spec = own.spec.clone();
+        }
+        self.targets.insert(to.clone(), known);
     }
 
     fn decide(&mut self, at: Timestamp, key: TargetKey) -> Option<(TargetKey, Decision)> {

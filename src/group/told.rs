@@ -11,7 +11,7 @@ use crate::policy::target::TargetState;
 use crate::scaled_object::ReplicasObserved;
 
 /// All of it together: the least capacity of several; shared only if all say so.
-pub(super) fn told(now: Timestamp, targets: &BTreeMap<TargetKey, TargetState>) -> Told {
+pub(super) fn told(now: Timestamp, targets: &BTreeMap<TargetKey, Box<TargetState>>) -> Told {
     let specs = || targets.values().map(|target| &target.spec);
     let capacities = specs().filter_map(|spec| {
         Some(spec.capacity_per_replica? / f64::from(spec.consumers_per_replica))
@@ -28,7 +28,7 @@ pub(super) fn told(now: Timestamp, targets: &BTreeMap<TargetKey, TargetState>) -
 /// Consumers in so many replicas of all ScaledObjects together; `None` unless these are known of each.
 fn consumers(
     now: Timestamp,
-    targets: &BTreeMap<TargetKey, TargetState>,
+    targets: &BTreeMap<TargetKey, Box<TargetState>>,
     count: impl Fn(&ReplicasObserved) -> Option<u32>,
 ) -> Option<u32> {
     let named = targets.iter().filter(|(key, _)| !key.is_unnamed());
@@ -65,7 +65,7 @@ mod tests {
                 ..ReplicasObserved::default()
             };
             target.replicas.observed(NOW, &Ok(reading));
-            (key, target)
+            (key, Box::new(target))
         });
         told(NOW, &targets.collect())
     }

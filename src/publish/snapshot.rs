@@ -116,7 +116,7 @@ impl GroupSnapshot {
         now: Timestamp,
     ) -> Option<BTreeMap<TargetKey, Arc<TargetSnapshot>>> {
         let named = state.targets().keys().any(|key| !key.is_unnamed());
-        let targets = state.targets().iter();
+        let targets = state.targets().iter().map(|(key, target)| (key, &**target));
         let targets = targets.filter(|(key, _)| !(named && key.is_unnamed()));
         let same = |key: &TargetKey, target: &TargetState| {
             let shown = self.targets.get(key);
