@@ -343,11 +343,9 @@ impl Group {
                 .values()
                 .filter_map(|t| t.decision.as_ref())
         };
-        let column = GroupCell {
-            desired: decisions().map(|d| d.desired).sum(),
-            current: decisions().map(|d| d.inputs.current).sum(),
-            ..GroupCell::of(state.facts())
-        };
+        let desired = decisions().map(|d| d.desired).sum();
+        let current = decisions().map(|d| d.inputs.current).sum();
+        let column = GroupCell::of(state.facts(), desired, current);
         past.note(at, state.facts(), column);
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::model::facts::{GroupFacts, PartitionFacts};
 use crate::model::identity::PartitionId;
-use crate::model::quantity::Quantity;
 use crate::model::time::Timestamp;
 
 /// Columns of a ring, at most.
@@ -46,21 +45,25 @@ pub struct Column {
     pub cells: Arc<[PastCell]>,
 }
 
-/// The group as a whole at one poll.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct GroupCell {
+/// The group as a whole at one poll, as small as [`PastCell`] and for the same reason.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupCell([f32; 6]);
+
+/// What the cell of a group holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupMeasure {
     /// Unfinished messages, at least.
-    pub backlog: Option<u64>,
+    Backlog,
     /// Seconds that the oldest of them has waited.
-    pub oldest_age_seconds: Option<f64>,
+    OldestAge,
+    /// Arrivals, messages per second.
+    Arrival,
     /// Messages per second.
-    pub arrival_per_second: Option<f64>,
-    /// Messages per second.
-    pub processing_per_second: Option<f64>,
+    Processing,
     /// Replicas, of all targets together.
-    pub desired: Option<u32>,
+    Desired,
     /// Replicas, of all targets together.
-    pub current: Option<u32>,
+    Current,
 }
 
 /// One partition at one poll. Unknown is no number, so that a cell stays small; [`Self::value`] gives it as it should be read.
@@ -82,7 +85,6 @@ impl PastCell {
     const UNKNOWN: Self = Self([f32::NAN; 3]);
 
     fn of(partition: &PartitionFacts) -> Self {
-        let number = |value: Option<f64>| value.map_or(f32::NAN, |value| value as f32);
         Self([
             number(partition.backlog.map(|backlog| backlog.value() as f64)),
             number(partition.oldest_age_seconds),
@@ -92,41 +94,45 @@ impl PastCell {
 
     /// The value, if it was known. To seven digits.
     pub fn value(&self, measure: PastMeasure) -> Option<f64> {
-        let value = self.0[measure as usize];
-        value.is_finite().then_some(f64::from(value))
+        known(self.0[measure as usize])
     }
 
     fn or_larger(self, other: Self) -> Self {
         // f32::max prefers numbers to NaN.
-        Self([0, 1, 2].map(|n| self.0[n].max(other.0[n])))
+        Self(std::array::from_fn(|n| self.0[n].max(other.0[n])))
     }
 }
 
+fn number(value: Option<f64>) -> f32 {
+    value.map_or(f32::NAN, |value| value as f32)
+}
+
+fn known(value: f32) -> Option<f64> {
+    value.is_finite().then_some(f64::from(value))
+}
+
 impl GroupCell {
-    /// What is told of the group itself; replicas are the targets'.
-    pub fn of(facts: &GroupFacts) -> Self {
-        Self {
-            backlog: facts.backlog.map(Quantity::value),
-            oldest_age_seconds: facts.oldest_age_seconds,
-            arrival_per_second: facts.arrival_per_second,
-            processing_per_second: facts.processing_per_second,
-            ..Self::default()
-        }
+    const UNKNOWN: Self = Self([f32::NAN; 6]);
+
+    /// What is told of the group itself, and the replicas of its targets.
+    pub fn of(facts: &GroupFacts, desired: Option<u32>, current: Option<u32>) -> Self {
+        Self([
+            number(facts.backlog.map(|backlog| backlog.value() as f64)),
+            number(facts.oldest_age_seconds),
+            number(facts.arrival_per_second),
+            number(facts.processing_per_second),
+            number(desired.map(f64::from)),
+            number(current.map(f64::from)),
+        ])
+    }
+
+    /// The value, if it was known. To seven digits.
+    pub fn value(&self, measure: GroupMeasure) -> Option<f64> {
+        known(self.0[measure as usize])
     }
 
     fn or_larger(self, other: Self) -> Self {
-        let larger = |a: Option<f64>, b: Option<f64>| match (a, b) {
-            (Some(a), Some(b)) => Some(a.max(b)),
-            (a, b) => a.or(b),
-        };
-        Self {
-            backlog: self.backlog.max(other.backlog),
-            oldest_age_seconds: larger(self.oldest_age_seconds, other.oldest_age_seconds),
-            arrival_per_second: larger(self.arrival_per_second, other.arrival_per_second),
-            processing_per_second: larger(self.processing_per_second, other.processing_per_second),
-            desired: self.desired.max(other.desired),
-            current: self.current.max(other.current),
-        }
+        Self(std::array::from_fn(|n| self.0[n].max(other.0[n])))
     }
 }
 
@@ -167,7 +173,7 @@ impl Past {
         let cells = names.iter().map(|_| PastCell::UNKNOWN).collect();
         self.push(Column {
             at,
-            group: GroupCell::default(),
+            group: GroupCell::UNKNOWN,
             names,
             cells,
         });

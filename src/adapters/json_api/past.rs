@@ -11,7 +11,7 @@ use crate::adapters::packed::PackedJson;
 use crate::adapters::views::HttpState;
 use crate::clock::on_the_wall;
 use crate::model::time::Timestamp;
-use crate::publish::past::{Column, GroupCell, PastMeasure};
+use crate::publish::past::{Column, GroupMeasure, PastMeasure};
 
 use super::answer::ApiError;
 use super::values::{Thousandths, rfc3339};
@@ -103,19 +103,29 @@ fn shape(
     columns: &[Column],
     measure: Option<MeasureWord>,
 ) -> PastShape {
-    let cells = || columns.iter().map(|column| column.group);
-    let rounded =
-        |of: fn(GroupCell) -> Option<f64>| cells().map(|c| of(c).map(Thousandths)).collect();
+    let told = |measure| {
+        columns
+            .iter()
+            .map(move |column| column.group.value(measure))
+    };
+    let rounded = |measure| told(measure).map(|value| value.map(Thousandths)).collect();
+    let replicas = |measure| {
+        told(measure)
+            .map(|count| count.map(|count| count as u32))
+            .collect()
+    };
     PastShape {
         group,
         step_seconds,
         times: columns.iter().map(|column| rfc3339(column.at)).collect(),
-        backlog: cells().map(|c| c.backlog).collect(),
-        oldest_age_seconds: rounded(|c| c.oldest_age_seconds),
-        arrival_per_second: rounded(|c| c.arrival_per_second),
-        processing_per_second: rounded(|c| c.processing_per_second),
-        desired: cells().map(|c| c.desired).collect(),
-        current: cells().map(|c| c.current).collect(),
+        backlog: told(GroupMeasure::Backlog)
+            .map(|backlog| backlog.map(|backlog| backlog as u64))
+            .collect(),
+        oldest_age_seconds: rounded(GroupMeasure::OldestAge),
+        arrival_per_second: rounded(GroupMeasure::Arrival),
+        processing_per_second: rounded(GroupMeasure::Processing),
+        desired: replicas(GroupMeasure::Desired),
+        current: replicas(GroupMeasure::Current),
         partitions: measure.map(|measure| partitions(columns, measure.into())),
     }
 }
