@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use reqwest::{Certificate, Client, Identity, RequestBuilder, StatusCode};
+use tokio::time::timeout;
 
 use crate::support::certificates::Certificates;
 use crate::support::service::Service;
@@ -86,6 +88,28 @@ async fn nothing_but_probes_is_shown_without_the_token() {
         .await;
     let log = service.log().join("\n");
     assert!(!log.contains("s3cre") && !log.contains("another"), "{log}");
+}
+
+#[tokio::test]
+async fn events_end_for_those_whose_token_is_no_longer_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "s3cret").expect("written");
+    let service = service(&format!(
+        "login: {{ token: {{ file: {} }} }}",
+        file.display()
+    ));
+    let events = Client::new().get(at(service.http, "/api/v1/events"));
+    let mut events = events
+        .bearer_auth("s3cret")
+        .send()
+        .await
+        .expect("an answer");
+    let first = events.chunk().await.expect("it stands");
+    assert!(first.is_some());
+    std::fs::write(&file, "another").expect("written");
+    let end = async { while events.chunk().await.expect("it ends in order").is_some() {} };
+    timeout(Duration::from_secs(60), end).await.expect("an end");
 }
 
 #[tokio::test]

@@ -1,15 +1,20 @@
 //! Who may see page, API and metrics: whoever sends the token, as a bearer token (RFC 6750) or as the password of a browser (RFC 7617),
 //! and whoever showed a certificate that is right.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::config::secret::Secret;
 use crate::inbound::Peer;
@@ -20,6 +25,9 @@ const CHALLENGES: [&str; 2] = [
     "Basic realm=\"streamgauge\", charset=\"UTF-8\"",
     "Bearer realm=\"streamgauge\"",
 ];
+
+/// How often it is looked whether who was let in still would be, while an answer goes on.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What lets somebody in.
 #[derive(Debug)]
@@ -112,9 +120,11 @@ pub async fn check(
     let Some(login) = login else {
         return next.run(request).await;
     };
-    let peer = request.extensions().get::<Peer>();
-    let Err(refused) = login.check(peer, request.headers()) else {
-        return next.run(request).await;
+    let peer = request.extensions().get::<Peer>().cloned();
+    let headers = request.headers().clone();
+    let Err(refused) = login.check(peer.as_ref(), &headers) else {
+        let response = next.run(request).await;
+        return response.map(|body| while_let_in(login, peer, headers, body));
     };
     let client = peer.map(|peer| peer.address);
     match &refused {
@@ -128,6 +138,24 @@ pub async fn check(
         Refused::Wrong | Refused::Unreadable(_) => {}
     }
     refused.into_response()
+}
+
+/// An answer without an end, as that of events, ends soon after the token is another one.
+fn while_let_in(login: Arc<HttpLogin>, peer: Option<Peer>, headers: HeaderMap, body: Body) -> Body {
+    if body.size_hint().exact().is_some() {
+        return body;
+    }
+    let mut looked = Instant::now();
+    let pieces = body.into_data_stream().take_while(move |_| {
+        let is_due = looked.elapsed() >= LOOK_AGAIN;
+        if is_due {
+            looked = Instant::now();
+        }
+        let is_refused =
+            is_due && matches!(login.check(peer.as_ref(), &headers), Err(Refused::Wrong));
+        ready(!is_refused)
+    });
+    Body::from_stream(pieces)
 }
 
 #[cfg(test)]
