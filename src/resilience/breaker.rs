@@ -70,10 +70,7 @@ pub enum Permit {
 
 /// Says which attempt an outcome belongs to, so that a straggler from before a state change counts for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    epoch: u64,
-    since: Timestamp,
-}
+pub struct Ticket(u64);
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +88,6 @@ pub struct CircuitBreaker {
     state: BreakerState,
     /// Raised at every state change and every probe.
     epoch: u64,
-    /// When an attempt was last answered.
-    answered_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -128,14 +123,13 @@ impl CircuitBreaker {
             settings,
             state: closed(),
             epoch: 0,
-            answered_at: None,
         }
     }
 
     /// Asks for leave to make one attempt, which may take `attempt` at most.
     pub fn permit(&mut self, now: Timestamp, attempt: Duration) -> Permit {
         let due = match self.state {
-            BreakerState::Closed { .. } => return Permit::Allowed(self.ticket(now)),
+            BreakerState::Closed { .. } => return Permit::Allowed(Ticket(self.epoch)),
             BreakerState::Open { since } => now.since(since) >= self.settings.probe_interval,
             BreakerState::HalfOpen { until } => now >= until,
         };
@@ -146,28 +140,15 @@ impl CircuitBreaker {
         self.enter(BreakerState::HalfOpen {
             until: now.plus(lasts),
         });
-        Permit::Allowed(self.ticket(now))
+        Permit::Allowed(Ticket(self.epoch))
     }
 
-    const fn ticket(&self, since: Timestamp) -> Ticket {
-        Ticket {
-            epoch: self.epoch,
-            since,
-        }
-    }
-
-    /// Reports how the attempt of that ticket ended. A source that answered another one meanwhile is not out: whatever a group
-    /// asks that cannot be answered in time, it is not to keep the others from asking.
+    /// Reports how the attempt of that ticket ended.
     pub fn record(&mut self, now: Timestamp, ticket: Ticket, outcome: AttemptOutcome) {
-        if outcome == AttemptOutcome::Answered {
-            self.answered_at = self.answered_at.max(Some(now));
-        }
-        if ticket.epoch != self.epoch {
+        if ticket.0 != self.epoch {
             return;
         }
-        let answered_others = self.answered_at.is_some_and(|at| at > ticket.since);
         match (&mut self.state, outcome) {
-            (BreakerState::Closed { .. }, AttemptOutcome::Outage) if answered_others => {}
             (BreakerState::Closed { in_a_row, window }, _) => {
                 let failed = outcome == AttemptOutcome::Outage;
                 *in_a_row = if failed { *in_a_row + 1 } else { 0 };
@@ -264,28 +245,6 @@ mod tests {
         check("xx.xx.xx", CircuitState::Closed);
         check("xx.xx.xx..", CircuitState::Open);
         check("xx.xx.x....x", CircuitState::Closed);
-    }
-
-    #[test]
-    fn groups_that_time_out_open_nothing_while_another_is_answered_meanwhile() {
-        let check = |answered: bool| {
-            let mut b = breaker();
-            for n in 0..20 {
-                let start = at(n * 5_000);
-                let slow: Vec<_> = (0..6).map(|_| b.permit(start, ATTEMPT)).collect();
-                if answered {
-                    attempt(&mut b, start.plus(ATTEMPT / 2), AttemptOutcome::Answered);
-                }
-                for permit in slow {
-                    if let Permit::Allowed(ticket) = permit {
-                        b.record(start.plus(ATTEMPT), ticket, AttemptOutcome::Outage);
-                    }
-                }
-            }
-            b.state(at(100_000))
-        };
-        assert_eq!(check(true), CircuitState::Closed);
-        assert_eq!(check(false), CircuitState::Open);
     }
 
     #[test]
