@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -124,6 +124,9 @@ pub async fn check(
     let headers = request.headers().clone();
     let Err(refused) = login.check(peer.as_ref(), &headers) else {
         let response = next.run(request).await;
+        if !is_of_events(&response) {
+            return response;
+        }
         return response.map(|body| while_let_in(login, peer, headers, body));
     };
     let client = peer.map(|peer| peer.address);
@@ -140,11 +143,14 @@ pub async fn check(
     refused.into_response()
 }
 
-/// An answer without an end, as that of events, ends soon after the token is another one.
+/// Whether it may end between any two pieces. Others would look whole.
+fn is_of_events(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// An answer that has no end ends soon after the token is another one.
 fn while_let_in(login: Arc<HttpLogin>, peer: Option<Peer>, headers: HeaderMap, body: Body) -> Body {
-    if body.size_hint().exact().is_some() {
-        return body;
-    }
     let mut looked = Instant::now();
     let pieces = body.into_data_stream().take_while(move |_| {
         let is_due = looked.elapsed() >= LOOK_AGAIN;
