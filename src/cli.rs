@@ -1,6 +1,7 @@
 //! The command line.
 
 mod policy_choice;
+mod replay;
 mod simulate;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 pub use policy_choice::{PolicyChoice, THRESHOLDS};
+pub use replay::{PointInTime, ReplayArgs};
 pub use simulate::{RebalanceStyle, ScenarioChoice, SharingStyle, SimulateArgs, scenario_list};
 
 /// KEDA external scaler for partitioned streams: verified backlog, measured rates, explained replica counts.
@@ -35,6 +37,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Compare scaling policies in virtual time, on traces or built-in scenarios.
     Simulate(Box<SimulateArgs>),
+    /// Explain decisions of the past from the journal in state.dir, check them, or try other settings on what was seen. Exit codes: 0 =
+    /// done, 1 = unequal to what was decided, or unreadable.
+    Replay(ReplayArgs),
     /// Find anomalies in a recorded time series with the same baselines as the service.
     Detect(DetectArgs),
 }
@@ -193,9 +198,20 @@ mod tests {
             panic!("detect");
         };
         assert!(detect.file.ends_with("-") && !detect.no_weekly_season);
-        assert!(
-            parse("streamgauge replay").is_err(),
-            "not built yet, so not there"
-        );
+        let Ok(Command::Replay(replay)) =
+            parse("streamgauge replay /state --from 03:00 --policy maxReplicas=20")
+        else {
+            panic!("replay");
+        };
+        assert!(replay.from.is_some() && replay.at.is_none() && !replay.verify);
+        assert_eq!(replay.policy.and_then(|p| p.max_replicas), Some(20));
+        for conflict in [
+            "streamgauge replay",
+            "streamgauge replay /state --at 03:14 --from 03:00",
+            "streamgauge replay /state --verify --policy maxReplicas=20",
+            "streamgauge replay /state --at noon",
+        ] {
+            assert!(parse(conflict).is_err(), "{conflict}");
+        }
     }
 }

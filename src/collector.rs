@@ -17,6 +17,7 @@ use tracing::field::Empty;
 use crate::clock::Clock;
 use crate::config::signals::counted_errors;
 use crate::group::event::{Event, What};
+use crate::journal::Journals;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::pace::{Pace, between_wakes};
 use crate::publish::Group;
@@ -43,6 +44,8 @@ pub struct Outlets {
     pub notices: Option<Notices>,
     /// What is learned is kept here.
     pub state: Option<Arc<Keeper>>,
+    /// What happens is written down here.
+    pub journals: Option<Journals>,
 }
 
 /// Polls the group until it is retired. Never ends on its own.
@@ -60,7 +63,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         reader.count_errors(errors);
     }
     let mut failing = None;
-    keeping::restore(&group, outlets.state.as_ref(), clock).await;
+    keeping::go_on(&group, &outlets, clock).await;
     let mut told = ReportedIncidents::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);

@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod detect;
 pub mod migrate;
+pub mod replay;
 pub mod serve;
 pub mod simulate;
 mod table;

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod allow;
+mod byte_size;
 mod choices;
 pub mod duration;
 pub mod error;
@@ -115,6 +116,7 @@ fn state(keys: StateKeys) -> Option<StateConfig> {
     Some(StateConfig {
         dir: keys.dir?,
         interval: keys.interval,
+        journal: keys.journal,
     })
 }
 

@@ -2,9 +2,24 @@
 //!
 //! A table is read row by row; [`RowLimit`] bounds each row, however large the file is or becomes when it is unpacked.
 
+mod lock;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+pub use self::lock::FolderLock;
+
+/// A file name for what may be called anything: 32 hexadecimal digits, the same for the same `parts`.
+pub fn name_of(parts: [&str; 3]) -> String {
+    let digest = Sha256::digest(parts.join("\0"));
+    digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
 
 /// Opens a regular file. Anything else (a FIFO, a device) might never end, or never begin.
 ///

@@ -1,6 +1,7 @@
 //! All that is known and decided of one group: what its model learned, its targets, its incidents. It changes only by `apply`, so
 //! that a journal of events is enough to compute it again. Pure, like the model and the policy.
 
+mod absent;
 pub mod event;
 pub mod remembered;
 mod spans;
@@ -16,13 +17,14 @@ use crate::model::facts::GroupFacts;
 use crate::model::group::GroupModel;
 use crate::model::incident::Incidents;
 use crate::model::sample::{Failure, PartitionObservation, Sample};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, WallOffset, moved_by};
 
 use crate::policy::decide::decide;
 use crate::policy::decision::Decision;
 use crate::policy::spec::TargetSpec;
 use crate::policy::target::TargetState;
 
+use self::absent::Absent;
 use self::event::{Event, TargetKey, What};
 use self::remembered::Remembered;
 use self::told::told;
@@ -35,6 +37,7 @@ pub struct GroupState {
     facts: Arc<GroupFacts>,
     /// Boxed, for they are large, and a map of one has room for eleven.
     targets: BTreeMap<TargetKey, Box<TargetState>>,
+    absent: Absent,
     last_failure: Option<Failure>,
     decided_at: Option<Timestamp>,
     incidents: Incidents,
@@ -47,6 +50,7 @@ impl GroupState {
             model: GroupModel::new(rules),
             facts: Arc::default(),
             targets: BTreeMap::new(),
+            absent: Absent::default(),
             last_failure: None,
             decided_at: None,
             incidents: Incidents::default(),
@@ -89,13 +93,17 @@ impl GroupState {
                 self.restore(remembered);
                 Vec::new()
             }
+            What::Resumed { moved, wall } => {
+                self.resume(event.at, *moved);
+                self.wall_clock_set(*wall);
+                Vec::new()
+            }
             What::StartedOver => {
                 self.start_over(event.at);
                 Vec::new()
             }
             What::WallClockSet(wall) => {
-                self.model.wall_clock_set(*wall);
-                Arc::make_mut(&mut self.facts).wall = *wall;
+                self.wall_clock_set(*wall);
                 Vec::new()
             }
             What::SignalForgotten(signal) => {
@@ -129,6 +137,18 @@ impl GroupState {
     /// Every target.
     pub fn targets(&self) -> &BTreeMap<TargetKey, Box<TargetState>> {
         &self.targets
+    }
+
+    /// The events that tell another state of the same targets.
+    pub fn asking(&self, at: Timestamp) -> Vec<Event> {
+        let events = self.targets.iter().map(|(key, target)| {
+            let spec = Box::new(target.spec.clone());
+            match target.object_awaited_since {
+                Some(_) => What::TargetAwaited(key.clone(), spec),
+                None => What::TargetRegistered(key.clone(), spec),
+            }
+        });
+        events.map(|what| Event { at, what }).collect()
     }
 
     /// Why the last poll brought nothing, or not everything.
@@ -173,6 +193,7 @@ impl GroupState {
                 ..GroupFacts::default()
             }),
             targets: std::mem::take(&mut self.targets),
+            absent: std::mem::take(&mut self.absent),
             last_failure: None,
             decided_at: None,
             incidents: Incidents::default(),
@@ -180,6 +201,30 @@ impl GroupState {
         for target in self.targets.values_mut() {
             **target = target.start_over(at);
         }
+    }
+
+    fn wall_clock_set(&mut self, wall: WallOffset) {
+        self.model.wall_clock_set(wall);
+        if self.facts.wall != wall {
+            Arc::make_mut(&mut self.facts).wall = wall;
+        }
+    }
+
+    fn resume(&mut self, at: Timestamp, moved: WallOffset) {
+        if let Some(state) = self.moved_by(moved) {
+            *self = state;
+        }
+        let absent = std::mem::take(&mut self.targets);
+        self.absent.leave(at, absent);
+    }
+
+    /// With every time in it moved by so much; `None` where that changes nothing.
+    fn moved_by(&self, moved: WallOffset) -> Option<Self> {
+        if moved == WallOffset::default() {
+            return None;
+        }
+        let bytes = rmp_serde::to_vec(self).ok()?;
+        moved_by(moved, || rmp_serde::from_slice(&bytes)).ok()
     }
 
     fn observed(&mut self, at: Timestamp, sample: &Sample) -> Vec<(TargetKey, Decision)> {
@@ -197,6 +242,7 @@ impl GroupState {
     /// Whether it can be decided on.
     #[tracing::instrument(skip_all, fields(partitions = sample.partitions.len()))]
     fn observe(&mut self, at: Timestamp, sample: &Sample) -> bool {
+        self.absent.forget(at);
         let told = told(at, &self.targets);
         self.model.tell(told);
         self.model.observe(at, sample);
@@ -231,9 +277,16 @@ impl GroupState {
         spec: &TargetSpec,
         awaits_object: bool,
     ) -> Vec<(TargetKey, Decision)> {
+        let mut stands = true;
+        if let Some(back) = self.absent.take(key) {
+            stands = !self.absent.missed(self.decided_at);
+            self.targets.insert(key.clone(), back);
+        }
         match self.targets.get_mut(key) {
             // As before, so that a reload that changes nothing costs nothing.
-            Some(target) if target.spec == *spec && target.decision.is_some() => return Vec::new(),
+            Some(target) if stands && target.spec == *spec && target.decision.is_some() => {
+                return Vec::new();
+            }
             Some(target) => target.spec = spec.clone(),
             None => {
                 let target = TargetState {

@@ -18,6 +18,7 @@ pub mod config;
 pub mod files;
 pub mod group;
 pub mod inbound;
+pub mod journal;
 pub mod migration;
 pub mod model;
 pub mod policy;

@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
         Command::Migrate(args) => commands::migrate::run(args),
         Command::Simulate(args) => commands::simulate::run(*args),
         Command::Detect(args) => commands::detect::run(args),
+        Command::Replay(args) => commands::replay::run(&args),
         Command::Top(args) => commands::top::run(args).await,
         Command::Demo(args) => commands::demo::run(args).await,
     };

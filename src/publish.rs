@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::group::remembered::Remembered;
+use crate::journal::{GroupJournal, Journals, Recovered};
 use crate::model::capacity::CapacityRules;
 use crate::model::time::{Moment, Timestamp};
 use crate::policy::decision::{Decision, Metric};
@@ -52,6 +53,8 @@ pub enum NoAnswer {
 pub struct Group {
     definition: GroupDefinition,
     state: Mutex<GroupState>,
+    /// Where all that changes the state is written down; only taken under its lock.
+    journal: Mutex<Option<GroupJournal>>,
     published: watch::Sender<Arc<GroupSnapshot>>,
     /// Milliseconds of the last observation that was decided on; 0 before the first.
     decided_at: AtomicU64,
@@ -82,6 +85,7 @@ impl Group {
             origin: Mutex::default(),
             definition,
             state: Mutex::new(GroupState::new(rules)),
+            journal: Mutex::default(),
             published: watch::Sender::new(Arc::default()),
             decided_at: AtomicU64::new(0),
             history: Mutex::default(),
@@ -95,11 +99,13 @@ impl Group {
     pub fn succeed(&self, definition: GroupDefinition) -> Self {
         // One moment: what is published is published under this lock.
         let state = lock(&self.state);
+        let journal = lock(&self.journal).take();
         let (state, snapshot) = (state.clone(), self.snapshot());
         let _ = self.taken_over.set(snapshot.clone());
         Self {
             claim: self.claim.clone(),
             state: Mutex::new(state),
+            journal: Mutex::new(journal),
             published: watch::Sender::new(snapshot),
             decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
             history: Mutex::new(lock(&self.history).clone()),
@@ -134,9 +140,15 @@ impl Group {
 
     /// The only way in: folds the event and publishes what came of it.
     pub fn apply(&self, event: &Event) {
-        let mut state = lock(&self.state);
+        self.fold(&mut lock(&self.state), event);
+    }
+
+    fn fold(&self, state: &mut GroupState, event: &Event) {
         let changed = state.apply(event);
-        if let Some(next) = self.snapshot().after(event, &state) {
+        if let Some(journal) = &mut *lock(&self.journal) {
+            journal.append(event, &changed, state);
+        }
+        if let Some(next) = self.snapshot().after(event, state) {
             self.published.send_replace(Arc::new(next));
         }
         // After the snapshot: who reads the time first can only take the snapshot for older than it is.
@@ -144,11 +156,40 @@ impl Group {
             self.decided_at.store(at.as_millis(), Ordering::Release);
         }
         if let What::Observed(seen) = &event.what {
-            self.note(event.at, &state, seen.is_ok());
+            self.note(event.at, state, seen.is_ok());
             *lock(&self.origin) = Origin::current();
         }
-        drop(state);
         self.remember(changed);
+    }
+
+    /// Whether what happens to it is written down.
+    pub fn has_journal(&self) -> bool {
+        lock(&self.journal).is_some()
+    }
+
+    /// Goes on where its journal ends, if there is anything to go on with, and writes down what happens from now on.
+    pub fn go_on(&self, journals: &Journals, mut recovered: Recovered, now: Moment) {
+        let mut state = lock(&self.state);
+        let known = recovered.state.take();
+        let resumes = known.is_some();
+        let asking = match known {
+            Some(known) => std::mem::replace(&mut *state, known).asking(now.at),
+            None => Vec::new(),
+        };
+        let GroupDefinition { key, name, .. } = &self.definition;
+        *lock(&self.journal) = Some(journals.begin(key, name, &recovered, &state, now));
+        if !resumes {
+            return;
+        }
+        let (moved, wall) = (recovered.moved, now.wall);
+        self.remember(recovered.decided);
+        let resumed = Event {
+            at: now.at,
+            what: What::Resumed { moved, wall },
+        };
+        for event in std::iter::once(resumed).chain(asking) {
+            self.fold(&mut state, &event);
+        }
     }
 
     /// The snapshot to report incidents from: what this group notices after a successor took over, that one notices and reports too.

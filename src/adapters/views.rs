@@ -23,6 +23,19 @@ pub struct StateView {
     pub failures: u64,
     /// When a write last succeeded.
     pub saved_at: Option<Timestamp>,
+    /// How the journal fares, where there is one.
+    pub journal: Option<JournalView>,
+}
+
+/// How writing the journal goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct JournalView {
+    /// Writes that failed.
+    pub failures: u64,
+    /// Events that are missing in it.
+    pub lost: u64,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// Reads it; `None` where nothing is kept.

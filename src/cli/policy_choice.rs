@@ -62,11 +62,11 @@ impl FromStr for PolicyChoice {
 }
 
 /// `key=value,…` with the keys of trigger metadata, read as a trigger's.
-fn parse_settings(text: &str) -> Result<PolicySettings, String> {
+pub(super) fn parse_settings(text: &str) -> Result<PolicySettings, String> {
     let mut metadata = HashMap::new();
     for part in text.split(',').filter(|_| !text.is_empty()) {
         let (key, value) = part.split_once('=').ok_or_else(|| {
-            format!("`{part}` is not key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`")
+            format!("`{part}` is not key=value, as in `targetDelay=60s,maxReplicas=20`")
         })?;
         if metadata.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(format!("{key} is set twice: remove one of them"));
@@ -141,7 +141,7 @@ mod tests {
         );
         check(
             "streamgauge:targetDelay",
-            "`targetDelay` is not key=value, as in `streamgauge:targetDelay=60s,maxReplicas=20`",
+            "`targetDelay` is not key=value, as in `targetDelay=60s,maxReplicas=20`",
         );
         check(
             "streamgauge:assignment=shared",

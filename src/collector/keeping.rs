@@ -5,21 +5,38 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::group::event::{Event, What};
 use crate::model::time::Moment;
-use crate::publish::Group;
+use crate::publish::{Group, GroupDefinition};
 use crate::state::Keeper;
 
-/// Goes on with what the group had learned before a restart, if nothing is known of it yet.
-pub(super) async fn restore(group: &Group, keeper: Option<&Arc<Keeper>>, clock: Clock) {
+use super::Outlets;
+
+/// Goes on where the process before stopped, if nothing is known of the group yet; else with what it had learned.
+pub(super) async fn go_on(group: &Arc<Group>, outlets: &Outlets, clock: Clock) {
+    let now = clock.moment();
+    let (journals, keeper) = (outlets.journals.clone(), outlets.state.clone());
+    let group = Arc::clone(group);
+    let reading = tokio::task::spawn_blocking(move || {
+        if let Some(journals) = journals.filter(|_| !group.has_journal()) {
+            let GroupDefinition { key, name, .. } = group.definition();
+            let recovered = journals.recover(key, name, now);
+            if recovered.state.is_none() {
+                restore(&group, keeper.as_deref(), now);
+            }
+            group.go_on(&journals, recovered, now);
+        } else {
+            restore(&group, keeper.as_deref(), now);
+        }
+    });
+    // If that fails, the group begins with nothing.
+    let _ = reading.await;
+}
+
+fn restore(group: &Group, keeper: Option<&Keeper>, now: Moment) {
     let Some(keeper) = keeper.filter(|_| !group.was_observed()) else {
         return;
     };
-    let (keeper, now) = (Arc::clone(keeper), clock.moment());
-    let (name, key) = {
-        let definition = group.definition();
-        (definition.name.clone(), definition.key.clone())
-    };
-    let loading = tokio::task::spawn_blocking(move || keeper.load(&name, &key, now));
-    if let Ok(Some(remembered)) = loading.await {
+    let GroupDefinition { key, name, .. } = group.definition();
+    if let Some(remembered) = keeper.load(name, key, now) {
         let what = What::Restored(Box::new(remembered));
         group.apply(&Event { at: now.at, what });
     }

@@ -1,5 +1,6 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
+mod kept;
 mod own_runtime;
 mod parts;
 mod reload;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use self::kept::Kept;
 use self::own_runtime::OwnRuntime;
 use self::parts::ServiceParts;
 use self::sources::OpenSources;
@@ -27,12 +29,11 @@ use crate::adapters::http::Routes;
 use crate::adapters::views::HttpState;
 use crate::cli::ServeArgs;
 use crate::clock::Clock;
-use crate::config::types::{Config, RecordingConfig};
+use crate::config::types::Config;
 use crate::inbound;
 use crate::inbound::door;
 use crate::model::capacity::CapacityRules;
 use crate::publish::Group;
-use crate::recording::Recording;
 use crate::shutdown::{self, DRAIN, FINISH, Phase, Shutdown};
 
 /// Runs until a signal ends it; a second signal ends it at once.
@@ -106,11 +107,8 @@ impl Service {
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
         let mut tasks = JoinSet::new();
-        let recording = match &config.recording {
-            None => None,
-            Some(recording) => Some(record(recording, &mut tasks)?),
-        };
-        let (parts, queues) = ServiceParts::new(config, sources, rules, recording, clock);
+        let kept = Kept::start(&config, &mut tasks)?;
+        let (parts, queues) = ServiceParts::new(config, sources, rules, kept, clock);
 
         let mut servers = JoinSet::new();
         let rpcs = Arc::new(RpcStats::default());
@@ -229,15 +227,4 @@ async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("{field}: cannot listen on {address}; check whether another process uses the port")
     })
-}
-
-/// Starts the recording; its end is the end of the service.
-fn record(config: &RecordingConfig, tasks: &mut JoinSet<Result<()>>) -> Result<Recording> {
-    let (recording, ended) =
-        Recording::start(config).context("recording: cannot start its thread")?;
-    tasks.spawn(async move {
-        let _ = ended.await;
-        bail!("recording ended unexpectedly")
-    });
-    Ok(recording)
 }

@@ -37,6 +37,7 @@ impl Config {
             state: self.state.as_ref().map(|state| StateKeys {
                 dir: Some(state.dir.clone()),
                 interval: state.interval,
+                journal: state.journal.clone(),
             }),
             prometheus: self.prometheus.as_ref().map(prometheus),
             incidents: self.webhook.as_ref().map(|config| IncidentsKeys {

@@ -11,11 +11,12 @@ use super::incidents::WebhookConfig;
 use super::signals::{PrometheusConfig, SignalSources};
 
 pub use super::addresses::Endpoint;
+pub use super::byte_size::ByteSize;
 pub use super::choices::{CheckpointStrategy, Cloud, Granularity, ManagementClient};
 pub use super::limits::LimitsConfig;
 pub use super::redis_url::RedisAddress;
 pub use super::secret::Secret;
-pub use super::table::{KubernetesConfig, LoginKeys, ServerConfig, ServerTlsKeys};
+pub use super::table::{JournalConfig, KubernetesConfig, LoginKeys, ServerConfig, ServerTlsKeys};
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,12 +53,14 @@ pub struct RecordingConfig {
 }
 
 /// What is learned, on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StateConfig {
     /// The folder; made if it is not there.
     pub dir: PathBuf,
     /// How often each group is written.
     pub interval: Duration,
+    /// What is written of all that happens.
+    pub journal: JournalConfig,
 }
 
 /// One source.

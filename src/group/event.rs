@@ -57,6 +57,13 @@ pub enum What {
     SignalObserved(Signal, SignalReading),
     /// What was kept over a restart was read. Counts before the first observation only.
     Restored(Box<Remembered>),
+    /// Another process goes on from here. Who asked until now has to ask again, and is then answered on.
+    Resumed {
+        /// By how much its clock is ahead of the one that all times so far are by.
+        moved: WallOffset,
+        /// Where its wall clock is.
+        wall: WallOffset,
+    },
     /// Folding an event failed for a fault of the program: all that was known is given up, but for what was answered last.
     StartedOver,
     /// The wall clock is elsewhere than before: somebody set it.

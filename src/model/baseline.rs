@@ -57,7 +57,7 @@ pub struct Baseline {
 }
 
 /// What is remembered of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum SeriesMemory {
     /// It has only ever had one value, and has no weekly season.
     Still(StillSeries),

@@ -6,6 +6,7 @@ mod learning;
 mod shown;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,8 @@ pub struct GroupModel {
     /// For what goes by hours and days.
     #[serde(default)]
     wall: WallOffset,
-    /// Boxed, for they are large, and a map may leave half of its space free.
-    partitions: BTreeMap<PartitionId, Box<PartitionModel>>,
+    /// Each on its own, for they are large, and a map may leave half of its space free; and shared with copies that are being written.
+    partitions: BTreeMap<PartitionId, Arc<PartitionModel>>,
     arrivals: ArrivalHistory,
     /// Of all partitions together, while it is known of every one.
     arrival: RateWindow,
@@ -157,6 +158,7 @@ impl GroupModel {
         let mut shown = Shown::by(at);
         let seen = sample.partitions.values();
         for (partition, seen) in self.partitions.values_mut().zip(seen) {
+            let partition = Arc::make_mut(partition);
             let step = partition.observe(now, seen, sample.consumers);
             if let Some(count) = step.and_then(|step| step.arrived) {
                 self.arrivals.add(at, count);
@@ -206,6 +208,7 @@ impl GroupModel {
         self.known_until = Some(until);
         let mut step = PartitionStep::NOTHING;
         for partition in self.partitions.values_mut() {
+            let partition = Arc::make_mut(partition);
             partition.waiting.take_until(since);
             step = step.and(partition.waiting.take_until(until));
         }

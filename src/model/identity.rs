@@ -18,6 +18,13 @@ pub struct GroupKey {
     pub consumer_group: String,
 }
 
+impl GroupKey {
+    /// What it consists of.
+    pub fn parts(&self) -> [&str; 3] {
+        [&self.source, &self.stream, &self.consumer_group]
+    }
+}
+
 impl fmt::Display for GroupKey {
     /// The `group` label of a group that the config does not name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

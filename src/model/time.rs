@@ -87,6 +87,12 @@ impl WallOffset {
         Self(millis)
     }
 
+    /// What moves `from` to `to`. A damaged file may say any number.
+    pub fn between(from: Timestamp, to: Timestamp) -> Self {
+        let millis = |at: Timestamp| i64::try_from(at.0).unwrap_or(i64::MAX);
+        Self(millis(to).saturating_sub(millis(from)))
+    }
+
     /// By how many milliseconds.
     pub const fn as_millis(self) -> i64 {
         self.0
@@ -116,6 +122,12 @@ impl Moment {
     /// What the wall clock shows then.
     pub const fn on_the_wall(self) -> Timestamp {
         self.wall.on_the_wall(self.at)
+    }
+
+    /// When that was, by the clock of another process, which is at `now`. What seems to be from its future was a moment ago: this
+    /// machine's clock is behind, or that one's was ahead, and which, nobody knows.
+    pub fn by_the_clock_of(self, now: Self) -> Timestamp {
+        now.wall.off_the_wall(self.on_the_wall()).min(now.at)
     }
 }
 

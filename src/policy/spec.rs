@@ -130,18 +130,39 @@ impl PolicySettings {
 
     /// Every field decided; the defaults are those of docs/policy.md.
     pub fn resolve(&self) -> TargetSpec {
+        self.upon(&TargetSpec {
+            mode: Mode::default(),
+            target_delay: TARGET_DELAY,
+            capacity_per_replica: None,
+            min_replicas: MIN_REPLICAS,
+            max_replicas: MAX_REPLICAS,
+            activation_backlog: 0,
+            activation_window: None,
+            scale_in_hold: None,
+            assignment: Assignment::default(),
+            consumers_per_replica: 1,
+            forecast: Forecasting::default(),
+        })
+    }
+
+    /// These settings where they say something, what is decided where they do not.
+    pub fn upon(&self, decided: &TargetSpec) -> TargetSpec {
         TargetSpec {
-            mode: self.mode.unwrap_or_default(),
-            target_delay: self.target_delay.unwrap_or(TARGET_DELAY),
-            capacity_per_replica: self.capacity_per_replica,
-            min_replicas: self.min_replicas.unwrap_or(MIN_REPLICAS),
-            max_replicas: self.max_replicas.unwrap_or(MAX_REPLICAS),
-            activation_backlog: self.activation_backlog.unwrap_or(0),
-            activation_window: self.activation_window,
-            scale_in_hold: self.scale_in_hold,
-            assignment: self.assignment.unwrap_or_default(),
-            consumers_per_replica: self.consumers_per_replica.unwrap_or(1),
-            forecast: self.forecast.unwrap_or_default(),
+            mode: self.mode.unwrap_or(decided.mode),
+            target_delay: self.target_delay.unwrap_or(decided.target_delay),
+            capacity_per_replica: self.capacity_per_replica.or(decided.capacity_per_replica),
+            min_replicas: self.min_replicas.unwrap_or(decided.min_replicas),
+            max_replicas: self.max_replicas.unwrap_or(decided.max_replicas),
+            activation_backlog: self
+                .activation_backlog
+                .unwrap_or(decided.activation_backlog),
+            activation_window: self.activation_window.or(decided.activation_window),
+            scale_in_hold: self.scale_in_hold.or(decided.scale_in_hold),
+            assignment: self.assignment.unwrap_or(decided.assignment),
+            consumers_per_replica: self
+                .consumers_per_replica
+                .unwrap_or(decided.consumers_per_replica),
+            forecast: self.forecast.unwrap_or(decided.forecast),
         }
     }
 

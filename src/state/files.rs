@@ -4,17 +4,15 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use crate::files::{self, FolderLock};
 use crate::group::remembered::{Remembered, Sections, Written};
 use crate::model::identity::GroupKey;
 use crate::model::time::{Moment, Timestamp, WallOffset, moved_by};
@@ -30,9 +28,6 @@ const ENDING: &str = ".json.gz";
 /// Of a file that could not be used; kept, so that the version that wrote it may go on with it.
 const UNREAD: &str = ".unread";
 
-/// Locked by the process that writes.
-const LOCK: &str = "lock";
-
 /// Beside a file as long as it is read.
 const READING: &str = ".reading";
 
@@ -45,8 +40,7 @@ pub struct StateFiles {
     folder: PathBuf,
     written: AtomicU64,
     reading: Mutex<()>,
-    /// Held from the first write on.
-    lock: Mutex<Option<File>>,
+    lock: Arc<FolderLock>,
 }
 
 /// What every version can read of a file.
@@ -85,54 +79,34 @@ impl StateFiles {
     /// Files in that folder, which is made when the first is written. What was left unfinished there is removed, and what is
     /// forgotten.
     pub fn new(folder: &Path) -> Self {
+        Self::in_folder(Arc::new(FolderLock::new(folder)))
+    }
+
+    /// As that, where others of this process write, too.
+    pub fn in_folder(lock: Arc<FolderLock>) -> Self {
+        let folder = lock.folder().to_owned();
         let files = Self {
-            folder: folder.to_owned(),
+            folder: folder.clone(),
             written: AtomicU64::new(0),
             reading: Mutex::default(),
-            lock: Mutex::default(),
+            lock,
         };
-        if folder.is_dir() && files.hold().is_ok() {
+        if folder.is_dir() && files.lock.hold().is_ok() {
             // What cannot be removed harms nobody, and what else is wrong is told when something is written.
-            let _ = tidy(folder);
+            let _ = tidy(&folder);
         }
         files
     }
 
-    /// Two processes would write over what the other one learned.
-    fn hold(&self) -> io::Result<()> {
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_some() {
-            return Ok(());
-        }
-        fs::create_dir_all(&self.folder)?;
-        let path = self.folder.join(LOCK);
-        let file = File::options().create(true).append(true).open(path)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(io::Error::other(
-                "another process uses this folder: nothing is saved until it ends; give each streamgauge a state.dir of its own",
-            ));
-        }
-        // Where the file system knows no locks, there is none.
-        *lock = Some(file);
-        Ok(())
-    }
-
     fn path(&self, group: &GroupKey) -> PathBuf {
-        let GroupKey {
-            source,
-            stream,
-            consumer_group,
-        } = group;
-        let digest = Sha256::digest(format!("{source}\0{stream}\0{consumer_group}"));
-        let name: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
-        self.folder.join(name + ENDING)
+        self.folder.join(files::name_of(group.parts()) + ENDING)
     }
 
     fn write(&self, path: &Path, content: &Content<'_>) -> io::Result<()> {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let beside = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
         let written = (|| {
-            self.hold()?;
+            self.lock.hold()?;
             let mut encoder = GzEncoder::new(File::create(&beside)?, Compression::fast());
             serde_json::to_writer(io::BufWriter::new(&mut encoder), content)?;
             let file = encoder.finish()?;
@@ -237,27 +211,18 @@ pub fn parse(text: &str, now: Moment) -> Result<Loaded, String> {
         ));
     }
     let SavedSections { sections } = serde_json::from_str(text).map_err(damaged)?;
-    let saved_at = saved_at(&header, now);
-    let moved = millis(saved_at).saturating_sub(millis(header.saved_at));
-    let moved = WallOffset::from_millis(moved);
+    let saved = Moment {
+        at: header.saved_at,
+        wall: header.wall,
+    };
+    let saved_at = saved.by_the_clock_of(now);
+    let moved = WallOffset::between(header.saved_at, saved_at);
     let (remembered, problems) = moved_by(moved, || Remembered::read(sections));
     Ok(Loaded {
         remembered,
         saved_at,
         problems,
     })
-}
-
-/// A damaged file may say any number.
-fn millis(at: Timestamp) -> i64 {
-    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// By this process' clock. What seems to be from the future was saved a moment ago: this machine's clock is behind, or that
-/// one's was ahead, and which, nobody knows.
-fn saved_at(header: &Header, now: Moment) -> Timestamp {
-    let wall = header.wall.on_the_wall(header.saved_at);
-    now.wall.off_the_wall(wall).min(now.at)
 }
 
 /// Of its text. More than 10,000 partitions take, as they begin or after months; what is larger is none of ours.

@@ -42,6 +42,7 @@ mod http_access;
 mod http_api;
 mod incidents_in_simulation;
 mod invariant;
+mod journal;
 mod keda_client;
 mod kubernetes;
 mod manifests;

@@ -14,7 +14,7 @@ use streamgauge::adapters::grpc::stats::{Method, RpcStats};
 use streamgauge::adapters::health::Readiness;
 use streamgauge::adapters::http::Routes;
 use streamgauge::adapters::sources_view::{RequestCount, SourceView};
-use streamgauge::adapters::views::{HttpState, NotificationsView, StateView, Views};
+use streamgauge::adapters::views::{HttpState, JournalView, NotificationsView, StateView, Views};
 use streamgauge::config::types::{Config, ServerConfig};
 use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
@@ -159,6 +159,11 @@ impl Exported {
                     Some(StateView {
                         failures: 2,
                         saved_at: Some(LAST_POLL),
+                        journal: Some(JournalView {
+                            failures: 1,
+                            lost: 2,
+                            bytes: 3_000_000,
+                        }),
                     })
                 }),
                 notifications: Arc::new(|| {

@@ -16,7 +16,8 @@ use crate::cluster::Cluster;
 use crate::collector::replicas::watch_replicas;
 use crate::collector::signals::watch_signals;
 use crate::collector::{Outlets, keep_collecting};
-use crate::config::types::{Config, StateConfig};
+use crate::config::types::Config;
+use crate::journal::Journals;
 use crate::model::capacity::CapacityRules;
 use crate::model::time::Moment;
 use crate::publish::Group;
@@ -25,8 +26,9 @@ use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::shutdown::FINISH;
 use crate::signals::Prometheus;
-use crate::state::{Keeper, StateFiles};
+use crate::state::Keeper;
 
+use super::kept::Kept;
 use super::source_views;
 use super::sources::OpenSources;
 
@@ -45,6 +47,7 @@ pub(super) struct ServiceParts {
     webhook: Arc<Webhook>,
     notices: Notices,
     keeper: Option<Arc<Keeper>>,
+    journals: Option<Journals>,
     recording: Option<Recording>,
 }
 
@@ -62,14 +65,17 @@ impl ServiceParts {
         config: Config,
         sources: OpenSources,
         rules: CapacityRules,
-        recording: Option<Recording>,
+        Kept {
+            keeper,
+            journals,
+            recording,
+        }: Kept,
         clock: Clock,
     ) -> (Arc<Self>, Queues) {
         let (notices, news) = Notices::new();
         let cluster = Cluster::new(&config.kubernetes, clock);
         let prometheus = Prometheus::new(config.prometheus.clone(), clock);
         let webhook = Webhook::new(config.webhook.clone(), clock);
-        let keeper = config.state.as_ref().map(keeper);
         let (registry, started) = Registry::new(config, rules, clock.now());
         registry.read_objects(cluster.poll_interval().is_some());
         let parts = Self {
@@ -80,6 +86,7 @@ impl ServiceParts {
             webhook: Arc::new(webhook),
             notices,
             keeper,
+            journals,
             recording,
         };
         (Arc::new(parts), Queues { started, news })
@@ -98,7 +105,7 @@ impl ServiceParts {
                 self.webhook.clone(),
                 self.notices.clone(),
             ),
-            state: source_views::of_state(self.keeper.clone()),
+            state: source_views::of_state(self.keeper.clone(), self.journals.clone()),
         }
     }
 
@@ -114,6 +121,7 @@ impl ServiceParts {
             recording: self.recording.clone(),
             notices: Some(self.notices.clone()),
             state: self.keeper.clone(),
+            journals: self.journals.clone(),
         };
         let collecting = collect_all(queues.started, self.sources.clone(), outlets, clock);
         tasks.spawn_on(collecting, polls);
@@ -160,7 +168,7 @@ impl ServiceParts {
 
     /// At the end of the process: writes what every group has learned, so that a restart costs nothing of it.
     pub async fn leave(&self) {
-        self.keep_all().await;
+        tokio::join!(self.keep_all(), self.finish_journals());
         let waiting = self.notices.waiting() + usize::from(self.webhook.is_busy());
         if waiting > 0 {
             tracing::warn!(waiting, "some incident notifications were not delivered");
@@ -185,11 +193,20 @@ impl ServiceParts {
             tracing::warn!("the latest learned state could not be saved before shutdown");
         }
     }
-}
 
-/// What is kept over a restart.
-fn keeper(config: &StateConfig) -> Arc<Keeper> {
-    Keeper::new(Box::new(StateFiles::new(&config.dir)), config.interval)
+    async fn finish_journals(&self) {
+        let Some(journals) = &self.journals else {
+            return;
+        };
+        if tokio::time::timeout(FINISH, journals.flush())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the latest events could not be written into the journal before shutdown"
+            );
+        }
+    }
 }
 
 /// Starts a collector for every group that comes; fails if one of them is ended. A group whose source a reload has just taken away

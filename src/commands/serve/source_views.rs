@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::adapters::calls_view::{CallsView, CallsViews};
 use crate::adapters::sources_view::{RequestCount, SourceView, SourcesView};
 use crate::adapters::views::{
-    NotificationsView, NotificationsViews, RecordingView, StateView, StateViews,
+    JournalView, NotificationsView, NotificationsViews, RecordingView, StateView, StateViews,
 };
 use crate::adapters::webhook::{NotificationOutcome, Webhook};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::journal::Journals;
 use crate::model::sample::FailureKind;
 use crate::publish::notices::Notices;
 use crate::recording::Recording;
@@ -68,12 +69,18 @@ pub(super) fn of_prometheus(prometheus: Arc<Prometheus>) -> CallsViews {
 }
 
 /// Reads the statistics of saving the state on demand.
-pub(super) fn of_state(keeper: Option<Arc<Keeper>>) -> StateViews {
+pub(super) fn of_state(keeper: Option<Arc<Keeper>>, journals: Option<Journals>) -> StateViews {
     Arc::new(move || {
         let stats = keeper.as_ref()?.stats();
+        let journal = journals.as_ref().map(Journals::stats);
         Some(StateView {
             failures: stats.failures,
             saved_at: stats.saved_at,
+            journal: journal.map(|stats| JournalView {
+                failures: stats.failures,
+                lost: stats.lost,
+                bytes: stats.bytes,
+            }),
         })
     })
 }

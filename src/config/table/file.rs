@@ -7,9 +7,10 @@ use url::Url;
 
 use super::{GroupKeys, ServerConfig, SourceKeys};
 use crate::config::addresses::{WebhookUrl, prometheus_url, reference, without_path};
+use crate::config::byte_size::ByteSize;
 use crate::config::choices::Enabled;
 use crate::config::keys::{
-    DurationRange, ListOf, Parsed, SectionList, Sub, Switch, Text, UrlOrSecret, Whole, Words,
+    DurationRange, Flag, ListOf, Parsed, SectionList, Sub, Switch, Text, UrlOrSecret, Whole, Words,
     always, file, keys, optional, preset, required, secret,
 };
 use crate::config::secret::Secret;
@@ -105,15 +106,29 @@ keys! {
 }
 
 keys! {
-    /// What groups learn over hours and weeks (baselines, capacity, the forecast, incidents), in one file per group. Needs a restart to
-    /// change.
+    /// What groups learn over hours and weeks (baselines, capacity, the forecast, incidents), in one file per group, and a
+    /// [journal](journal.md) of all that happened to them lately. Needs a restart to change.
     pub struct StateKeys {
         /// The directory. It is created if it does not exist. Two running instances must not share it.
         dir: Option<PathBuf> = required(file(), "set it to the directory for the learned state"),
         /// How often each group is saved; it is also saved at shutdown.
         interval: Duration = preset(DurationRange::between(SECOND, HOUR), MINUTE),
+        /// Everything that happened to each group, with what was decided on it: a restart goes on from there, and `replay` explains it.
+        journal: JournalConfig = always::<JournalConfig>(),
     }
     later ["redis"]
+}
+
+keys! {
+    /// Everything that happened to each group, event by event, with what was decided on it.
+    pub struct JournalConfig {
+        /// Whether it is written.
+        enabled: bool = preset(Flag, true),
+        /// How long it is kept.
+        keep: Duration = preset(DurationRange::between(MINUTE.saturating_mul(10), HOUR.saturating_mul(24 * 366)), HOUR.saturating_mul(24)),
+        /// Maximum size of the journals of all groups together; the oldest parts are deleted first.
+        max_bytes: ByteSize = preset(ByteSize::KIND, ByteSize::from_mib(128)),
+    }
 }
 
 keys! {

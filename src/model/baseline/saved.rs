@@ -70,8 +70,12 @@ struct Kept {
     saved: Saved,
 }
 
+/// As it is in formats that are read by the code that wrote them alone; else in the form that can be read whatever its version.
 impl Serialize for Baseline {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return (self.rules, &self.series).serialize(serializer);
+        }
         let kept = Kept {
             rules: self.rules,
             saved: self.save().map_err(serde::ser::Error::custom)?,
@@ -83,6 +87,10 @@ impl Serialize for Baseline {
 /// What is of another version, or damaged, learns from scratch: that is no reason to lose what stands beside it.
 impl<'de> Deserialize<'de> for Baseline {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let (rules, series) = Deserialize::deserialize(deserializer)?;
+            return Ok(Self { rules, series });
+        }
         let kept = Kept::deserialize(deserializer)?;
         Ok(Self::restore(kept.rules, kept.saved).0)
     }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::alarm::Alarm;
 use super::course::SampleCourse;
 use super::levels::Levels;
@@ -13,7 +15,7 @@ use super::state::{Reading, State};
 use crate::model::time::Moment;
 
 /// What is left of [`State`] while there is one value.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct StillSeries {
     value: f64,
     course: SampleCourse,

@@ -52,7 +52,7 @@ impl GroupModel {
         }
         for (id, normal) in learned.partitions {
             // Those that are not there any more go with the first observation.
-            let partition = self.partitions.entry(id).or_default();
+            let partition = Arc::make_mut(self.partitions.entry(id).or_default());
             let normal = Arc::unwrap_or_clone(normal);
             partition.normal = Some(Arc::new(normal.under_todays_rules()));
         }

@@ -85,7 +85,7 @@ fn names(files: &StateFiles) -> Vec<String> {
     let mut names: Vec<_> = entries.map(name).collect();
     names.sort();
     let plain = |name: std::ffi::OsString| name.to_string_lossy()[32..].to_owned();
-    let kept = names.into_iter().filter(|name| name != LOCK);
+    let kept = names.into_iter().filter(|name| name != "lock");
     kept.map(plain).collect()
 }
 

@@ -1,0 +1,99 @@
+//! Decisions as they were made, with the steps that led to them.
+
+use crate::group::event::TargetKey;
+use crate::model::time::Timestamp;
+use crate::policy::decision::Decision;
+use crate::policy::explain;
+use crate::policy::steps::Step;
+
+use super::{Past, Seen, named, shown};
+
+/// Every decision that changed an answer; whether anything could not be read.
+pub(super) fn list(mut past: Past) -> bool {
+    let mut told = 0_usize;
+    while let Some(seen) = past.next() {
+        let Seen::Happened(wall, happened) = seen else {
+            continue;
+        };
+        if !past.span.has(wall) {
+            continue;
+        }
+        for (key, decision) in &happened.record.decided {
+            told += 1;
+            print(wall, key, decision);
+        }
+    }
+    if told == 0 {
+        println!("  no answer changed in that time");
+    }
+    past.is_damaged
+}
+
+/// What was answered at the end of the time that is asked about; whether anything could not be read.
+pub(super) fn at(mut past: Past) -> bool {
+    let mut last = None;
+    if past.header.moment().on_the_wall() > past.span.to {
+        let begins = shown(past.header.moment().on_the_wall());
+        println!(
+            "  the journal begins at {begins}, later than {}",
+            shown(past.span.to)
+        );
+        return true;
+    }
+    while let Some(seen) = past.next() {
+        if let Seen::Happened(wall, _) = seen {
+            last = Some(wall);
+        }
+    }
+    println!("  at {}", shown(past.span.to));
+    if let Some(last) = last {
+        println!("  the last event before was at {}", shown(last));
+    }
+    let state = past.state();
+    let targets = state.into_iter().flat_map(|state| state.targets());
+    let mut told = false;
+    for (key, target) in targets {
+        told = true;
+        match &target.decision {
+            Some(decision) => {
+                let wall = state.map(|state| state.facts().wall).unwrap_or_default();
+                print(wall.on_the_wall(decision.at), key, decision);
+            }
+            None => println!("{}: nothing was decided yet", named(key)),
+        }
+    }
+    if !told {
+        println!("  nobody asked for an answer");
+    }
+    past.is_damaged
+}
+
+fn print(wall: Timestamp, key: &TargetKey, decision: &Decision) {
+    let answer = match (decision.desired, decision.metric) {
+        (Some(desired), _) => format!("{desired}"),
+        (None, Some(metric)) => format!("{}", metric.as_f64()),
+        (None, None) => "no answer".to_owned(),
+    };
+    let active = match decision.active {
+        Some(true) => "active",
+        Some(false) => "inactive",
+        None => "activity not known",
+    };
+    println!("{}  {}: {answer}, {active}", shown(wall), named(key));
+    if decision.steps.iter().next().is_none() {
+        println!("    {}", decision.text);
+    }
+    for step in decision.steps.iter() {
+        let sentence = explain::sentence(step, &decision.inputs);
+        println!("    {}", line(step, &sentence).trim_end());
+    }
+}
+
+/// `max_replicas  26 → 12  maxReplicas is 12; the work needs 26.`
+fn line(step: &Step, sentence: &str) -> String {
+    let rule = serde_json::to_value(&step.rule).unwrap_or_default();
+    let name = rule.get("rule").and_then(|name| name.as_str());
+    let (name, before, after) = (name.unwrap_or_default(), step.before, step.after);
+    let change = format!("{before} → {after}");
+    format!("{name:<16} {change:<11} {sentence}")
+}

@@ -1,0 +1,125 @@
+//! The same observations, other settings: what would have been answered.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::commands::table::render;
+use crate::group::GroupState;
+use crate::group::event::{Event, TargetKey, What};
+use crate::model::time::Timestamp;
+use crate::policy::spec::PolicySettings;
+
+use super::{Past, Seen, named, shown};
+
+/// Prints every change of one of both answers, and what they come to; whether anything could not be read.
+pub(super) fn compare(mut past: Past, settings: &PolicySettings) -> bool {
+    let begins = past.header.at;
+    let mut other = past.state().map(|state| with(state, settings, begins));
+    let mut courses: BTreeMap<TargetKey, Course> = BTreeMap::new();
+    let mut rows = Vec::new();
+    while let Some(seen) = past.next() {
+        match seen {
+            Seen::Began(header, continuity) => {
+                if continuity.missing != Some(0) {
+                    other = past.state().map(|state| with(state, settings, header.at));
+                }
+            }
+            Seen::Happened(wall, happened) => {
+                let (Some(other), Some(state)) = (&mut other, past.state()) else {
+                    continue;
+                };
+                other.apply(&changed(&happened.record.event, settings));
+                if !past.span.has(wall) {
+                    continue;
+                }
+                for (key, answers) in answers(state, other) {
+                    let course = courses.entry(key.clone()).or_default();
+                    if course.note(wall, answers) {
+                        rows.push(row(wall, &key, answers));
+                    }
+                }
+            }
+        }
+    }
+    let head = ["", "", "answered", "with the other settings"];
+    rows.insert(0, head.map(str::to_owned).to_vec());
+    print!("{}", render(&rows));
+    for (key, course) in &courses {
+        let [answered, other] = course.replica_seconds.map(|sum| sum / 3_600.0);
+        let [changes, other_changes] = course.changes;
+        println!(
+            "{}: {answered:.1} replica-hours and {changes} changes were answered; it would have been {other:.1} and {other_changes}",
+            named(key)
+        );
+    }
+    println!(
+        "Consumers would have worked at another pace with other replicas; what was observed is as it was."
+    );
+    past.is_damaged
+}
+
+/// What both want, replicas.
+type Answers = [Option<u32>; 2];
+
+fn answers(state: &GroupState, other: &GroupState) -> Vec<(TargetKey, Answers)> {
+    let desired = |state: &GroupState, key: &TargetKey| {
+        let decision = state.targets().get(key)?.decision.as_ref();
+        decision.and_then(|decision| decision.desired)
+    };
+    let keys = state.targets().keys();
+    keys.map(|key| (key.clone(), [desired(state, key), desired(other, key)]))
+        .collect()
+}
+
+/// Answers over time.
+#[derive(Debug, Default)]
+struct Course {
+    last: Option<(Timestamp, Answers)>,
+    replica_seconds: [f64; 2],
+    changes: [u32; 2],
+}
+
+impl Course {
+    /// Whether one of both is another than before.
+    fn note(&mut self, at: Timestamp, answers: Answers) -> bool {
+        let before = self.last.replace((at, answers));
+        let Some((since, before)) = before else {
+            return true;
+        };
+        for n in 0..2 {
+            let replicas = f64::from(before[n].unwrap_or_default());
+            self.replica_seconds[n] += replicas * at.since(since).as_secs_f64();
+            self.changes[n] += u32::from(before[n] != answers[n]);
+        }
+        before != answers
+    }
+}
+
+fn row(wall: Timestamp, key: &TargetKey, answers: Answers) -> Vec<String> {
+    let [answered, other] = answers.map(|n| n.map_or_else(|| "–".to_owned(), |n| n.to_string()));
+    vec![shown(wall), named(key), answered, other]
+}
+
+/// The same state, as if it had been asked for with those settings.
+fn with(state: &GroupState, settings: &PolicySettings, at: Timestamp) -> GroupState {
+    let mut other = state.clone();
+    for event in state.asking(at) {
+        other.apply(&changed(&event, settings));
+    }
+    other
+}
+
+/// The event, as if it had asked with those settings.
+fn changed<'e>(event: &'e Event, settings: &PolicySettings) -> Cow<'e, Event> {
+    let what = match &event.what {
+        What::TargetRegistered(key, spec) => {
+            What::TargetRegistered(key.clone(), Box::new(settings.upon(spec)))
+        }
+        What::TargetAwaited(key, spec) => {
+            What::TargetAwaited(key.clone(), Box::new(settings.upon(spec)))
+        }
+        _ => return Cow::Borrowed(event),
+    };
+    let at = event.at;
+    Cow::Owned(Event { at, what })
+}

@@ -1,0 +1,30 @@
+//! What happened to each group, written down event by event with what was decided on it, and now and then its whole state: a restart goes
+//! on from there, and `replay` computes every decision again.
+//!
+//! A group has a folder. In it are *segments* of an hour: `POSITION.snapshot`, the group's state after so many events, and
+//! `POSITION.events`, what came next, each record as the difference to the one before. `checkpoint` is a later state of the newest
+//! segment, replaced every two minutes, so that a restart has little to compute. A process that starts begins a segment: it never writes into
+//! a file of another one. Events are handed to a thread of its own and written without waiting for the disk; what a kill of the
+//! process may cost is what that thread had not come to yet.
+
+mod files;
+mod fold;
+mod frames;
+mod group_journal;
+mod header;
+mod recover;
+mod retention;
+mod snapshot;
+mod writer;
+
+pub use self::files::{FolderError, Segment, group_folders, segments};
+pub use self::fold::{Fold, Folded, Mismatch};
+pub use self::frames::{FrameError, Frames, Record};
+pub use self::group_journal::GroupJournal;
+pub use self::header::{Header, Unreadable};
+pub use self::recover::{Recovered, recover};
+pub use self::snapshot::Snapshot;
+pub use self::writer::{JournalRules, JournalStats, Journals};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! A group's whole state in a file.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read};
+use std::path::Path;
+
+use zstd::stream::{read::Decoder, write::Encoder};
+
+use super::header::{Header, Unreadable};
+use crate::group::GroupState;
+
+/// A state of 10,000 partitions takes 30 MB before it is compressed; what is larger than this is none of ours.
+const LARGEST: u64 = 1 << 30;
+
+/// A group at a position.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Whose, and where.
+    pub header: Header,
+    /// What was known and decided.
+    pub state: GroupState,
+}
+
+/// Puts it in the place of what is there, as a whole or not at all. `synced`: also where the machine dies at once.
+pub(super) fn write(
+    path: &Path,
+    header: &Header,
+    state: &GroupState,
+    synced: bool,
+) -> io::Result<()> {
+    let beside = path.with_extension("tmp");
+    let written = (|| {
+        let mut file = BufWriter::new(File::create(&beside)?);
+        header.write(&mut file)?;
+        let mut encoder = Encoder::new(file, 1)?;
+        encoder.include_checksum(true)?;
+        let mut encoder = BufWriter::with_capacity(64 << 10, encoder);
+        rmp_serde::encode::write(&mut encoder, state).map_err(io::Error::other)?;
+        let encoder = encoder
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        let file = encoder.finish()?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        if synced {
+            file.sync_all()?;
+        }
+        fs::rename(&beside, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+/// Reads it.
+///
+/// # Errors
+/// It cannot be used; says why.
+pub(super) fn read(path: &Path) -> Result<Snapshot, Unreadable> {
+    let file = crate::files::open(path)?;
+    let mut file = BufReader::new(file);
+    let header = Header::read(&mut file)?;
+    let decoder = Decoder::with_buffer(file)?;
+    let mut input = BufReader::with_capacity(64 << 10, decoder.take(LARGEST));
+    let state = rmp_serde::from_read(&mut input).map_err(Unreadable::damaged)?;
+    // The checksum stands at the end.
+    let rest = io::copy(&mut input, &mut io::sink()).map_err(Unreadable::damaged)?;
+    match rest {
+        0 => Ok(Snapshot { header, state }),
+        _ => Err(Unreadable::damaged("there is more behind the end")),
+    }
+}
