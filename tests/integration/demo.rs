@@ -5,7 +5,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::certificates::Certificates;
-use crate::support::redis::{Flavour, RedisServer, free_port, run};
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, run};
 use crate::support::redis_sets::RedisCluster;
 
 /// Lines of the table in which replicas were ready, and everything that was printed.
