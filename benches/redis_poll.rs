@@ -11,13 +11,13 @@
     reason = "a benchmark that cannot start has to say so loudly"
 )]
 
+#[path = "redis_poll/commands.rs"]
+mod commands;
+#[path = "redis_poll/exporter.rs"]
+mod exporter;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -28,12 +28,11 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
-use support::eventually;
-use support::ports::free_port;
+use commands::{in_turn, kedas_commands, our_commands, send};
+use exporter::exporter;
 use support::redis::{Flavour, RedisServer, run};
-use support::service::{Service, resident_megabytes};
+use support::service::Service;
 
-const EXPORTER: &str = ".tools/bench/usr/bin/prometheus-redis-exporter";
 /// Partitions of a group.
 const MOST: usize = 10_000;
 const ADDED: u64 = 20;
@@ -191,73 +190,6 @@ fn wire_bytes(redis: &mut Connection) -> f64 {
     field("total_net_input_bytes:") + field("total_net_output_bytes:")
 }
 
-fn packed(words: &[&str]) -> Vec<u8> {
-    let mut command = redis::Cmd::new();
-    words.iter().for_each(|word| {
-        command.arg(word);
-    });
-    command.get_packed_command()
-}
-
-/// What a poll of ours sends where nothing has to be counted.
-fn our_commands(streams: usize) -> Vec<Vec<u8>> {
-    let of_key = |key: String| {
-        let commands = [
-            packed(&["MULTI"]),
-            packed(&["XINFO", "STREAM", &key]),
-            packed(&["XINFO", "GROUPS", &key]),
-            packed(&["XPENDING", &key, "g", "-", "+", "1"]),
-            packed(&["EXEC"]),
-        ];
-        commands.concat()
-    };
-    keys(streams).map(of_key).collect()
-}
-
-/// Sends everything at once and throws the replies away, until the last one.
-fn send(server: &RedisServer, requests: &[Vec<u8>]) {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    let mut sender = stream.try_clone().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            requests
-                .iter()
-                .for_each(|request| sender.write_all(request).unwrap());
-            sender
-                .write_all(&packed(&["PING", "that was all"]))
-                .unwrap();
-        });
-        read_until(&mut stream, b"that was all\r\n");
-    });
-}
-
-fn read_until(stream: &mut TcpStream, end: &[u8]) {
-    let mut page = vec![0; 1 << 16];
-    let mut tail = Vec::new();
-    while !tail.ends_with(end) {
-        let read = stream.read(&mut page).unwrap();
-        assert!(read > 0, "the server hung up");
-        tail.extend_from_slice(&page[..read]);
-        tail.drain(..tail.len().saturating_sub(end.len()));
-    }
-}
-
-/// What KEDA's redis-streams scaler asks for each trigger with a lagCount: the server's version, then the groups.
-fn kedas_commands(streams: usize) -> Vec<[Vec<u8>; 2]> {
-    let of_key = |key: String| [packed(&["INFO"]), packed(&["XINFO", "GROUPS", &key])];
-    keys(streams).map(of_key).collect()
-}
-
-/// One after the other, each waiting for its reply, as one trigger after the other does.
-fn in_turn(server: &RedisServer, triggers: &[[Vec<u8>; 2]]) {
-    let mut connection = server.connect();
-    for commands in triggers {
-        for command in commands {
-            redis::ConnectionLike::req_packed_command(&mut connection, command).unwrap();
-        }
-    }
-}
-
 /// Memory of the service with state, page and a scraper, after a minute.
 async fn serve(server: &RedisServer, streams: usize) -> f64 {
     let state = tempfile::TempDir::new().unwrap();
@@ -287,53 +219,6 @@ async fn serve(server: &RedisServer, streams: usize) -> f64 {
         most = most.max(service.resident_megabytes());
     }
     most
-}
-
-struct Exporter(Child);
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn exporter(
-    server: &RedisServer,
-    redis: &mut Connection,
-    streams: usize,
-) -> (Duration, f64, f64) {
-    assert!(
-        Path::new(EXPORTER).exists(),
-        "run scripts/install-bench-tools first"
-    );
-    let listen = format!("127.0.0.1:{}", free_port());
-    let child = Command::new(EXPORTER)
-        .arg(format!("-redis.addr=redis://{}", server.address()))
-        .arg("-check-streams=s*")
-        .arg(format!("-web.listen-address={listen}"))
-        .arg("-connection-timeout=300s")
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let exporter = Exporter(child);
-    let url = format!("http://{listen}/metrics");
-    let scrape = async || reqwest::get(&url).await?.text().await;
-    eventually(
-        "the exporter answers",
-        Duration::from_secs(10),
-        async || tokio::net::TcpStream::connect(&listen).await.ok(),
-    )
-    .await;
-    let (took, bytes) = measured(redis, 3, async || {
-        let text = scrape().await.unwrap();
-        let told = text
-            .lines()
-            .filter(|line| line.starts_with("redis_stream_length{"));
-        assert_eq!(told.count(), streams);
-    })
-    .await;
-    (took, bytes, resident_megabytes(exporter.0.id()))
 }
 
 /// A thousand groups: on one stream, and each on a stream of its own.

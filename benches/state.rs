@@ -8,6 +8,9 @@
     reason = "a measurement that cannot be made has to fail loudly"
 )]
 
+#[path = "state/stream.rs"]
+mod stream;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,21 +21,19 @@ use streamgauge::group::GroupState;
 use streamgauge::group::event::{Event, What};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::group::GroupModel;
-use streamgauge::model::identity::{GroupKey, PartitionId};
-use streamgauge::model::quantity::Quantity;
-use streamgauge::model::sample::{PartitionObservation, PartitionSample, Position, Sample};
+use streamgauge::model::identity::GroupKey;
 use streamgauge::model::time::Timestamp;
 use streamgauge::publish::Group;
 use streamgauge::registry::{Registry, Target};
 use streamgauge::scaled_object::ReplicasObserved;
 use streamgauge::state::{StateFiles, StateStore};
 
+use stream::{START, Stream};
+
 const MOST: usize = 10_000;
 const ROUNDS: usize = 21;
 /// What takes microseconds is done so often in a round.
 const OFTEN: u32 = 50;
-const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-const POLL: Duration = Duration::from_secs(5);
 
 /// The most that one namespace may register is 50.
 const TRIGGERS: usize = 200;
@@ -61,80 +62,8 @@ fn main() {
     }
 }
 
-/// A stream whose consumers keep up, more or less.
-struct Stream {
-    random: u64,
-    done: Vec<u64>,
-    is_owned: bool,
-    polls: u32,
-}
-
-impl Stream {
-    fn of(partitions: usize, is_owned: bool) -> Self {
-        Self {
-            random: 1,
-            done: vec![0; partitions],
-            is_owned,
-            polls: 0,
-        }
-    }
-
-    fn draw(&mut self, below: u64) -> u64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.random >> 33) % below
-    }
-
-    fn now(&self) -> Timestamp {
-        START.plus(POLL * self.polls)
-    }
-
-    fn poll(&mut self) -> Sample {
-        self.polls += 1;
-        let partitions =
-            (0..self.done.len()).map(|n| (PartitionId::new(n.to_string()), self.see(n)));
-        Sample {
-            partitions: partitions.collect(),
-            consumers: Some(4),
-            ..Sample::default()
-        }
-    }
-
-    fn see(&mut self, n: usize) -> PartitionObservation {
-        let (more, lag, age) = (self.draw(500), self.draw(90), self.draw(5_000));
-        self.done[n] += more;
-        let done = self.done[n];
-        PartitionObservation::Present(PartitionSample {
-            log_end: Some(done + lag),
-            length: 1_000,
-            lag: Some(Quantity::Exact(lag)),
-            delivered: Some(Position {
-                major: if self.is_owned { done } else { 1 },
-                minor: if self.is_owned { 0 } else { done },
-            }),
-            delivered_count: (!self.is_owned).then_some(done),
-            oldest_age_millis: Some(age),
-            committed_at: self.is_owned.then(|| self.now()),
-            owner: self.is_owned.then(|| format!("consumer-{}", n % 50)),
-            ..PartitionSample::default()
-        })
-    }
-
-    fn event(&mut self) -> Event {
-        let what = What::Observed(Ok(self.poll()));
-        Event {
-            at: self.now(),
-            what,
-        }
-    }
-}
-
 fn millis(work: impl FnOnce()) -> f64 {
-    let started = Instant::now();
-    work();
-    started.elapsed().as_secs_f64() * 1e3
+    timed(work).0
 }
 
 /// Milliseconds that this thread was running.
@@ -399,6 +328,7 @@ fn keep(partitions: usize) {
     println!("{partitions:>10} {copy:>9.1} {write:>9.0} {read:>9.0} {megabytes:>9.2}");
 }
 
+/// Milliseconds, and what came of it.
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let started = Instant::now();
     let done = work();

@@ -122,7 +122,7 @@ pub struct TopArgs {
 /// Arguments of `demo`.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// Use real streams on this Redis instead of simulated ones.
+    /// Use real streams on this Redis instead of simulated ones: one server, a node of a cluster, or the primary behind sentinels.
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
     /// Stop after N seconds. Without it, the demo runs until Ctrl-C.

@@ -26,6 +26,7 @@ mod id;
 mod key;
 mod keyspace;
 mod lag;
+mod last_count;
 mod lean;
 mod live;
 mod log_end;

@@ -74,16 +74,13 @@ fn seconds(rfc3339: &Value) -> Option<f64> {
 
 /// Every stamp of the service: metrics, groups, sources, history.
 async fn stamps(service: &Service) -> Option<Vec<f64>> {
-    let get = async |path: &str| -> Value {
-        serde_json::from_str(&service.get(path).await).expect("JSON")
-    };
     let metrics = service.get("/metrics").await;
     let metric = |name: &str| {
         let line = metrics.lines().find(|line| line.starts_with(name))?;
         line.rsplit(' ').next()?.parse().ok()
     };
-    let group = get("/api/v1/groups/billing").await;
-    let history = get("/api/v1/groups/billing/history").await;
+    let group = service.get_json("/api/v1/groups/billing").await;
+    let history = service.get_json("/api/v1/groups/billing/history").await;
     let times = history["times"].as_array()?;
     let times: Vec<f64> = times.iter().filter_map(seconds).collect();
     assert!(times.is_sorted(), "{times:?}");
@@ -92,7 +89,7 @@ async fn stamps(service: &Service) -> Option<Vec<f64>> {
         metric("streamgauge_source_last_success_timestamp_seconds{")?,
         metric("streamgauge_state_last_success_timestamp_seconds{")?,
         seconds(&group["observed_at"])?,
-        seconds(&get("/api/v1/sources").await["sources"][0]["last_success_at"])?,
+        seconds(&service.get_json("/api/v1/sources").await["sources"][0]["last_success_at"])?,
         *times.last()?,
     ])
 }

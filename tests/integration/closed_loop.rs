@@ -4,7 +4,6 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use streamgauge::autoscaler::hpa::HpaSpec;
 use streamgauge::autoscaler::keda::{ScaledObject, ScaledObjectSpec, ScalerAnswer};
 use streamgauge::commands::demo::keda_client::KedaClient;
@@ -15,8 +14,8 @@ use streamgauge::sources::redis_streams::RedisStreams;
 
 use crate::support::certificates::Certificates;
 use crate::support::patience;
-use crate::support::prometheus::http_body;
-use crate::support::redis::{Flavour, RedisServer, config_at, free_port, one_at};
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, config_at, one_at};
 use crate::support::redis_sets::RedisCluster;
 use crate::support::service::Service;
 
@@ -186,14 +185,6 @@ groups:
         assert!(self.producers.failure().is_none() && self.readers.failure().is_none());
     }
 
-    async fn get(&self, path: &str) -> Value {
-        let (address, path) = (self.service.http, path.to_owned());
-        let body = tokio::task::spawn_blocking(move || http_body(address, &path))
-            .await
-            .unwrap();
-        serde_json::from_str(&body.expect("an answer")).expect("JSON")
-    }
-
     fn peak(&self) -> u32 {
         self.moves
             .iter()
@@ -290,7 +281,8 @@ async fn explained(world: &Loop) {
         assert!(fine, "{before} → {after} at {at:?} by {answer:?}");
     }
     let decisions = world
-        .get("/api/v1/decisions?group=billing&limit=1000")
+        .service
+        .get_json("/api/v1/decisions?group=billing&limit=1000")
         .await;
     let decisions = decisions["decisions"].as_array().expect("a list");
     assert!(decisions.len() >= 5, "{}", decisions.len());
@@ -330,7 +322,7 @@ async fn steady_arrivals_with_backlog_zero_at_every_poll_never_deactivate() {
     }
     assert!(world.object.replicas() >= 1);
     crate::support::eventually("hardly a backlog", Duration::from_secs(10), async || {
-        let group = world.get("/api/v1/groups/billing").await;
+        let group = world.service.get_json("/api/v1/groups/billing").await;
         (group["backlog"]["value"].as_u64()? <= 2).then_some(())
     })
     .await;

@@ -5,8 +5,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::certificates::Certificates;
-use crate::support::redis::{Flavour, RedisServer, free_port, run};
-use crate::support::redis_sets::RedisCluster;
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::redis_sets::{RedisCluster, SentinelSet};
 
 /// Lines of the table in which replicas were ready, and everything that was printed.
 fn demo(arguments: &[&str]) -> (usize, String) {
@@ -96,6 +97,32 @@ fn over_tls_it_does_the_same() {
     assert_eq!(run::<u64>(&mut redis.connect(), "DBSIZE"), 0);
 }
 
+/// What it complains of when it ends with 1.
+fn refusal(port: u16) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .args(["demo", "--redis", &format!("redis://127.0.0.1:{port}/0")])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn behind_sentinels_it_asks_for_the_primary_and_leaves_nothing_on_a_replica() {
+    let set = SentinelSet::start(Flavour::Redis70, 2, 1);
+    let said = refusal(set.sentinels[0].port);
+    assert!(
+        said.contains("use the address of the primary") && !said.contains("mode:"),
+        "{said}"
+    );
+    let said = refusal(set.servers[1].port);
+    assert_eq!(said.matches("read only replica").count(), 1, "{said}");
+    let primary = format!("redis://{}", set.servers[0].address());
+    let (ready, said) = demo(&["--redis", &primary]);
+    assert!(ready >= 2, "{said}");
+    assert_eq!(run::<u64>(&mut set.servers[0].connect(), "DBSIZE"), 0);
+}
+
 /// The demo on that Redis, once its keys are there.
 fn begin(redis: &RedisServer) -> Child {
     let child = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
@@ -167,11 +194,6 @@ fn when_redis_goes_away_it_ends_and_names_the_keys_that_are_left() {
 
 #[test]
 fn a_redis_that_is_not_there_is_said_with_its_address() {
-    let output = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
-        .args(["demo", "--redis", "redis://127.0.0.1:1/0"])
-        .output()
-        .expect("the binary starts");
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
+    let complained = refusal(1);
     assert!(complained.contains("127.0.0.1:1"), "{complained}");
 }

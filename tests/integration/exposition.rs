@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::support::eventually;
 use crate::support::exported::{Exported, LAST_POLL, sample};
+use crate::support::ports::free_port;
 use crate::support::prometheus::{Prometheus, http_body, promtool_complaints};
-use crate::support::redis::free_port;
 use crate::support::service::Service;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::sample::{PartitionObservation, Sample};

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::redis::free_port;
+use crate::support::ports::free_port;
 use streamgauge::adapters::grpc::proto::ScaledObjectRef;
 use streamgauge::adapters::grpc::proto::external_scaler_client::ExternalScalerClient;
 use tempfile::TempDir;

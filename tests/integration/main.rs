@@ -58,6 +58,7 @@ mod proto;
 mod ready_replicas;
 mod recording;
 mod redis_access;
+mod redis_budget;
 mod redis_cluster;
 mod redis_fat;
 mod redis_faults;

@@ -89,7 +89,7 @@ async fn an_incident_reaches_the_webhook_signed_and_as_often_as_needed() {
     let data = &event["data"];
     assert_eq!(data["kind"], "producer_stop", "{event:#}");
     assert_eq!(data["ended_at"], Value::Null);
-    let listed: Value = serde_json::from_str(&service.get("/api/v1/incidents").await).unwrap();
+    let listed = service.get_json("/api/v1/incidents").await;
     assert_eq!(listed["incidents"][0]["number"], data["number"]);
 
     let delivered = "streamgauge_incident_notifications_total{outcome=\"delivered\"} 1";

@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::StreamExt;
 use tonic::Request;
 
-use crate::refused_triggers::{CONFIG, Service, config, object};
+use crate::support::bare_scaler::{BareScaler, CONFIG, config, object};
 use crate::support::exported::sample;
 
 /// Lets the group of mails see a poll with so many messages, of which so many are delivered and acknowledged.
-fn observe(service: &Service, added: u64, done: u64) {
-    let groups = service.registry.groups();
+fn observe(bare: &BareScaler, added: u64, done: u64) {
+    let groups = bare.registry.groups();
     let mails = groups
         .iter()
         .find(|group| group.definition().name == "mails");
@@ -28,7 +28,7 @@ fn observe(service: &Service, added: u64, done: u64) {
         ..Sample::default()
     };
     mails.expect("it is configured").apply(&Event {
-        at: service.clock.now(),
+        at: bare.clock.now(),
         what: What::Observed(Ok(sample)),
     });
 }
@@ -36,16 +36,16 @@ fn observe(service: &Service, added: u64, done: u64) {
 #[tokio::test(start_paused = true)]
 async fn changes_are_told_at_once_what_stays_active_every_half_minute_and_to_late_readers_the_latest()
  {
-    let service = Service::new();
+    let bare = BareScaler::new();
     let mails = object("shop", &[("group", "mails")]);
-    observe(&service, 5, 5);
-    let opened = service.scaler.stream_is_active(Request::new(mails)).await;
+    observe(&bare, 5, 5);
+    let opened = bare.scaler.stream_is_active(Request::new(mails)).await;
     let mut stream = opened.expect("no error").into_inner();
     let started = Instant::now();
     // Within so many seconds in which polls go on seeing the same: what is told, and after how many seconds in all.
     let mut told = async |seconds: u64, added: u64, done: u64| {
         for _ in 0..seconds {
-            observe(&service, added, done);
+            observe(&bare, added, done);
             if let Ok(told) = timeout(Duration::from_secs(1), stream.next()).await {
                 let told = told.expect("still open").expect("no error");
                 return Some((told.result, started.elapsed().as_secs()));
@@ -63,26 +63,24 @@ async fn changes_are_told_at_once_what_stays_active_every_half_minute_and_to_lat
     assert!(active && first <= then + 30, "{then} {first}");
     assert_eq!(told(60, 6, 5).await, Some((true, first + 30)));
     for _ in 0..120 {
-        observe(&service, 6, 6);
+        observe(&bare, 6, 6);
         sleep(Duration::from_secs(1)).await;
     }
     let latest = told(1, 6, 6).await.expect("at once");
     assert_eq!(latest, (false, first + 150), "nobody read meanwhile");
-    service.shutdown.enter(Phase::Stopping);
+    bare.shutdown.enter(Phase::Stopping);
     assert!(stream.next().await.is_none(), "OK and nothing more");
 }
 
 #[tokio::test(start_paused = true)]
 async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once_it_is_served() {
-    let service = Service::new();
+    let bare = BareScaler::new();
     let refused = object("shop", &[("group", "new")]);
     let open = async || {
-        let specs = service
+        let specs = bare
             .scaler
             .stream_metric_spec(Request::new(refused.clone()));
-        let active = service
-            .scaler
-            .stream_is_active(Request::new(refused.clone()));
+        let active = bare.scaler.stream_is_active(Request::new(refused.clone()));
         let (specs, active) = (
             specs.await.expect("no error"),
             active.await.expect("no error"),
@@ -100,9 +98,8 @@ async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once
     assert!(silent.is_err(), "{silent:?}");
     let more =
         format!("{CONFIG}  - {{ name: new, source: main, stream: new, consumer_group: g }}\n");
-    let now = service.clock.now();
-    service
-        .registry
+    let now = bare.clock.now();
+    bare.registry
         .reconfigure(config(&more), &BTreeSet::new(), now);
     let ends = async {
         assert!(specs.next().await.is_none(), "OK and nothing more");
@@ -113,20 +110,20 @@ async fn streams_of_a_refused_trigger_wait_without_an_error_and_end_cleanly_once
         .expect("within seconds");
     // At shutdown they end cleanly, too.
     let refused = object("shop", &[("group", "nobody")]);
-    let active = service.scaler.stream_is_active(Request::new(refused));
+    let active = bare.scaler.stream_is_active(Request::new(refused));
     let mut active = active.await.expect("no error").into_inner();
-    service.shutdown.enter(Phase::Stopping);
+    bare.shutdown.enter(Phase::Stopping);
     assert!(active.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_threshold_changed_in_the_config_ends_the_stream_of_specs_and_the_next_one_has_it() {
-    let service = Service::new();
+    let bare = BareScaler::new();
     let mails = object("shop", &[("group", "mails")]);
     let bills = object("shop", &[("group", "billing")]);
     let open = async |object: &ScaledObjectRef| {
         let opened = Request::new(object.clone());
-        let stream = service.scaler.stream_metric_spec(opened).await;
+        let stream = bare.scaler.stream_metric_spec(opened).await;
         let mut stream = stream.expect("no error").into_inner();
         let first = stream.next().await.expect("at once").expect("no error");
         (first.metric_specs[0].target_size, stream)
@@ -135,14 +132,13 @@ async fn a_threshold_changed_in_the_config_ends_the_stream_of_specs_and_the_next
     assert_eq!(target, 100);
     let (_, mut other) = open(&bills).await;
     let more = CONFIG.replace("backlog_threshold: 100", "backlog_threshold: 250");
-    let now = service.clock.now();
-    service
-        .registry
+    let now = bare.clock.now();
+    bare.registry
         .reconfigure(config(&more), &BTreeSet::new(), now);
     let end = tokio::time::timeout(Duration::from_secs(10), changed.next());
     assert!(end.await.expect("soon").is_none(), "OK and nothing more");
     assert_eq!(open(&mails).await.0, 250);
-    assert_eq!(service.spec(&mails).await.target_size, 250);
+    assert_eq!(bare.spec(&mails).await.target_size, 250);
     let goes_on = tokio::time::timeout(Duration::from_secs(10), other.next()).await;
     assert!(goes_on.is_err(), "another trigger's stream stays");
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::demo::Demo;
-use crate::support::redis::{Flavour, RedisServer, free_port};
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer};
 use crate::support::service::Service;
 
 /// A scenario of `tests/page/browse.mjs`, at work.

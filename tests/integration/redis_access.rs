@@ -12,7 +12,8 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
-use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run, try_run};
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, config_at, run, try_run};
 use crate::support::{eventually, patience};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(2));

@@ -16,7 +16,8 @@ use streamgauge::sources::{GroupReader, Source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::patience;
-use crate::support::redis::{Flavour, RedisServer, config_at, free_port, run};
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, config_at, run};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(2));
 

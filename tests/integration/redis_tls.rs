@@ -13,7 +13,8 @@ use streamgauge::sources::{GroupReader, Source};
 
 use crate::support::certificates::Certificates;
 use crate::support::patience;
-use crate::support::redis::{Flavour, RedisServer, config_at, free_port, one_at, run};
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, config_at, one_at, run};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(2));
 const SOON: Duration = Duration::from_secs(2);

@@ -1,114 +1,54 @@
 //! A trigger that cannot be served: KEDA gets the metric that it will have, and the user the text.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use streamgauge::adapters::grpc::Scaler;
 use streamgauge::adapters::grpc::proto::external_scaler_server::ExternalScaler;
-use streamgauge::adapters::grpc::proto::{GetMetricsRequest, MetricSpec, ScaledObjectRef};
-use streamgauge::clock::Clock;
-use streamgauge::config::types::Config;
-use streamgauge::model::capacity::CapacityRules;
-use streamgauge::registry::Registry;
-use streamgauge::shutdown::Shutdown;
+use streamgauge::adapters::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
 use tonic::{Code, Request, Status};
 
-pub const CONFIG: &str = r#"
-limits: { scaled_objects_per_namespace: 50 }
-sources:
-  - name: main
-    redis: { url: "redis://127.0.0.1:1" }
-    allow: [ { namespaces: ["shop"], streams: ["orders:*"], consumer_groups: ["*"] } ]
-groups:
-  - { name: billing, source: main, stream: "bills", consumer_group: g }
-  - { name: mails, source: main, stream: mails, consumer_group: g, policy: { mode: backlog, backlog_threshold: 100 } }
-"#;
+use crate::support::bare_scaler::{BareScaler, object};
 
-/// All that answers KEDA, without a server.
-pub struct Service {
-    pub registry: Arc<Registry>,
-    pub scaler: Scaler,
-    pub clock: Clock,
-    pub shutdown: Shutdown,
+/// What GetMetrics and IsActive say, which is the same.
+async fn said(scaler: &BareScaler, object: &ScaledObjectRef) -> Status {
+    let request = GetMetricsRequest {
+        scaled_object_ref: Some(object.clone()),
+        metric_name: scaler.spec(object).await.metric_name,
+    };
+    let metrics = scaler.scaler.get_metrics(Request::new(request)).await;
+    let metrics = metrics.expect_err("refused");
+    let active = scaler.scaler.is_active(Request::new(object.clone())).await;
+    let active = active.expect_err("refused");
+    assert_eq!(
+        (metrics.code(), metrics.message()),
+        (active.code(), active.message())
+    );
+    metrics
 }
 
-pub fn config(text: &str) -> Config {
-    Config::parse(text, "test.yaml").unwrap_or_else(|errors| panic!("{errors}"))
-}
-
-impl Service {
-    pub fn new() -> Self {
-        let clock = Clock::start();
-        let (registry, _) = Registry::new(config(CONFIG), CapacityRules::default(), clock.now());
-        let registry = Arc::new(registry);
-        let shutdown = Shutdown::default();
-        let scaler = Scaler::new(registry.clone(), clock, shutdown.clone(), Arc::default());
-        Self {
-            registry,
-            scaler,
-            clock,
-            shutdown,
-        }
-    }
-
-    pub async fn spec(&self, object: &ScaledObjectRef) -> MetricSpec {
-        let answer = self.scaler.get_metric_spec(Request::new(object.clone()));
-        let mut specs = answer.await.expect("always answered").into_inner();
-        assert_eq!(specs.metric_specs.len(), 1);
-        specs.metric_specs.remove(0)
-    }
-
-    /// What GetMetrics and IsActive say, which is the same.
-    async fn said(&self, object: &ScaledObjectRef) -> Status {
-        let request = GetMetricsRequest {
-            scaled_object_ref: Some(object.clone()),
-            metric_name: self.spec(object).await.metric_name,
-        };
-        let metrics = self.scaler.get_metrics(Request::new(request)).await;
-        let metrics = metrics.expect_err("refused");
-        let active = self.scaler.is_active(Request::new(object.clone())).await;
-        let active = active.expect_err("refused");
-        assert_eq!(
-            (metrics.code(), metrics.message()),
-            (active.code(), active.message())
-        );
-        metrics
-    }
-
-    /// The metric's name and target, then the code and a part of the text.
-    async fn check(
-        &self,
-        object: &ScaledObjectRef,
-        spec: (&str, i64),
-        (code, words): (Code, &str),
-    ) {
-        let found = self.spec(object).await;
-        assert_eq!((&*found.metric_name, found.target_size), spec, "{object:?}");
-        assert_eq!(found.target_size_float, found.target_size as f64);
-        let said = self.said(object).await;
-        assert_eq!(said.code(), code, "{said}");
-        assert!(said.message().contains(words), "{said}");
-        assert!(!said.message().contains("s3cret"), "{said}");
-        assert!(said.message().len() < 900, "an event holds 1,024: {said}");
-    }
-}
-
-pub fn object(namespace: &str, pairs: &[(&str, &str)]) -> ScaledObjectRef {
-    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    ScaledObjectRef {
-        name: "worker".into(),
-        namespace: namespace.into(),
-        scaler_metadata: pairs.iter().map(pair).collect(),
-    }
+/// The metric's name and target, then the code and a part of the text.
+async fn check(
+    scaler: &BareScaler,
+    object: &ScaledObjectRef,
+    spec: (&str, i64),
+    (code, words): (Code, &str),
+) {
+    let found = scaler.spec(object).await;
+    assert_eq!((&*found.metric_name, found.target_size), spec, "{object:?}");
+    assert_eq!(found.target_size_float, found.target_size as f64);
+    let said = said(scaler, object).await;
+    assert_eq!(said.code(), code, "{said}");
+    assert!(said.message().contains(words), "{said}");
+    assert!(!said.message().contains("s3cret"), "{said}");
+    assert!(said.message().len() < 900, "an event holds 1,024: {said}");
 }
 
 #[tokio::test]
 async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
-    let service = Service::new();
+    let bare = BareScaler::new();
     let replicas = ("replicas", 1);
     let invalid = |words| (Code::InvalidArgument, words);
     let shop = |pairs: &[(&str, &str)]| object("shop", pairs);
-    let check = async |object, spec, said| service.check(&object, spec, said).await;
+    let check = async |object, spec, said| check(&bare, &object, spec, said).await;
     let typo = shop(&[("group", "billing"), ("maxReplica", "s3cret")]);
     check(typo, replicas, invalid("did you mean maxReplicas?")).await;
     let typo = shop(&[("group", "mails"), ("maxReplica", "5")]);
@@ -183,8 +123,8 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
     let metadata = HashMap::from([("group".to_owned(), "billing".to_owned())]);
     for n in 0..50 {
         let name = format!("worker-{n}");
-        let now = service.clock.now();
-        let registered = service.registry.resolve("full", &name, &metadata, now);
+        let now = bare.clock.now();
+        let registered = bare.registry.resolve("full", &name, &metadata, now);
         registered.expect("there is room");
     }
     let full = (
@@ -200,18 +140,14 @@ async fn every_refusal_has_a_metric_and_its_text_where_the_user_sees_it() {
 
 #[tokio::test]
 async fn the_metric_stays_when_the_fault_is_mended() {
-    let service = Service::new();
+    let bare = BareScaler::new();
     for (wrong, right) in [
         (("maxReplica", "5"), ("maxReplicas", "5")),
         (("backlogThreshold", "x"), ("targetDelay", "5")),
     ] {
         for group in ["billing", "mails"] {
-            let before = service
-                .spec(&object("shop", &[("group", group), wrong]))
-                .await;
-            let after = service
-                .spec(&object("shop", &[("group", group), right]))
-                .await;
+            let before = bare.spec(&object("shop", &[("group", group), wrong])).await;
+            let after = bare.spec(&object("shop", &[("group", group), right])).await;
             assert_eq!(before, after, "{group}: {wrong:?}");
         }
     }

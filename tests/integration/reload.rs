@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually;
-use crate::support::prometheus::http_body;
+use crate::support::prometheus::http_json;
 use crate::support::redis::{Flavour, RedisServer, run};
 use crate::support::service::Service;
 
@@ -30,7 +30,7 @@ fn config(redis: &RedisServer, groups: &[(&str, u32)]) -> String {
 }
 
 fn groups(service: &Service) -> Option<Vec<Value>> {
-    let body: Value = serde_json::from_str(&http_body(service.http, "/api/v1/groups")?).ok()?;
+    let body = http_json(service.http, "/api/v1/groups")?;
     body["groups"].as_array().cloned()
 }
 

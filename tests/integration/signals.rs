@@ -22,8 +22,7 @@ use streamgauge::sources::{GroupReader, Source};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn group_of(service: &Service) -> Value {
-    let body = service.get("/api/v1/groups/billing").await;
-    serde_json::from_str(&body).expect("JSON")
+    service.get_json("/api/v1/groups/billing").await
 }
 
 /// The group, once a signal of it is as wanted.

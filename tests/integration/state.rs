@@ -22,8 +22,7 @@ fn start(redis: &RedisServer, state: &Path) -> Service {
 }
 
 async fn signal(service: &Service, name: &str) -> Value {
-    let body = service.get("/api/v1/groups/billing").await;
-    let group: Value = serde_json::from_str(&body).expect("JSON");
+    let group = service.get_json("/api/v1/groups/billing").await;
     group["signals"][name].clone()
 }
 
@@ -117,8 +116,7 @@ async fn a_folder_that_cannot_be_written_is_said_and_scaling_goes_on() {
     let said = "the learned state cannot be saved; everything else continues: ";
     service.until_logged(said).await;
     crate::support::eventually("a fresh group", PATIENCE, || async {
-        let body = service.get("/api/v1/groups/billing").await;
-        let group: Value = serde_json::from_str(&body).unwrap();
+        let group = service.get_json("/api/v1/groups/billing").await;
         (group["freshness"] == "fresh").then_some(())
     })
     .await;

@@ -6,6 +6,7 @@
 )]
 
 pub mod azurite;
+pub mod bare_scaler;
 pub mod certificates;
 pub mod dashboards;
 pub mod demo;

@@ -125,7 +125,7 @@ impl Prometheus {
     /// Whether an expression can be computed, be it of nothing.
     pub fn accepts(&mut self, promql: &str) {
         let path = format!("/api/v1/query?query={}", percent_encoded(promql));
-        let answer = get(self.address, &path);
+        let answer = http_json(self.address, &path);
         let status = answer.as_ref().map(|answer| &answer["status"]);
         assert_eq!(status, Some(&"success".into()), "{promql}: {answer:?}");
     }
@@ -141,7 +141,7 @@ impl Prometheus {
     fn until<T>(&mut self, what: &str, path: &str, found: impl Fn(&Value) -> Option<T>) -> T {
         let started = Instant::now();
         loop {
-            let answer = get(self.address, path);
+            let answer = http_json(self.address, path);
             if let Some(found) = answer.as_ref().and_then(&found) {
                 return found;
             }
@@ -174,10 +174,6 @@ fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
         .unwrap_or_else(|error| panic!("prometheus: {error}; {MISSING}"))
 }
 
-fn get(address: SocketAddr, path: &str) -> Option<Value> {
-    serde_json::from_str(&http_body(address, path)?).ok()
-}
-
 /// The body of an answer, whatever its status. HTTP 1.0, so that it ends where the connection does. `None` while nobody
 /// answers.
 pub fn http_body(address: SocketAddr, path: &str) -> Option<String> {
@@ -190,6 +186,11 @@ pub fn http_body(address: SocketAddr, path: &str) -> Option<String> {
     stream.read_to_string(&mut answer).ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
     Some(body.to_owned())
+}
+
+/// The same of an answer in JSON.
+pub fn http_json(address: SocketAddr, path: &str) -> Option<Value> {
+    serde_json::from_str(&http_body(address, path)?).ok()
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{Connection, FromRedisValue};
 use streamgauge::config::types::{RedisAddress, RedisConfig, RedisServers};
 
-pub use super::ports::free_port;
+use super::ports::free_port;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use redis::Connection;
 use streamgauge::config::types::{RedisAddress, RedisConfig, RedisSentinels, RedisServers};
 
 use super::certificates::Certificates;
-use super::redis::{Flavour, RedisServer, free_port, run, try_run};
+use super::ports::free_port;
+use super::redis::{Flavour, RedisServer, run, try_run};
 
 const SLOTS: u32 = 16_384;
 

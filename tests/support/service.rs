@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Resident memory of a process, in megabytes (10⁶ bytes).
@@ -145,6 +146,11 @@ impl Service {
         answer.text().await.expect("a body")
     }
 
+    /// The same of an answer in JSON.
+    pub async fn get_json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path).await).expect("JSON")
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.signal("-TERM");
@@ -172,7 +178,7 @@ impl Drop for Service {
 fn serving(lines: &mpsc::Receiver<String>) -> (SocketAddr, SocketAddr, Option<SocketAddr>) {
     let mut all = String::new();
     while let Ok(line) = lines.recv_timeout(super::patience(Duration::from_secs(20))) {
-        let fields = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
+        let fields = serde_json::from_str::<Value>(&line).unwrap_or_default();
         let address = |name: &str| {
             let field = fields
                 .get(name)

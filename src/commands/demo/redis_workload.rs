@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 use redis::Value;
 use redis::streams::StreamReadReply;
 use tokio::sync::watch;
@@ -34,12 +34,15 @@ const BATCH: usize = 10;
 /// Redis refuses, or cannot be reached.
 pub async fn create_groups(redis: &RedisStreams, keys: &[String], group: &str) -> Result<()> {
     for (mut connection, keys) in redis.apart(keys, BLOCK).await? {
-        let mut commands = redis::pipe();
+        // One by one: a server that refuses them, as a replica does, says so once.
         for key in &keys {
-            let create = commands.cmd("XGROUP").arg("CREATE").arg(key).arg(group);
-            create.arg("$").arg("MKSTREAM").ignore();
+            let mut create = redis::cmd("XGROUP");
+            create.arg("CREATE").arg(key).arg(group);
+            create.arg("$").arg("MKSTREAM");
+            let created = create.query_async::<()>(&mut *connection).await;
+            // The library names the refusal as the cause of itself.
+            created.map_err(|refusal| anyhow!("{refusal}"))?;
         }
-        commands.query_async::<()>(&mut *connection).await?;
     }
     Ok(())
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 
-use crate::config::types::{RedisConfig, RedisServers, SourceConfig, SourceKind};
+use crate::config::types::{RedisAddress, RedisConfig, RedisServers, SourceConfig, SourceKind};
+use crate::model::sample::Failure;
 use crate::model::time::Timestamp;
 use crate::resilience::breaker::BreakerSettings;
 use crate::sources::guarded::GuardedSource;
 use crate::sources::open;
 use crate::sources::redis_streams::RedisStreams;
+use crate::sources::redis_streams::failure::is_sentinel;
 use crate::sources::simulated::{SimulatedSource, SimulatedStream};
 
 use super::redis_workload::{RedisProducers, RedisReaders, create_groups, delete_keys};
@@ -35,6 +37,19 @@ pub struct OnRedis {
     stream: String,
     producers: RedisProducers,
     readers: RedisReaders,
+}
+
+/// The demo has no config file to set `mode: sentinel` in.
+fn of_demo(failure: Failure, config: &RedisConfig) -> Error {
+    let address = &config.servers.addresses()[0];
+    if failure != is_sentinel(&address.to_string()) {
+        return failure.into();
+    }
+    let RedisAddress { host, port } = address;
+    anyhow!(
+        "redis at {address} is a sentinel, and the demo does not ask sentinels: use the address of the primary, which \
+         `redis-cli -h {host} -p {port} sentinel masters` shows"
+    )
 }
 
 impl DemoWorkload {
@@ -92,7 +107,10 @@ impl DemoWorkload {
         keys: &[String],
     ) -> Result<(RedisConfig, Arc<RedisStreams>)> {
         let redis = RedisStreams::new(config.clone(), RESPONSE_TIMEOUT);
-        redis.apart(keys, Duration::ZERO).await?;
+        redis
+            .apart(keys, Duration::ZERO)
+            .await
+            .map_err(|failure| of_demo(failure, &config))?;
         if !redis.is_part_of_cluster() {
             return Ok((config, Arc::new(redis)));
         }

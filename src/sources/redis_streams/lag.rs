@@ -79,6 +79,21 @@ fn carry(
     (untouched && plausible).then_some(native)
 }
 
+impl Agreement {
+    /// Undelivered entries that are certain at a later reading, whatever happened meanwhile; see [`super::last_count`]. `None` where the
+    /// group has moved on: how many of the entries that it was not given then it has been given since is not known.
+    pub fn at_least(&self, stream: &StreamInfo, group: &GroupInfo) -> Option<u64> {
+        let is_same =
+            stream.entries_added? >= self.entries_added && removed(stream) >= self.removed;
+        if !is_same || self.lag == 0 || group.last_delivered? > self.delivered {
+            return None;
+        }
+        let length_then = self.entries_added.checked_sub(self.removed?)?;
+        let at_least = (stream.length? + self.lag).checked_sub(length_then);
+        at_least.filter(|n| *n > 0)
+    }
+}
+
 /// What the next poll may rely on, given the certified lag of this one.
 pub fn agreement(stream: &StreamInfo, group: &GroupInfo, certified: u64) -> Option<Agreement> {
     let agreement = Agreement {
@@ -91,7 +106,7 @@ pub fn agreement(stream: &StreamInfo, group: &GroupInfo, certified: u64) -> Opti
 }
 
 /// Entries that were added and are gone. It never shrinks but by `XSETID`, which no arrivals would explain.
-fn removed(stream: &StreamInfo) -> Option<u64> {
+pub(super) fn removed(stream: &StreamInfo) -> Option<u64> {
     stream.entries_added?.checked_sub(stream.length?)
 }
 

@@ -1,5 +1,6 @@
 //! What a poll works out about one partition, and what is remembered of it until the next. Pure: the reader asks.
 
+mod counted;
 mod left_out;
 mod remark;
 mod sample;
@@ -14,6 +15,7 @@ use super::failure;
 use super::followup::{FollowUp, FollowUpResult};
 use super::key;
 use super::lag::{self, Agreement, LagVerdict};
+use super::last_count::LastCount;
 use super::log_end::{Counter, CounterStep};
 use super::pending::{self, FirstUndelivered, Stuck};
 use super::range::RangeCount as Range;
@@ -44,6 +46,8 @@ pub struct PartitionMemory {
     search: Option<(Stuck, Position)>,
     /// The carried lag is being counted: it is more than one poll may read.
     recount: Option<Recount>,
+    /// Undelivered entries as they were counted last. Shared: it is cloned at every poll.
+    last_count: Option<Arc<LastCount>>,
     /// When it was read last, and whether something was seen to wait then.
     told: Option<(Instant, bool)>,
     /// The highest id given out, and what an entry takes.
@@ -108,6 +112,7 @@ impl RedisPartition {
         if from.server.is_some() && memory.server != from.server {
             memory.agreement = None;
             memory.recount = None;
+            memory.last_count = None;
             memory.server.clone_from(&from.server);
         }
         let verdict = match &reading {

@@ -7,10 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::all_keys::{KeyAnswers, read_all};
 use super::answer::KeyAnswer;
-use super::count::{self, CountedPartition, together};
+use super::count::{self, together};
 use super::followup;
 use super::partition::{PartitionMemory, ReadFrom, RedisPartition};
-use super::pending::FirstUndelivered;
 use super::poll::PollConnection;
 use super::range::{self, Budget, RangeCount};
 use super::read;
@@ -154,7 +153,7 @@ impl Shard<'_> {
         let mut due: Vec<_> = partitions.iter().enumerate().filter_map(due).collect();
         due.sort_unstable();
         due.truncate(RECOUNTS_PER_POLL);
-        let count = |(_, index): &(Instant, usize)| CountedPartition::of(&partitions[*index]);
+        let count = |(_, index): &(Instant, usize)| partitions[*index].to_count();
         let mut counts: Vec<_> = due.iter().map(count).collect();
         count::look(&self.line, self.group, &mut counts).await;
         for ((_, index), count) in due.into_iter().zip(counts) {
@@ -182,19 +181,14 @@ impl Shard<'_> {
         let is_shared = |p: &&mut RedisPartition| together::is_for(&self.line, &p.key, &p.reading);
         let (shared, own): (Vec<_>, Vec<_>) = uncertain.partition(is_shared);
         let of = |partitions: &[&mut RedisPartition]| -> Vec<_> {
-            partitions.iter().map(|p| CountedPartition::of(p)).collect()
+            partitions.iter().map(|p| p.to_count()).collect()
         };
         let (mut of_shared, mut of_own) = (of(&shared), of(&own));
         together::count_all(&self.line, self.group, &mut of_shared, self.polls).await;
         count::count_all(&self.line, self.group, &mut of_own, self.polls).await;
         let partitions = shared.into_iter().chain(own);
         for (partition, count) in partitions.zip(of_shared.into_iter().chain(of_own)) {
-            partition.reading = count.reading.settled();
-            partition.lag = count.lag;
-            partition.first = count.first.map(FirstUndelivered::At);
-            if let Some(failure) = count.unread {
-                partition.uncounted(failure, self.outdated_after);
-            }
+            partition.counted(count, self.outdated_after);
         }
     }
 

@@ -10,8 +10,8 @@ use streamgauge::sources::event_hubs::checkpoints::Committed;
 use super::filled;
 use super::store::*;
 use crate::support::azurite::{ACCOUNT, ACCOUNT_KEY, Azurite};
+use crate::support::ports::free_port;
 use crate::support::proxy::{FaultProxy, Mode};
-use crate::support::redis::free_port;
 use crate::support::{Rng, eventually, patience};
 
 /// Base64 of something that is nobody's key.

@@ -29,7 +29,7 @@ impl RedisPartition {
     }
 
     /// Its undelivered entries were not counted in time. What was last seen says more than that there are some, as long as it stands.
-    pub fn uncounted(&mut self, failure: Failure, outdated_after: Duration) {
+    pub(super) fn uncounted(&mut self, failure: Failure, outdated_after: Duration) {
         match self.last_seen_stands(outdated_after) {
             true => self.reading = KeyAnswer::LeftOut(failure),
             false => self.lag = Some(Quantity::AtLeast(1)),
