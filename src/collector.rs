@@ -3,6 +3,7 @@
 mod keep_going;
 mod keeping;
 mod news;
+mod outlets;
 pub mod replicas;
 pub mod signals;
 
@@ -17,36 +18,20 @@ use tracing::field::Empty;
 use crate::clock::Clock;
 use crate::config::signals::counted_errors;
 use crate::group::event::{Event, What};
-use crate::journal::Journals;
 use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::pace::{Pace, between_wakes};
 use crate::publish::Group;
-use crate::publish::notices::Notices;
-use crate::recording::Recording;
 use crate::sources::GroupReader;
 use crate::sources::guarded::GuardedSource;
-use crate::state::Keeper;
 
 pub use self::keep_going::keep_collecting;
+pub use self::outlets::Outlets;
 
 use self::news::ReportedIncidents;
 
 /// A source that is out is asked again at least this often, so that its return is noticed at once; one that answers, be it with
 /// a refusal, is not asked more often than it is to be polled.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Where what is seen goes, beside the group itself.
-#[derive(Clone, Debug, Default)]
-pub struct Outlets {
-    /// Arrivals are recorded here.
-    pub recording: Option<Recording>,
-    /// News of incidents are told here.
-    pub notices: Option<Notices>,
-    /// What is learned is kept here.
-    pub state: Option<Arc<Keeper>>,
-    /// What happens is written down here.
-    pub journals: Option<Journals>,
-}
 
 /// Polls the group until it is retired. Never ends on its own.
 async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets, clock: Clock) {

@@ -12,6 +12,8 @@ mod fold;
 mod frames;
 mod group_journal;
 mod header;
+mod journals;
+mod queue;
 mod recover;
 mod retention;
 mod snapshot;
@@ -19,12 +21,13 @@ mod writer;
 
 pub use self::files::{FolderError, Segment, group_folders, segments};
 pub use self::fold::{Fold, Folded, Mismatch};
-pub use self::frames::{FrameError, Frames, Record};
+pub use self::frames::{FrameError, Frames, JournalRecord};
 pub use self::group_journal::GroupJournal;
-pub use self::header::{Header, Unreadable};
+pub use self::header::{JournalHeader, Unreadable};
+pub use self::journals::{JournalStats, Journals};
 pub use self::recover::{Recovered, recover};
-pub use self::snapshot::Snapshot;
-pub use self::writer::{JournalRules, JournalStats, Journals};
+pub use self::retention::JournalRules;
+pub use self::snapshot::StateSnapshot;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
 pub mod contained;
+mod going_on;
 pub mod notices;
 pub mod past;
 pub mod room;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::group::remembered::Remembered;
-use crate::journal::{GroupJournal, Journals, Recovered};
+use crate::journal::GroupJournal;
 use crate::model::capacity::CapacityRules;
 use crate::model::time::{Moment, Timestamp};
 use crate::policy::decision::{Decision, Metric};
@@ -160,36 +161,6 @@ impl Group {
             *lock(&self.origin) = Origin::current();
         }
         self.remember(changed);
-    }
-
-    /// Whether what happens to it is written down.
-    pub fn has_journal(&self) -> bool {
-        lock(&self.journal).is_some()
-    }
-
-    /// Goes on where its journal ends, if there is anything to go on with, and writes down what happens from now on.
-    pub fn go_on(&self, journals: &Journals, mut recovered: Recovered, now: Moment) {
-        let mut state = lock(&self.state);
-        let known = recovered.state.take();
-        let resumes = known.is_some();
-        let asking = match known {
-            Some(known) => std::mem::replace(&mut *state, known).asking(now.at),
-            None => Vec::new(),
-        };
-        let GroupDefinition { key, name, .. } = &self.definition;
-        *lock(&self.journal) = Some(journals.begin(key, name, &recovered, &state, now));
-        if !resumes {
-            return;
-        }
-        let (moved, wall) = (recovered.moved, now.wall);
-        self.remember(recovered.decided);
-        let resumed = Event {
-            at: now.at,
-            what: What::Resumed { moved, wall },
-        };
-        for event in std::iter::once(resumed).chain(asking) {
-            self.fold(&mut state, &event);
-        }
     }
 
     /// The snapshot to report incidents from: what this group notices after a successor took over, that one notices and reports too.

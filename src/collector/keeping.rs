@@ -8,7 +8,7 @@ use crate::model::time::Moment;
 use crate::publish::{Group, GroupDefinition};
 use crate::state::Keeper;
 
-use super::Outlets;
+use super::outlets::Outlets;
 
 /// Goes on where the process before stopped, if nothing is known of the group yet; else with what it had learned.
 pub(super) async fn go_on(group: &Arc<Group>, outlets: &Outlets, clock: Clock) {

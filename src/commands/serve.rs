@@ -1,6 +1,6 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
-mod kept;
+mod disk;
 mod own_runtime;
 mod parts;
 mod reload;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use self::kept::Kept;
+use self::disk::DiskWriters;
 use self::own_runtime::OwnRuntime;
 use self::parts::ServiceParts;
 use self::sources::OpenSources;
@@ -107,8 +107,8 @@ impl Service {
         let shutdown = Shutdown::default();
         let readiness = Readiness::default();
         let mut tasks = JoinSet::new();
-        let kept = Kept::start(&config, &mut tasks)?;
-        let (parts, queues) = ServiceParts::new(config, sources, rules, kept, clock);
+        let disk = DiskWriters::start(&config, &mut tasks)?;
+        let (parts, queues) = ServiceParts::new(config, sources, rules, disk, clock);
 
         let mut servers = JoinSet::new();
         let rpcs = Arc::new(RpcStats::default());

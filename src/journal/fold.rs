@@ -6,8 +6,8 @@ use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::files::{Segment, segments};
-use super::frames::{FrameError, Frames, Record};
-use super::header::{Header, Unreadable};
+use super::frames::{FrameError, Frames, JournalRecord};
+use super::header::{JournalHeader, Unreadable};
 use super::snapshot;
 use crate::group::GroupState;
 use crate::group::event::TargetKey;
@@ -26,7 +26,7 @@ pub enum Folded {
     /// A segment begins with its state.
     Began {
         /// Whose, and where.
-        header: Header,
+        header: JournalHeader,
         /// Events between the segment before and this one that nobody wrote; `None` where it begins anew, or is the first.
         missing: Option<u64>,
         /// That the events of the segment before lead to another state.
@@ -35,7 +35,7 @@ pub enum Folded {
     /// An event happened.
     Happened {
         /// The event, with what was decided.
-        record: Record,
+        record: JournalRecord,
         /// What is decided by this program.
         decided: Vec<(TargetKey, Decision)>,
     },
@@ -69,7 +69,7 @@ impl Fold {
     }
 
     /// Without the segments that are over before the one begins that is no longer early: for a look at a later time.
-    pub fn skip_early(&mut self, is_early: impl Fn(&Header) -> bool) {
+    pub fn skip_early(&mut self, is_early: impl Fn(&JournalHeader) -> bool) {
         while let Some(next) = self.segments.get(1) {
             match read_header(&next.snapshot()) {
                 Ok(header) if is_early(&header) => drop(self.segments.pop_front()),
@@ -111,7 +111,7 @@ impl Fold {
         }
     }
 
-    fn happened(&mut self, record: Record) -> Folded {
+    fn happened(&mut self, record: JournalRecord) -> Folded {
         self.position = record.position;
         let state = self.state.as_mut();
         let decided = state.map(|state| state.apply(&record.event));
@@ -152,15 +152,15 @@ impl Iterator for Fold {
 pub(super) fn open_events(path: &Path, from: u64) -> Result<Frames<BufReader<File>>, Unreadable> {
     let file = crate::files::open(path)?;
     let mut input = BufReader::with_capacity(64 << 10, file);
-    Header::read(&mut input)?;
+    JournalHeader::read(&mut input)?;
     let begins = input.stream_position()?.max(from);
     input.seek(SeekFrom::Start(begins))?;
     Ok(Frames::new(input, begins))
 }
 
-fn read_header(path: &Path) -> Result<Header, Unreadable> {
+fn read_header(path: &Path) -> Result<JournalHeader, Unreadable> {
     let file = crate::files::open(path)?;
-    Header::read(&mut BufReader::new(file))
+    JournalHeader::read(&mut BufReader::new(file))
 }
 
 /// Where they differ as they are written: to the bit, of every number.

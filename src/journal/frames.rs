@@ -10,7 +10,7 @@ use crate::policy::decision::Decision;
 
 /// One event, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct JournalRecord {
     /// How many events there were with it.
     pub position: u64,
     /// What happened.
@@ -50,6 +50,8 @@ pub(super) fn append(file: &mut impl Write, before: &[u8], record: &[u8]) -> io:
     let mut encoder = Encoder::with_ref_prefix(vec![0; 4], LEVEL, before)?;
     encoder.window_log(window_log(before.len() + record.len()))?;
     encoder.include_checksum(true)?;
+    // So that its tables are no larger than that needs.
+    encoder.set_pledged_src_size(Some(record.len() as u64))?;
     encoder.write_all(record)?;
     let mut frame = encoder.finish()?;
     let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
@@ -104,7 +106,7 @@ impl<R: BufRead> Frames<R> {
     ///
     /// # Errors
     /// [`FrameError`]; there is nothing to be read behind it.
-    pub fn next_record(&mut self) -> Result<Option<Record>, FrameError> {
+    pub fn next_record(&mut self) -> Result<Option<JournalRecord>, FrameError> {
         let at = self.read;
         let damaged = |why: String| FrameError::Damaged(at, why);
         let Some(length) = self.length()? else {

@@ -1,16 +1,14 @@
 //! Where a group's events are handed in, in the order in which they happen to it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::frames::encode;
-use super::header::Header;
-use super::writer::{Journals, Written};
+use super::header::JournalHeader;
+use super::queue::{HandedIn, Of, Queue};
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
-use crate::model::identity::GroupKey;
 use crate::model::time::{Moment, Timestamp};
 use crate::policy::decision::Decision;
 
@@ -21,22 +19,10 @@ const CHECKPOINT: Duration = Duration::from_secs(120);
 /// After a failure the next segment is tried no earlier.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Which group it is, for the thread that writes.
-#[derive(Debug)]
-pub(super) struct Of {
-    pub folder: PathBuf,
-    pub group: GroupKey,
-    pub name: String,
-    /// Nothing can be added to the segment: one is to begin.
-    pub is_over: AtomicBool,
-    /// A state is on its way.
-    pub is_writing: AtomicBool,
-}
-
 /// A group's journal. Who holds it hands in every event, in order.
 #[derive(Debug)]
 pub struct GroupJournal {
-    journals: Journals,
+    queue: Queue,
     of: Arc<Of>,
     position: u64,
     segment_due: Timestamp,
@@ -47,7 +33,7 @@ pub struct GroupJournal {
 impl GroupJournal {
     /// Begins with that state, after so many events. `continues`: they are in the segment before.
     pub(super) fn begin(
-        journals: Journals,
+        queue: Queue,
         of: Of,
         position: u64,
         continues: bool,
@@ -56,7 +42,7 @@ impl GroupJournal {
     ) -> Self {
         let share = of.share();
         let mut journal = Self {
-            journals,
+            queue,
             of: Arc::new(of),
             position,
             segment_due: now.at,
@@ -75,7 +61,7 @@ impl GroupJournal {
     pub fn append(&mut self, event: &Event, decided: &[(TargetKey, Decision)], state: &GroupState) {
         self.position += 1;
         match encode(self.position, event, decided) {
-            Ok(record) => self.journals.hand_in(Written::Record {
+            Ok(record) => self.queue.hand_in(HandedIn::Happened {
                 of: Arc::clone(&self.of),
                 position: self.position,
                 record,
@@ -101,10 +87,10 @@ impl GroupJournal {
             self.retry_from = now.at.plus(RETRY);
         }
         let Of { group, name, .. } = &*self.of;
-        let mut header = Header::new(group.clone(), name.clone(), self.position, now);
+        let mut header = JournalHeader::new(group.clone(), name.clone(), self.position, now);
         header.continues = continues;
         self.of.is_writing.store(true, Ordering::Release);
-        self.journals.hand_in(Written::State {
+        self.queue.hand_in(HandedIn::State {
             of: Arc::clone(&self.of),
             header: Box::new(header),
             state: Box::new(state.clone()),
@@ -115,15 +101,6 @@ impl GroupJournal {
 
 impl Drop for GroupJournal {
     fn drop(&mut self) {
-        self.journals.hand_in(Written::End(Arc::clone(&self.of)));
-    }
-}
-
-impl Of {
-    /// Between 0 and 1, another one for each group.
-    fn share(&self) -> f64 {
-        let name = self.folder.file_name().and_then(|name| name.to_str());
-        let digits = name.and_then(|name| u16::from_str_radix(name.get(..4)?, 16).ok());
-        f64::from(digits.unwrap_or_default()) / f64::from(u16::MAX)
+        self.queue.hand_in(HandedIn::End(Arc::clone(&self.of)));
     }
 }

@@ -18,7 +18,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// Whose file it is, and who wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct JournalHeader {
     format: u32,
     code: String,
     /// The program's.
@@ -72,7 +72,7 @@ impl From<std::io::Error> for Unreadable {
     }
 }
 
-impl Header {
+impl JournalHeader {
     /// Of a file that is written now.
     pub fn new(group: GroupKey, name: String, position: u64, now: Moment) -> Self {
         Self {

@@ -10,7 +10,7 @@ use super::files::{CHECKPOINT, READING, Segment, segments, set_aside};
 use super::fold::open_events;
 use super::frames::FrameError;
 use super::header::Unreadable;
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, StateSnapshot};
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::model::time::{Moment, WallOffset};
@@ -106,16 +106,16 @@ impl Tail {
         let mut problems = Vec::new();
         let mut last = None;
         let newest = all.last().map_or(0, |segment| segment.position);
-        if let Ok(Snapshot { header, state }) = snapshot::read(&folder.join(CHECKPOINT)) {
-            if header.segment == newest {
-                let mut tail = Self::new(state, header.position, header.moment());
-                tail.fold(&Segment::new(folder, newest), header.events_before);
-                return Ok(tail);
-            }
+        let checkpoint = snapshot::read(&folder.join(CHECKPOINT)).ok();
+        let checkpoint = checkpoint.filter(|state| state.header.segment == newest);
+        if let Some(StateSnapshot { header, state }) = checkpoint {
+            let mut tail = Self::new(state, header.position, header.moment());
+            tail.fold(&Segment::new(folder, newest), header.events_before);
+            return Ok(tail);
         }
         for (n, segment) in all.iter().enumerate().rev() {
             match snapshot::read(&segment.snapshot()) {
-                Ok(Snapshot { header, state }) => {
+                Ok(StateSnapshot { header, state }) => {
                     let mut tail = Self::new(state, header.position, header.moment());
                     tail.problems = problems;
                     for segment in &all[n..] {

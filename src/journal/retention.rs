@@ -8,11 +8,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::files::segments;
-use super::writer::JournalRules;
+
+/// How long and how much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalRules {
+    /// What is older is deleted.
+    pub keep: Duration,
+    /// All journals together take no more, for longer than a minute.
+    pub max_bytes: u64,
+}
 
 /// What is left.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Remaining {
     pub bytes: u64,
     /// Folders of groups.
     pub files: BTreeSet<PathBuf>,
@@ -26,8 +34,8 @@ struct Piece {
 }
 
 /// Deletes what is too old, and the oldest of what is too much.
-pub(super) fn prune(journals: &Path, rules: JournalRules) -> io::Result<Found> {
-    let mut found = Found::default();
+pub(super) fn prune(journals: &Path, rules: JournalRules) -> io::Result<Remaining> {
+    let mut found = Remaining::default();
     let mut old = Vec::new();
     let entries = match fs::read_dir(journals) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),

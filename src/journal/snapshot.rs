@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zstd::stream::{read::Decoder, write::Encoder};
 
-use super::header::{Header, Unreadable};
+use super::header::{JournalHeader, Unreadable};
 use crate::group::GroupState;
 
 /// A state of 10,000 partitions takes 30 MB before it is compressed; what is larger than this is none of ours.
@@ -14,9 +14,9 @@ const LARGEST: u64 = 1 << 30;
 
 /// A group at a position.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct StateSnapshot {
     /// Whose, and where.
-    pub header: Header,
+    pub header: JournalHeader,
     /// What was known and decided.
     pub state: GroupState,
 }
@@ -24,7 +24,7 @@ pub struct Snapshot {
 /// Puts it in the place of what is there, as a whole or not at all. `synced`: also where the machine dies at once.
 pub(super) fn write(
     path: &Path,
-    header: &Header,
+    header: &JournalHeader,
     state: &GroupState,
     synced: bool,
 ) -> io::Result<()> {
@@ -56,17 +56,17 @@ pub(super) fn write(
 ///
 /// # Errors
 /// It cannot be used; says why.
-pub(super) fn read(path: &Path) -> Result<Snapshot, Unreadable> {
+pub(super) fn read(path: &Path) -> Result<StateSnapshot, Unreadable> {
     let file = crate::files::open(path)?;
     let mut file = BufReader::new(file);
-    let header = Header::read(&mut file)?;
+    let header = JournalHeader::read(&mut file)?;
     let decoder = Decoder::with_buffer(file)?;
     let mut input = BufReader::with_capacity(64 << 10, decoder.take(LARGEST));
     let state = rmp_serde::from_read(&mut input).map_err(Unreadable::damaged)?;
     // The checksum stands at the end.
     let rest = io::copy(&mut input, &mut io::sink()).map_err(Unreadable::damaged)?;
     match rest {
-        0 => Ok(Snapshot { header, state }),
+        0 => Ok(StateSnapshot { header, state }),
         _ => Err(Unreadable::damaged("there is more behind the end")),
     }
 }

@@ -1,6 +1,6 @@
 //! A group whose process may end at any moment, on a disk that may do anything.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::files::{group_folder, segments};
-use super::retention::prune;
 use super::{Fold, Folded, GroupJournal, JournalRules, Journals, recover};
 use crate::files::FolderLock;
 use crate::group::GroupState;
@@ -22,6 +21,8 @@ use crate::model::sample::{
 use crate::model::time::{Moment, Timestamp, WallOffset};
 use crate::policy::spec::PolicySettings;
 use crate::scaled_object::ReplicasObserved;
+
+mod faults;
 
 const START: u64 = 1_700_000_000_000;
 const RULES: JournalRules = JournalRules {
@@ -295,134 +296,4 @@ proptest! {
         // A new process can begin there.
         Process::start(folder.path(), moment(world.second)).flush();
     }
-}
-
-#[test]
-fn a_disk_that_refuses_costs_the_journal_a_gap_and_nothing_else() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    let mut process = Process::start(folder.path(), moment(0));
-    let poll = Act::Poll(10, 5);
-    process.apply(&world.event(poll));
-    process.flush();
-    let journals = super::files::folder(folder.path());
-    fs::rename(&journals, folder.path().join("away")).expect("renamed");
-    File::create(&journals).expect("a file where the folder was");
-    for _ in 0..3 {
-        process.apply(&world.event(poll));
-    }
-    process.flush();
-    let stats = process.journals.stats();
-    assert!(stats.failures > 0 && stats.lost > 0, "{stats:?}");
-    fs::remove_file(&journals).expect("removed");
-    fs::rename(folder.path().join("away"), &journals).expect("back");
-    for _ in 0..5 {
-        process.apply(&world.event(poll));
-        process.flush();
-    }
-    let state = bytes(&process.state);
-    drop(process);
-    let recovered = recover(
-        &group_folder(&journals, &group()),
-        "billing",
-        moment(world.second),
-    );
-    assert_eq!(
-        recovered.state.as_ref().map(bytes),
-        Some(state),
-        "whole again"
-    );
-}
-
-#[test]
-fn what_another_build_wrote_is_set_aside_and_what_is_old_is_not_gone_on_with() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    let mut process = Process::start(folder.path(), moment(0));
-    process.apply(&world.event(Act::Poll(10, 5)));
-    process.flush();
-    drop(process);
-    let of_group = group_folder(&super::files::folder(folder.path()), &group());
-    let late = recover(&of_group, "billing", moment(3_700));
-    assert_eq!((late.state, late.position), (None, 2), "an hour later");
-    for segment in segments(&of_group).expect("segments") {
-        for path in [segment.snapshot(), segment.events()] {
-            let mut content = fs::read(&path).expect("a file");
-            let code = content.windows(6).position(|w| w == b"\"code\"");
-            content[code.expect("a header") + 8] = b'x';
-            fs::write(&path, content).expect("written");
-        }
-    }
-    let other = recover(&of_group, "billing", moment(5));
-    assert_eq!((other.state, other.position), (None, 0));
-    assert!(!of_group.exists() && of_group.with_extension("unread").exists());
-}
-
-#[test]
-fn times_of_a_process_whose_clock_was_wrong_are_moved() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    let mut process = Process::start(folder.path(), moment(0));
-    for _ in 0..3 {
-        process.apply(&world.event(Act::Poll(10, 5)));
-    }
-    // It started two hours behind; then somebody set the clock.
-    process.apply(&world.event(Act::ClockSet(7_200_000)));
-    process.flush();
-    drop(process);
-    let now = moment(7_200 + 30);
-    let process = Process::start(folder.path(), now);
-    let decided_at = process.state.decided_at().expect("observed");
-    assert_eq!(now.at.since(decided_at), Duration::from_secs(15));
-}
-
-#[test]
-fn one_process_that_reads_and_is_killed_is_chance_and_four_in_a_row_are_not() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    let mut process = Process::start(folder.path(), moment(0));
-    process.apply(&world.event(Act::Poll(10, 5)));
-    process.flush();
-    drop(process);
-    let of_group = group_folder(&super::files::folder(folder.path()), &group());
-    for (marks, goes_on) in [("...", true), ("....", false)] {
-        let mark = of_group.join(super::files::READING);
-        fs::write(&mark, &marks[1..]).expect("a mark");
-        let recovered = recover(&of_group, "billing", moment(5));
-        assert_eq!(recovered.state.is_some(), goes_on, "{marks}");
-    }
-}
-
-#[test]
-fn the_oldest_segments_go_first_and_the_newest_of_a_group_stays() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    for _ in 0..6 {
-        let mut process = Process::start(folder.path(), moment(world.second));
-        for _ in 0..20 {
-            process.apply(&world.event(Act::Poll(10, 5)));
-        }
-        process.flush();
-    }
-    let journals = super::files::folder(folder.path());
-    let of_group = group_folder(&journals, &group());
-    let all = segments(&of_group).expect("segments");
-    assert_eq!(all.len(), 6);
-    let size = |path: PathBuf| fs::metadata(path).expect("a file").len();
-    let newest = &all[5];
-    let rules = JournalRules {
-        max_bytes: size(newest.snapshot()) + size(newest.events()) + 1,
-        ..RULES
-    };
-    prune(&journals, rules).expect("pruned");
-    assert_eq!(segments(&of_group).expect("segments"), [newest.clone()]);
-    let rules = JournalRules {
-        keep: Duration::ZERO,
-        ..RULES
-    };
-    prune(&journals, rules).expect("pruned");
-    assert!(
-        !of_group.exists(),
-        "nobody asked for it for longer than anything is kept"
-    );
 }

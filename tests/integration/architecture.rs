@@ -59,7 +59,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["model", "scaled_object", "config", "resilience", "clock"],
     ),
     ("state", &["model", "group", "files"]),
-    ("journal", &["model", "group", "policy", "files"]),
+    (
+        "journal",
+        &["model", "scaled_object", "policy", "group", "files"],
+    ),
     ("recording", &["model", "config"]),
     (
         "simulation",

@@ -128,10 +128,7 @@ async fn the_past_is_explained_and_tried_with_other_settings() {
         "{late}"
     );
     let other = printed(&replay(&state, &["--policy", "maxReplicas=2"]));
-    let last = other
-        .lines()
-        .filter(|line| line.contains("shop/worker  "))
-        .last();
+    let last = other.lines().rfind(|line| line.contains("shop/worker  "));
     let fields: Vec<&str> = last.expect("a row").split_whitespace().collect();
     assert_eq!(fields[3..], [desired.to_string().as_str(), "2"], "{other}");
     let none = replay(&state, &["--group", "shipping"]);

@@ -1,4 +1,4 @@
-//! What is learned survives the process: a real service on a real Redis, ended in every way.
+//! What is learned survives the process, also where there is no journal: a real service on a real Redis, ended in every way.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn start(redis: &RedisServer, state: &Path) -> Service {
     Service::start(&format!(
         "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
          poll_interval: 100ms\n\
-         state: {{ dir: \"{}\", interval: 1s }}\n\
+         state: {{ dir: \"{}\", interval: 1s, journal: {{ enabled: false }} }}\n\
          sources: [ {{ name: main, redis: {{ url: \"redis://{}\" }} }} ]\n\
          groups: [ {{ name: billing, source: main, stream: orders, consumer_group: billing }} ]\n",
         state.display(),

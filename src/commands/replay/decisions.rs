@@ -6,13 +6,13 @@ use crate::policy::decision::Decision;
 use crate::policy::explain;
 use crate::policy::steps::Step;
 
-use super::{Past, Seen, named, shown};
+use super::past::{ReplayStep, ReplayedGroup, named, shown};
 
 /// Every decision that changed an answer; whether anything could not be read.
-pub(super) fn list(mut past: Past) -> bool {
+pub(super) fn list(mut past: ReplayedGroup) -> bool {
     let mut told = 0_usize;
     while let Some(seen) = past.next() {
-        let Seen::Happened(wall, happened) = seen else {
+        let ReplayStep::Happened(wall, happened) = seen else {
             continue;
         };
         if !past.span.has(wall) {
@@ -30,7 +30,7 @@ pub(super) fn list(mut past: Past) -> bool {
 }
 
 /// What was answered at the end of the time that is asked about; whether anything could not be read.
-pub(super) fn at(mut past: Past) -> bool {
+pub(super) fn at(mut past: ReplayedGroup) -> bool {
     let mut last = None;
     if past.header.moment().on_the_wall() > past.span.to {
         let begins = shown(past.header.moment().on_the_wall());
@@ -41,7 +41,7 @@ pub(super) fn at(mut past: Past) -> bool {
         return true;
     }
     while let Some(seen) = past.next() {
-        if let Seen::Happened(wall, _) = seen {
+        if let ReplayStep::Happened(wall, _) = seen {
             last = Some(wall);
         }
     }

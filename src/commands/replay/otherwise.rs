@@ -9,22 +9,22 @@ use crate::group::event::{Event, TargetKey, What};
 use crate::model::time::Timestamp;
 use crate::policy::spec::PolicySettings;
 
-use super::{Past, Seen, named, shown};
+use super::past::{ReplayStep, ReplayedGroup, named, shown};
 
 /// Prints every change of one of both answers, and what they come to; whether anything could not be read.
-pub(super) fn compare(mut past: Past, settings: &PolicySettings) -> bool {
+pub(super) fn compare(mut past: ReplayedGroup, settings: &PolicySettings) -> bool {
     let begins = past.header.at;
     let mut other = past.state().map(|state| with(state, settings, begins));
-    let mut courses: BTreeMap<TargetKey, Course> = BTreeMap::new();
+    let mut courses: BTreeMap<TargetKey, AnswerCourse> = BTreeMap::new();
     let mut rows = Vec::new();
     while let Some(seen) = past.next() {
         match seen {
-            Seen::Began(header, continuity) => {
+            ReplayStep::Began(header, continuity) => {
                 if continuity.missing != Some(0) {
                     other = past.state().map(|state| with(state, settings, header.at));
                 }
             }
-            Seen::Happened(wall, happened) => {
+            ReplayStep::Happened(wall, happened) => {
                 let (Some(other), Some(state)) = (&mut other, past.state()) else {
                     continue;
                 };
@@ -59,9 +59,9 @@ pub(super) fn compare(mut past: Past, settings: &PolicySettings) -> bool {
 }
 
 /// What both want, replicas.
-type Answers = [Option<u32>; 2];
+type BothAnswers = [Option<u32>; 2];
 
-fn answers(state: &GroupState, other: &GroupState) -> Vec<(TargetKey, Answers)> {
+fn answers(state: &GroupState, other: &GroupState) -> Vec<(TargetKey, BothAnswers)> {
     let desired = |state: &GroupState, key: &TargetKey| {
         let decision = state.targets().get(key)?.decision.as_ref();
         decision.and_then(|decision| decision.desired)
@@ -71,17 +71,17 @@ fn answers(state: &GroupState, other: &GroupState) -> Vec<(TargetKey, Answers)> 
         .collect()
 }
 
-/// Answers over time.
+/// BothAnswers over time.
 #[derive(Debug, Default)]
-struct Course {
-    last: Option<(Timestamp, Answers)>,
+struct AnswerCourse {
+    last: Option<(Timestamp, BothAnswers)>,
     replica_seconds: [f64; 2],
     changes: [u32; 2],
 }
 
-impl Course {
+impl AnswerCourse {
     /// Whether one of both is another than before.
-    fn note(&mut self, at: Timestamp, answers: Answers) -> bool {
+    fn note(&mut self, at: Timestamp, answers: BothAnswers) -> bool {
         let before = self.last.replace((at, answers));
         let Some((since, before)) = before else {
             return true;
@@ -95,7 +95,7 @@ impl Course {
     }
 }
 
-fn row(wall: Timestamp, key: &TargetKey, answers: Answers) -> Vec<String> {
+fn row(wall: Timestamp, key: &TargetKey, answers: BothAnswers) -> Vec<String> {
     let [answered, other] = answers.map(|n| n.map_or_else(|| "–".to_owned(), |n| n.to_string()));
     vec![shown(wall), named(key), answered, other]
 }

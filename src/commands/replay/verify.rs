@@ -5,19 +5,19 @@ use std::time::Instant;
 use crate::commands::table::grouped;
 use crate::group::event::What;
 
-use super::{Past, Seen, named, shown};
+use super::past::{ReplayStep, ReplayedGroup, named, shown};
 
 /// So many differences are told one by one.
 const TOLD: u64 = 10;
 
 /// Whether anything differs, or could not be read.
-pub(super) fn verify(mut past: Past) -> bool {
+pub(super) fn verify(mut past: ReplayedGroup) -> bool {
     let started = Instant::now();
     let (mut events, mut samples, mut decisions, mut states) = (0_u64, 0_u64, 0_u64, 1_u64);
     let (mut unequal, mut missing, mut anew) = (0_u64, 0_u64, 0_u64);
     while let Some(seen) = past.next() {
         match seen {
-            Seen::Began(header, continuity) => {
+            ReplayStep::Began(header, continuity) => {
                 states += 1;
                 match continuity.missing {
                     Some(0) => {}
@@ -33,7 +33,7 @@ pub(super) fn verify(mut past: Past) -> bool {
                     );
                 }
             }
-            Seen::Happened(wall, happened) => {
+            ReplayStep::Happened(wall, happened) => {
                 events += 1;
                 if let What::Observed(Ok(sample)) = &happened.record.event.what {
                     samples += sample.partitions.len() as u64;

@@ -28,7 +28,7 @@ use crate::shutdown::FINISH;
 use crate::signals::Prometheus;
 use crate::state::Keeper;
 
-use super::kept::Kept;
+use super::disk::DiskWriters;
 use super::source_views;
 use super::sources::OpenSources;
 
@@ -65,11 +65,11 @@ impl ServiceParts {
         config: Config,
         sources: OpenSources,
         rules: CapacityRules,
-        Kept {
+        DiskWriters {
             keeper,
             journals,
             recording,
-        }: Kept,
+        }: DiskWriters,
         clock: Clock,
     ) -> (Arc<Self>, Queues) {
         let (notices, news) = Notices::new();

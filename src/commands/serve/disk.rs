@@ -14,21 +14,21 @@ use crate::state::{Keeper, StateFiles};
 
 /// Who writes; nobody where the config says nothing of it.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct DiskWriters {
     pub keeper: Option<Arc<Keeper>>,
     pub journals: Option<Journals>,
     pub recording: Option<Recording>,
 }
 
-impl Kept {
+impl DiskWriters {
     /// Starts the threads that write; the end of one is the end of the service.
     pub fn start(config: &Config, tasks: &mut JoinSet<Result<()>>) -> Result<Self> {
-        let mut kept = Self::default();
+        let mut disk = Self::default();
         if let Some(recording) = &config.recording {
             let (recording, ended) =
                 Recording::start(recording).context("recording: cannot start its thread")?;
             tasks.spawn(ends_with(ended, "recording"));
-            kept.recording = Some(recording);
+            disk.recording = Some(recording);
         }
         if let Some(StateConfig {
             dir,
@@ -38,7 +38,7 @@ impl Kept {
         {
             let lock = Arc::new(FolderLock::new(dir));
             let files = StateFiles::in_folder(Arc::clone(&lock));
-            kept.keeper = Some(Keeper::new(Box::new(files), *interval));
+            disk.keeper = Some(Keeper::new(Box::new(files), *interval));
             if journal.enabled {
                 let rules = JournalRules {
                     keep: journal.keep,
@@ -47,10 +47,10 @@ impl Kept {
                 let (journals, ended) = Journals::start(lock, rules)
                     .context("state.journal: cannot start its thread")?;
                 tasks.spawn(ends_with(ended, "the journal"));
-                kept.journals = Some(journals);
+                disk.journals = Some(journals);
             }
         }
-        Ok(kept)
+        Ok(disk)
     }
 }
 

@@ -1,0 +1,38 @@
+//! How a group goes on where its journal ends.
+
+use super::{Group, GroupDefinition, lock};
+use crate::group::event::{Event, What};
+use crate::journal::{Journals, Recovered};
+use crate::model::time::Moment;
+
+impl Group {
+    /// Whether what happens to it is written down.
+    pub fn has_journal(&self) -> bool {
+        lock(&self.journal).is_some()
+    }
+
+    /// Goes on where its journal ends, if there is anything to go on with, and writes down what happens from now on.
+    pub fn go_on(&self, journals: &Journals, mut recovered: Recovered, now: Moment) {
+        let mut state = lock(&self.state);
+        let known = recovered.state.take();
+        let resumes = known.is_some();
+        let asking = match known {
+            Some(known) => std::mem::replace(&mut *state, known).asking(now.at),
+            None => Vec::new(),
+        };
+        let GroupDefinition { key, name, .. } = &self.definition;
+        *lock(&self.journal) = Some(journals.begin(key, name, &recovered, &state, now));
+        if !resumes {
+            return;
+        }
+        let (moved, wall) = (recovered.moved, now.wall);
+        self.remember(recovered.decided);
+        let resumed = Event {
+            at: now.at,
+            what: What::Resumed { moved, wall },
+        };
+        for event in std::iter::once(resumed).chain(asking) {
+            self.fold(&mut state, &event);
+        }
+    }
+}
