@@ -2,8 +2,8 @@
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-alpine AS build
-# git: the build records its revision. ca-certificates: whom to trust when talking to Azure.
-RUN apk add --no-cache musl-dev git ca-certificates
+# git: the build records its revision. make: builds the allocator. ca-certificates: whom to trust when talking to Azure.
+RUN apk add --no-cache musl-dev make git ca-certificates
 WORKDIR /src
 COPY . .
 RUN cargo build --profile dist --locked && install -D -m 0755 target/dist/streamgauge /out/streamgauge
