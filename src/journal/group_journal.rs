@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::frames::encode;
 use super::header::JournalHeader;
-use super::queue::{HandedIn, Of, Queue};
+use super::queue::{HandedIn, Of, WriteQueue};
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::model::time::{Moment, Timestamp};
@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// A group's journal. Who holds it hands in every event, in order.
 #[derive(Debug)]
 pub struct GroupJournal {
-    queue: Queue,
+    queue: WriteQueue,
     of: Arc<Of>,
     position: u64,
     segment_due: Timestamp,
@@ -33,7 +33,7 @@ pub struct GroupJournal {
 impl GroupJournal {
     /// Begins with that state, after so many events. `continues`: they are in the segment before.
     pub(super) fn begin(
-        queue: Queue,
+        queue: WriteQueue,
         of: Of,
         position: u64,
         continues: bool,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::files;
 use super::group_journal::GroupJournal;
-use super::queue::{Of, Queue, WriteProgress};
+use super::queue::{Of, WriteProgress, WriteQueue};
 use super::recover::{Recovered, recover};
 use super::retention::JournalRules;
 use super::writer::Writer;
@@ -33,7 +33,7 @@ pub struct JournalStats {
 #[derive(Clone, Debug)]
 pub struct Journals {
     folder: PathBuf,
-    queue: Queue,
+    queue: WriteQueue,
 }
 
 impl Journals {
@@ -45,7 +45,7 @@ impl Journals {
         lock: Arc<FolderLock>,
         rules: JournalRules,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {
-        let (queue, handed_in) = Queue::new();
+        let (queue, handed_in) = WriteQueue::new();
         let (alive, ended) = oneshot::channel();
         let folder = files::folder(lock.folder());
         let mut writer = Writer::new(folder.clone(), lock, rules, Arc::clone(&queue.progress));

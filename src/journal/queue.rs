@@ -61,12 +61,12 @@ pub(super) struct WriteProgress {
 
 /// Where it is handed in. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Queue {
+pub(super) struct WriteQueue {
     written: SyncSender<HandedIn>,
     pub progress: Arc<WriteProgress>,
 }
 
-impl Queue {
+impl WriteQueue {
     /// With its other end.
     pub fn new() -> (Self, Receiver<HandedIn>) {
         let (written, handed_in) = sync_channel(MOST_WAITING);
