@@ -103,15 +103,20 @@ impl Slopes {
         }
     }
 
+    /// Memory is the first.
+    const fn is_judged(&self, n: usize) -> bool {
+        self.tells_of_memory || n > 0
+    }
+
     /// What climbs too fast.
     pub fn faults(&self) -> Vec<String> {
-        let each = LIMITS.iter().zip(self.per_hour);
-        let each = each.skip(usize::from(!self.tells_of_memory));
-        let climbs = each.filter(|(limit, per_hour)| {
-            *per_hour > limit.per_hour && per_hour * self.hours > limit.noise
+        let each = LIMITS.iter().zip(self.per_hour).enumerate();
+        let climbs = each.filter(|(n, (limit, per_hour))| {
+            let is_too_fast = *per_hour > limit.per_hour;
+            self.is_judged(*n) && is_too_fast && per_hour * self.hours > limit.noise
         });
         climbs
-            .map(|(limit, per_hour)| {
+            .map(|(_, (limit, per_hour))| {
                 format!(
                     "{}: {per_hour:+.1} per hour, at most {}",
                     limit.what, limit.per_hour
@@ -128,12 +133,13 @@ impl fmt::Display for Slopes {
             "over {:.1} min after the warm-up, per hour:",
             self.hours * 60.0
         )?;
-        for (limit, per_hour) in LIMITS.iter().zip(self.per_hour) {
-            write!(
-                f,
-                " {} {per_hour:+.1} (limit {});",
-                limit.what, limit.per_hour
-            )?;
+        for (n, (limit, per_hour)) in LIMITS.iter().zip(self.per_hour).enumerate() {
+            let (what, most) = (limit.what, limit.per_hour);
+            if self.is_judged(n) {
+                write!(f, " {what} {per_hour:+.1} (limit {most});")?;
+            } else {
+                write!(f, " {what} {per_hour:+.1} (no limit in so short a run);")?;
+            }
         }
         Ok(())
     }
