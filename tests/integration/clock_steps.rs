@@ -264,6 +264,14 @@ async fn a_wall_clock_that_is_set_is_followed_within_a_minute_and_nothing_else_n
     clock.set(-10 * HOUR);
     service.terminate();
     assert_eq!(service.ended().await, Some(0));
+    let mut service = Service::start_with(&config, &variables);
+    service.until_logged("goes on where the journal ends").await;
+    until_stamped(&service, -10 * HOUR).await;
+
+    // As after an upgrade.
+    service.terminate();
+    assert_eq!(service.ended().await, Some(0));
+    std::fs::remove_dir_all(state.join("journal")).expect("a journal");
     let service = Service::start_with(&config, &variables);
     service.until_logged("saved state restored").await;
     until_stamped(&service, -10 * HOUR).await;
