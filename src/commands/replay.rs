@@ -5,6 +5,7 @@ mod otherwise;
 mod past;
 mod verify;
 
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -19,6 +20,22 @@ use crate::journal::group_folders;
 /// # Errors
 /// There is no journal, or none of the group that is asked for.
 pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = replay(args, &mut out);
+    let flushed = out.flush().map_err(anyhow::Error::from);
+    match done.and_then(|code| flushed.map(|()| code)) {
+        // Who reads has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        done => done,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<ExitCode> {
     let folders = group_folders(&args.path)?;
     let now = Clock::start().moment().on_the_wall();
     let span = Span::of(args, now);
@@ -28,13 +45,14 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
             continue;
         };
         if std::mem::replace(&mut found, true) {
-            println!();
+            writeln!(out)?;
         }
+        writeln!(out, "{} ({})", past.header.name, past.header.group)?;
         failed |= match (args.at, &args.policy) {
-            (Some(_), _) => decisions::at(past),
-            (None, Some(settings)) => otherwise::compare(past, settings),
-            (None, None) if args.verify => verify::verify(past),
-            (None, None) => decisions::list(past),
+            (Some(_), _) => decisions::at(past, out)?,
+            (None, Some(settings)) => otherwise::compare(past, settings, out)?,
+            (None, None) if args.verify => verify::verify(past, out)?,
+            (None, None) => decisions::list(past, out)?,
         };
     }
     match (&args.group, found) {

@@ -27,7 +27,7 @@ pub enum Folded {
     Began {
         /// Whose, and where.
         header: JournalHeader,
-        /// Events between the segment before and this one that nobody wrote; `None` where it begins anew, or is the first.
+        /// Events between the segment before and this one that nobody wrote; `None` where it does not go on from there, or is the first.
         missing: Option<u64>,
         /// That the events of the segment before lead to another state.
         differs: Option<Mismatch>,

@@ -23,7 +23,7 @@ pub struct JournalRules {
 pub(super) struct Remaining {
     pub bytes: u64,
     /// Folders of groups.
-    pub files: BTreeSet<PathBuf>,
+    pub folders: BTreeSet<PathBuf>,
 }
 
 /// Some files that go together.
@@ -58,7 +58,7 @@ pub(super) fn prune(journals: &Path, rules: JournalRules) -> io::Result<Remainin
         for segment in segments {
             old.push(piece([segment.snapshot(), segment.events()])?);
         }
-        found.files.insert(folder);
+        found.folders.insert(folder);
     }
     old.sort_by_key(|piece| std::cmp::Reverse(piece.age));
     for piece in old {

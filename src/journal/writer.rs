@@ -241,10 +241,10 @@ impl Writer {
             return;
         }
         match prune(&self.folder, self.rules) {
-            Ok(Remaining { bytes, files }) => {
+            Ok(Remaining { bytes, folders }) => {
                 self.progress.bytes.store(bytes, Ordering::Relaxed);
                 // Of groups that are gone, and were deleted.
-                self.open.retain(|folder, _| files.contains(folder));
+                self.open.retain(|folder, _| folders.contains(folder));
             }
             Err(error) => tracing::debug!("the journals cannot be measured: {error}"),
         }

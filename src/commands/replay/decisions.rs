@@ -1,5 +1,7 @@
 //! Decisions as they were made, with the steps that led to them.
 
+use std::io::{self, Write};
+
 use crate::group::event::TargetKey;
 use crate::model::time::Timestamp;
 use crate::policy::decision::Decision;
@@ -9,7 +11,7 @@ use crate::policy::steps::Step;
 use super::past::{ReplayStep, ReplayedGroup, named, shown};
 
 /// Every decision that changed an answer; whether anything could not be read.
-pub(super) fn list(mut past: ReplayedGroup) -> bool {
+pub(super) fn list(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<bool> {
     let mut told = 0_usize;
     while let Some(seen) = past.next() {
         let ReplayStep::Happened(wall, happened) = seen else {
@@ -20,34 +22,35 @@ pub(super) fn list(mut past: ReplayedGroup) -> bool {
         }
         for (key, decision) in &happened.record.decided {
             told += 1;
-            print(wall, key, decision);
+            print(out, wall, key, decision)?;
         }
     }
     if told == 0 {
-        println!("  no answer changed in that time");
+        writeln!(out, "  no answer changed in that time")?;
     }
-    past.is_damaged
+    Ok(past.is_damaged)
 }
 
 /// What was answered at the end of the time that is asked about; whether anything could not be read.
-pub(super) fn at(mut past: ReplayedGroup) -> bool {
+pub(super) fn at(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<bool> {
     let mut last = None;
     if past.header.moment().on_the_wall() > past.span.to {
         let begins = shown(past.header.moment().on_the_wall());
-        println!(
+        writeln!(
+            out,
             "  the journal begins at {begins}, later than {}",
             shown(past.span.to)
-        );
-        return true;
+        )?;
+        return Ok(true);
     }
     while let Some(seen) = past.next() {
         if let ReplayStep::Happened(wall, _) = seen {
             last = Some(wall);
         }
     }
-    println!("  at {}", shown(past.span.to));
+    writeln!(out, "  at {}", shown(past.span.to))?;
     if let Some(last) = last {
-        println!("  the last event before was at {}", shown(last));
+        writeln!(out, "  the last event before was at {}", shown(last))?;
     }
     let state = past.state();
     let targets = state.into_iter().flat_map(|state| state.targets());
@@ -57,18 +60,23 @@ pub(super) fn at(mut past: ReplayedGroup) -> bool {
         match &target.decision {
             Some(decision) => {
                 let wall = state.map(|state| state.facts().wall).unwrap_or_default();
-                print(wall.on_the_wall(decision.at), key, decision);
+                print(out, wall.on_the_wall(decision.at), key, decision)?;
             }
-            None => println!("{}: nothing was decided yet", named(key)),
+            None => writeln!(out, "{}: nothing was decided yet", named(key))?,
         }
     }
     if !told {
-        println!("  nobody asked for an answer");
+        writeln!(out, "  nobody asked for an answer")?;
     }
-    past.is_damaged
+    Ok(past.is_damaged)
 }
 
-fn print(wall: Timestamp, key: &TargetKey, decision: &Decision) {
+fn print(
+    out: &mut impl Write,
+    wall: Timestamp,
+    key: &TargetKey,
+    decision: &Decision,
+) -> io::Result<()> {
     let answer = match (decision.desired, decision.metric) {
         (Some(desired), _) => format!("{desired}"),
         (None, Some(metric)) => format!("{}", metric.as_f64()),
@@ -79,14 +87,15 @@ fn print(wall: Timestamp, key: &TargetKey, decision: &Decision) {
         Some(false) => "inactive",
         None => "activity not known",
     };
-    println!("{}  {}: {answer}, {active}", shown(wall), named(key));
+    writeln!(out, "{}  {}: {answer}, {active}", shown(wall), named(key))?;
     if decision.steps.iter().next().is_none() {
-        println!("    {}", decision.text);
+        writeln!(out, "    {}", decision.text)?;
     }
     for step in decision.steps.iter() {
         let sentence = explain::sentence(step, &decision.inputs);
-        println!("    {}", line(step, &sentence).trim_end());
+        writeln!(out, "    {}", line(step, &sentence).trim_end())?;
     }
+    Ok(())
 }
 
 /// `max_replicas  26 → 12  maxReplicas is 12; the work needs 26.`

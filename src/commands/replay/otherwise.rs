@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use crate::commands::table::render;
 use crate::group::GroupState;
@@ -12,7 +13,11 @@ use crate::policy::spec::PolicySettings;
 use super::past::{ReplayStep, ReplayedGroup, named, shown};
 
 /// Prints every change of one of both answers, and what they come to; whether anything could not be read.
-pub(super) fn compare(mut past: ReplayedGroup, settings: &PolicySettings) -> bool {
+pub(super) fn compare(
+    mut past: ReplayedGroup,
+    settings: &PolicySettings,
+    out: &mut impl Write,
+) -> io::Result<bool> {
     let begins = past.header.at;
     let mut other = past.state().map(|state| with(state, settings, begins));
     let mut courses: BTreeMap<TargetKey, AnswerCourse> = BTreeMap::new();
@@ -43,19 +48,21 @@ pub(super) fn compare(mut past: ReplayedGroup, settings: &PolicySettings) -> boo
     }
     let head = ["", "", "answered", "with the other settings"];
     rows.insert(0, head.map(str::to_owned).to_vec());
-    print!("{}", render(&rows));
+    write!(out, "{}", render(&rows))?;
     for (key, course) in &courses {
         let [answered, other] = course.replica_seconds.map(|sum| sum / 3_600.0);
         let [changes, other_changes] = course.changes;
-        println!(
+        writeln!(
+            out,
             "{}: {answered:.1} replica-hours and {changes} changes were answered; it would have been {other:.1} and {other_changes}",
             named(key)
-        );
+        )?;
     }
-    println!(
+    writeln!(
+        out,
         "Consumers would have worked at another pace with other replicas; what was observed is as it was."
-    );
-    past.is_damaged
+    )?;
+    Ok(past.is_damaged)
 }
 
 /// What both want, replicas.

@@ -74,7 +74,6 @@ impl ReplayedGroup {
                     if group.is_some_and(|group| group != header.name) {
                         return Ok(None);
                     }
-                    println!("{} ({})", header.name, header.group);
                     return Ok(Some(Self {
                         fold,
                         header,

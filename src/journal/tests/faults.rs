@@ -1,13 +1,21 @@
 //! What disks, builds and clocks do to a journal.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::files::{group_folder, segments};
 use super::super::retention::prune;
 use super::super::{JournalRules, recover};
 use super::{Act, Process, RULES, World, bytes, group, moment};
+
+/// What a process left that polled once.
+fn polled_once(folder: &Path) -> PathBuf {
+    let mut process = Process::start(folder, moment(0));
+    process.apply(&World::default().event(Act::Poll(10, 5)));
+    process.flush();
+    group_folder(&super::super::files::folder(folder), &group())
+}
 
 #[test]
 fn a_disk_that_refuses_costs_the_journal_a_gap_and_nothing_else() {
@@ -49,12 +57,7 @@ fn a_disk_that_refuses_costs_the_journal_a_gap_and_nothing_else() {
 #[test]
 fn what_another_build_wrote_is_set_aside_and_what_is_old_is_not_gone_on_with() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    let mut process = Process::start(folder.path(), moment(0));
-    process.apply(&world.event(Act::Poll(10, 5)));
-    process.flush();
-    drop(process);
-    let of_group = group_folder(&super::super::files::folder(folder.path()), &group());
+    let of_group = polled_once(folder.path());
     let late = recover(&of_group, "billing", moment(3_700));
     assert_eq!((late.state, late.position), (None, 2), "an hour later");
     for segment in segments(&of_group).expect("segments") {
@@ -91,12 +94,7 @@ fn times_of_a_process_whose_clock_was_wrong_are_moved() {
 #[test]
 fn one_process_that_reads_and_is_killed_is_chance_and_four_in_a_row_are_not() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::default();
-    let mut process = Process::start(folder.path(), moment(0));
-    process.apply(&world.event(Act::Poll(10, 5)));
-    process.flush();
-    drop(process);
-    let of_group = group_folder(&super::super::files::folder(folder.path()), &group());
+    let of_group = polled_once(folder.path());
     for (marks, goes_on) in [("...", true), ("....", false)] {
         let mark = of_group.join(super::super::files::READING);
         fs::write(&mark, &marks[1..]).expect("a mark");

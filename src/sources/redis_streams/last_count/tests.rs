@@ -168,7 +168,7 @@ fn another_stream_of_that_name_says_nothing() {
     check(|now| now.first = Some(at(1)), None);
     check(|now| now.first = None, None);
     check(|now| now.last_generated = Some(at(99)), None);
-    // As few were removed in all: it was filled anew.
+    // As few were removed in all: it was filled again.
     check(|now| now.entries_added = now.length, None);
     check(|now| now.length = None, None);
 }
