@@ -3,7 +3,7 @@
 //!
 //! Nothing rests on it: a watch that fails is an answer too, and without one the replicas are estimated from the consumers.
 
-mod connect;
+pub mod connect;
 mod failure;
 mod object;
 mod record;

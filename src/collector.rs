@@ -5,6 +5,7 @@ mod keeping;
 mod news;
 mod outlets;
 pub mod replicas;
+mod roles;
 pub mod signals;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -48,7 +49,6 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         reader.count_errors(errors);
     }
     let mut failing = None;
-    keeping::go_on(&group, &outlets, clock).await;
     let mut told = ReportedIncidents::already(&group.snapshot().incidents);
     // Groups that came together are not polled together for ever: the second poll comes earlier, by another share for each.
     let mut share = spread(&definition.name);

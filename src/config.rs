@@ -20,6 +20,7 @@ mod print;
 pub mod redis;
 mod redis_url;
 pub mod reference;
+pub mod replication;
 pub mod resolve;
 pub mod secret;
 mod server;
@@ -84,6 +85,11 @@ impl Config {
 fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
     server::check(&keys.server, &mut place.at("server"));
     kubernetes::check(&keys.kubernetes, &mut place.at("kubernetes"));
+    replication::check(
+        &keys.replication,
+        &keys.server,
+        &mut place.at("replication"),
+    );
     let sources = sources::read(keys.sources, keys.poll_interval, &mut place.at("sources"));
     // One that is there but wrong was complained of already.
     let asks = keys.prometheus.is_some() || place.is_faulty("prometheus");
@@ -93,6 +99,7 @@ fn config(keys: FileKeys, place: &mut Place<'_>) -> Config {
     Config {
         server: keys.server,
         kubernetes: keys.kubernetes,
+        replication: keys.replication,
         recording: keys.recording.and_then(recording),
         state: keys.state.and_then(state),
         prometheus: prometheus

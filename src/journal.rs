@@ -21,13 +21,13 @@ mod writer;
 
 pub use self::files::{FolderError, Segment, group_folders, segments};
 pub use self::fold::{Fold, Folded, Mismatch};
-pub use self::frames::{FrameError, Frames, JournalRecord};
+pub use self::frames::{FrameError, Frames, JournalRecord, encode};
 pub use self::group_journal::GroupJournal;
-pub use self::header::{JournalHeader, Unreadable};
+pub use self::header::{CODE, JournalHeader, Unreadable};
 pub use self::journals::{JournalStats, Journals};
 pub use self::recover::{Recovered, recover};
 pub use self::retention::JournalRules;
-pub use self::snapshot::StateSnapshot;
+pub use self::snapshot::{StateSnapshot, pack_state, unpack_state};
 
 #[cfg(test)]
 mod tests;

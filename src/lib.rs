@@ -25,6 +25,7 @@ pub mod policy;
 pub mod publish;
 pub mod recording;
 pub mod registry;
+pub mod replication;
 pub mod resilience;
 pub mod scaled_object;
 pub mod shutdown;

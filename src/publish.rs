@@ -1,11 +1,14 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
+mod answers;
 pub mod contained;
+mod following;
 mod going_on;
 pub mod notices;
 pub mod past;
 pub mod room;
 mod snapshot;
+mod standing;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,40 +23,27 @@ use crate::group::remembered::Remembered;
 use crate::journal::GroupJournal;
 use crate::model::capacity::CapacityRules;
 use crate::model::time::{Moment, Timestamp};
-use crate::policy::decision::{Decision, Metric};
+use crate::policy::decision::Decision;
 use crate::policy::freshness::Freshness;
 use crate::trace::Origin;
 
+pub use self::answers::{Answer, NoAnswer};
 use self::past::{Column, GroupCell, Past};
 use self::room::{Claim, Room, RoomLimits};
 pub use self::snapshot::{DecisionRecord, GroupDefinition, GroupSnapshot, TargetSnapshot};
+use self::standing::Standing;
 
 /// Changed decisions remembered per group, for the API.
 const HISTORY: usize = 64;
-
-/// A value and its activity, from one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer {
-    /// For GetMetrics.
-    pub metric: Metric,
-    /// For IsActive.
-    pub active: bool,
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NoAnswer {
-    /// Not now: waiting may help.
-    NotNow(String),
-    /// Not before somebody changes something.
-    NeedsRepair(String),
-}
 
 /// One observed group: its state, and what is published of it.
 #[derive(Debug)]
 pub struct Group {
     definition: GroupDefinition,
+    rules: CapacityRules,
     state: Mutex<GroupState>,
+    /// Whether this process leads it. Taken under the state's lock.
+    standing: Mutex<Standing>,
     /// Where all that changes the state is written down; only taken under its lock.
     journal: Mutex<Option<GroupJournal>>,
     published: watch::Sender<Arc<GroupSnapshot>>,
@@ -85,7 +75,9 @@ impl Group {
             past: Mutex::new(Past::new(definition.poll_interval)),
             origin: Mutex::default(),
             definition,
+            rules,
             state: Mutex::new(GroupState::new(rules)),
+            standing: Mutex::default(),
             journal: Mutex::default(),
             published: watch::Sender::new(Arc::default()),
             decided_at: AtomicU64::new(0),
@@ -105,7 +97,9 @@ impl Group {
         let _ = self.taken_over.set(snapshot.clone());
         Self {
             claim: self.claim.clone(),
+            rules: self.rules,
             state: Mutex::new(state),
+            standing: Mutex::new(lock(&self.standing).succeed()),
             journal: Mutex::new(journal),
             published: watch::Sender::new(snapshot),
             decided_at: AtomicU64::new(self.decided_at.load(Ordering::Acquire)),
@@ -139,28 +133,69 @@ impl Group {
         &self.definition
     }
 
-    /// The only way in: folds the event and publishes what came of it.
+    /// The way in of what this process sees: folds the event and publishes what came of it. Where another replica leads the group, that
+    /// one's events count.
     pub fn apply(&self, event: &Event) {
-        self.fold(&mut lock(&self.state), event);
+        let mut state = lock(&self.state);
+        let is_elsewhere = lock(&self.standing).turns_away(event);
+        if !is_elsewhere {
+            self.fold(&mut state, event);
+        }
     }
 
-    fn fold(&self, state: &mut GroupState, event: &Event) {
-        let changed = state.apply(event);
-        if let Some(journal) = &mut *lock(&self.journal) {
-            journal.append(event, &changed, state);
-        }
+    /// Gives the answers that changed.
+    fn fold(&self, state: &mut GroupState, event: &Event) -> Vec<(TargetKey, Decision)> {
+        let changed = self.take_in(state, event);
+        let ahead = lock(&self.standing).ahead();
         if let Some(next) = self.snapshot().after(event, state) {
             self.published.send_replace(Arc::new(next));
         }
         // After the snapshot: who reads the time first can only take the snapshot for older than it is.
         if let Some(at) = state.decided_at() {
-            self.decided_at.store(at.as_millis(), Ordering::Release);
+            self.note_decided_at(Some(ahead.on_the_wall(at)));
         }
         if let What::Observed(seen) = &event.what {
-            self.note(event.at, state, seen.is_ok());
+            self.note(ahead.on_the_wall(event.at), state, seen.is_ok());
             *lock(&self.origin) = Origin::current();
         }
-        self.remember(changed);
+        changed
+    }
+
+    /// Folds what happens at one moment; what is between is nobody's to see.
+    fn fold_together(
+        &self,
+        state: &mut GroupState,
+        events: impl IntoIterator<Item = What>,
+        at: Timestamp,
+    ) {
+        for what in events {
+            self.take_in(state, &Event { at, what });
+        }
+        self.publish_anew(state, at);
+    }
+
+    /// Without publishing anything.
+    fn take_in(&self, state: &mut GroupState, event: &Event) -> Vec<(TargetKey, Decision)> {
+        let changed = state.apply(event);
+        if let Some(journal) = &mut *lock(&self.journal) {
+            journal.append(event, &changed, state);
+        }
+        lock(&self.standing).hand_on(event, &changed);
+        self.remember(&changed);
+        changed
+    }
+
+    /// All of a state that came as a whole.
+    fn publish_anew(&self, state: &GroupState, now: Timestamp) {
+        let snapshot = GroupSnapshot::of(state, now);
+        self.published.send_replace(Arc::new(snapshot));
+        let ahead = lock(&self.standing).ahead();
+        self.note_decided_at(state.decided_at().map(|at| ahead.on_the_wall(at)));
+    }
+
+    fn note_decided_at(&self, at: Option<Timestamp>) {
+        let millis = at.map_or(0, Timestamp::as_millis);
+        self.decided_at.store(millis, Ordering::Release);
     }
 
     /// The snapshot to report incidents from: what this group notices after a successor took over, that one notices and reports too.
@@ -227,63 +262,6 @@ impl Group {
             .map(|at| Freshness::of(at, now, self.definition.poll_interval))
     }
 
-    /// What KEDA is told at `now`, by the staleness table of docs/operations.md.
-    ///
-    /// # Errors
-    /// [`NoAnswer`], with a text for the operator, where any number would be a guess.
-    pub fn answer(&self, key: &TargetKey, now: Timestamp) -> Result<Answer, NoAnswer> {
-        self.told(key, now, |decision| {
-            let (metric, active) = decision.metric.zip(decision.active)?;
-            Some((Answer { metric, active }, active))
-        })
-    }
-
-    /// As [`Self::answer`], activity alone: it may be certain before any number is.
-    ///
-    /// # Errors
-    /// As [`Self::answer`].
-    pub fn activity(&self, key: &TargetKey, now: Timestamp) -> Result<bool, NoAnswer> {
-        self.told(key, now, |decision| {
-            decision.active.map(|active| (active, active))
-        })
-    }
-
-    /// A part of the decision, while it stands; `part` gives it with whether it was active.
-    fn told<T>(
-        &self,
-        key: &TargetKey,
-        now: Timestamp,
-        part: impl Fn(&Decision) -> Option<(T, bool)>,
-    ) -> Result<T, NoAnswer> {
-        let freshness = self.freshness(now);
-        let snapshot = self.snapshot();
-        let decision = snapshot
-            .targets
-            .get(key)
-            .and_then(|target| target.decision.as_ref());
-        let (Some(freshness), Some(decision)) = (freshness, decision) else {
-            return Err(self.no_answer(&snapshot, "no successful poll yet"));
-        };
-        let Some((value, active)) = part(decision) else {
-            return Err(NoAnswer::NotNow(format!(
-                "group {}: {}",
-                self.definition.name, decision.text
-            )));
-        };
-        match freshness {
-            Freshness::Fresh => Ok(value),
-            Freshness::Stale if active => Ok(value),
-            // Unavailable whatever failed: the value may be back at the next poll.
-            Freshness::Stale => Err(NoAnswer::NotNow(self.explain(
-                &snapshot,
-                "the last value was 0 but is stale; streamgauge does not report a stale zero",
-            ))),
-            Freshness::Expired => {
-                Err(self.no_answer(&snapshot, "the last successful poll is too old to scale on"))
-            }
-        }
-    }
-
     /// Decisions that changed an answer, newest first.
     pub fn history(&self) -> Vec<DecisionRecord> {
         lock(&self.history).iter().rev().cloned().collect()
@@ -305,32 +283,13 @@ impl Group {
         if self.taken_over.get().is_none() {
             self.claim.give_back();
         }
+        lock(&self.standing).let_go();
         self.published.send_modify(|_| {});
     }
 
     /// Whether its collector should stop, and its streams end.
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
-    }
-
-    fn no_answer(&self, snapshot: &GroupSnapshot, why: &str) -> NoAnswer {
-        let text = self.explain(snapshot, why);
-        match &snapshot.failure {
-            Some(failure) if failure.kind.needs_repair() => NoAnswer::NeedsRepair(text),
-            _ => NoAnswer::NotNow(text),
-        }
-    }
-
-    fn explain(&self, snapshot: &GroupSnapshot, why: &str) -> String {
-        let name = &self.definition.name;
-        let failure = snapshot.failure.as_ref().map(|failure| &failure.text);
-        // A partition may be readable and its backlog unknown all the same.
-        let mut partitions = snapshot.facts.partitions.values();
-        let unknown = || partitions.find(|p| p.backlog.is_none())?.problem.as_ref();
-        match failure.or_else(unknown) {
-            None => format!("group {name}: {why}"),
-            Some(reason) => format!("group {name}: {why}; {reason}"),
-        }
     }
 
     /// Columns of another width cannot go on in one picture.
@@ -361,9 +320,9 @@ impl Group {
         past.note(at, state.facts(), column);
     }
 
-    fn remember(&self, changed: Vec<(TargetKey, Decision)>) {
+    fn remember(&self, changed: &[(TargetKey, Decision)]) {
         let mut history = lock(&self.history);
-        for (target, decision) in changed {
+        for (target, decision) in changed.iter().cloned() {
             if history.len() == HISTORY {
                 history.pop_front();
             }

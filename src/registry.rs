@@ -43,6 +43,8 @@ pub struct Registry {
     newcomer: Notify,
     /// Whether the Kubernetes API tells of the objects that ask.
     objects_are_read: AtomicBool,
+    /// Whether other replicas share the groups: this one leads none before it knows who does.
+    is_replicated: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ pub struct Target {
     pub group: Arc<Group>,
     /// As it was asked for, to be resolved again when the configuration changes.
     request: TriggerRequest,
+    metadata: HashMap<String, String>,
     ordinal: u64,
     registered_at: Timestamp,
     calls: Arc<Calls>,
@@ -92,6 +95,16 @@ impl Registry {
         config: Config,
         rules: CapacityRules,
         now: Timestamp,
+    ) -> (Self, mpsc::UnboundedReceiver<Arc<Group>>) {
+        Self::shared(config, rules, now, false)
+    }
+
+    /// As that; `is_replicated`: where other replicas share the groups, it begins with leading none.
+    pub fn shared(
+        config: Config,
+        rules: CapacityRules,
+        now: Timestamp,
+        is_replicated: bool,
     ) -> (Self, mpsc::UnboundedReceiver<Arc<Group>>) {
         let (started, to_start) = mpsc::unbounded_channel();
         let empty = Inner {
@@ -113,9 +126,18 @@ impl Registry {
             started,
             newcomer: Notify::new(),
             objects_are_read: AtomicBool::new(false),
+            is_replicated,
         };
         registry.reconfigure(config, &BTreeSet::new(), now);
         (registry, to_start)
+    }
+
+    /// A new group, as it begins.
+    fn placed(&self, group: Group) -> Group {
+        match self.is_replicated {
+            true => group.led_elsewhere(),
+            false => group,
+        }
     }
 
     /// Has a group polled.
@@ -145,6 +167,16 @@ impl Registry {
         metadata::likely_mode(metadata)
             .or_else(|| self.read().config.mode_of_group(metadata))
             .unwrap_or_default()
+    }
+
+    /// How many triggers were ever registered.
+    pub fn registered(&self) -> u64 {
+        self.read().registered
+    }
+
+    /// A group.
+    pub fn group(&self, key: &GroupKey) -> Option<Arc<Group>> {
+        self.read().groups.get(key).cloned()
     }
 
     /// Every group.
@@ -267,6 +299,11 @@ impl Target {
     /// Notes that somebody still wants it.
     pub fn touch(&self, now: Timestamp) {
         self.calls.note(now);
+    }
+
+    /// The trigger's metadata, as it was asked for.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
     }
 
     /// When it was first asked for.

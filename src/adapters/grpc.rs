@@ -1,5 +1,6 @@
 //! KEDA's external scaler protocol over gRPC: the server and its limits.
 
+mod hand_on;
 pub mod proto;
 mod scaler;
 pub mod stats;
@@ -15,8 +16,11 @@ use tonic::transport::Server;
 use crate::inbound::lines::lines;
 use crate::inbound::patient::Patience;
 use crate::inbound::tls::ServerTls;
+use crate::replication::proto::replicas_server::ReplicasServer;
+use crate::replication::service::ReplicaService;
 use crate::shutdown::{Phase, Shutdown};
 
+pub use self::hand_on::Handing;
 use self::proto::external_scaler_server::ExternalScalerServer;
 pub use self::scaler::Scaler;
 
@@ -47,6 +51,37 @@ pub enum ServeError {
     /// The compiled proto does not fit the reflection service.
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+}
+
+fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(MOST_STREAMS)
+        .http2_max_header_list_size(MOST_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_PATIENCE))
+}
+
+/// Serves other replicas: what these ask for themselves, and the questions of KEDA that they hand on. Ends as [`serve`] does, but at once.
+///
+/// # Errors
+/// If the transport fails.
+pub async fn serve_replicas(
+    listener: TcpListener,
+    scaler: Scaler,
+    replicas: ReplicaService,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let scaler = ExternalScalerServer::new(scaler)
+        .max_decoding_message_size(MOST_MESSAGE_BYTES)
+        .max_encoding_message_size(MOST_MESSAGE_BYTES);
+    let server = server()
+        .add_service(scaler)
+        .add_service(ReplicasServer::new(replicas))
+        .serve_with_incoming(lines(listener, PATIENCE, None));
+    tokio::select! {
+        served = server => Ok(served?),
+        () = shutdown.reached(Phase::Stopping) => Ok(()),
+    }
 }
 
 /// Serves until shutdown reaches [`Phase::Stopping`] and the calls in flight are done.
@@ -86,11 +121,7 @@ pub async fn serve(
         std::future::pending::<()>().await;
     };
     let incoming = lines(listener, PATIENCE, tls);
-    let server = Server::builder()
-        .max_concurrent_streams(MOST_STREAMS)
-        .http2_max_header_list_size(MOST_HEADER_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_PATIENCE))
+    let server = server()
         .concurrency_limit_per_connection(MOST_CALLS)
         .load_shed(true)
         .add_service(scaler)

@@ -79,7 +79,7 @@ async fn groups(
         None | Some(true) => GroupShape::of,
         Some(false) => GroupShape::summary,
     };
-    let askers = Askers::of(&state.registry);
+    let askers = Askers::of(&state);
     let groups = views(&state);
     let groups = groups.iter().map(|group| shape(group, &askers));
     Ok(PackedJson(GroupsBody {
@@ -92,7 +92,7 @@ async fn group(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<PackedJson<GroupShape>, ApiError> {
     let Path(name) = name?;
-    let askers = Askers::of(&state.registry);
+    let askers = Askers::of(&state);
     views(&state)
         .iter()
         .find(|group| group.definition().name == name)

@@ -17,6 +17,7 @@ mod notifications;
 mod partitions;
 mod process;
 mod recording;
+mod replicas;
 mod rpcs;
 mod sources;
 mod state;
@@ -35,7 +36,7 @@ use crate::registry::Registry;
 
 use self::negotiate::Form;
 use self::text::TextForm;
-use super::view::{self, Now};
+use super::view::{self, GroupView, Now};
 use super::views::Views;
 
 /// Stands before every name.
@@ -102,7 +103,7 @@ impl fmt::Debug for Snapshots {
 
 impl Collector for Snapshots {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let groups = view::groups(&self.registry, (self.now)());
+        let mut groups = view::groups(&self.registry, (self.now)());
         build::write(&mut encoder)?;
         let views = &self.views;
         sources::write(&mut encoder, &(views.sources)())?;
@@ -123,6 +124,11 @@ impl Collector for Snapshots {
             notifications::write(&mut encoder, &view)?;
         }
         rpcs::write(&mut encoder, &views.rpcs)?;
+        if let Some(members) = &views.members {
+            replicas::write(&mut encoder, members, &groups, &views.rpcs)?;
+            // Each group is exported once, by its owner.
+            groups.retain(GroupView::is_led_here);
+        }
         certificate::write(&mut encoder, (views.certificate)())?;
         limits::write(&mut encoder, &self.registry.usage())?;
         let (fitting, left_out) = partitions::fitting(&groups, self.registry.max_series());

@@ -83,6 +83,11 @@ impl GroupView {
         self.group.definition()
     }
 
+    /// Whether this process polls it and decides.
+    pub fn is_led_here(&self) -> bool {
+        !self.group.follows()
+    }
+
     /// Whether it must be shown again: it was observed, or has changed otherwise.
     pub fn has_changed_since(&self, before: &Self) -> bool {
         !Arc::ptr_eq(&self.snapshot, &before.snapshot)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::time::Timestamp;
 use crate::registry::Registry;
+use crate::replication::Members;
 use crate::shutdown::Shutdown;
 
 use super::calls_view::CallsViews;
@@ -75,6 +76,8 @@ pub struct Views {
     pub state: StateViews,
     /// The webhook.
     pub notifications: NotificationsViews,
+    /// The replicas that share the groups; `None` where this is the only one.
+    pub members: Option<Arc<Members>>,
 }
 
 impl fmt::Debug for Views {

@@ -16,7 +16,10 @@ pub fn has_account() -> bool {
 }
 
 /// A client; it connects at its first call, and reads a rotated token again by itself.
-pub(super) async fn client(config: &KubernetesConfig) -> Result<kube::Client, Unread> {
+///
+/// # Errors
+/// The configuration cannot be used.
+pub async fn client(config: &KubernetesConfig) -> Result<kube::Client, Unread> {
     let mut config = match &config.kubeconfig {
         Some(path) => of_file(path, config.context.clone()).await?,
         None if has_account() => Config::incluster().map_err(|error| {

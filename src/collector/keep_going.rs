@@ -12,7 +12,8 @@ use crate::publish::Group;
 use crate::publish::contained::panic_text;
 use crate::sources::guarded::GuardedSource;
 
-use super::{Outlets, collect, keeping};
+use super::roles::collect_by_role;
+use super::{Outlets, keeping};
 
 /// Until the first restart; twice as long before each that follows soon, …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub async fn keep_collecting(
     loop {
         let (started, decided_at) = (Instant::now(), group.decided_at());
         let (group_too, source, outlets_too) = (group.clone(), source.clone(), outlets.clone());
-        let collecting = AssertUnwindSafe(collect(group_too, source, outlets_too, clock));
+        let collecting = AssertUnwindSafe(collect_by_role(group_too, source, outlets_too, clock));
         let Err(panic) = collecting.catch_unwind().await else {
             return;
         };

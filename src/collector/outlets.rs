@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::journal::Journals;
 use crate::publish::notices::Notices;
 use crate::recording::Recording;
+use crate::replication::Members;
 use crate::state::Keeper;
 
 /// All of it that is asked for.
@@ -18,4 +19,6 @@ pub struct Outlets {
     pub state: Option<Arc<Keeper>>,
     /// What happens is written down here.
     pub journals: Option<Journals>,
+    /// The other replicas share the groups with this one.
+    pub members: Option<Arc<Members>>,
 }

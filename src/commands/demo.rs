@@ -18,6 +18,7 @@ use crate::autoscaler::keda::{ScaledObject, ScaledObjectSpec};
 use crate::cli::DemoArgs;
 use crate::clock::Clock;
 use crate::config::kubernetes::{Enabled, KubernetesConfig};
+use crate::config::replication::ReplicationConfig;
 use crate::config::signals::SignalSources;
 use crate::config::types::{Config, Granularity, GroupConfig, LimitsConfig, ServerConfig};
 use crate::model::capacity::CapacityRules;
@@ -125,6 +126,10 @@ fn config(stream: &str) -> Result<Config> {
         granularity: Granularity::Partition,
     };
     Ok(Config {
+        replication: ReplicationConfig {
+            enabled: Enabled::No,
+            ..ReplicationConfig::default()
+        },
         server: ServerConfig {
             grpc: free_port,
             http: free_port,

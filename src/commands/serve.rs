@@ -1,9 +1,11 @@
 //! `serve`: the service, wired together; the demo embeds the same one.
 
+mod bind;
 mod disk;
 mod own_runtime;
 mod parts;
 mod reload;
+mod replicas;
 mod source_views;
 pub mod sources;
 pub mod tls;
@@ -17,13 +19,15 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use self::bind::bind;
 use self::disk::DiskWriters;
 use self::own_runtime::OwnRuntime;
 use self::parts::ServiceParts;
+use self::replicas::OtherReplicas;
 use self::sources::OpenSources;
 use self::tls::ServesTls;
 use crate::adapters::grpc::stats::RpcStats;
-use crate::adapters::grpc::{self, Scaler};
+use crate::adapters::grpc::{self, Handing, Scaler};
 use crate::adapters::health::Readiness;
 use crate::adapters::http::Routes;
 use crate::adapters::views::HttpState;
@@ -108,15 +112,22 @@ impl Service {
         let readiness = Readiness::default();
         let mut tasks = JoinSet::new();
         let disk = DiskWriters::start(&config, &mut tasks)?;
-        let (parts, queues) = ServiceParts::new(config, sources, rules, disk, clock);
+        let replicas = OtherReplicas::listen(&config).await?;
+        let members = replicas.as_ref().map(|replicas| replicas.members.clone());
+        let (parts, queues) = ServiceParts::new(config, sources, rules, disk, members, clock);
 
         let mut servers = JoinSet::new();
         let rpcs = Arc::new(RpcStats::default());
         let registry = parts.registry.clone();
-        let scaler = Scaler::new(registry, clock, shutdown.clone(), rpcs.clone());
+        let mut scaler = Scaler::new(registry, clock, shutdown.clone(), rpcs.clone());
         let until = shutdown.clone();
         let (grpc_tls, http_tls) = (tls.grpc.clone(), tls.http.clone());
         let callers = OwnRuntime::of_callers().context("cannot start the threads of gRPC")?;
+        if let Some(replicas) = replicas {
+            let members = replicas.members.clone();
+            scaler = scaler.with_replicas(Handing::from_keda(members));
+            replicas.start(&parts, &shutdown, &mut tasks, callers.handle(), clock)?;
+        }
         let grpc_listener = grpc_listener.into_std()?;
         let answering = async move {
             // Belongs to the runtime that it is made in.
@@ -196,6 +207,7 @@ impl Service {
         tracing::info!("shutting down; a second signal stops at once");
         self.readiness.set_ready(false);
         self.shutdown.enter(Phase::Draining);
+        self.parts.hand_over();
         tokio::select! {
             () = tokio::time::sleep(drain) => {}
             () = &mut again => return Ok(()),
@@ -221,10 +233,4 @@ fn unexpected(ended: Option<Result<Result<()>, tokio::task::JoinError>>) -> Resu
         Some(Err(panic)) => Err(panic).context("a task of the service failed"),
         Some(Ok(Ok(()))) | None => bail!("a task of the service ended unexpectedly"),
     }
-}
-
-async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("{field}: cannot listen on {address}; check whether another process uses the port")
-    })
 }

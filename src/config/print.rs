@@ -26,6 +26,7 @@ impl Config {
         keys::print(&FileKeys {
             server: self.server.clone(),
             kubernetes: self.kubernetes.clone(),
+            replication: self.replication.clone(),
             limits: self.limits.clone(),
             metrics: MetricsKeys {
                 max_series: self.max_series,

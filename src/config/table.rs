@@ -20,5 +20,5 @@ pub(super) use sources::{
 };
 pub(super) use trigger::{KedaKeys, TriggerKeys};
 
-pub use file::{JournalConfig, KubernetesConfig, LimitsConfig};
+pub use file::{JournalConfig, KubernetesConfig, LimitsConfig, ReplicationConfig};
 pub use server::{LoginKeys, ServerConfig, ServerTlsKeys};

@@ -16,7 +16,9 @@ pub use super::choices::{CheckpointStrategy, Cloud, Granularity, ManagementClien
 pub use super::limits::LimitsConfig;
 pub use super::redis_url::RedisAddress;
 pub use super::secret::Secret;
-pub use super::table::{JournalConfig, KubernetesConfig, LoginKeys, ServerConfig, ServerTlsKeys};
+pub use super::table::{
+    JournalConfig, KubernetesConfig, LoginKeys, ReplicationConfig, ServerConfig, ServerTlsKeys,
+};
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Where replicas are read.
     pub kubernetes: KubernetesConfig,
+    /// The other replicas.
+    pub replication: ReplicationConfig,
     /// Where arrivals are recorded; `None`: nowhere.
     pub recording: Option<RecordingConfig>,
     /// Where what is learned is kept over a restart; `None`: nowhere.

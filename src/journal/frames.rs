@@ -19,6 +19,16 @@ pub struct JournalRecord {
     pub decided: Vec<(TargetKey, Decision)>,
 }
 
+impl JournalRecord {
+    /// From the bytes of [`encode`].
+    ///
+    /// # Errors
+    /// They are no record of this code.
+    pub fn decode(bytes: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
+        rmp_serde::from_slice(bytes)
+    }
+}
+
 /// As that, borrowed.
 #[derive(Serialize)]
 struct Borrowed<'a>(u64, &'a Event, &'a [(TargetKey, Decision)]);
@@ -27,7 +37,7 @@ struct Borrowed<'a>(u64, &'a Event, &'a [(TargetKey, Decision)]);
 ///
 /// # Errors
 /// None that is known.
-pub(super) fn encode(
+pub fn encode(
     position: u64,
     event: &Event,
     decided: &[(TargetKey, Decision)],

@@ -11,7 +11,7 @@ use crate::model::time::{Moment, Timestamp, WallOffset};
 const FORMAT: u32 = 1;
 
 /// The code that decides: another one cannot read a state, or would decide otherwise.
-const CODE: &str = env!("STREAMGAUGE_DECIDES_BY");
+pub const CODE: &str = env!("STREAMGAUGE_DECIDES_BY");
 
 /// More is none of ours.
 const LONGEST: u64 = 1 << 20;

@@ -1,7 +1,7 @@
 //! A group's whole state in a file.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use zstd::stream::{read::Decoder, write::Encoder};
@@ -21,6 +21,44 @@ pub struct StateSnapshot {
     pub state: GroupState,
 }
 
+/// A state as bytes, for another process with the same code.
+///
+/// # Errors
+/// None that is known.
+pub fn pack_state(state: &GroupState) -> io::Result<Vec<u8>> {
+    let mut encoder = Encoder::new(Vec::new(), 1)?;
+    encoder.include_checksum(true)?;
+    write_state(state, encoder)
+}
+
+/// From those bytes.
+///
+/// # Errors
+/// They are not what was written, or by other code.
+pub fn unpack_state(bytes: &[u8]) -> Result<GroupState, Unreadable> {
+    read_state(Decoder::with_buffer(bytes)?)
+}
+
+fn write_state<W: Write>(state: &GroupState, encoder: Encoder<'_, W>) -> io::Result<W> {
+    let mut encoder = BufWriter::with_capacity(64 << 10, encoder);
+    rmp_serde::encode::write(&mut encoder, state).map_err(io::Error::other)?;
+    let encoder = encoder
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    encoder.finish()
+}
+
+fn read_state(decoder: impl Read) -> Result<GroupState, Unreadable> {
+    let mut input = BufReader::with_capacity(64 << 10, decoder.take(LARGEST));
+    let state = rmp_serde::from_read(&mut input).map_err(Unreadable::damaged)?;
+    // The checksum stands at the end.
+    let rest = io::copy(&mut input, &mut io::sink()).map_err(Unreadable::damaged)?;
+    match rest {
+        0 => Ok(state),
+        _ => Err(Unreadable::damaged("there is more behind the end")),
+    }
+}
+
 /// Puts it in the place of what is there, as a whole or not at all. `synced`: also where the machine dies at once.
 pub(super) fn write(
     path: &Path,
@@ -34,12 +72,7 @@ pub(super) fn write(
         header.write(&mut file)?;
         let mut encoder = Encoder::new(file, 1)?;
         encoder.include_checksum(true)?;
-        let mut encoder = BufWriter::with_capacity(64 << 10, encoder);
-        rmp_serde::encode::write(&mut encoder, state).map_err(io::Error::other)?;
-        let encoder = encoder
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        let file = encoder.finish()?;
+        let file = write_state(state, encoder)?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         if synced {
             file.sync_all()?;
@@ -60,13 +93,6 @@ pub(super) fn read(path: &Path) -> Result<StateSnapshot, Unreadable> {
     let file = crate::files::open(path)?;
     let mut file = BufReader::new(file);
     let header = JournalHeader::read(&mut file)?;
-    let decoder = Decoder::with_buffer(file)?;
-    let mut input = BufReader::with_capacity(64 << 10, decoder.take(LARGEST));
-    let state = rmp_serde::from_read(&mut input).map_err(Unreadable::damaged)?;
-    // The checksum stands at the end.
-    let rest = io::copy(&mut input, &mut io::sink()).map_err(Unreadable::damaged)?;
-    match rest {
-        0 => Ok(StateSnapshot { header, state }),
-        _ => Err(Unreadable::damaged("there is more behind the end")),
-    }
+    let state = read_state(Decoder::with_buffer(file)?)?;
+    Ok(StateSnapshot { header, state })
 }

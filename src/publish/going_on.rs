@@ -1,7 +1,7 @@
 //! How a group goes on where its journal ends.
 
 use super::{Group, GroupDefinition, lock};
-use crate::group::event::{Event, What};
+use crate::group::event::What;
 use crate::journal::{Journals, Recovered};
 use crate::model::time::Moment;
 
@@ -21,18 +21,16 @@ impl Group {
             None => Vec::new(),
         };
         let GroupDefinition { key, name, .. } = &self.definition;
+        // Those who follow read the state again.
+        lock(&self.standing).let_go();
         *lock(&self.journal) = Some(journals.begin(key, name, &recovered, &state, now));
         if !resumes {
             return;
         }
         let (moved, wall) = (recovered.moved, now.wall);
-        self.remember(recovered.decided);
-        let resumed = Event {
-            at: now.at,
-            what: What::Resumed { moved, wall },
-        };
-        for event in std::iter::once(resumed).chain(asking) {
-            self.fold(&mut state, &event);
-        }
+        self.remember(&recovered.decided);
+        let asking = asking.into_iter().map(|event| event.what);
+        let events = std::iter::once(What::Resumed { moved, wall }).chain(asking);
+        self.fold_together(&mut state, events, now.at);
     }
 }

@@ -72,6 +72,12 @@ pub struct TargetSnapshot {
 }
 
 impl GroupSnapshot {
+    /// All that is to be published of a state.
+    pub(super) fn of(state: &GroupState, now: Timestamp) -> Self {
+        let empty = Self::default();
+        empty.renewed(state, now).unwrap_or_default()
+    }
+
     /// What is to be published after `event` made `state` what it is; `None` if that is published already.
     pub(super) fn after(&self, event: &Event, state: &GroupState) -> Option<Self> {
         match &event.what {

@@ -36,6 +36,11 @@ impl Calls {
         }
     }
 
+    /// One more, of which another replica tells.
+    pub fn note_elsewhere(&self, at: Timestamp) {
+        self.last.fetch_max(at.as_millis(), Ordering::Relaxed);
+    }
+
     /// When the last one came.
     pub fn last_at(&self) -> Timestamp {
         Timestamp::from_millis(self.last.load(Ordering::Relaxed))

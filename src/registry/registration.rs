@@ -41,6 +41,30 @@ impl Registry {
         self.register(key, metadata, now)
     }
 
+    /// Takes in a trigger that another replica was asked about then.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn introduce(
+        &self,
+        namespace: &str,
+        name: &str,
+        metadata: &HashMap<String, String>,
+        called_at: Timestamp,
+    ) -> Result<(), Refusal> {
+        let key = TargetKey {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            metadata_hash: fingerprint(metadata),
+        };
+        let known = self.read().targets.get(&key).cloned();
+        match known {
+            Some(target) => target.calls.note_elsewhere(called_at),
+            None => drop(self.register(key, metadata, called_at)?),
+        }
+        Ok(())
+    }
+
     fn register(
         &self,
         key: TargetKey,
@@ -65,7 +89,10 @@ impl Registry {
         } = admission::admit(&inner, &key, &request)?;
         let known = inner.groups.get(&resolved.key).cloned();
         let claim = || inner.room.claim();
-        let new = || Arc::new(Group::within(claim(), inline(resolved), self.rules));
+        let new = || {
+            let group = Group::within(claim(), inline(resolved), self.rules);
+            Arc::new(self.placed(group))
+        };
         let group = known.unwrap_or_else(new);
         drop(inner);
         let target = Arc::new(Target {
@@ -73,6 +100,7 @@ impl Registry {
             spec,
             group,
             request,
+            metadata: metadata.clone(),
             ordinal,
             registered_at: now,
             calls: Arc::new(Calls::since(now)),

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::types::Config;
 use crate::group::event::{Event, TargetKey, What};
-use crate::model::capacity::CapacityRules;
 use crate::model::identity::GroupKey;
 use crate::model::time::Timestamp;
 use crate::publish::room::Room;
@@ -31,7 +30,7 @@ impl Registry {
         let room = self.read().room.clone();
         room.limit(room_limits(&config));
         let mut next = Next {
-            rules: self.rules,
+            registry: self,
             room,
             now,
             before: &before,
@@ -72,7 +71,7 @@ impl Registry {
 
 /// What a configuration makes of the groups and targets before.
 struct Next<'a> {
-    rules: CapacityRules,
+    registry: &'a Registry,
     room: Arc<Room>,
     now: Timestamp,
     before: &'a GroupsByKey,
@@ -108,6 +107,7 @@ impl Next<'_> {
                 spec,
                 group,
                 request: target.request.clone(),
+                metadata: target.metadata.clone(),
                 ordinal: target.ordinal,
                 registered_at: target.registered_at,
                 calls: Arc::clone(&target.calls),
@@ -131,7 +131,10 @@ impl Next<'_> {
                 forget_other_signals(known, &group, self.now);
                 self.is_new(group)
             }
-            None => self.is_new(Group::within(self.room.claim(), definition, self.rules)),
+            None => {
+                let group = Group::within(self.room.claim(), definition, self.registry.rules);
+                self.is_new(self.registry.placed(group))
+            }
         };
         self.groups.insert(key, group.clone());
         group

@@ -47,6 +47,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "replication",
+        &[
+            "model", "group", "journal", "config", "publish", "registry", "cluster", "clock",
+        ],
+    ),
+    (
         "sources",
         &["model", "config", "resilience", "web", "tls", "trace"],
     ),
@@ -90,6 +96,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "state",
             "publish",
             "registry",
+            "replication",
             "recording",
             "resilience",
             "clock",
@@ -104,6 +111,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "group",
             "publish",
             "registry",
+            "replication",
             "config",
             "clock",
             "shutdown",

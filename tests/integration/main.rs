@@ -75,6 +75,7 @@ mod redis_tls;
 mod redis_wake;
 mod refused_triggers;
 mod reload;
+mod replicas;
 mod rules;
 mod scaling_in_virtual_time;
 mod serve_event_hubs;

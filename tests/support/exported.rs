@@ -149,6 +149,9 @@ impl Exported {
             shutdown: streamgauge::shutdown::Shutdown::default(),
             registry: self.registry.clone(),
             views: Views {
+                members: Some(Arc::new(streamgauge::replication::Members::new(
+                    "streamgauge-0",
+                ))),
                 certificate: Arc::new(|| Some(1_800_000_000)),
                 sources: Arc::new(|| vec![main_source()]),
                 cluster: Arc::new(|| Some(calls(30, &[("auth", 0), ("timeout", 1)]))),

@@ -151,6 +151,16 @@ impl Service {
         serde_json::from_str(&self.get(path).await).expect("JSON")
     }
 
+    /// SIGSTOP: it stands still and keeps its lines.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.signal("-TERM");

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tonic::{Request, Response, Status};
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
 use tracing::Span;
 use tracing::field::Empty;
 
@@ -12,12 +15,14 @@ use crate::policy::spec::Mode;
 use crate::registry::{Registry, Target};
 use crate::shutdown::Shutdown;
 
+use super::hand_on::{HandedOn, Handing};
+use super::proto::external_scaler_client::ExternalScalerClient;
 use super::proto::external_scaler_server::ExternalScaler;
 use super::proto::{
     GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec,
     MetricValue, ScaledObjectRef,
 };
-use super::stats::{Method, RpcStats};
+use super::stats::{AnsweredBy, Method, RpcStats};
 use super::streams;
 
 /// Answers KEDA from the published snapshots.
@@ -27,6 +32,8 @@ pub struct Scaler {
     clock: Clock,
     shutdown: Shutdown,
     stats: Arc<RpcStats>,
+    /// Where there are other replicas.
+    handing: Option<Handing>,
     /// Refusals that were logged: the object and why.
     said: Mutex<VecDeque<(String, String)>>,
 }
@@ -50,8 +57,15 @@ impl Scaler {
             clock,
             shutdown,
             stats,
+            handing: None,
             said: Mutex::default(),
         }
+    }
+
+    /// The same, as one of several replicas.
+    pub fn with_replicas(mut self, handing: Handing) -> Self {
+        self.handing = Some(handing);
+        self
     }
 
     fn target(&self, object: &ScaledObjectRef) -> Result<Arc<Target>, Status> {
@@ -144,6 +158,39 @@ impl Scaler {
 }
 
 impl Scaler {
+    /// The answer of the replica that leads the group.
+    async fn answered<M: Clone, T>(
+        &self,
+        method: Method,
+        request: &Request<M>,
+        object: &ScaledObjectRef,
+        question: impl Fn(ExternalScalerClient<Channel>, Request<M>) -> HandedOn<T>,
+        here: impl FnOnce() -> Result<T, Status>,
+    ) -> Result<Response<T>, Status> {
+        let Some(handing) = &self.handing else {
+            return self.traced(method, here).map(Response::new);
+        };
+        // A trigger that is refused is refused here, with the reason.
+        if let Ok(target) = self.target(object) {
+            let group = &target.group;
+            if !handing.may_answer(group, request) {
+                return Err(not_led());
+            }
+            let started = Instant::now();
+            if let Some(answer) = handing.ask(group, request.get_ref(), question).await {
+                let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+                self.stats.count(method, code, started.elapsed());
+                self.stats.answered_by(AnsweredBy::Other);
+                return answer.map(Response::new);
+            }
+            self.stats.answered_by(match group.follows() {
+                true => AnsweredBy::Standby,
+                false => AnsweredBy::Owner,
+            });
+        }
+        handing.sign(self.traced(method, here).map(Response::new))
+    }
+
     fn activity(&self, object: &ScaledObjectRef) -> Result<IsActiveResponse, Status> {
         let target = self.target(object)?;
         let result = target.group.activity(&target.key, self.clock.now())?;
@@ -152,13 +199,14 @@ impl Scaler {
         Ok(IsActiveResponse { result })
     }
 
-    fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Status> {
-        let object = request
-            .scaled_object_ref
-            .ok_or_else(|| Status::invalid_argument("scaledObjectRef is missing"))?;
-        let target = self.target(&object)?;
+    fn metrics(
+        &self,
+        object: &ScaledObjectRef,
+        metric: &str,
+    ) -> Result<GetMetricsResponse, Status> {
+        let target = self.target(object)?;
         let name = metric_name(target.spec.mode);
-        if request.metric_name != name {
+        if metric != name {
             return Err(Status::invalid_argument(format!(
                 "metricName: this trigger has only the metric {name:?}, as returned by GetMetricSpec"
             )));
@@ -174,6 +222,27 @@ impl Scaler {
         Ok(GetMetricsResponse {
             metric_values: vec![value],
         })
+    }
+
+    /// The owner's stream, or where this replica knows as much its own, for as long as its part in the group is the same.
+    async fn shared_activity(
+        &self,
+        handing: &Handing,
+        target: Arc<Target>,
+        object: &ScaledObjectRef,
+    ) -> Result<Response<streams::Stream<IsActiveResponse>>, Status> {
+        let key = target.group.definition().key.clone();
+        let until = handing.other_role(key.clone());
+        let stream = match handing.is_bystander(&key) {
+            true => handing.activity(&target.group, object).await,
+            false => None,
+        };
+        let open = || {
+            let shutdown = self.shutdown.clone();
+            Ok(stream.unwrap_or_else(|| streams::activity(target, self.clock, shutdown)))
+        };
+        let stream = self.traced(Method::StreamIsActive, open)?;
+        Ok(Response::new(stream.take_until(until).boxed()))
     }
 
     fn note_age(&self, target: &Target) {
@@ -192,9 +261,13 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<IsActiveResponse>, Status> {
-        let answer = || self.activity(request.get_ref());
-        let answer = self.traced(Method::IsActive, answer)?;
-        Ok(Response::new(answer))
+        let object = request.get_ref();
+        let question = |mut owner: ExternalScalerClient<Channel>, request| -> HandedOn<_> {
+            Box::pin(async move { owner.is_active(request).await.map(Response::into_inner) })
+        };
+        let here = || self.activity(object);
+        self.answered(Method::IsActive, &request, object, question, here)
+            .await
     }
 
     async fn get_metric_spec(
@@ -210,15 +283,30 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<GetMetricsRequest>,
     ) -> Result<Response<GetMetricsResponse>, Status> {
-        let answer = || self.metrics(request.into_inner());
-        let answer = self.traced(Method::GetMetrics, answer)?;
-        Ok(Response::new(answer))
+        let message = request.get_ref();
+        let Some(object) = &message.scaled_object_ref else {
+            let missing = || Err(Status::invalid_argument("scaledObjectRef is missing"));
+            return self.traced(Method::GetMetrics, missing);
+        };
+        let question = |mut owner: ExternalScalerClient<Channel>, request| -> HandedOn<_> {
+            Box::pin(async move { owner.get_metrics(request).await.map(Response::into_inner) })
+        };
+        let here = || self.metrics(object, &message.metric_name);
+        self.answered(Method::GetMetrics, &request, object, question, here)
+            .await
     }
 
     async fn stream_is_active(
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        if let Some(handing) = &self.handing
+            && let Ok(target) = self.target(request.get_ref())
+        {
+            return self
+                .shared_activity(handing, target, request.get_ref())
+                .await;
+        }
         let open = || {
             let shutdown = self.shutdown.clone();
             Ok(match self.target(request.get_ref()) {
@@ -251,6 +339,11 @@ impl ExternalScaler for Scaler {
         let stream = self.traced(Method::StreamMetricSpec, open)?;
         Ok(Response::new(stream))
     }
+}
+
+/// To another replica, which goes on to the next.
+fn not_led() -> Status {
+    Status::failed_precondition("this replica does not lead the group")
 }
 
 const fn metric_name(mode: Mode) -> &'static str {

@@ -1,6 +1,7 @@
 //! How KEDA's calls were answered.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,12 +55,38 @@ impl Method {
     }
 }
 
+/// Whose answer one is, where there are several replicas. A closed set: it is a label value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AnsweredBy {
+    /// This replica's, which owns the group.
+    Owner,
+    /// Another one's, which was asked.
+    Other,
+    /// This replica's, which follows the owner and could not reach it.
+    Standby,
+}
+
+impl AnsweredBy {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Other, Self::Standby];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Other => "other",
+            Self::Standby => "standby",
+        }
+    }
+}
+
 /// Counts calls.
 #[derive(Debug)]
 pub struct RpcStats {
     durations: [Durations; Method::ALL.len()],
     ages: Histogram,
     answers: Mutex<BTreeMap<(Method, &'static str), u64>>,
+    by: [AtomicU64; AnsweredBy::ALL.len()],
 }
 
 impl Default for RpcStats {
@@ -68,6 +95,7 @@ impl Default for RpcStats {
             durations: Method::ALL.map(|_| Durations::new(&DURATIONS)),
             ages: Histogram::new(AGES),
             answers: Mutex::default(),
+            by: Default::default(),
         }
     }
 }
@@ -91,6 +119,16 @@ impl RpcStats {
         self.durations[method as usize].observe(took);
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         *answers.entry((method, name_of(code))).or_default() += 1;
+    }
+
+    /// Counts whose answer one was.
+    pub fn answered_by(&self, by: AnsweredBy) {
+        self.by[by as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many answers were whose.
+    pub fn by(&self, by: AnsweredBy) -> u64 {
+        self.by[by as usize].load(Ordering::Relaxed)
     }
 
     /// Counts how old the observation is that an answer rests on.

@@ -102,7 +102,7 @@ impl Listener {
     }
 
     fn look(&mut self) -> Changes {
-        let askers = Askers::of(&self.state.registry);
+        let askers = Askers::of(&self.state);
         let mut told = std::mem::take(&mut self.told);
         let mut groups = Vec::new();
         for group in views(&self.state) {

@@ -14,7 +14,7 @@ use crate::model::sample::{AgeMethod, Failure};
 use crate::model::signal::Signal;
 use crate::policy::freshness::Freshness;
 
-use super::target::{Askers, TargetShape};
+use super::target::{Askers, ReplicaShape, TargetShape};
 use super::values::{QuantityShape, Significant, Thousandths, certainty, rfc3339};
 
 #[derive(Serialize)]
@@ -56,6 +56,8 @@ pub(super) struct GroupShape {
     signals: BTreeMap<Signal, SignalShape>,
     /// How many go on.
     open_incidents: usize,
+    /// Where it is led; null where there is one replica.
+    replica: Option<ReplicaShape>,
     /// How often its state was reset after a bug.
     restarts: u64,
     /// Partitions by status; statuses that none has are left out.
@@ -112,6 +114,7 @@ impl GroupShape {
             recommended_partitions: group.recommended_partitions(),
             signals: facts.map(SignalShape::all).unwrap_or_default(),
             open_incidents: open_incidents(group),
+            replica: askers.replica_of(group),
             restarts: group.restarts(),
             partition_statuses: statuses(group),
             partitions: None,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::adapters::calls_view::CallsView;
 use crate::adapters::grpc::stats::RpcStats;
 use crate::adapters::views::{HttpState, NotificationsView, StateView};
+use crate::replication::Members;
 
 use super::values::rfc3339;
 
@@ -19,6 +20,8 @@ pub(super) struct ServiceShape {
     ready: bool,
     /// KEDA's calls by method and code.
     rpcs: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// All replicas that share the groups; null where there is one.
+    replicas: Option<Vec<MemberShape>>,
     /// Null where it is not asked.
     kubernetes: Option<CallsShape>,
     /// Null where it is not asked.
@@ -29,6 +32,15 @@ pub(super) struct ServiceShape {
     state: Option<StateShape>,
     /// Rows that could not be written; null where nothing is recorded.
     recording_failures: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct MemberShape {
+    name: String,
+    /// Whether it takes its share of the groups.
+    ready: bool,
+    /// Whether it is the one that tells this.
+    this: bool,
 }
 
 #[derive(Serialize)]
@@ -59,6 +71,7 @@ impl ServiceShape {
             now: rfc3339((state.now)()),
             ready: state.readiness.is_ready(),
             rpcs: rpcs(&views.rpcs),
+            replicas: views.members.as_ref().map(|members| replicas(members)),
             kubernetes: (views.cluster)().map(calls),
             prometheus: (views.prometheus)().map(calls),
             notifications: (views.notifications)().map(notifications),
@@ -66,6 +79,16 @@ impl ServiceShape {
             recording_failures: (views.recording)(),
         }
     }
+}
+
+fn replicas(members: &Members) -> Vec<MemberShape> {
+    let seen = members.seen().into_iter();
+    seen.map(|member| MemberShape {
+        name: member.name.to_string(),
+        ready: member.is_ready,
+        this: member.is_me,
+    })
+    .collect()
 }
 
 fn rpcs(stats: &RpcStats) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {

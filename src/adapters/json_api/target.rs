@@ -1,17 +1,19 @@
 //! Targets as JSON: the answer to KEDA, its reason, and its inputs.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::adapters::view::{GroupView, Labels, TargetView};
+use crate::adapters::views::HttpState;
 use crate::group::event::TargetKey;
 use crate::model::time::Timestamp;
 use crate::policy::decision::Reason;
 use crate::policy::forecast::Forecasting;
 use crate::policy::rule::Limit;
 use crate::policy::spec::{Mode, TargetSpec};
-use crate::registry::Registry;
+use crate::replication::view::ReplicaView;
 use crate::scaled_object::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
 
 use super::decision::{InputsShape, StepShape};
@@ -21,15 +23,29 @@ use super::values::{number, rfc3339};
 pub(super) struct Askers {
     labels: Labels,
     called: HashMap<TargetKey, Timestamp>,
+    /// Who there is to own groups, where there are several replicas.
+    replicas: Option<Arc<ReplicaView>>,
 }
 
 impl Askers {
     /// All of them.
-    pub(super) fn of(registry: &Registry) -> Self {
+    pub(super) fn of(state: &HttpState) -> Self {
+        let registry = &state.registry;
         Self {
             labels: registry.labels(),
             called: registry.last_called(),
+            replicas: state.views.members.as_ref().map(|members| members.view()),
         }
+    }
+
+    /// The replica that owns a group, and what this one does for it.
+    pub(super) fn replica_of(&self, group: &GroupView) -> Option<ReplicaShape> {
+        let view = self.replicas.as_ref()?;
+        let key = &group.definition().key;
+        Some(ReplicaShape {
+            owner: view.owner(key).map(str::to_owned),
+            role: view.role(key).as_str(),
+        })
     }
 
     /// The targets of a group.
@@ -39,6 +55,15 @@ impl Askers {
             .map(|target| TargetShape::of(&target, self.called.get(target.key).copied()))
             .collect()
     }
+}
+
+/// Where a group is led, where there are several replicas.
+#[derive(Serialize)]
+pub(super) struct ReplicaShape {
+    /// The replica that polls it and decides; null while none is ready.
+    owner: Option<String>,
+    /// Of the replica that tells this: `owner`, `standby`, `bystander`.
+    role: &'static str,
 }
 
 #[derive(Serialize)]

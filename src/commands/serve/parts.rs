@@ -24,6 +24,7 @@ use crate::publish::Group;
 use crate::publish::notices::{Notice, Notices};
 use crate::recording::Recording;
 use crate::registry::Registry;
+use crate::replication::Members;
 use crate::shutdown::FINISH;
 use crate::signals::Prometheus;
 use crate::state::Keeper;
@@ -49,6 +50,7 @@ pub(super) struct ServiceParts {
     keeper: Option<Arc<Keeper>>,
     journals: Option<Journals>,
     recording: Option<Recording>,
+    members: Option<Arc<Members>>,
 }
 
 /// What comes out of the parts to be worked on.
@@ -70,13 +72,14 @@ impl ServiceParts {
             journals,
             recording,
         }: DiskWriters,
+        members: Option<Arc<Members>>,
         clock: Clock,
     ) -> (Arc<Self>, Queues) {
         let (notices, news) = Notices::new();
         let cluster = Cluster::new(&config.kubernetes, clock);
         let prometheus = Prometheus::new(config.prometheus.clone(), clock);
         let webhook = Webhook::new(config.webhook.clone(), clock);
-        let (registry, started) = Registry::new(config, rules, clock.now());
+        let (registry, started) = Registry::shared(config, rules, clock.now(), members.is_some());
         registry.read_objects(cluster.poll_interval().is_some());
         let parts = Self {
             registry: Arc::new(registry),
@@ -88,6 +91,7 @@ impl ServiceParts {
             keeper,
             journals,
             recording,
+            members,
         };
         (Arc::new(parts), Queues { started, news })
     }
@@ -105,6 +109,7 @@ impl ServiceParts {
                 self.webhook.clone(),
                 self.notices.clone(),
             ),
+            members: self.members.clone(),
             state: source_views::of_state(self.keeper.clone(), self.journals.clone()),
         }
     }
@@ -122,6 +127,7 @@ impl ServiceParts {
             notices: Some(self.notices.clone()),
             state: self.keeper.clone(),
             journals: self.journals.clone(),
+            members: self.members.clone(),
         };
         let collecting = collect_all(queues.started, self.sources.clone(), outlets, clock);
         tasks.spawn_on(collecting, polls);
@@ -164,6 +170,13 @@ impl ServiceParts {
             groups = now.groups.len(),
             "config reloaded"
         );
+    }
+
+    /// When the process is to end: has other replicas take over what this one leads.
+    pub fn hand_over(&self) {
+        if let Some(members) = &self.members {
+            members.leave();
+        }
     }
 
     /// At the end of the process: writes what every group has learned, so that a restart costs nothing of it.

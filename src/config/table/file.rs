@@ -1,10 +1,12 @@
 //! The file itself, and the sections that stand in it once.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
+use super::server::listen;
 use super::{GroupKeys, ServerConfig, SourceKeys};
 use crate::config::addresses::{WebhookUrl, prometheus_url, reference, without_path};
 use crate::config::byte_size::ByteSize;
@@ -31,6 +33,8 @@ keys! {
         server: ServerConfig = always::<ServerConfig>(),
         /// Access to Kubernetes, to read current and ready replicas.
         kubernetes: KubernetesConfig = always::<KubernetesConfig>(),
+        /// Several replicas that share the groups. Needs a restart to change.
+        replication: ReplicationConfig = always::<ReplicationConfig>(),
         /// How much ScaledObjects may ask for.
         limits: LimitsConfig = always::<LimitsConfig>(),
         /// Limits of `/metrics`.
@@ -66,6 +70,49 @@ keys! {
         // Readings count for two minutes: even at the longest interval a few may fail.
         poll_interval: Duration = preset(DurationRange::between(SECOND, SECOND.saturating_mul(30)), SECOND.saturating_mul(10)),
     }
+}
+
+keys! {
+    /// Several replicas that share the groups and give one answer: see [replicas](replicas.md). Needs a restart to change.
+    pub struct ReplicationConfig {
+        /// Whether there are others. `auto`: if `peers` is set, or in a pod that has a service account's token and its address in `POD_IP`.
+        enabled: Enabled = preset(Switch, Enabled::Auto),
+        /// The address for the other replicas (gRPC). Nobody else should reach it.
+        listen: SocketAddr = preset(listen(), (Ipv4Addr::UNSPECIFIED, 9091).into()),
+        /// In Kubernetes: the set of replicas that share the groups. Another installation in the same namespace needs another one.
+        set: String = preset(Parsed::new(set_name, String::clone, r"^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$"), "streamgauge".into()),
+        /// The addresses of all replicas, `host:port`; this one may be among them.
+        peers: Option<Vec<String>> = optional(ListOf::of(peer(), "remove it to find the others by their Leases")).else_words("the others are found by their Leases in Kubernetes"),
+    }
+}
+
+/// Part of the names of Leases.
+fn set_name(text: &str) -> Result<String, &'static str> {
+    let is_inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_name = text.len() <= 42
+        && text.bytes().all(|c| is_inner(c) || c == b'-')
+        && text.bytes().next().is_some_and(is_inner)
+        && text.bytes().last().is_some_and(is_inner);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or("must be a name of lower-case letters, digits and '-', at most 42")
+}
+
+const fn peer() -> Parsed<String> {
+    let parse = |text: &str| {
+        let expected = "must be a host and a port, such as streamgauge-1:9091";
+        let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+        let is_address = !host.is_empty() && Url::parse(&format!("http://{text}/")).is_ok();
+        let is_port = port.parse::<u16>().is_ok_and(|port| port != 0);
+        (is_address && is_port)
+            .then(|| text.to_owned())
+            .ok_or(expected)
+    };
+    Parsed::new(
+        parse,
+        String::clone,
+        r"^[^\s/:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$",
+    )
 }
 
 keys! {

@@ -65,7 +65,7 @@ const fn client_names() -> ListOf<Text> {
     )
 }
 
-const fn listen() -> Parsed<SocketAddr> {
+pub(super) const fn listen() -> Parsed<SocketAddr> {
     let parse = |text: &str| {
         text.parse()
             .map_err(|_| "must be an IP address and a port, such as 0.0.0.0:9090")

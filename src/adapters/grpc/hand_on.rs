@@ -1,0 +1,158 @@
+//! Questions about groups that another replica owns, handed on to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use crate::model::identity::GroupKey;
+use crate::publish::Group;
+use crate::replication::Members;
+use crate::replication::view::Role;
+
+use super::proto::external_scaler_client::ExternalScalerClient;
+use super::proto::{IsActiveResponse, ScaledObjectRef};
+use super::streams::Stream;
+
+/// Says which replica an answer, or a refusal, is from.
+const REPLICA: &str = "streamgauge-replica";
+
+/// Of a question: to be answered by a replica that does not lead the group, too.
+const ANYHOW: &str = "streamgauge-anyhow";
+
+/// How long the owner may take: it answers from memory. KEDA waits for seconds, and the standby can answer, too.
+const HOP: Duration = Duration::from_millis(300);
+
+/// A question on its way.
+pub(super) type HandedOn<T> = BoxFuture<'static, Result<T, Status>>;
+
+/// The other replicas, for questions.
+#[derive(Clone, Debug)]
+pub struct Handing {
+    members: Arc<Members>,
+    /// Whether questions are handed on; those of other replicas are not.
+    is_on: bool,
+}
+
+impl Handing {
+    /// For questions of KEDA.
+    pub fn from_keda(members: Arc<Members>) -> Self {
+        Self {
+            members,
+            is_on: true,
+        }
+    }
+
+    /// For questions of other replicas.
+    pub fn from_replicas(members: Arc<Members>) -> Self {
+        Self {
+            members,
+            is_on: false,
+        }
+    }
+
+    /// Whether what this replica knows is to be told to who asks as `request` does: another replica asks for the leader's word first.
+    pub(super) fn may_answer<T>(&self, group: &Group, request: &Request<T>) -> bool {
+        let is_asked_anyhow = request.metadata().contains_key(ANYHOW);
+        self.is_on || is_asked_anyhow || self.is_led_here(group)
+    }
+
+    fn is_led_here(&self, group: &Group) -> bool {
+        !group.follows() && self.members.is_current()
+    }
+
+    /// The answer of the replica that leads the group; where none says so, of this one, if it followed it; else of any. `None`: this
+    /// replica is to answer.
+    pub(super) async fn ask<M: Clone, T>(
+        &self,
+        group: &Group,
+        message: &M,
+        question: impl Fn(ExternalScalerClient<Channel>, Request<M>) -> HandedOn<T>,
+    ) -> Option<Result<T, Status>> {
+        if !self.is_on || self.is_led_here(group) {
+            return None;
+        }
+        let others = self.members.view().others_for(&group.definition().key);
+        for anyhow in [false, true] {
+            for other in &others {
+                let mut request = Request::new(message.clone());
+                if anyhow {
+                    let yes = MetadataValue::from_static("1");
+                    request.metadata_mut().insert(ANYHOW, yes);
+                }
+                let client = ExternalScalerClient::new(other.channel.clone());
+                match tokio::time::timeout(HOP, question(client, request)).await {
+                    Ok(Ok(answer)) => return Some(Ok(answer)),
+                    // Its own word. Anything else is one of the line, or that it does not lead the group.
+                    Ok(Err(refusal)) if refusal.metadata().contains_key(REPLICA) => {
+                        return Some(Err(refusal));
+                    }
+                    Ok(Err(_)) | Err(_) => {}
+                }
+            }
+            if group.was_observed() {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The stream of the replica that leads the group, until it breaks or ends.
+    pub(super) async fn activity(
+        &self,
+        group: &Group,
+        object: &ScaledObjectRef,
+    ) -> Option<Stream<IsActiveResponse>> {
+        let question = |mut owner: ExternalScalerClient<Channel>, request| -> HandedOn<_> {
+            Box::pin(async move {
+                owner
+                    .stream_is_active(request)
+                    .await
+                    .map(Response::into_inner)
+            })
+        };
+        let stream = self.ask(group, object, question).await?.ok()?;
+        // A clean end: KEDA opens the next one after 2 s.
+        let until_broken = stream.take_while(|part| std::future::ready(part.is_ok()));
+        Some(until_broken.boxed())
+    }
+
+    /// Whether this replica knows nothing of the group but whom to ask.
+    pub(super) fn is_bystander(&self, group: &GroupKey) -> bool {
+        self.is_on && self.members.view().role(group) == Role::Bystander
+    }
+
+    /// Ends when this replica has another part in the group than now.
+    pub(super) fn other_role(&self, group: GroupKey) -> impl Future<Output = ()> + Send + 'static {
+        let mut views = self.members.subscribe();
+        async move {
+            let role = views.borrow_and_update().role(&group);
+            // Fails when the process ends.
+            let _ = views.wait_for(|view| view.role(&group) != role).await;
+        }
+    }
+
+    /// Writes down whose answer it is.
+    pub(super) fn sign<T>(
+        &self,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<Response<T>, Status> {
+        let Ok(name) = MetadataValue::try_from(self.members.me()) else {
+            return answer;
+        };
+        match answer {
+            Ok(mut response) => {
+                response.metadata_mut().insert(REPLICA, name);
+                Ok(response)
+            }
+            Err(mut status) => {
+                status.metadata_mut().insert(REPLICA, name);
+                Err(status)
+            }
+        }
+    }
+}

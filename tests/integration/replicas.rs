@@ -1,0 +1,312 @@
+//! Several replicas on a real Redis: whoever is asked, the answer is the same, whatever happens to one of them.
+
+use std::time::{Duration, Instant};
+
+use redis::Connection;
+use serde_json::Value;
+
+use crate::support::keda::Keda;
+use crate::support::ports::free_port;
+use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::service::Service;
+use crate::support::{eventually, patience};
+
+/// Answers are the backlog, which never falls here.
+const SETTINGS: [(&str, &str); 2] = [("mode", "backlog"), ("backlogThreshold", "1")];
+const GROUPS: usize = 6;
+/// Three polls, or five seconds.
+const TAKES_OVER_WITHIN: Duration = Duration::from_secs(5);
+
+struct Replicas {
+    redis: RedisServer,
+    connection: Connection,
+    ports: Vec<u16>,
+    services: Vec<Option<Service>>,
+    keda: Vec<Vec<Keda>>,
+    /// Messages that every group has to do.
+    backlog: f64,
+    /// The highest answer of each group.
+    told: [f64; GROUPS],
+}
+
+impl Replicas {
+    async fn start(count: usize) -> Self {
+        let redis = RedisServer::start(Flavour::Redis82);
+        let mut connection = redis.connect();
+        for n in 0..GROUPS {
+            let () = run(
+                &mut connection,
+                &format!("XGROUP CREATE orders:{n} billing $ MKSTREAM"),
+            );
+        }
+        let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        let mut all = Self {
+            redis,
+            connection,
+            services: ports.iter().map(|_| None).collect(),
+            keda: ports.iter().map(|_| Vec::new()).collect(),
+            ports,
+            backlog: 0.0,
+            told: [0.0; GROUPS],
+        };
+        for n in 0..count {
+            all.start_one(n).await;
+        }
+        all
+    }
+
+    async fn start_one(&mut self, n: usize) {
+        let peers: Vec<String> = self
+            .ports
+            .iter()
+            .map(|port| format!("\"127.0.0.1:{port}\""))
+            .collect();
+        let service = Service::start(&format!(
+            "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
+             replication: {{ listen: 127.0.0.1:{}, peers: [{}] }}\n\
+             poll_interval: 500ms\n\
+             sources: [ {{ name: main, allow: [ {{ namespaces: [shop], streams: [\"orders:*\"], consumer_groups: [billing] }} ], redis: {{ url: \"redis://{}\" }} }} ]\n",
+            self.ports[n],
+            peers.join(", "),
+            self.redis.address(),
+        ));
+        let mut keda = Vec::new();
+        for group in 0..GROUPS {
+            let stream = format!("orders:{group}");
+            let inline = [
+                ("source", "main"),
+                ("stream", &stream),
+                ("consumerGroup", "billing"),
+            ];
+            let metadata: Vec<(&str, &str)> = inline.into_iter().chain(SETTINGS).collect();
+            keda.push(Keda::new(&service, &format!("worker-{group}"), &metadata).await);
+        }
+        self.services[n] = Some(service);
+        self.keda[n] = keda;
+    }
+
+    fn add(&mut self) {
+        for n in 0..GROUPS {
+            let _: String = run(&mut self.connection, &format!("XADD orders:{n} * a b"));
+        }
+        self.backlog += 1.0;
+    }
+
+    /// All replicas that run say that everybody is there.
+    async fn until_ready(&self, count: usize) {
+        for service in self.services.iter().flatten() {
+            eventually(
+                "all replicas are ready",
+                Duration::from_secs(10),
+                async || {
+                    let told = service.get_json("/api/v1/service").await;
+                    let replicas = told["replicas"].as_array()?;
+                    let ready = replicas.iter().filter(|it| it["ready"] == true).count();
+                    (ready == count && replicas.len() == count).then_some(())
+                },
+            )
+            .await;
+        }
+    }
+
+    /// Every replica that can be asked answers with the whole backlog of every group.
+    async fn until_all_tell(&mut self, what: &str, asked: &[usize]) {
+        let backlog = self.backlog;
+        for n in asked {
+            for keda in &mut self.keda[*n] {
+                keda.until(what, TAKES_OVER_WITHIN, |value, active| {
+                    value >= backlog && active
+                })
+                .await;
+            }
+        }
+    }
+
+    /// The replica that owns a group, as `asked` sees it.
+    async fn owner(&self, asked: usize, group: usize) -> usize {
+        let service = self.services[asked].as_ref().expect("it runs");
+        let told = service
+            .get_json(&format!("/api/v1/groups/main%2Forders:{group}%2Fbilling"))
+            .await;
+        let owner = told["replica"]["owner"]
+            .as_str()
+            .expect("an owner")
+            .to_owned();
+        let port = owner
+            .rsplit_once(':')
+            .expect("a port")
+            .1
+            .parse::<u16>()
+            .expect("a port");
+        self.ports
+            .iter()
+            .position(|it| *it == port)
+            .expect("one of them")
+    }
+
+    /// KEDA asks the replicas in turn for so long, while messages come: no answer is lost, none falls, none is inactive.
+    async fn asked_in_turn(&mut self, what: &str, time: Duration, asked: &[usize]) -> usize {
+        let (started, mut answers) = (Instant::now(), 0);
+        while started.elapsed() < time {
+            self.add();
+            for n in asked {
+                for (group, keda) in self.keda[*n].iter_mut().enumerate() {
+                    let answer = keda.ask().await;
+                    let (value, active) = answer.unwrap_or_else(|error| {
+                        panic!("{what}, after {:?}: {error:?}", started.elapsed())
+                    });
+                    assert!(
+                        value >= self.told[group] && active,
+                        "{what}, after {:?}: group {group} at replica {n}: {value} after {}",
+                        started.elapsed(),
+                        self.told[group],
+                    );
+                    self.told[group] = value;
+                    answers += 1;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        answers
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_replica_is_asked_all_say_the_same() {
+    let mut all = Replicas::start(3).await;
+    all.until_ready(3).await;
+    all.add();
+    all.until_all_tell("the first message", &[0, 1, 2]).await;
+    let (mut compared, started) = (0, Instant::now());
+    while compared < 500 {
+        all.add();
+        for group in 0..GROUPS {
+            let before = all.keda[0][group].ask().await;
+            let others = [
+                all.keda[1][group].ask().await,
+                all.keda[2][group].ask().await,
+            ];
+            let after = all.keda[0][group].ask().await;
+            // Nothing was decided in between: then the others decided nothing else either.
+            if let (Ok(before), Ok(after)) = (&before, &after)
+                && before == after
+            {
+                for other in &others {
+                    assert_eq!(other.as_ref().ok(), Some(before));
+                }
+                compared += 1;
+            }
+        }
+        assert!(
+            started.elapsed() < patience(Duration::from_secs(30)),
+            "{compared} compared"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_is_killed_is_replaced_without_a_lost_or_lower_answer() {
+    let mut all = Replicas::start(2).await;
+    all.until_ready(2).await;
+    all.add();
+    all.until_all_tell("the first message", &[0, 1]).await;
+    all.asked_in_turn("before", Duration::from_secs(1), &[0, 1])
+        .await;
+    all.services[0] = None;
+    let killed = Instant::now();
+    all.asked_in_turn("while the owner is gone", Duration::from_secs(4), &[1])
+        .await;
+    all.until_all_tell("messages that came since", &[1]).await;
+    println!("all is taken over after {:?}", killed.elapsed());
+    // It comes back, and gets its share again.
+    all.start_one(0).await;
+    all.asked_in_turn("while the replica comes back", Duration::from_secs(2), &[1])
+        .await;
+    all.until_ready(2).await;
+    all.until_all_tell("what it was told when it came back", &[0, 1])
+        .await;
+    all.asked_in_turn("after it came back", Duration::from_secs(2), &[0, 1])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_stood_still_does_not_answer_with_what_it_knew_then() {
+    let mut all = Replicas::start(2).await;
+    all.until_ready(2).await;
+    all.add();
+    all.until_all_tell("the first message", &[0, 1]).await;
+    let service = all.services[0].as_ref().expect("it runs");
+    service.pause();
+    all.asked_in_turn("while the owner stands still", Duration::from_secs(5), &[1])
+        .await;
+    all.until_all_tell("messages that came since", &[1]).await;
+    let since = all.backlog;
+    all.services[0].as_ref().expect("it runs").resume();
+    for keda in &mut all.keda[0] {
+        // The very first answers: as the others, or none.
+        if let Ok((value, active)) = keda.ask().await {
+            assert!(value >= since && active, "{value} instead of {since}");
+        }
+    }
+    all.asked_in_turn("after it went on", Duration::from_secs(3), &[1])
+        .await;
+    all.until_ready(2).await;
+    all.until_all_tell("what came since", &[0, 1]).await;
+    all.asked_in_turn("when all is as before", Duration::from_secs(1), &[0, 1])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_are_replaced_one_by_one_without_a_lost_or_lower_answer() {
+    let mut all = Replicas::start(3).await;
+    all.until_ready(3).await;
+    all.add();
+    all.until_all_tell("the first message", &[0, 1, 2]).await;
+    for n in 0..3 {
+        let asked: Vec<usize> = (0..3).filter(|other| *other != n).collect();
+        let mut old = all.services[n].take().expect("it runs");
+        old.terminate();
+        all.asked_in_turn("while one leaves", Duration::from_secs(2), &asked)
+            .await;
+        assert_eq!(old.ended().await, Some(0));
+        all.start_one(n).await;
+        all.asked_in_turn("while one comes", Duration::from_secs(1), &asked)
+            .await;
+        all.until_ready(3).await;
+    }
+    all.until_all_tell("everything", &[0, 1, 2]).await;
+    let owners: Vec<usize> = {
+        let mut owners = Vec::new();
+        for group in 0..GROUPS {
+            owners.push(all.owner(0, group).await);
+        }
+        owners
+    };
+    for asked in 1..3 {
+        for (group, owner) in owners.iter().enumerate() {
+            assert_eq!(all.owner(asked, group).await, *owner);
+        }
+    }
+    let metrics: Vec<String> = {
+        let mut all_metrics = Vec::new();
+        for service in all.services.iter().flatten() {
+            all_metrics.push(service.get("/metrics").await);
+        }
+        all_metrics
+    };
+    for group in 0..GROUPS {
+        let of_group =
+            format!("streamgauge_group_backlog_messages{{group=\"main/orders:{group}/billing\"");
+        let exported = metrics
+            .iter()
+            .filter(|text| text.contains(&of_group))
+            .count();
+        assert_eq!(exported, 1, "group {group} is exported by its owner alone");
+    }
+    let told: Value = all.services[0]
+        .as_ref()
+        .expect("it runs")
+        .get_json("/api/v1/service")
+        .await;
+    assert_eq!(told["replicas"].as_array().map(Vec::len), Some(3));
+}
