@@ -6,6 +6,7 @@ use redis::Connection;
 use serde_json::Value;
 
 use crate::support::keda::Keda;
+use crate::support::kubernetes::Kubernetes;
 use crate::support::ports::free_port;
 use crate::support::redis::{Flavour, RedisServer, run};
 use crate::support::service::Service;
@@ -309,4 +310,96 @@ async fn replicas_are_replaced_one_by_one_without_a_lost_or_lower_answer() {
         .get_json("/api/v1/service")
         .await;
     assert_eq!(told["replicas"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_kubernetes_they_find_each_other_by_leases_and_do_without_the_api_server() {
+    let redis = RedisServer::start(Flavour::Redis82);
+    let mut connection = redis.connect();
+    let () = run(&mut connection, "XGROUP CREATE orders:1 billing $ MKSTREAM");
+    let kubernetes = Kubernetes::start().await;
+    let kubeconfig = kubernetes.kubeconfig(kubernetes.address.port());
+    let start = |name: &str| {
+        let config = format!(
+            "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
+             replication: {{ listen: 127.0.0.1:0 }}\n\
+             kubernetes: {{ kubeconfig: \"{}\" }}\n\
+             poll_interval: 500ms\n\
+             sources: [ {{ name: main, redis: {{ url: \"redis://{}\" }} }} ]\n\
+             groups: [ {{ name: billing, source: main, stream: \"orders:1\", consumer_group: billing }} ]\n",
+            kubeconfig.display(),
+            redis.address(),
+        );
+        let pod = [
+            ("POD_IP", "127.0.0.1"),
+            ("POD_NAME", name),
+            ("POD_NAMESPACE", "streamgauge"),
+        ];
+        Service::start_with(&config, &pod)
+    };
+    let names = async |service: &Service| {
+        let told = service.get_json("/api/v1/service").await;
+        let replicas = told["replicas"].as_array().cloned().unwrap_or_default();
+        let ready = replicas.iter().filter(|it| it["ready"] == true);
+        let names = ready.map(|it| it["name"].as_str().expect("a name").to_owned());
+        names.collect::<Vec<String>>()
+    };
+    let until = async |service: &Service, expect: &[&str]| {
+        eventually(
+            "the replicas are those",
+            Duration::from_secs(20),
+            async || (names(service).await == expect).then_some(()),
+        )
+        .await;
+    };
+    let one = start("streamgauge-a");
+    let mut two = start("streamgauge-b");
+    until(&one, &["streamgauge-a", "streamgauge-b"]).await;
+    until(&two, &["streamgauge-a", "streamgauge-b"]).await;
+    // Who is there is who answers.
+    kubernetes.fail("leases", 503, "");
+    let asked = kubernetes.times_asked("leases");
+    eventually(
+        "the Leases are asked for in vain",
+        Duration::from_secs(20),
+        async || (kubernetes.times_asked("leases") >= asked + 4).then_some(()),
+    )
+    .await;
+    assert_eq!(names(&one).await.len(), 2);
+    kubernetes.heal();
+    two.terminate();
+    until(&one, &["streamgauge-a"]).await;
+    assert_eq!(two.ended().await, Some(0));
+    let owner = one.get_json("/api/v1/groups/billing").await["replica"]["owner"].clone();
+    assert_eq!(owner, "streamgauge-a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_leases_a_replica_says_so_and_serves_alone() {
+    let redis = RedisServer::start(Flavour::Redis82);
+    let mut connection = redis.connect();
+    let () = run(&mut connection, "XGROUP CREATE orders:1 billing $ MKSTREAM");
+    let kubernetes = Kubernetes::start().await;
+    kubernetes.fail("leases", 403, "");
+    let kubeconfig = kubernetes.kubeconfig(kubernetes.address.port());
+    let service = Service::start_with(
+        &format!(
+            "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
+             replication: {{ listen: 127.0.0.1:0 }}\n\
+             kubernetes: {{ kubeconfig: \"{}\" }}\n\
+             sources: [ {{ name: main, redis: {{ url: \"redis://{}\" }} }} ]\n\
+             groups: [ {{ name: billing, source: main, stream: \"orders:1\", consumer_group: billing }} ]\n",
+            kubeconfig.display(),
+            redis.address(),
+        ),
+        &[
+            ("POD_IP", "127.0.0.1"),
+            ("POD_NAME", "a"),
+            ("POD_NAMESPACE", "streamgauge"),
+        ],
+    );
+    let mut keda = Keda::new(&service, "worker", &[("group", "billing")]).await;
+    keda.until("an answer", Duration::from_secs(10), |_, active| !active)
+        .await;
+    service.until_logged("apply manifests/role.yaml").await;
 }

@@ -1,5 +1,5 @@
 //! A Kubernetes API server of our own: TLS, a bearer token, lists in pages, watches that end when they are asked to, a history that
-//! can be forgotten, faults that can be switched on. It takes nothing but list and watch, so that a service that needs more
+//! can be forgotten, faults that can be switched on. It takes nothing but list and watch, and Leases, so that a service that needs more
 //! rights is noticed.
 
 mod answers;

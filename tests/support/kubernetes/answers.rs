@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -17,7 +18,8 @@ use super::TOKEN;
 use super::state::Cluster;
 
 /// What is there even if nothing is in it.
-const COLLECTIONS: [&str; 6] = [
+const COLLECTIONS: [&str; 7] = [
+    "/leases",
     "/scaledobjects",
     "/scaledjobs",
     "/horizontalpodautoscalers",
@@ -31,18 +33,26 @@ pub async fn answer(
     Query(query): Query<BTreeMap<String, String>>,
     request: Request,
 ) -> Response {
-    let path = request.uri().path().to_owned();
+    let (request, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+    let path = request.uri.path().to_owned();
     let verb = match query.get("watch").map(String::as_str) {
         Some("true" | "1") => "watch",
         _ => "list",
     };
     let mut state = shared.lock().expect("the cluster");
     state.asked.push((verb.to_owned(), path.clone()));
-    let token = request.headers().get(header::AUTHORIZATION);
+    let token = request.headers.get(header::AUTHORIZATION);
     if token.is_none_or(|token| token.as_bytes() != format!("Bearer {TOKEN}").as_bytes()) {
         return status(401, "Unauthorized");
     }
-    if request.method() != Method::GET || state.objects.contains_key(&path) {
+    if path.contains("/leases") && request.method != Method::GET {
+        return match state.fault("/leases", "") {
+            Some((code, _)) => status(code, "Fault"),
+            None => write_lease(&mut state, &request, &body),
+        };
+    }
+    if request.method != Method::GET || state.objects.contains_key(&path) {
         return status(405, "MethodNotAllowed");
     }
     match state.fault(&path, verb) {
@@ -83,8 +93,9 @@ fn list(state: &Cluster, prefix: &str, query: &BTreeMap<String, String>) -> Resp
         number("limit").unwrap_or(usize::MAX),
     );
     let label = query.get("labelSelector");
-    let selected =
-        |object: &&Value| label.is_none_or(|label| object["metadata"]["labels"][label].is_string());
+    let selected = |object: &&Value| {
+        label.is_none_or(|label| is_labelled(&object["metadata"]["labels"], label))
+    };
     let objects = state
         .objects
         .iter()
@@ -102,6 +113,38 @@ fn list(state: &Cluster, prefix: &str, query: &BTreeMap<String, String>) -> Resp
         "metadata": {"resourceVersion": version, "continue": next}, "items": page,
     }))
     .into_response()
+}
+
+/// `key`, or `key=value`.
+fn is_labelled(labels: &Value, selector: &str) -> bool {
+    match selector.split_once('=') {
+        Some((key, value)) => labels[key] == value,
+        None => labels[selector].is_string(),
+    }
+}
+
+/// The one kind of object that is written: server-side apply, and deletion.
+fn write_lease(state: &mut Cluster, request: &Parts, body: &[u8]) -> Response {
+    let path = request.uri.path();
+    let query = request.uri.query().unwrap_or_default();
+    let is_apply = query.contains("fieldManager=streamgauge");
+    match (&request.method, is_apply) {
+        (&Method::PATCH, true) => {
+            let lease: Value = serde_json::from_slice(body).expect("a Lease");
+            assert_eq!(
+                (&lease["apiVersion"], &lease["kind"]),
+                (&"coordination.k8s.io/v1".into(), &"Lease".into())
+            );
+            state.change(path, "MODIFIED", lease);
+            axum::Json(state.objects[path].clone()).into_response()
+        }
+        (&Method::DELETE, _) if state.objects.contains_key(path) => {
+            let lease = state.objects[path].clone();
+            state.change(path, "DELETED", lease);
+            status(200, "")
+        }
+        _ => status(405, "MethodNotAllowed"),
+    }
 }
 
 /// Sends every change below `prefix` until the time is over, the history is forgotten or a fault comes up.
