@@ -38,13 +38,7 @@ const RETRY: Duration = Duration::from_secs(1);
 async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets, clock: Clock) {
     let definition = group.definition();
     let deadline = source.poll_deadline(definition.poll_interval);
-    let mut reader = source.reader(
-        &definition.selector,
-        &definition.key.consumer_group,
-        definition.poll_interval,
-    );
-    let of = group.clone();
-    reader.within(Arc::new(move |partitions| room_for(&of, partitions)));
+    let mut reader = reader(&group, &source);
     if let Some(errors) = counted_errors(&definition.signals) {
         reader.count_errors(errors);
     }
@@ -111,6 +105,19 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     if let Some(keeper) = &outlets.state {
         keeper.retire(&definition.key);
     }
+}
+
+/// Reads the group, as far as there is room for its partitions.
+fn reader(group: &Arc<Group>, source: &GuardedSource) -> Box<dyn GroupReader> {
+    let definition = group.definition();
+    let mut reader = source.reader(
+        &definition.selector,
+        &definition.key.consumer_group,
+        definition.poll_interval,
+    );
+    let of = group.clone();
+    reader.within(Arc::new(move |partitions| room_for(&of, partitions)));
+    reader
 }
 
 /// Whether the group may have so many partitions.

@@ -10,7 +10,10 @@ use crate::replication::follow;
 use crate::replication::view::{ReplicaView, Role};
 use crate::sources::guarded::GuardedSource;
 
-use super::{Outlets, collect, keeping};
+use super::{Outlets, collect, keeping, reader, report};
+
+/// Between two polls of a replica that follows; at least six poll intervals. Polls of event hubs cost money.
+const WARM: Duration = Duration::from_secs(30);
 
 /// Before it is asked again who leads.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +36,8 @@ pub(super) async fn collect_by_role(
         let is_bystander = |view: &Arc<ReplicaView>| view.role(&key) == Role::Bystander;
         if is_bystander(&views.borrow_and_update()) {
             group.forget();
+            // Always granted: it is less than before.
+            let _ = group.claim().resize(0);
             tokio::select! {
                 _ = views.wait_for(|view| !is_bystander(view)) => {}
                 () = retired(&group) => {}
@@ -42,6 +47,7 @@ pub(super) async fn collect_by_role(
         // Whoever leads is followed to the end, also where this replica is to lead next.
         tokio::select! {
             () = follow::follow_leader(&group, &members) => {}
+            () = stay_warm(&group, &source, clock) => {}
             _ = views.wait_for(is_bystander) => continue,
             () = retired(&group) => return,
         }
@@ -70,6 +76,22 @@ async fn lead(
         false => keeping::go_on(group, outlets, clock).await,
     }
     collect(group.clone(), source.clone(), outlets.clone(), clock).await;
+}
+
+/// Polls what it follows once in a while, so that the way to the source is open, and known to be, when this replica has to lead. What it
+/// sees is not the group's: that is what the leader sees. Never ends.
+async fn stay_warm(group: &Arc<Group>, source: &Arc<GuardedSource>, clock: Clock) {
+    let interval = group.definition().poll_interval;
+    let deadline = source.poll_deadline(interval);
+    let mut reader = reader(group, source);
+    let mut failing = None;
+    loop {
+        let seen = source
+            .poll(reader.as_mut(), deadline, &move || clock.now())
+            .await;
+        failing = report(&group.definition().name, failing, &seen);
+        tokio::time::sleep(WARM.max(interval * 6)).await;
+    }
 }
 
 async fn retired(group: &Group) {

@@ -19,6 +19,8 @@ use crate::registry::Registry;
 const BEAT: Duration = Duration::from_millis(500);
 /// An answer may take so long.
 const ANSWER: Duration = Duration::from_millis(1_000);
+/// A line is asked whether it still stands this often, and has as long to say so.
+const KEEPALIVE: Duration = Duration::from_millis(1_500);
 /// Triggers are also asked for when there are no new ones: for when KEDA last asked about them.
 const AGAIN: Duration = Duration::from_secs(60);
 /// For all triggers to be told.
@@ -34,7 +36,13 @@ pub(super) async fn keep_asking(
     let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else {
         return;
     };
-    let channel = endpoint.connect_timeout(ANSWER).connect_lazy();
+    // A line that is dead without a word is given up and opened anew.
+    let endpoint = endpoint
+        .connect_timeout(ANSWER)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true);
+    let channel = endpoint.connect_lazy();
     let mut client = ReplicasClient::new(channel.clone());
     let mut told: Option<(Arc<str>, u64, Instant)> = None;
     loop {

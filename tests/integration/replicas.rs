@@ -2,175 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use redis::Connection;
 use serde_json::Value;
 
 use crate::support::keda::Keda;
 use crate::support::kubernetes::Kubernetes;
-use crate::support::ports::free_port;
+use crate::support::proxy::Mode;
 use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::replicas::{GROUPS, Replicas};
 use crate::support::service::Service;
 use crate::support::{eventually, patience};
-
-/// Answers are the backlog, which never falls here.
-const SETTINGS: [(&str, &str); 2] = [("mode", "backlog"), ("backlogThreshold", "1")];
-const GROUPS: usize = 6;
-/// Three polls, or five seconds.
-const TAKES_OVER_WITHIN: Duration = Duration::from_secs(5);
-
-struct Replicas {
-    redis: RedisServer,
-    connection: Connection,
-    ports: Vec<u16>,
-    services: Vec<Option<Service>>,
-    keda: Vec<Vec<Keda>>,
-    /// Messages that every group has to do.
-    backlog: f64,
-    /// The highest answer of each group.
-    told: [f64; GROUPS],
-}
-
-impl Replicas {
-    async fn start(count: usize) -> Self {
-        let redis = RedisServer::start(Flavour::Redis82);
-        let mut connection = redis.connect();
-        for n in 0..GROUPS {
-            let () = run(
-                &mut connection,
-                &format!("XGROUP CREATE orders:{n} billing $ MKSTREAM"),
-            );
-        }
-        let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
-        let mut all = Self {
-            redis,
-            connection,
-            services: ports.iter().map(|_| None).collect(),
-            keda: ports.iter().map(|_| Vec::new()).collect(),
-            ports,
-            backlog: 0.0,
-            told: [0.0; GROUPS],
-        };
-        for n in 0..count {
-            all.start_one(n).await;
-        }
-        all
-    }
-
-    async fn start_one(&mut self, n: usize) {
-        let peers: Vec<String> = self
-            .ports
-            .iter()
-            .map(|port| format!("\"127.0.0.1:{port}\""))
-            .collect();
-        let service = Service::start(&format!(
-            "server: {{ grpc: 127.0.0.1:0, http: 127.0.0.1:0 }}\n\
-             replication: {{ listen: 127.0.0.1:{}, peers: [{}] }}\n\
-             poll_interval: 500ms\n\
-             sources: [ {{ name: main, allow: [ {{ namespaces: [shop], streams: [\"orders:*\"], consumer_groups: [billing] }} ], redis: {{ url: \"redis://{}\" }} }} ]\n",
-            self.ports[n],
-            peers.join(", "),
-            self.redis.address(),
-        ));
-        let mut keda = Vec::new();
-        for group in 0..GROUPS {
-            let stream = format!("orders:{group}");
-            let inline = [
-                ("source", "main"),
-                ("stream", &stream),
-                ("consumerGroup", "billing"),
-            ];
-            let metadata: Vec<(&str, &str)> = inline.into_iter().chain(SETTINGS).collect();
-            keda.push(Keda::new(&service, &format!("worker-{group}"), &metadata).await);
-        }
-        self.services[n] = Some(service);
-        self.keda[n] = keda;
-    }
-
-    fn add(&mut self) {
-        for n in 0..GROUPS {
-            let _: String = run(&mut self.connection, &format!("XADD orders:{n} * a b"));
-        }
-        self.backlog += 1.0;
-    }
-
-    /// All replicas that run say that everybody is there.
-    async fn until_ready(&self, count: usize) {
-        for service in self.services.iter().flatten() {
-            eventually(
-                "all replicas are ready",
-                Duration::from_secs(10),
-                async || {
-                    let told = service.get_json("/api/v1/service").await;
-                    let replicas = told["replicas"].as_array()?;
-                    let ready = replicas.iter().filter(|it| it["ready"] == true).count();
-                    (ready == count && replicas.len() == count).then_some(())
-                },
-            )
-            .await;
-        }
-    }
-
-    /// Every replica that can be asked answers with the whole backlog of every group.
-    async fn until_all_tell(&mut self, what: &str, asked: &[usize]) {
-        let backlog = self.backlog;
-        for n in asked {
-            for keda in &mut self.keda[*n] {
-                keda.until(what, TAKES_OVER_WITHIN, |value, active| {
-                    value >= backlog && active
-                })
-                .await;
-            }
-        }
-    }
-
-    /// The replica that owns a group, as `asked` sees it.
-    async fn owner(&self, asked: usize, group: usize) -> usize {
-        let service = self.services[asked].as_ref().expect("it runs");
-        let told = service
-            .get_json(&format!("/api/v1/groups/main%2Forders:{group}%2Fbilling"))
-            .await;
-        let owner = told["replica"]["owner"]
-            .as_str()
-            .expect("an owner")
-            .to_owned();
-        let port = owner
-            .rsplit_once(':')
-            .expect("a port")
-            .1
-            .parse::<u16>()
-            .expect("a port");
-        self.ports
-            .iter()
-            .position(|it| *it == port)
-            .expect("one of them")
-    }
-
-    /// KEDA asks the replicas in turn for so long, while messages come: no answer is lost, none falls, none is inactive.
-    async fn asked_in_turn(&mut self, what: &str, time: Duration, asked: &[usize]) -> usize {
-        let (started, mut answers) = (Instant::now(), 0);
-        while started.elapsed() < time {
-            self.add();
-            for n in asked {
-                for (group, keda) in self.keda[*n].iter_mut().enumerate() {
-                    let answer = keda.ask().await;
-                    let (value, active) = answer.unwrap_or_else(|error| {
-                        panic!("{what}, after {:?}: {error:?}", started.elapsed())
-                    });
-                    assert!(
-                        value >= self.told[group] && active,
-                        "{what}, after {:?}: group {group} at replica {n}: {value} after {}",
-                        started.elapsed(),
-                        self.told[group],
-                    );
-                    self.told[group] = value;
-                    answers += 1;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        answers
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_replica_is_asked_all_say_the_same() {
@@ -214,11 +54,9 @@ async fn an_owner_that_is_killed_is_replaced_without_a_lost_or_lower_answer() {
     all.asked_in_turn("before", Duration::from_secs(1), &[0, 1])
         .await;
     all.services[0] = None;
-    let killed = Instant::now();
     all.asked_in_turn("while the owner is gone", Duration::from_secs(4), &[1])
         .await;
     all.until_all_tell("messages that came since", &[1]).await;
-    println!("all is taken over after {:?}", killed.elapsed());
     // It comes back, and gets its share again.
     all.start_one(0).await;
     all.asked_in_turn("while the replica comes back", Duration::from_secs(2), &[1])
@@ -255,6 +93,32 @@ async fn an_owner_that_stood_still_does_not_answer_with_what_it_knew_then() {
     all.until_all_tell("what came since", &[0, 1]).await;
     all.asked_in_turn("when all is as before", Duration::from_secs(1), &[0, 1])
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_cannot_reach_each_other_answer_for_all_and_agree_again_afterwards() {
+    let mut all = Replicas::start(2).await;
+    all.until_ready(2).await;
+    all.add();
+    all.until_all_tell("the first message", &[0, 1]).await;
+    all.between(0, 1, Mode::BlackholeAll);
+    for n in [0, 1] {
+        // Each for itself: two that poll at different times know of different messages.
+        all.told = [0.0; GROUPS];
+        all.asked_in_turn("while they are apart", Duration::from_secs(4), &[n])
+            .await;
+        all.until_all_tell("messages that came since", &[n]).await;
+    }
+    all.between(0, 1, Mode::Pass);
+    all.until_ready(2).await;
+    all.add();
+    all.until_all_tell("what came since", &[0, 1]).await;
+    all.asked_in_turn(
+        "when they are together again",
+        Duration::from_secs(1),
+        &[0, 1],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod redis_sets;
+pub mod replicas;
 pub mod service;
 
 use std::time::{Duration, Instant};

@@ -7,12 +7,12 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::model::identity::GroupKey;
 use crate::publish::Group;
 use crate::replication::Members;
-use crate::replication::view::Role;
+use crate::replication::view::{OtherReplica, Role};
 
 use super::proto::external_scaler_client::ExternalScalerClient;
 use super::proto::{IsActiveResponse, ScaledObjectRef};
@@ -62,7 +62,7 @@ impl Handing {
     }
 
     fn is_led_here(&self, group: &Group) -> bool {
-        !group.follows() && self.members.is_current()
+        !group.follows() && self.members.is_ready()
     }
 
     /// The answer of the replica that leads the group; where none says so, of this one, if it followed it; else of any. `None`: this
@@ -76,29 +76,25 @@ impl Handing {
         if !self.is_on || self.is_led_here(group) {
             return None;
         }
-        let others = self.members.view().others_for(&group.definition().key);
+        let view = self.members.view();
+        let others = view.others_for(&group.definition().key);
         for anyhow in [false, true] {
             for other in &others {
-                let mut request = Request::new(message.clone());
-                if anyhow {
-                    let yes = MetadataValue::from_static("1");
-                    request.metadata_mut().insert(ANYHOW, yes);
-                }
-                let client = ExternalScalerClient::new(other.channel.clone());
-                match tokio::time::timeout(HOP, question(client, request)).await {
-                    Ok(Ok(answer)) => return Some(Ok(answer)),
-                    // Its own word. Anything else is one of the line, or that it does not lead the group.
-                    Ok(Err(refusal)) if refusal.metadata().contains_key(REPLICA) => {
-                        return Some(Err(refusal));
-                    }
-                    Ok(Err(_)) | Err(_) => {}
+                if let Some(answer) = ask_one(other, message, anyhow, &question).await {
+                    return Some(answer);
                 }
             }
             if group.was_observed() {
-                return None;
+                break;
             }
         }
-        None
+        // What it knows may be of before it was stopped, or of before it came.
+        let is_of_now = others.is_empty() || self.members.is_ready();
+        (!is_of_now).then(|| {
+            let text =
+                "this replica has just started, or stood still, and the others do not answer";
+            Err(Status::unavailable(text))
+        })
     }
 
     /// The stream of the replica that leads the group, until it breaks or ends.
@@ -155,4 +151,31 @@ impl Handing {
             }
         }
     }
+}
+
+/// Its word; `None` where the line has none, or it does not lead the group.
+async fn ask_one<M: Clone, T>(
+    other: &OtherReplica,
+    message: &M,
+    anyhow: bool,
+    question: &impl Fn(ExternalScalerClient<Channel>, Request<M>) -> HandedOn<T>,
+) -> Option<Result<T, Status>> {
+    // A line that broke meanwhile is opened anew by the second try.
+    for _ in 0..2 {
+        let mut request = Request::new(message.clone());
+        if anyhow {
+            let yes = MetadataValue::from_static("1");
+            request.metadata_mut().insert(ANYHOW, yes);
+        }
+        let client = ExternalScalerClient::new(other.channel.clone());
+        match tokio::time::timeout(HOP, question(client, request)).await {
+            Ok(Ok(answer)) => return Some(Ok(answer)),
+            Ok(Err(refusal)) if refusal.metadata().contains_key(REPLICA) => {
+                return Some(Err(refusal));
+            }
+            Ok(Err(line)) if line.code() != Code::FailedPrecondition => {}
+            Ok(Err(_)) | Err(_) => return None,
+        }
+    }
+    None
 }
