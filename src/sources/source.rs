@@ -48,6 +48,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// How old readings may be that a poll takes from another group's: so much earlier than the poll the source answered, at most.
+    fn shares(&self, _poll_interval: Duration) -> Duration {
+        Duration::ZERO
+    }
+
     /// What its servers say that they are, and what they lack, in words; `None` before one answered, and where there is nothing to
     /// tell.
     fn described(&self) -> Option<String> {
