@@ -33,9 +33,10 @@ use self::news::ReportedIncidents;
 /// a refusal, is not asked more often than it is to be polled.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A group that fails alone keeps its interval the first time. After that it is doubled so often, …
-const MOST_DOUBLED: u32 = 2;
-/// … to no more than this.
+/// A group that fails alone is asked again after half its interval, so that one failure alone makes nothing stale. After that the time
+/// is doubled so often, …
+const MOST_DOUBLED: u32 = 3;
+/// … to no more than this, or its interval.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// Polls the group until it is retired. Never ends on its own.
@@ -128,14 +129,16 @@ fn room_for(group: &Group, partitions: usize) -> Result<(), Failure> {
     room.map_err(|no_room| Failure::new(FailureKind::Misconfigured, no_room.to_string()))
 }
 
-/// Waits until the next poll is due, or until a message comes, from when on that is watched; whether one did.
+/// Waits until the next poll is due, or until a message comes, from when on that is watched, or what a poll lacked; whether it did.
 async fn wait(reader: &mut dyn GroupReader, next: Instant, watched_from: Option<Instant>) -> bool {
     let news = async {
         match watched_from {
-            Some(from) => tokio::time::sleep_until(from).await,
-            None => std::future::pending().await,
+            Some(from) => {
+                tokio::time::sleep_until(from).await;
+                reader.until_news().await;
+            }
+            None => reader.until_ready().await,
         }
-        reader.until_news().await;
     };
     tokio::select! {
         () = tokio::time::sleep_until(next) => false,
@@ -151,8 +154,8 @@ fn again_after(failure: &Failure, interval: Duration, fails_alone: u32) -> Durat
         _ if failure.kind == FailureKind::CircuitOpen => interval.min(RETRY),
         None if is_out => interval.min(RETRY),
         Some(before) if is_out => {
-            let rest = interval * (1 << before.min(MOST_DOUBLED));
-            rest.min(LONGEST_REST.max(interval))
+            let rest = interval / 2 * (1 << before.min(MOST_DOUBLED));
+            rest.clamp(interval.min(RETRY), LONGEST_REST.max(interval))
         }
         _ => interval,
     }

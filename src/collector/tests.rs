@@ -152,7 +152,7 @@ async fn a_group_that_fails_alone_is_asked_less_often_and_the_others_as_before()
     let (source, _running) = tenants.run(&["a", "slow", "b"]).await;
     tokio::time::sleep(Duration::from_secs(285)).await;
     let slow = tenants.polled(Some("slow"), started);
-    assert_eq!(slow[..4], [5, 20, 50, 80]);
+    assert_eq!(slow[..6], [5, 12, 27, 57, 87, 117]);
     for healthy in ["a", "b"] {
         let polls = tenants.polled(Some(healthy), started).len();
         assert!((20..=21).contains(&polls), "{healthy}: {polls}");

@@ -203,17 +203,17 @@ impl CircuitBreaker {
             AttemptOutcome::Refused => None,
             AttemptOutcome::Outage => {
                 let excused = self.answers.excuses(caller, ticket.started, now);
-                (!excused).then_some(true)
+                let is_closed = matches!(self.state, BreakerState::Closed { .. });
+                if !is_closed {
+                    caller.is_not_alone();
+                }
+                (!excused || !is_closed).then_some(true)
             }
         };
         if ticket.epoch == self.epoch {
             self.take(now, is_out);
         }
-        let counts = is_out == Some(true);
-        if counts && !matches!(self.state, BreakerState::Closed { .. }) {
-            caller.is_not_alone();
-        }
-        counts
+        is_out == Some(true)
     }
 
     fn take(&mut self, now: Timestamp, is_out: Option<bool>) {

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
+/// An answer given to another shows for so long that the source is well, unless that one has failed since: as long as who fails alone
+/// rests at most.
+const VOUCHES_FOR: Duration = Duration::from_secs(30);
+
+/// So many answers are kept: more than may fail at a time by chance.
+const KEPT: usize = 8;
+
 /// One of those who share a source, and how its last attempts went.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -34,23 +41,14 @@ impl Caller {
     pub const fn is_not_alone(&mut self) {
         self.alone = 0;
     }
-
-    /// An answer given to another since then excuses the failure of an attempt that began at `started`. The first failure after an
-    /// answer counts unless others were answered during it; what never worked tells nothing by not working.
-    fn excused_since(&self, started: Timestamp) -> Timestamp {
-        match self.ended_at {
-            Some(_) if self.failures == 0 => started,
-            ended_at => ended_at.unwrap_or_default(),
-        }
-    }
 }
 
 /// When a source last answered, and whom.
 #[derive(Clone, Debug, Default)]
 pub struct LastAnswers {
     callers: u64,
-    /// The newest, and the newest of another: for everyone one of them is somebody else's.
-    newest: [Option<(u64, Timestamp)>; 2],
+    /// By whom, and when it was asked for: the newest of each that has not failed since, of so many as are kept.
+    newest: Vec<(u64, Timestamp)>,
 }
 
 impl LastAnswers {
@@ -71,37 +69,41 @@ impl LastAnswers {
     pub fn answered(&mut self, caller: &mut Caller, started: Timestamp, now: Timestamp) {
         (caller.was_answered, caller.ended_at) = (true, Some(now));
         (caller.failures, caller.alone) = (0, 0);
-        let mut answer = (caller.number, started.minus(caller.shares));
-        for newest in &mut self.newest {
-            match newest {
-                Some((number, at)) if *number == answer.0 => {
-                    *at = answer.1.max(*at);
-                    return;
-                }
-                Some((_, at)) if *at > answer.1 => {}
-                _ => match newest.replace(answer) {
-                    Some(older) if older.0 != caller.number => answer = older,
-                    _ => return,
-                },
-            }
+        let (number, mut at) = (caller.number, started.minus(caller.shares));
+        if let Some((_, before)) = self.forget(number) {
+            at = at.max(before);
         }
+        if self.newest.len() == KEPT
+            && let Some((oldest, _)) = self.newest.iter().min_by_key(|(_, at)| *at).copied()
+        {
+            self.forget(oldest);
+        }
+        self.newest.push((number, at));
     }
 
-    /// An attempt met an outage: whether that says nothing of the source, because it answered another.
-    pub fn excuses(&self, caller: &mut Caller, started: Timestamp, now: Timestamp) -> bool {
-        let excused = self.answered_another(caller, caller.excused_since(started));
-        let since_last = caller.ended_at.unwrap_or_default();
-        if caller.alone > 0 || self.answered_another(caller, since_last) {
-            caller.alone += 1;
-        }
+    fn forget(&mut self, number: u64) -> Option<(u64, Timestamp)> {
+        let place = self.newest.iter().position(|(of, _)| *of == number)?;
+        Some(self.newest.swap_remove(place))
+    }
+
+    /// An attempt met an outage: whether that says nothing of the source. A first failure after an answer does, unless others were
+    /// answered during the attempt; what fails again, or never worked, does not while the source is well for others.
+    pub fn excuses(&mut self, caller: &mut Caller, started: Timestamp, now: Timestamp) -> bool {
+        let last = caller.ended_at.unwrap_or_default();
+        let lately = started.minus(VOUCHES_FOR).min(last);
+        let is_alone = self.answered_another(caller, lately);
+        let is_first = caller.failures == 0 && caller.ended_at.is_some();
+        let excused = is_alone && (!is_first || self.answered_another(caller, started));
+        caller.alone = if is_alone { caller.alone + 1 } else { 0 };
         caller.failures += 1;
         caller.ended_at = Some(now);
+        self.forget(caller.number);
         excused
     }
 
     /// Whether another was answered what was asked then or later.
     fn answered_another(&self, caller: &Caller, since: Timestamp) -> bool {
         let others = |(number, at): &(u64, Timestamp)| *number != caller.number && *at >= since;
-        self.newest.iter().flatten().any(others)
+        self.newest.iter().any(others)
     }
 }

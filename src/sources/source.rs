@@ -103,6 +103,11 @@ pub trait GroupReader: Send {
         Box::pin(std::future::pending())
     }
 
+    /// Returns as soon as there is what the last poll failed for the lack of. Never, where only another poll can tell.
+    fn until_ready(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// What the last poll found out about how the source is laid out, in words; `None` where there is nothing to find out.
     fn findings(&self) -> Option<String> {
         None
