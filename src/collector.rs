@@ -34,6 +34,12 @@ use self::news::ReportedIncidents;
 /// a refusal, is not asked more often than it is to be polled.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A group that fails alone is asked again after half its interval, so that one failure alone makes nothing stale. After that the time
+/// is doubled so often, …
+const MOST_DOUBLED: u32 = 3;
+/// … to no more than this, or its interval.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
 /// Polls the group until it is retired. Never ends on its own.
 async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets, clock: Clock) {
     let definition = group.definition();
@@ -57,7 +63,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         let span = tracing::info_span!("poll", group = definition.name, source = source.name());
         let read = tracing::info_span!(parent: &span, "read", failure = Empty);
         let seen = source
-            .poll(reader.as_mut(), deadline, &move || clock.now())
+            .poll(&mut reader, deadline, &move || clock.now())
             .instrument(read.clone())
             .await
             .and_then(|sample| room_for(&group, sample.partitions.len()).map(|()| sample));
@@ -68,13 +74,18 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         let took = started.elapsed();
         failing = report(&definition.name, failing, &seen);
         let interval = definition.poll_interval;
-        let next = match &seen {
-            Err(failure) if is_out(failure.kind) => started + interval.min(RETRY),
-            seen => match source.in_step_with() {
-                Some(beat) => in_step(started, interval, beat + step(source.name())),
-                None if seen.is_err() => started + interval,
-                None => started + interval.mul_f64(std::mem::replace(&mut share, 1.0)),
-            },
+        let rest = match &seen {
+            Ok(_) => interval,
+            Err(failure) => again_after(failure, interval, reader.fails_alone()),
+        };
+        let mut next = match source.in_step_with() {
+            Some(beat) if rest >= interval => in_step(
+                started + rest - interval,
+                interval,
+                beat + step(source.name()),
+            ),
+            None if seen.is_ok() => started + rest.mul_f64(std::mem::replace(&mut share, 1.0)),
+            _ => started + rest,
         };
         if let (Some(recording), Ok(sample)) = (&outlets.recording, &seen) {
             recording.note(&definition.name, now, sample);
@@ -92,13 +103,12 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
             keeping::keep(&group, keeper, now);
         }
         let is_inactive = is_read && group.is_inactive();
-        let next = match source.in_step_with() {
-            None => next.min(started + pace.after(is_inactive)),
-            Some(_) => next,
-        };
+        if is_read && source.in_step_with().is_none() {
+            next = next.min(started + pace.after(is_inactive));
+        }
         let rest = between_wakes(interval, took);
         let watched_from = is_inactive.then(|| woken_at.map_or(started, |at| at + rest));
-        if wait(reader.as_mut(), next, watched_from).await {
+        if wait(&mut *reader, next, watched_from).await {
             woken_at = Some(Instant::now());
         }
     }
@@ -126,14 +136,16 @@ fn room_for(group: &Group, partitions: usize) -> Result<(), Failure> {
     room.map_err(|no_room| Failure::new(FailureKind::Misconfigured, no_room.to_string()))
 }
 
-/// Waits until the next poll is due, or until a message comes, from when on that is watched; whether one did.
+/// Waits until the next poll is due, or until a message comes, from when on that is watched, or what a poll lacked; whether it did.
 async fn wait(reader: &mut dyn GroupReader, next: Instant, watched_from: Option<Instant>) -> bool {
     let news = async {
         match watched_from {
-            Some(from) => tokio::time::sleep_until(from).await,
-            None => std::future::pending().await,
+            Some(from) => {
+                tokio::time::sleep_until(from).await;
+                reader.until_news().await;
+            }
+            None => reader.until_ready().await,
         }
-        reader.until_news().await;
     };
     tokio::select! {
         () = tokio::time::sleep_until(next) => false,
@@ -141,9 +153,19 @@ async fn wait(reader: &mut dyn GroupReader, next: Instant, watched_from: Option<
     }
 }
 
-/// Whether the source is in trouble; while its circuit is open, asking costs it a probe at most.
-fn is_out(kind: FailureKind) -> bool {
-    kind.is_outage() || kind == FailureKind::CircuitOpen
+/// How soon after its start a poll that failed is followed by the next. A group that fails while the source answers others rests.
+fn again_after(failure: &Failure, interval: Duration, fails_alone: u32) -> Duration {
+    let is_out = failure.kind.is_outage();
+    match fails_alone.checked_sub(1) {
+        // While the circuit is open, asking costs the source a probe at most.
+        _ if failure.kind == FailureKind::CircuitOpen => interval.min(RETRY),
+        None if is_out => interval.min(RETRY),
+        Some(before) if is_out => {
+            let rest = interval / 2 * (1 << before.min(MOST_DOUBLED));
+            rest.clamp(interval.min(RETRY), LONGEST_REST.max(interval))
+        }
+        _ => interval,
+    }
 }
 
 /// A share between 0 and 1 that depends on the name alone.

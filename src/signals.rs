@@ -14,6 +14,7 @@ use crate::config::signals::PrometheusConfig;
 use crate::model::sample::{Failure, FailureKind};
 use crate::model::signal::SignalReading;
 use crate::resilience::breaker::{AttemptOutcome, BreakerSettings, CircuitBreaker, Permit, Ticket};
+use crate::resilience::caller::Caller;
 
 use self::ask::PromqlSession;
 
@@ -41,6 +42,8 @@ struct Inner {
     config: Option<PrometheusConfig>,
     session: Option<PromqlSession>,
     breaker: CircuitBreaker,
+    /// One for all expressions.
+    caller: Caller,
     stats: PrometheusStats,
     /// Why the circuit is open.
     outage: Option<String>,
@@ -96,12 +99,12 @@ impl Prometheus {
 
     fn permit(&self) -> Result<(Ticket, PrometheusConfig), Failure> {
         let now = self.clock.now();
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
         let Some(config) = inner.config.clone() else {
             let text = "the config has no prometheus section";
             return Err(Failure::new(FailureKind::Misconfigured, text));
         };
-        match inner.breaker.permit(now, config.timeout) {
+        match inner.breaker.permit(now, config.timeout, &inner.caller) {
             Permit::Allowed(ticket) => Ok((ticket, config)),
             Permit::Denied => {
                 let why = inner.outage.as_deref().unwrap_or("it did not answer");
@@ -136,12 +139,14 @@ impl Prometheus {
 
     fn record(&self, ticket: Ticket, asked: &Result<answer::Said, Failure>) {
         let now = self.clock.now();
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
         let failure = asked.as_ref().err();
-        let outage = failure.filter(|failure| failure.kind.is_outage());
-        let outcome = outage.map_or(AttemptOutcome::Answered, |_| AttemptOutcome::Outage);
-        inner.breaker.record(now, ticket, outcome);
-        inner.outage = outage.map(|failure| failure.text.clone());
+        let outcome = AttemptOutcome::of(failure);
+        let caller = &mut inner.caller;
+        inner.breaker.record(now, ticket, caller, outcome);
+        if outcome != AttemptOutcome::Refused {
+            inner.outage = failure.map(|failure| failure.text.clone());
+        }
         inner.stats.up = Some(failure.is_none());
         if let Some(failure) = failure {
             inner.stats.failed(failure.kind);
@@ -156,10 +161,12 @@ impl Prometheus {
 impl Inner {
     fn new(config: Option<PrometheusConfig>) -> Self {
         let settings = BreakerSettings::for_poll_interval(Duration::from_secs(1));
+        let mut breaker = CircuitBreaker::new(settings);
         Self {
             config,
             session: None,
-            breaker: CircuitBreaker::new(settings),
+            caller: breaker.admit(Duration::ZERO),
+            breaker,
             stats: PrometheusStats::default(),
             outage: None,
         }

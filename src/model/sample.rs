@@ -28,6 +28,17 @@ pub struct Sample {
     pub errors: Option<ErrorCount>,
 }
 
+impl Sample {
+    /// Whether the source told anything of a partition, or that there is none.
+    pub fn was_told(&self) -> bool {
+        let told = |seen: &PartitionObservation| match seen {
+            PartitionObservation::Failed(failure) => !failure.kind.is_outage(),
+            seen => *seen != PartitionObservation::NotAsked,
+        };
+        self.partitions.is_empty() || self.partitions.values().any(told)
+    }
+}
+
 /// A consumer that takes messages from all partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::caller::{Caller, LastAnswers};
+use crate::model::sample::Failure;
 use crate::model::time::Timestamp;
 
 /// When the circuit opens and how it is probed.
@@ -68,26 +70,45 @@ pub enum Permit {
     Denied,
 }
 
-/// Says which attempt an outcome belongs to, so that a straggler from before a state change counts for nothing.
+/// Says which attempt an outcome belongs to, so that a straggler from before a state change moves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct Ticket {
+    epoch: u64,
+    started: Timestamp,
+}
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// The source answered, be it with a refusal.
+    /// The source told what it was asked for.
     Answered,
-    /// The source is in trouble.
+    /// It says nothing of the source: a refusal, or the source was not even asked.
+    Refused,
+    /// The source is in trouble, unless it answered another meanwhile.
     Outage,
 }
 
-/// The circuit breaker of one source, shared by all its groups.
+impl AttemptOutcome {
+    /// By what it failed with, if it did.
+    pub fn of(failure: Option<&Failure>) -> Self {
+        match failure {
+            None => Self::Answered,
+            Some(failure) if failure.kind.is_outage() => Self::Outage,
+            Some(_) => Self::Refused,
+        }
+    }
+}
+
+/// The circuit breaker of one source, shared by all its callers.
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
     settings: BreakerSettings,
     state: BreakerState,
     /// Raised at every state change and every probe.
     epoch: u64,
+    answers: LastAnswers,
+    /// Who is to make the next probe, of those that were denied since the last, and when it asked.
+    awaited: Option<(Caller, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +122,8 @@ enum BreakerState {
         since: Timestamp,
     },
     HalfOpen {
+        /// As before the probe.
+        since: Timestamp,
         /// When the probe is given up.
         until: Timestamp,
     },
@@ -108,6 +131,9 @@ enum BreakerState {
 
 /// A probe is given up no sooner than so long after its own deadline.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Who was denied a probe is waited for so long: callers ask again every second at least.
+const AWAITED_FOR: Duration = Duration::from_secs(2);
 
 const fn closed() -> BreakerState {
     BreakerState::Closed {
@@ -118,39 +144,81 @@ const fn closed() -> BreakerState {
 
 impl CircuitBreaker {
     /// A closed circuit.
-    pub const fn new(settings: BreakerSettings) -> Self {
+    pub fn new(settings: BreakerSettings) -> Self {
         Self {
             settings,
             state: closed(),
             epoch: 0,
+            answers: LastAnswers::default(),
+            awaited: None,
         }
+    }
+
+    /// One more who asks the source. `shares`: how old readings may be that it takes from others.
+    pub const fn admit(&mut self, shares: Duration) -> Caller {
+        self.answers.admit(shares)
     }
 
     /// Asks for leave to make one attempt, which may take `attempt` at most.
-    pub fn permit(&mut self, now: Timestamp, attempt: Duration) -> Permit {
-        let due = match self.state {
-            BreakerState::Closed { .. } => return Permit::Allowed(Ticket(self.epoch)),
-            BreakerState::Open { since } => now.since(since) >= self.settings.probe_interval,
-            BreakerState::HalfOpen { until } => now >= until,
+    pub fn permit(&mut self, now: Timestamp, attempt: Duration, caller: &Caller) -> Permit {
+        let (due, since) = match self.state {
+            BreakerState::Closed { .. } => return Permit::Allowed(self.ticket(now)),
+            BreakerState::Open { since } => {
+                (now.since(since) >= self.settings.probe_interval, since)
+            }
+            BreakerState::HalfOpen { since, until } => (now >= until, since),
         };
-        if !due {
+        let awaited = self.awaited.take();
+        let awaited = awaited.filter(|(_, at)| now.since(*at) <= AWAITED_FOR);
+        let is_last = awaited.as_ref().is_some_and(|(c, _)| caller.yields_to(c));
+        if !due || is_last {
+            let waits = || Some((caller.clone(), now));
+            self.awaited = awaited.filter(|_| is_last).or_else(waits);
             return Permit::Denied;
         }
         let lasts = self.settings.probe_expiry.max(attempt + GRACE);
-        self.enter(BreakerState::HalfOpen {
-            until: now.plus(lasts),
-        });
-        Permit::Allowed(Ticket(self.epoch))
+        let until = now.plus(lasts);
+        self.enter(BreakerState::HalfOpen { since, until });
+        Permit::Allowed(self.ticket(now))
     }
 
-    /// Reports how the attempt of that ticket ended.
-    pub fn record(&mut self, now: Timestamp, ticket: Ticket, outcome: AttemptOutcome) {
-        if ticket.0 != self.epoch {
-            return;
+    const fn ticket(&self, started: Timestamp) -> Ticket {
+        let epoch = self.epoch;
+        Ticket { epoch, started }
+    }
+
+    /// Reports how the attempt of that ticket ended; whether it was an outage that says something of the source.
+    pub fn record(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        caller: &mut Caller,
+        outcome: AttemptOutcome,
+    ) -> bool {
+        let is_out = match outcome {
+            AttemptOutcome::Answered => {
+                self.answers.answered(caller, ticket.started, now);
+                Some(false)
+            }
+            AttemptOutcome::Refused => None,
+            AttemptOutcome::Outage => {
+                let excused = self.answers.excuses(caller, ticket.started, now);
+                let is_closed = matches!(self.state, BreakerState::Closed { .. });
+                if !is_closed {
+                    caller.is_not_alone();
+                }
+                (!excused || !is_closed).then_some(true)
+            }
+        };
+        if ticket.epoch == self.epoch {
+            self.take(now, is_out);
         }
-        match (&mut self.state, outcome) {
-            (BreakerState::Closed { in_a_row, window }, _) => {
-                let failed = outcome == AttemptOutcome::Outage;
+        is_out == Some(true)
+    }
+
+    fn take(&mut self, now: Timestamp, is_out: Option<bool>) {
+        match (&mut self.state, is_out) {
+            (BreakerState::Closed { in_a_row, window }, Some(failed)) => {
                 *in_a_row = if failed { *in_a_row + 1 } else { 0 };
                 window.push_back(failed);
                 if window.len() > self.settings.window {
@@ -160,11 +228,16 @@ impl CircuitBreaker {
                     self.enter(BreakerState::Open { since: now });
                 }
             }
-            (BreakerState::HalfOpen { .. }, AttemptOutcome::Answered) => self.enter(closed()),
-            (BreakerState::HalfOpen { .. }, AttemptOutcome::Outage) => {
-                self.enter(BreakerState::Open { since: now })
+            (BreakerState::HalfOpen { .. }, Some(false)) => self.enter(closed()),
+            (BreakerState::HalfOpen { .. }, Some(true)) => {
+                self.enter(BreakerState::Open { since: now });
             }
-            (BreakerState::Open { .. }, _) => {}
+            // The probe is left to the next who asks.
+            (BreakerState::HalfOpen { since, .. }, None) => {
+                let since = *since;
+                self.enter(BreakerState::Open { since });
+            }
+            (BreakerState::Closed { .. }, None) | (BreakerState::Open { .. }, _) => {}
         }
     }
 
@@ -172,7 +245,7 @@ impl CircuitBreaker {
     pub fn state(&self, now: Timestamp) -> CircuitState {
         match self.state {
             BreakerState::Closed { .. } => CircuitState::Closed,
-            BreakerState::HalfOpen { until } if now < until => CircuitState::HalfOpen,
+            BreakerState::HalfOpen { until, .. } if now < until => CircuitState::HalfOpen,
             BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => CircuitState::Open,
         }
     }
@@ -191,155 +264,4 @@ fn must_open(settings: &BreakerSettings, in_a_row: u32, window: &VecDeque<bool>)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const ATTEMPT: Duration = Duration::from_secs(2);
-
-    fn breaker() -> CircuitBreaker {
-        CircuitBreaker::new(BreakerSettings::for_poll_interval(Duration::from_secs(5)))
-    }
-
-    fn at(millis: u64) -> Timestamp {
-        Timestamp::from_millis(millis)
-    }
-
-    fn attempt(breaker: &mut CircuitBreaker, now: Timestamp, outcome: AttemptOutcome) -> bool {
-        let Permit::Allowed(ticket) = breaker.permit(now, ATTEMPT) else {
-            return false;
-        };
-        breaker.record(now, ticket, outcome);
-        true
-    }
-
-    #[test]
-    fn three_failures_in_a_row_open_and_one_good_probe_closes() {
-        let mut b = breaker();
-        for _ in 0..3 {
-            assert!(attempt(&mut b, at(0), AttemptOutcome::Outage));
-        }
-        assert_eq!(b.state(at(0)), CircuitState::Open);
-        assert!(!attempt(&mut b, at(999), AttemptOutcome::Answered));
-        assert!(attempt(&mut b, at(1000), AttemptOutcome::Outage));
-        assert_eq!(b.state(at(1000)), CircuitState::Open);
-        assert!(attempt(&mut b, at(2000), AttemptOutcome::Answered));
-        assert_eq!(b.state(at(2000)), CircuitState::Closed);
-    }
-
-    #[test]
-    fn more_than_half_of_ten_failing_opens_and_half_does_not() {
-        let check = |outcomes: &str, expect| {
-            let mut b = breaker();
-            for c in outcomes.chars() {
-                let outcome = if c == 'x' {
-                    AttemptOutcome::Outage
-                } else {
-                    AttemptOutcome::Answered
-                };
-                attempt(&mut b, at(0), outcome);
-            }
-            assert_eq!(b.state(at(0)), expect, "{outcomes}");
-        };
-        check("x.x.x.x.x.", CircuitState::Closed);
-        check("xx.xx.xx", CircuitState::Closed);
-        check("xx.xx.xx..", CircuitState::Open);
-        check("xx.xx.x....x", CircuitState::Closed);
-    }
-
-    #[test]
-    fn a_probe_that_never_reports_is_given_up() {
-        let mut b = breaker();
-        for _ in 0..3 {
-            attempt(&mut b, at(0), AttemptOutcome::Outage);
-        }
-        let Permit::Allowed(lost) = b.permit(at(1000), ATTEMPT) else {
-            panic!("a probe was due");
-        };
-        assert_eq!(b.state(at(1000)), CircuitState::HalfOpen);
-        assert_eq!(b.permit(at(5999), ATTEMPT), Permit::Denied);
-        assert!(matches!(b.permit(at(6000), ATTEMPT), Permit::Allowed(_)));
-        b.record(at(6001), lost, AttemptOutcome::Answered);
-        assert_eq!(
-            b.state(at(6001)),
-            CircuitState::HalfOpen,
-            "a straggler closes nothing"
-        );
-    }
-
-    #[test]
-    fn a_probe_that_may_take_longer_is_given_up_only_after_that() {
-        let mut b = breaker();
-        for _ in 0..3 {
-            attempt(&mut b, at(0), AttemptOutcome::Outage);
-        }
-        let slow = Duration::from_millis(13_500);
-        let Permit::Allowed(ticket) = b.permit(at(1000), slow) else {
-            panic!("a probe was due");
-        };
-        assert_eq!(b.permit(at(15_499), slow), Permit::Denied);
-        b.record(at(14_500), ticket, AttemptOutcome::Answered);
-        assert_eq!(b.state(at(14_500)), CircuitState::Closed);
-    }
-
-    proptest! {
-        /// Against the two rules written out over the whole history.
-        #[test]
-        fn a_closed_circuit_opens_at_the_first_attempt_that_meets_a_rule(
-            failed in prop::collection::vec(any::<bool>(), 1..60)
-        ) {
-            let mut b = breaker();
-            for (n, outage) in failed.iter().enumerate() {
-                let outcome = if *outage { AttemptOutcome::Outage } else { AttemptOutcome::Answered };
-                prop_assert!(attempt(&mut b, at(0), outcome));
-                let last = |many: usize| failed[..=n].iter().rev().take(many).filter(|f| **f).count();
-                let must = last(3) == 3 || (n >= 9 && last(10) > 5);
-                prop_assert_eq!(b.state(at(0)) == CircuitState::Open, must);
-                if must {
-                    break;
-                }
-            }
-        }
-
-        /// Random histories of attempts, some never reported, some reported late.
-        #[test]
-        fn while_not_closed_probes_keep_their_distance_and_one_is_always_due_in_time(
-            steps in prop::collection::vec((0u64..3000, 0u8..4), 1..200)
-        ) {
-            let mut b = breaker();
-            let mut now = 0;
-            let mut last_probe: Option<u64> = None;
-            let mut open_tickets = Vec::new();
-            for (wait, action) in steps {
-                now += wait;
-                let before = b.state(at(now));
-                match b.permit(at(now), ATTEMPT) {
-                    Permit::Denied => {
-                        prop_assert_ne!(before, CircuitState::Closed);
-                        if let Some(last) = last_probe {
-                            prop_assert!(now - last < 6000, "never denied for longer than expiry and interval");
-                        }
-                    }
-                    Permit::Allowed(ticket) => {
-                        prop_assert_ne!(before, CircuitState::HalfOpen, "one probe at a time");
-                        if before == CircuitState::Open {
-                            if let Some(last) = last_probe {
-                                prop_assert!(now - last >= 1000, "probes keep their distance");
-                            }
-                            prop_assert_eq!(b.state(at(now)), CircuitState::HalfOpen);
-                        }
-                        last_probe = Some(now);
-                        open_tickets.push(ticket);
-                    }
-                }
-                let outcome = if action == 0 { AttemptOutcome::Answered } else { AttemptOutcome::Outage };
-                if action < 3 && let Some(ticket) = open_tickets.pop() {
-                    b.record(at(now), ticket, outcome);
-                    if outcome == AttemptOutcome::Answered && before == CircuitState::Closed {
-                        prop_assert_ne!(b.state(at(now)), CircuitState::HalfOpen);
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

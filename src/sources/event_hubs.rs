@@ -92,7 +92,7 @@ impl EventHubs {
         HubPace {
             asks_for: rest.max(call_deadline(poll_interval)),
             outdated_after: (2 * poll_interval).max(deadline),
-            shares: poll_interval.mul_f64(SHARED_FOR),
+            shares: self.shares(poll_interval),
         }
     }
 }
@@ -119,6 +119,10 @@ impl Source for EventHubs {
 
     fn poll_deadline(&self, poll_interval: Duration) -> Duration {
         poll_deadline(poll_interval)
+    }
+
+    fn shares(&self, poll_interval: Duration) -> Duration {
+        poll_interval.mul_f64(SHARED_FOR)
     }
 
     fn in_step_with(&self) -> Option<Instant> {

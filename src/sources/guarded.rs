@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::model::time::Timestamp;
 use crate::resilience::breaker::{
     AttemptOutcome, BreakerSettings, CircuitBreaker, CircuitState, Permit, Ticket,
 };
+use crate::resilience::caller::Caller;
 use crate::trace::Durations;
 
 /// Upper bounds of the poll duration buckets, in seconds.
@@ -39,10 +41,37 @@ pub struct PollStats {
     pub errors: BTreeMap<FailureKind, u64>,
     /// When a poll last succeeded.
     pub last_success: Option<Timestamp>,
-    /// Whether the last poll that asked the source succeeded.
+    /// Whether the last poll that asked the source succeeded, those left aside that failed while it answered others.
     pub up: bool,
     /// How often the connection was dropped for timeouts.
     pub reconnects: u64,
+}
+
+/// Reads one group, and knows how the last polls of that group went.
+pub struct GuardedReader {
+    reader: Box<dyn GroupReader>,
+    caller: Caller,
+}
+
+impl GuardedReader {
+    /// Polls in a row that failed while the source answered other groups; 0: it may be the source that fails.
+    pub const fn fails_alone(&self) -> u32 {
+        self.caller.fails_alone()
+    }
+}
+
+impl Deref for GuardedReader {
+    type Target = dyn GroupReader;
+
+    fn deref(&self) -> &Self::Target {
+        self.reader.as_ref()
+    }
+}
+
+impl DerefMut for GuardedReader {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.reader.as_mut()
+    }
 }
 
 /// A source that is asked only while its circuit allows it.
@@ -104,8 +133,12 @@ impl GuardedSource {
         stream: &StreamSelector,
         consumer_group: &str,
         poll_interval: Duration,
-    ) -> Box<dyn GroupReader> {
-        self.source.reader(stream, consumer_group, poll_interval)
+    ) -> GuardedReader {
+        let shares = self.source.shares(poll_interval);
+        GuardedReader {
+            reader: self.source.reader(stream, consumer_group, poll_interval),
+            caller: self.guard().breaker.admit(shares),
+        }
     }
 
     /// The time that a poll of a group may take.
@@ -154,25 +187,31 @@ impl GuardedSource {
     /// What the source failed with, a timeout, or at once [`FailureKind::CircuitOpen`].
     pub async fn poll(
         &self,
-        reader: &mut dyn GroupReader,
+        reader: &mut GuardedReader,
         deadline: Duration,
         clock: &(dyn Fn() -> Timestamp + Send + Sync),
     ) -> Result<Sample, Failure> {
-        let ticket = self.permit(clock(), deadline)?;
+        let ticket = self.permit(clock(), deadline, &reader.caller)?;
         let started = Instant::now();
         let polled = tokio::time::timeout(deadline, reader.poll()).await;
         // A process that was stopped meanwhile finds the reply before it finds that the time is over; it tells of a moment long past.
         let in_time = polled.ok().filter(|_| started.elapsed() <= deadline + LATE);
         let result = in_time.unwrap_or_else(|| Err(self.timed_out(deadline)));
-        if self.record(ticket, started, clock(), &result) {
+        let caller = &mut reader.caller;
+        if self.record(ticket, caller, started, clock(), &result) {
             self.source.reconnect();
         }
         result
     }
 
-    fn permit(&self, now: Timestamp, attempt: Duration) -> Result<Ticket, Failure> {
+    fn permit(
+        &self,
+        now: Timestamp,
+        attempt: Duration,
+        caller: &Caller,
+    ) -> Result<Ticket, Failure> {
         let mut guard = self.guard();
-        match guard.breaker.permit(now, attempt) {
+        match guard.breaker.permit(now, attempt, caller) {
             Permit::Allowed(ticket) => Ok(ticket),
             Permit::Denied => {
                 let kind = FailureKind::CircuitOpen;
@@ -200,6 +239,7 @@ impl GuardedSource {
     fn record(
         &self,
         ticket: Ticket,
+        caller: &mut Caller,
         started: Instant,
         now: Timestamp,
         result: &Result<Sample, Failure>,
@@ -208,25 +248,31 @@ impl GuardedSource {
         let requests = self.source.requests();
         let mut guard = self.guard();
         guard.hourly.note(requests);
-        let kind = result.as_ref().err().map(|failure| failure.kind);
-        let outage = kind.is_some_and(FailureKind::is_outage);
-        let outcome = if outage {
-            AttemptOutcome::Outage
-        } else {
-            AttemptOutcome::Answered
-        };
-        guard.breaker.record(now, ticket, outcome);
-        guard.last_outage = result
-            .as_ref()
-            .err()
-            .filter(|_| outage)
-            .map(|failure| failure.text.clone());
-        guard.stats.count(kind, now);
-        guard.must_reconnect(started, kind)
+        let failure = result.as_ref().err();
+        let outcome = outcome(result);
+        let is_out = guard.breaker.record(now, ticket, caller, outcome);
+        let is_excused = outcome == AttemptOutcome::Outage && !is_out;
+        guard.stats.count(failure.map(|failure| failure.kind), now);
+        if is_excused {
+            return false;
+        }
+        guard.stats.up = failure.is_none();
+        if outcome != AttemptOutcome::Refused {
+            guard.last_outage = failure.map(|failure| failure.text.clone());
+        }
+        guard.must_reconnect(started, failure.map(|failure| failure.kind))
     }
 
     fn guard(&self) -> MutexGuard<'_, Guard> {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a poll says of the source. One that read nothing of what there is was not answered.
+fn outcome(result: &Result<Sample, Failure>) -> AttemptOutcome {
+    match result {
+        Ok(sample) if !sample.was_told() => AttemptOutcome::Refused,
+        _ => AttemptOutcome::of(result.as_ref().err()),
     }
 }
 
@@ -254,7 +300,6 @@ impl Guard {
 impl PollStats {
     fn count(&mut self, kind: Option<FailureKind>, now: Timestamp) {
         self.count += 1;
-        self.up = kind.is_none();
         match kind {
             None => self.last_success = Some(now),
             Some(kind) => *self.errors.entry(kind).or_default() += 1,
@@ -292,7 +337,7 @@ mod tests {
         let source = GuardedSource::new("main", Box::new(Frozen), settings);
         let mut reader = source.reader(&StreamSelector::Whole, "g", poll);
         let clock = || Timestamp::from_millis(0);
-        let polled = source.poll(reader.as_mut(), poll, &clock).await;
+        let polled = source.poll(&mut reader, poll, &clock).await;
         assert_eq!(polled.map_err(|f| f.kind), Err(FailureKind::Timeout));
     }
 }

@@ -134,6 +134,10 @@ impl Source for RedisStreams {
         self.servers.reconnect();
     }
 
+    fn shares(&self, poll_interval: Duration) -> Duration {
+        shared::taken_for(poll_interval)
+    }
+
     fn described(&self) -> Option<String> {
         self.servers.described()
     }

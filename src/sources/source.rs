@@ -48,6 +48,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// How old readings may be that a poll takes from another group's: so much earlier than the poll the source answered, at most.
+    fn shares(&self, _poll_interval: Duration) -> Duration {
+        Duration::ZERO
+    }
+
     /// What its servers say that they are, and what they lack, in words; `None` before one answered, and where there is nothing to
     /// tell.
     fn described(&self) -> Option<String> {
@@ -95,6 +100,11 @@ pub trait GroupReader: Send {
     /// Returns as soon as a message was added that the last poll did not see. Never, where the source does not tell: the next poll
     /// finds it.
     fn until_news(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    /// Returns as soon as there is what the last poll failed for the lack of. Never, where only another poll can tell.
+    fn until_ready(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
 

@@ -67,6 +67,7 @@ mod redis_lies;
 mod redis_losses;
 mod redis_many_groups;
 mod redis_memory;
+mod redis_neighbours;
 mod redis_oddities;
 mod redis_patterns;
 mod redis_sentinel;

@@ -11,8 +11,7 @@ use streamgauge::model::sample::{Failure, FailureKind, PartitionObservation, Sam
 use streamgauge::model::stream::StreamSelector;
 use streamgauge::model::time::Timestamp;
 use streamgauge::resilience::breaker::{BreakerSettings, CircuitState};
-use streamgauge::sources::GroupReader;
-use streamgauge::sources::guarded::GuardedSource;
+use streamgauge::sources::guarded::{GuardedReader, GuardedSource};
 use streamgauge::sources::redis_streams::RedisStreams;
 
 use crate::support::proxy::{FaultProxy, Mode};
@@ -33,7 +32,7 @@ fn source_at(port: u16) -> GuardedSource {
     GuardedSource::new("main", Box::new(source), settings)
 }
 
-fn reader_of(source: &GuardedSource) -> Box<dyn GroupReader> {
+fn reader_of(source: &GuardedSource) -> GuardedReader {
     source.reader(
         &StreamSelector::parse("x").expect("a key"),
         "g",
@@ -42,7 +41,7 @@ fn reader_of(source: &GuardedSource) -> Box<dyn GroupReader> {
 }
 
 /// One poll, which must end within its deadline.
-async fn poll(source: &GuardedSource, reader: &mut dyn GroupReader) -> Result<Sample, Failure> {
+async fn poll(source: &GuardedSource, reader: &mut GuardedReader) -> Result<Sample, Failure> {
     let started = Instant::now();
     let result = source.poll(reader, POLL_INTERVAL, &clock).await;
     let took = started.elapsed();
@@ -69,7 +68,7 @@ fn scene(server: &RedisServer) {
     run::<()>(&mut redis, "XGROUP CREATE x g 3-0");
 }
 
-async fn right_again(source: &GuardedSource, reader: &mut dyn GroupReader) {
+async fn right_again(source: &GuardedSource, reader: &mut GuardedReader) {
     let started = Instant::now();
     loop {
         if let Ok(sample) = poll(source, reader).await {
@@ -88,7 +87,7 @@ async fn right_again(source: &GuardedSource, reader: &mut dyn GroupReader) {
 /// Polls through a fault for a while: every answer is an error or right; returns the kinds seen.
 async fn polls_through(
     source: &GuardedSource,
-    reader: &mut dyn GroupReader,
+    reader: &mut GuardedReader,
     time: Duration,
 ) -> Vec<FailureKind> {
     let started = Instant::now();
@@ -123,13 +122,13 @@ async fn every_fault_of_the_line_is_survived() {
         let proxy = FaultProxy::start(server.port).await;
         let source = source_at(proxy.port);
         let mut reader = reader_of(&source);
-        right_again(&source, &mut *reader).await;
+        right_again(&source, &mut reader).await;
         proxy.set(fault.clone());
-        let kinds = polls_through(&source, &mut *reader, Duration::from_millis(1500)).await;
+        let kinds = polls_through(&source, &mut reader, Duration::from_millis(1500)).await;
         assert_eq!(!kinds.is_empty(), must_fail, "{fault:?}: {kinds:?}");
         let healed = Instant::now();
         proxy.set(Mode::Pass);
-        right_again(&source, &mut *reader).await;
+        right_again(&source, &mut reader).await;
         println!("{fault:?}: right again after {:?}", healed.elapsed());
         assert!(
             proxy.peak() <= 2,
@@ -146,14 +145,14 @@ async fn a_half_open_connection_is_replaced_although_the_fault_never_heals() {
     let proxy = FaultProxy::start(server.port).await;
     let source = source_at(proxy.port);
     let mut reader = reader_of(&source);
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     proxy.set(Mode::BlackholeExisting);
     let started = Instant::now();
-    let first = poll(&source, &mut *reader)
+    let first = poll(&source, &mut reader)
         .await
         .expect_err("nothing comes back");
     assert_eq!(first.kind, FailureKind::Timeout);
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     println!("half-open: right again after {:?}", started.elapsed());
     assert_eq!(proxy.opened(), 2);
     eventually("the old connection is closed", RECOVERY, async || {
@@ -169,16 +168,16 @@ async fn a_stopped_server_is_a_timeout_and_is_right_again_when_it_goes_on() {
     let proxy = FaultProxy::start(server.port).await;
     let source = source_at(proxy.port);
     let mut reader = reader_of(&source);
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     server.pause();
-    let kinds = polls_through(&source, &mut *reader, Duration::from_secs(3)).await;
+    let kinds = polls_through(&source, &mut reader, Duration::from_secs(3)).await;
     assert!(
         kinds.contains(&FailureKind::Timeout) && kinds.contains(&FailureKind::CircuitOpen),
         "{kinds:?}"
     );
     assert_eq!(source.stats().errors.get(&FailureKind::Unreachable), None);
     server.resume();
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     eventually("one connection is left", RECOVERY, async || {
         (proxy.live() == 1).then_some(())
     })
@@ -192,10 +191,10 @@ async fn a_killed_server_opens_the_circuit_and_is_right_again_after_its_restart(
     scene(&server);
     let source = source_at(server.port);
     let mut reader = reader_of(&source);
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     assert!(source.stats().up);
     server.kill();
-    let kinds = polls_through(&source, &mut *reader, Duration::from_secs(2)).await;
+    let kinds = polls_through(&source, &mut reader, Duration::from_secs(2)).await;
     let asked = kinds
         .iter()
         .filter(|kind| **kind == FailureKind::Unreachable)
@@ -207,7 +206,7 @@ async fn a_killed_server_opens_the_circuit_and_is_right_again_after_its_restart(
     assert!(kinds.contains(&FailureKind::CircuitOpen));
     assert!(!source.stats().up);
     server.restart();
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     let stats = source.stats();
     assert!(stats.up && stats.last_success.is_some());
 }
@@ -224,7 +223,7 @@ async fn many_groups_share_one_connection_also_while_it_is_built() {
             let source = Arc::clone(source);
             polls.spawn(async move {
                 let mut reader = reader_of(&source);
-                source.poll(&mut *reader, POLL_INTERVAL, &clock).await
+                source.poll(&mut reader, POLL_INTERVAL, &clock).await
             });
         }
         polls.join_all().await
@@ -248,7 +247,7 @@ async fn a_refusal_is_no_outage_and_never_opens_the_circuit() {
     let source = source_at(server.port);
     let mut reader = reader_of(&source);
     for _ in 0..20 {
-        let failure = poll(&source, &mut *reader).await.expect_err("no password");
+        let failure = poll(&source, &mut reader).await.expect_err("no password");
         assert_eq!(failure.kind, FailureKind::Auth);
     }
     assert_eq!(source.circuit_state(clock()), CircuitState::Closed);
@@ -262,7 +261,7 @@ async fn a_poll_dropped_at_any_moment_leaves_a_reader_that_tells_the_truth() {
     let proxy = FaultProxy::start(server.port).await;
     let source = source_at(proxy.port);
     let mut reader = reader_of(&source);
-    right_again(&source, &mut *reader).await;
+    right_again(&source, &mut reader).await;
     proxy.set(Mode::Latency(Duration::from_millis(2)));
     let mut rng = Rng(7);
     for _ in 0..150 {

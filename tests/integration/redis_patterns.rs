@@ -11,7 +11,8 @@ use streamgauge::model::stream::StreamSelector;
 use streamgauge::sources::redis_streams::RedisStreams;
 use streamgauge::sources::{GroupReader, Source};
 
-use crate::support::redis::{Flavour, RedisServer, run};
+use crate::support::proxy::{FaultProxy, Mode};
+use crate::support::redis::{Flavour, RedisServer, config_at, run};
 use crate::support::{Rng, eventually, patience};
 
 const TIMEOUT: Duration = patience(Duration::from_secs(20));
@@ -146,6 +147,30 @@ async fn a_pattern_with_too_many_streams_keeps_no_other_from_its_own() {
         assert_eq!(refused.kind, FailureKind::Misconfigured, "{refused}");
         assert!(refused.text.contains("\"many:*\""), "{refused}");
         assert_eq!(found.expect("a sample").partitions.len(), 10);
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_streams_are_still_looked_for_is_ready_as_soon_as_they_are_found() {
+    let server = RedisServer::start(Flavour::Redis82);
+    run::<String>(&mut server.connect(), "XADD a:1 * d a");
+    let proxy = FaultProxy::start(server.port).await;
+    let timeout = patience(Duration::from_secs(1));
+    let source = RedisStreams::new(config_at(proxy.port), timeout);
+    let key = StreamSelector::parse("a:1").expect("a key");
+    let mut listed = source.reader(&key, "g", timeout);
+    listed.poll().await.expect("a connection");
+    proxy.set(Mode::Hold("SCAN", timeout * 3 / 4));
+    let mut found = source.reader(&StreamSelector::Pattern("a:*".to_owned()), "g", timeout);
+    let looking = found.poll().await.expect_err("nothing was found yet");
+    assert_eq!(looking.kind, FailureKind::Transient, "{looking}");
+    tokio::time::timeout(2 * timeout, found.until_ready())
+        .await
+        .expect("ready");
+    assert_eq!(lengths(&found.poll().await), [1].into());
+    for mut reader in [found, listed] {
+        let ready = tokio::time::timeout(Duration::from_millis(50), reader.until_ready());
+        assert!(ready.await.is_err(), "it lacks nothing");
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Mode {
     Truncate(usize),
     /// Bytes pass in slices of so many.
     Slice(usize),
+    /// Requests in which these bytes stand are held back for so long, and what follows them on the line, too.
+    Hold(&'static str, Duration),
     /// Every connection carries so many bytes of replies from now on, and nothing more after them.
     StallAfter(usize),
 }
@@ -175,6 +177,12 @@ async fn pump(
             }
             Mode::Latency(by) => {
                 tokio::time::sleep(by).await;
+                to.write_all(data).await.ok()?;
+            }
+            Mode::Hold(words, by) if !is_reply => {
+                if data.windows(words.len()).any(|at| at == words.as_bytes()) {
+                    tokio::time::sleep(by).await;
+                }
                 to.write_all(data).await.ok()?;
             }
             Mode::Garbage(bytes) if is_reply => to.write_all(&bytes).await.ok()?,

@@ -14,7 +14,7 @@ use super::family::{About, Label, Value, counter, gauge, histogram};
 
 const UP: About = About(
     "source_up",
-    "Whether the last poll of the source returned data (1) or not (0).",
+    "Whether the last poll of the source returned data (1) or not (0), apart from polls that failed while other groups were answered.",
 );
 const LAST_SUCCESS: About = About(
     "source_last_success_timestamp_seconds",

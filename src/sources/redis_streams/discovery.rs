@@ -30,6 +30,8 @@ pub struct Discovery {
     /// … and those that were found last.
     found: Option<Arc<KeysFound>>,
     lookups: u64,
+    /// Whether the last question for keys had none.
+    lacks_keys: bool,
     /// Asked before more keys are known than before.
     room: Option<RoomAsked>,
 }
@@ -73,6 +75,7 @@ impl Discovery {
             search,
             found: None,
             lookups: 0,
+            lacks_keys: false,
             room: None,
         }
     }
@@ -89,7 +92,9 @@ impl Discovery {
     pub async fn keys(&mut self, lines: &PollConnections<'_>) -> Result<Vec<String>, Failure> {
         if let Some(search) = &self.search {
             let patience = Instant::now() + lines.response_timeout() / 2;
+            self.lacks_keys = true;
             let found = search.keys(patience).await?;
+            self.lacks_keys = false;
             self.settle(&found)?;
         }
         if self.known.len() > MAX_PARTITIONS {
@@ -97,6 +102,14 @@ impl Discovery {
             return Err(keyspace::too_many(pattern.unwrap_or_default()));
         }
         Ok(self.known.keys().cloned().collect())
+    }
+
+    /// Returns once there are keys, where the last question for them had none.
+    pub async fn until_found(&self) {
+        match self.search.as_ref().filter(|_| self.lacks_keys) {
+            Some(search) => search.until_found().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// How often the keys were looked up: they are the same as long as that is.

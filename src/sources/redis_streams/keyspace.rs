@@ -139,6 +139,15 @@ impl PatternSearch {
         }
     }
 
+    /// Returns once [`Self::keys`] has an answer at once: a look-up ended well.
+    pub async fn until_found(&self) {
+        let mut ended = self.keyspace.ended.subscribe();
+        while !matches!(self.latest(), (Some(_), None)) {
+            // It cannot be closed: the keyspace is there as long as this is.
+            let _ = ended.changed().await;
+        }
+    }
+
     fn latest(&self) -> (Option<Arc<KeysFound>>, Option<Failure>) {
         self.keyspace.start();
         let inner = self.keyspace.inner();

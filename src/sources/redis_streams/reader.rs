@@ -70,6 +70,10 @@ impl GroupReader for StreamReader {
         self.errors = Some(ErrorCounter::new(of.clone()));
     }
 
+    fn until_ready(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.discovery.until_found())
+    }
+
     fn until_news(&mut self) -> BoxFuture<'_, ()> {
         let ends = self.memories.iter();
         let ends = ends.filter_map(|(key, memory)| memory.end(key)).collect();

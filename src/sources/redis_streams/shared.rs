@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::{KeyAnswer, Snapshot};
 use super::reply::{self, GroupInfo, StreamInfo};
-use crate::model::sample::{Failure, Position};
+use crate::model::sample::{Failure, FailureKind, Position};
 
 /// Keys that so many readers ask for are shared: below, asking costs less than waiting for each other.
 const MANY_READERS: u32 = 4;
@@ -22,11 +22,15 @@ const TAKEN_FOR: Duration = Duration::from_millis(250);
 /// … and for no more than this share of their poll interval: the rates of one interval are off by as much.
 const SHARE_OF_INTERVAL: u32 = 20;
 
+/// How old the readings may be that a poll takes.
+pub fn taken_for(poll_interval: Duration) -> Duration {
+    TAKEN_FOR.min(poll_interval / SHARE_OF_INTERVAL)
+}
+
 /// The oldest reading that a poll takes which begins now.
 pub fn taken_since(poll_interval: Duration) -> Instant {
     let now = Instant::now();
-    let taken_for = TAKEN_FOR.min(poll_interval / SHARE_OF_INTERVAL);
-    now.checked_sub(taken_for).unwrap_or(now)
+    now.checked_sub(taken_for(poll_interval)).unwrap_or(now)
 }
 
 /// What nobody asks for any more is dropped so often.
@@ -218,9 +222,10 @@ impl SharedKeys {
         self.known().clear();
     }
 
-    /// Takes note that a reading that was asked for at `at` failed: those who waited for it need not try, too, if nothing answers.
+    /// Takes note that a reading that was asked for at `at` failed: those who waited for it need not try, too, if nothing answers. That
+    /// it took too long may be for keys of its own.
     pub fn failed(&self, at: Instant, failure: &Failure) {
-        if failure.kind.is_outage() {
+        if failure.kind.is_outage() && failure.kind != FailureKind::Timeout {
             *self.last_outage() = Some((at, failure.clone()));
         }
     }

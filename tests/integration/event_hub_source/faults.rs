@@ -7,6 +7,7 @@ use streamgauge::clock::Clock;
 use streamgauge::model::identity::PartitionId;
 use streamgauge::model::quantity::Quantity;
 use streamgauge::model::sample::{Failure, FailureKind, PartitionObservation};
+use streamgauge::model::stream::StreamSelector;
 use streamgauge::resilience::breaker::BreakerSettings;
 use streamgauge::sources::GroupReader;
 use streamgauge::sources::guarded::GuardedSource;
@@ -62,19 +63,19 @@ async fn a_slow_blob_store_takes_nothing_from_the_brokers_connection() {
     let interval = Duration::from_secs(15);
     let bench = Bench::start(2, 45, interval).await;
     bench.store.commit("0", 0);
-    let mut reader = bench.reader();
     let settings = BreakerSettings {
         consecutive_failures: u32::MAX,
         window: usize::MAX,
         ..BreakerSettings::for_poll_interval(interval)
     };
     let source = GuardedSource::new("hub", Box::new(bench.source), settings);
+    let mut reader = source.reader(&StreamSelector::Whole, "$Default", interval);
     let clock = Clock::start();
     for late in [false, true, true, true, true, false] {
         let failure = Failure::new(FailureKind::Timeout, "no answer in time");
         *bench.store.failure.lock().unwrap() = late.then_some(failure);
         let now = || clock.now();
-        let seen = source.poll(reader.as_mut(), interval, &now).await;
+        let seen = source.poll(&mut reader, interval, &now).await;
         assert_eq!(seen.is_err(), late);
     }
     assert_eq!(bench.server.counts().connections, 1);

@@ -30,7 +30,7 @@ async fn a_slow_line_gives_a_lower_bound_and_no_endless_timeouts() {
     // A busy machine takes some of the time that a poll has; what it tells is the same.
     let mut sample = async || {
         eventually("a sample", RECOVERY, async || {
-            poll(&source, &mut *reader).await.ok()
+            poll(&source, &mut reader).await.ok()
         })
         .await
     };
