@@ -1,5 +1,6 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
+pub mod archive;
 pub mod contained;
 mod going_on;
 pub mod notices;
@@ -149,6 +150,11 @@ impl Group {
         if let Some(journal) = &mut *lock(&self.journal) {
             journal.append(event, &changed, state);
         }
+        self.publish(state, event, changed);
+    }
+
+    /// Shows what `event` made of the state, and remembers the answers that changed with it.
+    fn publish(&self, state: &GroupState, event: &Event, changed: Vec<(TargetKey, Decision)>) {
         if let Some(next) = self.snapshot().after(event, state) {
             self.published.send_replace(Arc::new(next));
         }

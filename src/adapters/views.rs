@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::time::Timestamp;
+use crate::publish::archive::Archive;
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
 
@@ -75,6 +76,8 @@ pub struct Views {
     pub state: StateViews,
     /// The webhook.
     pub notifications: NotificationsViews,
+    /// The past, where a journal is kept.
+    pub archive: Option<Archive>,
 }
 
 impl fmt::Debug for Views {

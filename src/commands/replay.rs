@@ -11,7 +11,6 @@ use anyhow::{Result, bail};
 
 use crate::cli::{PointInTime, ReplayArgs};
 use crate::clock::Clock;
-use crate::group::event::TargetKey;
 use crate::journal::{PastSpan, ReplayedGroup, group_folders};
 use crate::model::time::Timestamp;
 
@@ -83,13 +82,5 @@ fn span(args: &ReplayArgs, now: Timestamp) -> PastSpan {
         to: at
             .or(wall(args.to))
             .unwrap_or(Timestamp::from_millis(u64::MAX)),
-    }
-}
-
-/// Who asked.
-fn named(key: &TargetKey) -> String {
-    match key.is_unnamed() {
-        true => "(no ScaledObject)".to_owned(),
-        false => format!("{}/{}", key.namespace, key.name),
     }
 }

@@ -55,6 +55,11 @@ type Apply = fn(&mut GroupState, &Event) -> Vec<(TargetKey, Decision)>;
 pub struct Fold {
     segments: VecDeque<Segment>,
     until: Timestamp,
+    is_complete: bool,
+    /// Read, and next.
+    due: VecDeque<JournalRecord>,
+    /// Read, and too late, unless something follows that is not.
+    late: VecDeque<JournalRecord>,
     apply: Apply,
     state: Option<GroupState>,
     position: u64,
@@ -75,6 +80,9 @@ impl Fold {
         Ok(Self {
             segments: segments(folder)?.into(),
             until: Timestamp::from_millis(u64::MAX),
+            is_complete: false,
+            due: VecDeque::new(),
+            late: VecDeque::new(),
             apply,
             state: None,
             position: 0,
@@ -136,18 +144,37 @@ impl Fold {
         })
     }
 
-    /// `None` once that is too late.
-    fn happened(&mut self, record: JournalRecord) -> Option<Folded> {
-        let wall = match (&record.event.what, &self.state) {
-            (What::Resumed { wall, .. } | What::WallClockSet(wall), _) => *wall,
-            (_, Some(state)) => state.facts().wall,
-            (_, None) => return None,
+    /// What the wall clock showed when that happened; `None` behind what cannot be read.
+    fn wall(&self, event: &Event) -> Option<Timestamp> {
+        let wall = match &event.what {
+            What::Resumed { wall, .. } | What::WallClockSet(wall) => *wall,
+            _ => self.state.as_ref()?.facts().wall,
         };
-        let wall = wall.on_the_wall(record.event.at);
-        if wall > self.until {
-            self.end();
-            return None;
+        Some(wall.on_the_wall(event.at))
+    }
+
+    /// Takes a record that was read, and with it those that it made wait. What happens while a poll is under way has a later time
+    /// than the poll and comes before it: so the first poll that is too late ends it, and what else is too late waits.
+    fn take(&mut self, record: JournalRecord) {
+        let is_late = self
+            .wall(&record.event)
+            .is_none_or(|wall| wall > self.until);
+        let ends = matches!(
+            record.event.what,
+            What::Observed(_) | What::Resumed { .. } | What::WallClockSet(_)
+        );
+        match (is_late, ends) {
+            (false, _) => {
+                self.due.append(&mut self.late);
+                self.due.push_back(record);
+            }
+            (true, false) => self.late.push_back(record),
+            (true, true) => self.end(),
         }
+    }
+
+    fn happened(&mut self, record: JournalRecord) -> Option<Folded> {
+        let wall = self.wall(&record.event)?;
         self.position = record.position;
         let (apply, mut state) = (self.apply, self.state.take()?);
         // What was written by this very code can still make it fail.
@@ -157,6 +184,7 @@ impl Fold {
         });
         let Ok((state, decided)) = catch_unwind(applied) else {
             let (path, _) = self.reading.take()?;
+            self.due.clear();
             let (position, at) = (record.position, shown(wall));
             let why = format!(
                 "computing event {position} at {at} again fails, and the rest of this file with it: a bug in streamgauge; report it with this file"
@@ -171,7 +199,14 @@ impl Fold {
         })
     }
 
+    /// Whether something later was seen: nothing is to come that is asked about.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
     fn end(&mut self) {
+        self.is_complete = true;
+        self.late.clear();
         self.segments.clear();
         self.reading = None;
     }
@@ -184,20 +219,25 @@ impl Iterator for Fold {
         if let Some((path, why)) = self.unreadable.take() {
             return Some(Folded::Unreadable(path, why));
         }
-        if let Some((path, frames)) = &mut self.reading {
+        loop {
+            if let Some(record) = self.due.pop_front() {
+                return self.happened(record);
+            }
+            let Some((path, frames)) = &mut self.reading else {
+                break;
+            };
             match frames.next_record() {
-                Ok(Some(record)) => return self.happened(record),
-                Ok(None) => {}
+                Ok(Some(record)) => self.take(record),
                 // The process that wrote it was killed; it is as if the event had not happened yet.
-                Err(FrameError::Torn) => {}
+                Ok(None) | Err(FrameError::Torn) => self.reading = None,
                 Err(damaged) => {
                     let path = std::mem::take(path);
                     self.reading = None;
                     return Some(Folded::Unreadable(path, damaged.to_string()));
                 }
             }
-            self.reading = None;
         }
+        self.late.clear();
         let segment = self.segments.pop_front()?;
         self.begin(&segment)
     }

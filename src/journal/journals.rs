@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::files;
+use super::files::{self, FolderError};
 use super::group_journal::GroupJournal;
+use super::kept::{KeptJournal, kept};
 use super::queue::{Of, WriteProgress, WriteQueue};
 use super::recover::{Recovered, recover};
 use super::retention::JournalRules;
@@ -88,6 +89,14 @@ impl Journals {
         } = *recovered;
         let now = last.unwrap_or(now);
         GroupJournal::begin(self.queue.clone(), of, position, continues, state, now)
+    }
+
+    /// All that are kept, of groups that are gone as well. Blocks.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn kept(&self) -> Result<Vec<KeptJournal>, FolderError> {
+        kept(&self.folder)
     }
 
     /// Returns once everything that was handed in is written, or could not be.

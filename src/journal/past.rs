@@ -109,6 +109,11 @@ impl ReplayedGroup {
         self.fold.state()
     }
 
+    /// Whether the journal went on after the time that is asked about.
+    pub fn is_complete(&self) -> bool {
+        self.fold.is_complete()
+    }
+
     /// What comes next, until the time that is asked about is over.
     pub fn next_step(&mut self) -> Option<ReplayStep> {
         loop {

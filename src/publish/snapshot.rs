@@ -72,6 +72,11 @@ pub struct TargetSnapshot {
 }
 
 impl GroupSnapshot {
+    /// A state as it is shown.
+    pub(super) fn of(state: &GroupState, now: Timestamp) -> Self {
+        Self::default().renewed(state, now).unwrap_or_default()
+    }
+
     /// What is to be published after `event` made `state` what it is; `None` if that is published already.
     pub(super) fn after(&self, event: &Event, state: &GroupState) -> Option<Self> {
         match &event.what {

@@ -32,6 +32,19 @@ impl Askers {
         }
     }
 
+    /// Nobody kept when they called.
+    pub(super) fn of_the_past(registry: &Registry) -> Self {
+        Self {
+            labels: registry.labels(),
+            called: HashMap::new(),
+        }
+    }
+
+    /// What their ScaledObjects are called.
+    pub(super) const fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     /// The targets of a group.
     pub(super) fn targets_of(&self, group: &GroupView) -> Vec<TargetShape> {
         let targets = group.targets(&self.labels).into_iter();

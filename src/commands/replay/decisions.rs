@@ -9,8 +9,6 @@ use crate::policy::decision::Decision;
 use crate::policy::explain;
 use crate::policy::steps::Step;
 
-use super::named;
-
 /// Every decision that changed an answer.
 pub(super) fn list(past: &mut ReplayedGroup, out: &mut impl Write) -> io::Result<()> {
     let mut told = 0_usize;
@@ -106,4 +104,12 @@ fn line(step: &Step, sentence: &str) -> String {
     let (name, before, after) = (name.unwrap_or_default(), step.before, step.after);
     let change = format!("{before} → {after}");
     format!("{name:<16} {change:<11} {sentence}")
+}
+
+/// Who asked.
+pub(super) fn named(key: &TargetKey) -> String {
+    match key.is_unnamed() {
+        true => "(no ScaledObject)".to_owned(),
+        false => format!("{}/{}", key.namespace, key.name),
+    }
 }

@@ -12,7 +12,7 @@ use crate::journal::{ReplayStep, ReplayedGroup, shown};
 use crate::model::time::Timestamp;
 use crate::policy::spec::PolicySettings;
 
-use super::named;
+use super::decisions::named;
 
 /// Prints every change of one of both answers, and what they come to.
 pub(super) fn compare(

@@ -7,7 +7,7 @@ use crate::commands::table::grouped;
 use crate::group::event::What;
 use crate::journal::{ReplayStep, ReplayedGroup, shown};
 
-use super::named;
+use super::decisions::named;
 
 /// So many differences are told one by one.
 const TOLD: u64 = 10;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::files::{group_folder, segments};
 use super::super::retention::prune;
 use super::super::{Fold, Folded, JournalRules, PastSpan, ReplayedGroup, recover};
-use super::{Act, Process, RULES, World, at, bytes, group, moment};
+use super::{Act, Process, RULES, World, asked, at, bytes, group, moment};
 use crate::group::GroupState;
 use crate::group::event::{Event, TargetKey, What};
 use crate::policy::decision::Decision;
@@ -192,9 +192,18 @@ fn a_look_at_a_moment_sees_what_happened_until_then_and_nothing_later() {
         process.apply(&world.event(Act::Poll(10, 5)));
         states.push(bytes(&process.state));
     }
+    // While the next poll is under way, somebody asks.
+    let poll = world.event(Act::Poll(10, 5));
+    let what = asked(30);
+    process.apply(&Event {
+        at: poll.at.plus(Duration::from_millis(90)),
+        what,
+    });
+    process.apply(&poll);
+    states.push(bytes(&process.state));
     process.flush();
     let of_group = group_folder(&super::super::files::folder(folder.path()), &group());
-    for (second, expect) in [(5, 0), (9, 0), (10, 1), (60, 3)] {
+    for (second, expect) in [(5, 0), (9, 0), (10, 1), (24, 3), (25, 4), (60, 4)] {
         let (from, to) = (at(second), at(second));
         let span = PastSpan { from, to };
         let past = ReplayedGroup::of(&of_group, None, span).expect("readable");
