@@ -104,6 +104,11 @@ impl Journals {
         self.queue.flush().await;
     }
 
+    /// Counts that the disk did not answer.
+    pub fn note_failure(&self) {
+        self.queue.progress.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How writing goes.
     pub fn stats(&self) -> JournalStats {
         let WriteProgress {

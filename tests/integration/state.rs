@@ -68,7 +68,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     let service = start(&redis, &state);
     let after = expected(&service, |_| true).await;
     assert!(after > learned * 0.7, "{after}, was {learned}");
-    service.until_logged("saved state restored").await;
+    service.until_logged("saved state read").await;
 
     // Killed: what was written last is there, whole.
     let first = crate::support::eventually("a write", PATIENCE, || saved(&service)).await;
@@ -79,7 +79,7 @@ async fn what_is_normal_is_known_at_the_first_poll_after_a_restart_however_the_p
     drop(service);
     let service = start(&redis, &state);
     expected(&service, |_| true).await;
-    service.until_logged("saved state restored").await;
+    service.until_logged("saved state read").await;
     drop(service);
 
     // Damaged: said, learned anew, and kept again.
