@@ -120,7 +120,9 @@ fn replay(folder: &Path) -> u64 {
         for next in Fold::of(&of_group).expect("a journal") {
             match next {
                 Folded::Began { differs, .. } => assert_eq!(differs, None),
-                Folded::Happened { record, decided } => {
+                Folded::Happened {
+                    record, decided, ..
+                } => {
                     assert_eq!(record.decided, decided);
                     if let What::Observed(Ok(sample)) = &record.event.what {
                         samples += sample.partitions.len() as u64;

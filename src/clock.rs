@@ -1,6 +1,7 @@
 //! The one clock: wall time at the start plus monotonic time passed since, so that it never runs backwards. What leaves the
 //! process with a time is stamped by the wall clock, which may have been set since.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,16 @@ const FOLLOWED_MILLIS: u64 = 500;
 
 /// A machine has one wall clock, so there is one of these.
 static WALL: Ahead = Ahead(AtomicI64::new(0));
+
+thread_local! {
+    /// Where it was, on a thread that tells of the past.
+    static WAS: Cell<Option<WallOffset>> = const { Cell::new(None) };
+}
+
+/// Has [`on_the_wall`] go by a wall clock of the past from now on, on this thread alone.
+pub fn stamp_by(wall: WallOffset) {
+    WAS.set(Some(wall));
+}
 
 /// Gives the time to those who hand it to the model. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +60,8 @@ impl Clock {
 
 /// What the wall clock, as it is set now, showed at a time that [`Clock::now`] gave.
 pub fn on_the_wall(at: Timestamp) -> Timestamp {
-    WALL.offset().on_the_wall(at)
+    let wall = WAS.get().unwrap_or_else(|| WALL.offset());
+    wall.on_the_wall(at)
 }
 
 fn wall() -> Timestamp {

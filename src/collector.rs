@@ -23,7 +23,7 @@ use crate::model::sample::{Failure, FailureKind, Sample};
 use crate::policy::pace::{Pace, between_wakes};
 use crate::publish::Group;
 use crate::sources::GroupReader;
-use crate::sources::guarded::GuardedSource;
+use crate::sources::guarded::{GuardedReader, GuardedSource};
 
 pub use self::keep_going::keep_collecting;
 pub use self::outlets::Outlets;
@@ -118,7 +118,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
 }
 
 /// Reads the group, as far as there is room for its partitions.
-fn reader(group: &Arc<Group>, source: &GuardedSource) -> Box<dyn GroupReader> {
+fn reader(group: &Arc<Group>, source: &GuardedSource) -> GuardedReader {
     let definition = group.definition();
     let mut reader = source.reader(
         &definition.selector,

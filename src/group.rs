@@ -3,6 +3,7 @@
 
 mod absent;
 pub mod event;
+mod held_target;
 pub mod remembered;
 mod spans;
 mod told;
@@ -26,6 +27,7 @@ use crate::policy::target::TargetState;
 
 use self::absent::Absent;
 use self::event::{Event, TargetKey, What};
+use self::held_target::{HeldTarget, HeldTargets};
 use self::remembered::Remembered;
 use self::told::told;
 
@@ -90,7 +92,7 @@ impl GroupState {
                 Vec::new()
             }
             What::Restored(remembered) => {
-                self.restore(remembered);
+                self.restore(event.at, remembered);
                 Vec::new()
             }
             What::Resumed { moved, wall } => {
@@ -171,17 +173,49 @@ impl GroupState {
         Remembered {
             learned: self.model.learned(),
             incidents: Some(self.incidents.clone()),
+            targets: self.decided_at.map(|at| {
+                let targets = self.absent.iter().chain(&self.targets);
+                let targets = targets.map(|(key, target)| {
+                    let key = (&*key.namespace, &*key.name, key.metadata_hash);
+                    HeldTarget::of(key, target)
+                });
+                HeldTargets {
+                    at,
+                    targets: targets.collect(),
+                }
+            }),
         }
     }
 
     /// Later it would be older than what is known.
-    fn restore(&mut self, remembered: &Remembered) {
+    fn restore(&mut self, now: Timestamp, remembered: &Remembered) {
         if self.was_observed() {
             return;
         }
         self.model.restore(remembered.learned.clone());
         if let Some(incidents) = &remembered.incidents {
             self.incidents = incidents.clone();
+        }
+        if let Some(HeldTargets { at, targets }) = &remembered.targets {
+            let targets = targets.iter().filter_map(|target| {
+                let (namespace, name, metadata_hash, target) = target.target(now)?;
+                let key = TargetKey {
+                    namespace,
+                    name,
+                    metadata_hash,
+                };
+                Some((key, target))
+            });
+            self.absent.leave(*at, targets.collect());
+            self.absent.forget(now);
+            // Who asked before it was read goes on as who asks later.
+            for (key, target) in &mut self.targets {
+                if let Some(mut back) = self.absent.take(key) {
+                    back.spec = target.spec.clone();
+                    back.object_awaited_since = target.object_awaited_since;
+                    *target = back;
+                }
+            }
         }
     }
 
@@ -287,7 +321,13 @@ impl GroupState {
             Some(target) if stands && target.spec == *spec && target.decision.is_some() => {
                 return Vec::new();
             }
-            Some(target) => target.spec = spec.clone(),
+            Some(target) => {
+                target.spec = spec.clone();
+                // Of before an upgrade: what was read of the object is not kept.
+                if target.decision.is_none() && awaits_object {
+                    target.object_awaited_since.get_or_insert(at);
+                }
+            }
             None => {
                 let target = TargetState {
                     object_awaited_since: awaits_object.then_some(at),

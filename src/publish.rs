@@ -1,6 +1,7 @@
 //! What adapters read: immutable snapshots of every group, replaced when something changed.
 
 mod answers;
+pub mod archive;
 pub mod contained;
 mod following;
 mod going_on;
@@ -146,6 +147,12 @@ impl Group {
     /// Gives the answers that changed.
     fn fold(&self, state: &mut GroupState, event: &Event) -> Vec<(TargetKey, Decision)> {
         let changed = self.take_in(state, event);
+        self.show(state, event);
+        changed
+    }
+
+    /// Shows what `event` made of the state.
+    fn show(&self, state: &GroupState, event: &Event) {
         let ahead = lock(&self.standing).ahead();
         if let Some(next) = self.snapshot().after(event, state) {
             self.published.send_replace(Arc::new(next));
@@ -158,7 +165,6 @@ impl Group {
             self.note(ahead.on_the_wall(event.at), state, seen.is_ok());
             *lock(&self.origin) = Origin::current();
         }
-        changed
     }
 
     /// Folds what happens at one moment; what is between is nobody's to see.

@@ -6,6 +6,7 @@ use streamgauge::config::metadata::{TriggerRequest, fingerprint, likely_mode};
 use streamgauge::config::types::Config;
 use streamgauge::group::GroupState;
 use streamgauge::group::event::{Event, What};
+use streamgauge::journal::{Frames, JournalRecord};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::time::{Moment, Timestamp, WallOffset};
 use streamgauge::policy::spec::PolicySettings;
@@ -58,6 +59,23 @@ pub fn trigger_metadata(bytes: &[u8]) {
     if let Err(errors) = TriggerRequest::parse(&metadata) {
         let said = errors.to_string();
         assert!(!said.contains(secret), "{said}");
+    }
+}
+
+/// Records of a journal as they lie there, or (the fuzzer is no good at checksums) one before it is packed. What is read can be
+/// written, and is the same when it is read again.
+pub fn journal_records(bytes: &[u8]) {
+    let mut frames = Frames::new(bytes, 0);
+    let mut records = Vec::new();
+    while let Ok(Some(record)) = frames.next_record() {
+        records.push(record);
+    }
+    records.extend(JournalRecord::decode(bytes));
+    for record in records {
+        // By their bytes: what is no number is not equal to itself.
+        let written = record.encode().expect("can be written");
+        let again = JournalRecord::decode(&written).expect("can be read");
+        assert_eq!(again.encode().expect("can be written"), written);
     }
 }
 

@@ -6,6 +6,7 @@ mod decision;
 mod events;
 mod group;
 pub(super) mod incident;
+mod looking_back;
 mod past;
 mod service;
 mod source;
@@ -13,9 +14,11 @@ mod target;
 pub(super) mod values;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 use serde::{Deserialize, Serialize};
@@ -23,14 +26,15 @@ use serde::{Deserialize, Serialize};
 use crate::inbound::seats::Seats;
 use crate::publish::DecisionRecord;
 
-use self::answer::{ApiError, MOST, views};
+use self::answer::{ApiError, MOST};
 use self::config::ConfigShape;
 use self::decision::DecisionShape;
 use self::group::GroupShape;
 use self::incident::IncidentShape;
+use self::looking_back::{PastTime, answer, by_turns_now};
+use self::past::USUAL_REACH;
 use self::service::ServiceShape;
 use self::source::SourceShape;
-use self::target::Askers;
 use super::packed::{Answers, PackedJson, by_turns};
 use super::view::GroupView;
 use super::views::HttpState;
@@ -44,17 +48,22 @@ pub fn routes(state: HttpState, answers: Answers) -> Router {
     let listening = Router::new()
         .route("/api/v1/events", get(events::events))
         .with_state((state.clone(), listeners));
-    Router::new()
+    let now_or_then = Router::new()
         .route("/api/v1/groups", get(groups))
         .route("/api/v1/groups/{name}", get(group))
         .route("/api/v1/groups/{name}/history", get(past::history))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/incidents", get(incidents))
+        .with_state(state.clone());
+    let turns = middleware::from_fn_with_state(answers.clone(), by_turns_now);
+    let now_or_then = now_or_then.layer(turns);
+    Router::new()
         .route("/api/v1/sources", get(sources))
         .route("/api/v1/service", get(service))
         .route("/api/v1/config", get(config))
         .with_state(state)
         .layer(middleware::from_fn_with_state(answers, by_turns))
+        .merge(now_or_then)
         // A line that stands for long is no answer: it neither takes a turn nor waits for one.
         .merge(listening)
 }
@@ -62,42 +71,55 @@ pub fn routes(state: HttpState, answers: Answers) -> Router {
 #[derive(Serialize)]
 struct GroupsBody {
     groups: Vec<GroupShape>,
+    /// Why others are not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GroupsQuery {
     partitions: Option<bool>,
+    at: Option<PastTime>,
 }
 
 async fn groups(
     State(state): State<HttpState>,
     query: Result<Query<GroupsQuery>, QueryRejection>,
-) -> Result<PackedJson<GroupsBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(query) = query?;
     let shape = match query.partitions {
         None | Some(true) => GroupShape::of,
         Some(false) => GroupShape::summary,
     };
-    let askers = Askers::of(&state);
-    let groups = views(&state);
-    let groups = groups.iter().map(|group| shape(group, &askers));
-    Ok(PackedJson(GroupsBody {
-        groups: groups.collect(),
-    }))
+    answer(state, query.at, Duration::ZERO, move |shown| {
+        let mut problems = Vec::new();
+        let groups = shown.groups(None)?.filter_map(|group| {
+            let group = group.map_err(|error| problems.push(error.to_string()));
+            Some(shape(&group.ok()?, &shown.askers))
+        });
+        let groups = groups.collect();
+        Ok(PackedJson(GroupsBody { groups, problems }).into_response())
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct GroupQuery {
+    at: Option<PastTime>,
 }
 
 async fn group(
     State(state): State<HttpState>,
     name: Result<Path<String>, PathRejection>,
-) -> Result<PackedJson<GroupShape>, ApiError> {
-    let Path(name) = name?;
-    let askers = Askers::of(&state);
-    views(&state)
-        .iter()
-        .find(|group| group.definition().name == name)
-        .map(|group| PackedJson(GroupShape::of(group, &askers)))
-        .ok_or(ApiError::NoSuchGroup(name))
+    query: Result<Query<GroupQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let (Path(name), Query(query)) = (name?, query?);
+    answer(state, query.at, USUAL_REACH, move |shown| {
+        let group = shown.group(&name)?;
+        Ok(PackedJson(GroupShape::of(&group, &shown.askers)).into_response())
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -105,6 +127,22 @@ async fn group(
 struct HistoryQuery {
     group: Option<String>,
     limit: Option<usize>,
+    at: Option<PastTime>,
+}
+
+impl HistoryQuery {
+    /// How many entries it wants.
+    fn limit(&self) -> Result<usize, ApiError> {
+        match self.limit.unwrap_or(USUAL) {
+            limit if (1..=MOST).contains(&limit) => Ok(limit),
+            limit => Err(ApiError::Limit(limit)),
+        }
+    }
+
+    /// The same as for the group itself, so that it need not be computed twice.
+    fn reach(&self) -> Duration {
+        self.group.as_ref().map_or(Duration::ZERO, |_| USUAL_REACH)
+    }
 }
 
 #[derive(Serialize)]
@@ -115,15 +153,19 @@ struct Decisions {
 async fn decisions(
     State(state): State<HttpState>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<PackedJson<Decisions>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(query) = query?;
-    let (groups, limit) = asked_for(&state, query)?;
-    let labels = state.registry.labels();
-    let decisions = newest(&groups, limit)
-        .into_iter()
-        .map(|(name, record)| DecisionShape::of(name, &record, &labels))
-        .collect();
-    Ok(PackedJson(Decisions { decisions }))
+    let limit = query.limit()?;
+    answer(state, query.at, query.reach(), move |shown| {
+        let groups = shown.groups(query.group.as_deref())?;
+        let groups: Vec<GroupView> = groups.collect::<Result<_, _>>()?;
+        let decisions = newest(&groups, limit)
+            .into_iter()
+            .map(|(name, record)| DecisionShape::of(name, &record, shown.askers.labels()))
+            .collect();
+        Ok(PackedJson(Decisions { decisions }).into_response())
+    })
+    .await
 }
 
 /// The newest decisions of all these groups, newest first.
@@ -142,22 +184,6 @@ fn newest(groups: &[GroupView], limit: usize) -> Vec<(&str, DecisionRecord)> {
     all
 }
 
-/// The groups that a query is about, and how many entries it wants.
-fn asked_for(state: &HttpState, query: HistoryQuery) -> Result<(Vec<GroupView>, usize), ApiError> {
-    let limit = query.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::Limit(limit));
-    }
-    let mut groups = views(state);
-    if let Some(wanted) = query.group {
-        groups.retain(|group| group.definition().name == wanted);
-        if groups.is_empty() {
-            return Err(ApiError::NoSuchGroup(wanted));
-        }
-    }
-    Ok((groups, limit))
-}
-
 #[derive(Serialize)]
 struct IncidentsBody {
     incidents: Vec<IncidentShape>,
@@ -167,24 +193,26 @@ struct IncidentsBody {
 async fn incidents(
     State(state): State<HttpState>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<PackedJson<IncidentsBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(query) = query?;
-    let (groups, limit) = asked_for(&state, query)?;
-    let of_group = |group: &GroupView| {
-        let name = group.definition().name.clone();
-        let all = group.snapshot().incidents.clone();
-        all.into_iter()
-            .map(move |incident| (name.clone(), incident))
-    };
-    let mut all: Vec<_> = groups.iter().flat_map(of_group).collect();
-    all.sort_by_key(|(_, incident)| std::cmp::Reverse((incident.noticed_at, incident.number)));
-    all.truncate(limit);
-    let shapes = all
-        .iter()
-        .map(|(name, incident)| IncidentShape::of(name, incident));
-    Ok(PackedJson(IncidentsBody {
-        incidents: shapes.collect(),
-    }))
+    let limit = query.limit()?;
+    answer(state, query.at, query.reach(), move |shown| {
+        let mut all = Vec::new();
+        for group in shown.groups(query.group.as_deref())? {
+            let group = group?;
+            let name = group.definition().name.clone();
+            let of_group = group.snapshot().incidents.iter().cloned();
+            all.extend(of_group.map(|incident| (name.clone(), incident)));
+        }
+        all.sort_by_key(|(_, incident)| std::cmp::Reverse((incident.noticed_at, incident.number)));
+        all.truncate(limit);
+        let shapes = all
+            .iter()
+            .map(|(name, incident)| IncidentShape::of(name, incident));
+        let incidents = shapes.collect();
+        Ok(PackedJson(IncidentsBody { incidents }).into_response())
+    })
+    .await
 }
 
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use crate::group::event::TargetKey;
 use crate::model::facts::{GroupFacts, PartitionFacts, PartitionStatus};
@@ -12,6 +13,7 @@ use crate::model::time::Timestamp;
 use crate::policy::decision::Decision;
 use crate::policy::freshness::Freshness;
 use crate::policy::spec::TargetSpec;
+use crate::publish::past::Column;
 use crate::publish::{
     Answer, DecisionRecord, Group, GroupDefinition, GroupSnapshot, NoAnswer, TargetSnapshot,
 };
@@ -113,6 +115,11 @@ impl GroupView {
     /// Decisions that changed an answer, newest first.
     pub fn history(&self) -> Vec<DecisionRecord> {
         self.group.history()
+    }
+
+    /// Its near past; see [`Group::columns`].
+    pub fn columns(&self, seconds: u64) -> (Duration, Vec<Column>) {
+        self.group.columns(seconds, self.now)
     }
 
     /// Whether the observation is young enough to be shown.

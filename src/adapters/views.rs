@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::time::Timestamp;
+use crate::publish::archive::Archive;
 use crate::registry::Registry;
 use crate::replication::Members;
 use crate::shutdown::Shutdown;
@@ -78,6 +79,8 @@ pub struct Views {
     pub notifications: NotificationsViews,
     /// The replicas that share the groups; `None` where this is the only one.
     pub members: Option<Arc<Members>>,
+    /// The past, where a journal is kept.
+    pub archive: Option<Archive>,
 }
 
 impl fmt::Debug for Views {

@@ -87,7 +87,7 @@ async fn stay_warm(group: &Arc<Group>, source: &Arc<GuardedSource>, clock: Clock
     let mut failing = None;
     loop {
         let seen = source
-            .poll(reader.as_mut(), deadline, &move || clock.now())
+            .poll(&mut reader, deadline, &move || clock.now())
             .await;
         failing = report(&group.definition().name, failing, &seen);
         tokio::time::sleep(WARM.max(interval * 6)).await;

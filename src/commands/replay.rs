@@ -2,7 +2,6 @@
 
 mod decisions;
 mod otherwise;
-mod past;
 mod verify;
 
 use std::io::{self, BufWriter, Write};
@@ -10,10 +9,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use self::past::{ReplayedGroup, Span};
-use crate::cli::ReplayArgs;
+use crate::cli::{PointInTime, ReplayArgs};
 use crate::clock::Clock;
-use crate::journal::group_folders;
+use crate::journal::{PastSpan, ReplayedGroup, group_folders};
+use crate::model::time::Timestamp;
 
 /// Reads the journals and prints what is asked for.
 ///
@@ -38,29 +37,50 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<ExitCode> {
     let folders = group_folders(&args.path)?;
     let now = Clock::start().moment().on_the_wall();
-    let span = Span::of(args, now);
+    let span = span(args, now);
     let (mut found, mut failed) = (false, false);
     for folder in folders {
-        let Some(past) = ReplayedGroup::of(&folder, args.group.as_deref(), span)? else {
-            continue;
+        let mut past = match ReplayedGroup::of(&folder, args.group.as_deref(), span) {
+            Ok(Some(past)) => past,
+            Ok(None) => continue,
+            Err(error) => {
+                eprintln!("{error}");
+                failed = true;
+                continue;
+            }
         };
         if std::mem::replace(&mut found, true) {
             writeln!(out)?;
         }
         writeln!(out, "{} ({})", past.header.name, past.header.group)?;
-        failed |= match (args.at, &args.policy) {
-            (Some(_), _) => decisions::at(past, out)?,
-            (None, Some(settings)) => otherwise::compare(past, settings, out)?,
-            (None, None) if args.verify => verify::verify(past, out)?,
-            (None, None) => decisions::list(past, out)?,
-        };
+        match (args.at, &args.policy) {
+            (Some(_), _) => failed |= decisions::at(&mut past, out)?,
+            (None, Some(settings)) => otherwise::compare(&mut past, settings, out)?,
+            (None, None) if args.verify => failed |= verify::verify(&mut past, out)?,
+            (None, None) => decisions::list(&mut past, out)?,
+        }
+        for problem in &past.problems {
+            failed = true;
+            eprintln!("{}: {problem}", past.header.name);
+        }
     }
     match (&args.group, found) {
-        (Some(group), false) => bail!(
+        (Some(group), false) if !failed => bail!(
             "{}: no journal of a group named {group}: leave --group out to see all",
             args.path.display()
         ),
         _ if failed => Ok(ExitCode::FAILURE),
         _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn span(args: &ReplayArgs, now: Timestamp) -> PastSpan {
+    let wall = |point: Option<PointInTime>| point.map(|point| point.before(now));
+    let at = wall(args.at);
+    PastSpan {
+        from: at.or(wall(args.from)).unwrap_or_default(),
+        to: at
+            .or(wall(args.to))
+            .unwrap_or(Timestamp::from_millis(u64::MAX)),
     }
 }

@@ -1,6 +1,6 @@
 //! Targets of before a restart that nobody has asked for since: what is known of them waits for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,11 @@ impl Absent {
     /// What is known of one that is asked for again.
     pub fn take(&mut self, key: &TargetKey) -> Option<Box<TargetState>> {
         self.targets.remove(key)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> btree_map::Iter<'_, TargetKey, Box<TargetState>> {
+        self.targets.iter()
     }
 
     /// Whether what was decided on at that time was seen since they left.

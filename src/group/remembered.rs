@@ -19,12 +19,15 @@ use crate::model::normal::{GroupNormal, PartitionNormal};
 
 use plausible::Plausible;
 
+use super::held_target::HeldTargets;
+
 /// Of the layout and the meaning of every section. A change of either counts it up for that section.
 const CAPACITY: (&str, u32) = ("capacity", 1);
 const FORECAST: (&str, u32) = ("forecast", 1);
 const NORMAL: (&str, u32) = ("normal", 1);
 const PARTITIONS: (&str, u32) = ("partitions", 1);
 const INCIDENTS: (&str, u32) = ("incidents", 1);
+const TARGETS: (&str, u32) = ("targets", 1);
 
 /// What is kept of a group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,8 @@ pub struct Remembered {
     pub learned: Learned,
     /// What happened to it, with what that is judged by.
     pub incidents: Option<Incidents>,
+    /// What holds its targets' answers up.
+    pub targets: Option<HeldTargets>,
 }
 
 /// One part of it with its version.
@@ -50,6 +55,7 @@ pub struct Written<'a> {
     normal: Option<VersionedPart<'a, GroupNormal>>,
     partitions: Option<VersionedPart<'a, BTreeMap<PartitionId, Arc<PartitionNormal>>>>,
     incidents: Option<VersionedPart<'a, Incidents>>,
+    targets: Option<VersionedPart<'a, HeldTargets>>,
 }
 
 /// One part in a form that can be read whatever its version.
@@ -73,6 +79,7 @@ impl Remembered {
             normal: part(NORMAL, learned.normal.as_ref()),
             partitions: part(PARTITIONS, Some(&learned.partitions)),
             incidents: part(INCIDENTS, self.incidents.as_ref()),
+            targets: part(TARGETS, self.targets.as_ref()),
         }
     }
 
@@ -91,6 +98,7 @@ impl Remembered {
                 partitions: take.one(PARTITIONS).unwrap_or_default(),
             },
             incidents: take.one(INCIDENTS),
+            targets: take.one(TARGETS),
         };
         (remembered, problems)
     }

@@ -75,6 +75,9 @@ pub enum FolderError {
     /// The file system says no.
     #[error("{0}: {1}")]
     Io(PathBuf, io::Error),
+    /// Of a group, and none of its files can be used.
+    #[error("{0}: no part of this journal can be read: {1}")]
+    Unreadable(PathBuf, String),
     /// There are none.
     #[error(
         "{0}: no journal here: name the state.dir of the config, or the folder of one group in its journal folder"

@@ -20,12 +20,20 @@ pub struct JournalRecord {
 }
 
 impl JournalRecord {
-    /// From the bytes of [`encode`].
+    /// The record that bytes of [`Self::encode`] are of.
     ///
     /// # Errors
-    /// They are no record of this code.
+    /// They are of none, or of another build's.
     pub fn decode(bytes: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
         rmp_serde::from_slice(bytes)
+    }
+
+    /// Its bytes, before they are packed.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+        encode(self.position, &self.event, &self.decided)
     }
 }
 
@@ -142,7 +150,7 @@ impl<R: BufRead> Frames<R> {
         self.read += 4 + length;
         let record = decompress(&self.before, &self.frame).map_err(|e| damaged(e.to_string()))?;
         self.before = record;
-        rmp_serde::from_slice(&self.before)
+        JournalRecord::decode(&self.before)
             .map(Some)
             .map_err(|error| damaged(error.to_string()))
     }

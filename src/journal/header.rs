@@ -1,6 +1,7 @@
 //! The first line of every file: whose it is, and who can read it.
 
 use std::io::{BufRead, Read, Write};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -125,4 +126,12 @@ impl JournalHeader {
         }
         serde_json::from_slice(&line).map_err(Unreadable::damaged)
     }
+}
+
+/// `2026-11-30 03:14:05Z`.
+pub fn shown(wall: Timestamp) -> String {
+    let at = UNIX_EPOCH + Duration::from_secs(wall.as_millis() / 1_000);
+    humantime::format_rfc3339_seconds(at)
+        .to_string()
+        .replace('T', " ")
 }

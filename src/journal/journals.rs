@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::files;
+use super::files::{self, FolderError};
 use super::group_journal::GroupJournal;
+use super::kept::{KeptJournal, kept};
 use super::queue::{Of, WriteProgress, WriteQueue};
 use super::recover::{Recovered, recover};
 use super::retention::JournalRules;
@@ -90,9 +91,22 @@ impl Journals {
         GroupJournal::begin(self.queue.clone(), of, position, continues, state, now)
     }
 
+    /// All that are kept, of groups that are gone as well. Blocks.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn kept(&self) -> Result<Vec<KeptJournal>, FolderError> {
+        kept(&self.folder)
+    }
+
     /// Returns once everything that was handed in is written, or could not be.
     pub async fn flush(&self) {
         self.queue.flush().await;
+    }
+
+    /// Counts that the disk did not answer.
+    pub fn note_failure(&self) {
+        self.queue.progress.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How writing goes.

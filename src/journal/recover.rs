@@ -39,6 +39,16 @@ pub struct Recovered {
     pub decided: Vec<(TargetKey, Decision)>,
 }
 
+impl Recovered {
+    /// Nothing, behind all that may be there: no group has had as many events as milliseconds since 1970.
+    pub fn unread(now: Moment) -> Self {
+        Self {
+            position: now.at.as_millis(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Reads it. What cannot be used is logged and set aside.
 pub fn recover(folder: &Path, name: &str, now: Moment) -> Recovered {
     let all = match segments(folder) {

@@ -218,7 +218,9 @@ fn verify(folder: &Path) -> Result<(), TestCaseError> {
                 prop_assert_eq!(differs, None);
                 prop_assert!(missing.is_none_or(|events| events == 0));
             }
-            Folded::Happened { record, decided } => prop_assert_eq!(record.decided, decided),
+            Folded::Happened {
+                record, decided, ..
+            } => prop_assert_eq!(record.decided, decided),
             Folded::Unreadable(path, why) => prop_assert!(false, "{}: {}", path.display(), why),
         }
     }

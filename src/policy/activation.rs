@@ -49,6 +49,7 @@ pub fn signal(
     spec: &TargetSpec,
     now: Timestamp,
     inputs: &Inputs,
+    last_active: Option<bool>,
 ) -> ActivitySignal {
     let arrived = inputs.arrived_in_window.unwrap_or(0);
     let backlog = facts.backlog.map_or(0, Quantity::value);
@@ -61,8 +62,9 @@ pub fn signal(
         return ActivitySignal::Active;
     }
     let counted = facts.backlog.is_some_and(Quantity::is_exact);
-    // Nobody at work and nothing waiting: what arrived before we watched has been dealt with.
-    let watched = facts.consumers == Some(0) || model.watched_for(inputs.activation_window, now);
+    // Nobody at work and nothing waiting: what arrived before we watched has been dealt with, unless it was us who said there is work.
+    let is_over = facts.consumers == Some(0) && last_active != Some(true);
+    let watched = is_over || model.watched_for(inputs.activation_window, now);
     if counted && watched {
         ActivitySignal::Idle
     } else {

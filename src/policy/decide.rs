@@ -142,7 +142,7 @@ fn decide_replicas(
         let text = explain::unknown(facts);
         return Decision::unavailable(now, inputs, Limit::None, text);
     }
-    let signal = signal(model, facts, &target.spec, now, &inputs);
+    let signal = signal(model, facts, &target.spec, now, &inputs, target.last_active);
     if inputs.answering == Answering::Jobs {
         return decide_jobs(seen, target, inputs, signal);
     }

@@ -25,6 +25,15 @@ pub struct Hold {
     pub work: HoldWindow,
 }
 
+impl Hold {
+    /// Whether nothing of it is later than that.
+    pub fn is_until(&self, now: Timestamp) -> bool {
+        let windows = [&self.replicas, &self.arrivals, &self.work];
+        let mut values = windows.iter().flat_map(|window| &window.candidates);
+        values.all(|(at, _)| *at <= now)
+    }
+}
+
 impl HoldWindow {
     /// When the last value was added.
     pub fn last_at(&self) -> Option<Timestamp> {

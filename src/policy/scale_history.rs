@@ -70,6 +70,20 @@ impl ScaleHistory {
         self.rose_at.max(self.fell_at)
     }
 
+    /// Whether nothing of it is later than that.
+    pub fn is_until(&self, now: Timestamp) -> bool {
+        let Self {
+            rose_at,
+            fell_at,
+            taught_by,
+            learned_at,
+            ..
+        } = self;
+        [rose_at, fell_at, taught_by, learned_at]
+            .iter()
+            .all(|at| at.is_none_or(|at| at <= now))
+    }
+
     /// When it rose last.
     pub fn rose_at(&self) -> Option<Timestamp> {
         self.rose_at

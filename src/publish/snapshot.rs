@@ -72,10 +72,9 @@ pub struct TargetSnapshot {
 }
 
 impl GroupSnapshot {
-    /// All that is to be published of a state.
+    /// A state as it is shown.
     pub(super) fn of(state: &GroupState, now: Timestamp) -> Self {
-        let empty = Self::default();
-        empty.renewed(state, now).unwrap_or_default()
+        Self::default().renewed(state, now).unwrap_or_default()
     }
 
     /// What is to be published after `event` made `state` what it is; `None` if that is published already.

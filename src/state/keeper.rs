@@ -70,7 +70,7 @@ impl Keeper {
             );
         }
         let age_seconds = now.at.since(loaded.saved_at).as_secs();
-        tracing::info!(group = name, age_seconds, "saved state restored");
+        tracing::info!(group = name, age_seconds, "saved state read");
         Some(loaded.remembered)
     }
 
@@ -122,6 +122,11 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Counts that the disk did not answer.
+    pub fn note_failure(&self) {
+        self.inner().stats.failures += 1;
     }
 
     /// Forgets when a group is due: nobody watches it any more.

@@ -273,7 +273,7 @@ async fn a_wall_clock_that_is_set_is_followed_within_a_minute_and_nothing_else_n
     assert_eq!(service.ended().await, Some(0));
     std::fs::remove_dir_all(state.join("journal")).expect("a journal");
     let service = Service::start_with(&config, &variables);
-    service.until_logged("saved state restored").await;
+    service.until_logged("saved state read").await;
     until_stamped(&service, -10 * HOUR).await;
     over.store(true, Ordering::Relaxed);
 }

@@ -1,12 +1,19 @@
 //! The seeds of the fuzz targets keep what the targets check: docs/testing.md, "Fuzzing". So do seeds that are cut off or damaged.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use streamgauge::files::FolderLock;
 use streamgauge::group::GroupState;
-use streamgauge::group::event::{Event, What};
+use streamgauge::group::event::{Event, TargetKey, What};
+use streamgauge::journal::{
+    JournalRecord, JournalRules, Journals, Recovered, group_folders, segments,
+};
 use streamgauge::model::capacity::CapacityRules;
 use streamgauge::model::identity::GroupKey;
 use streamgauge::model::time::{Moment, Timestamp};
+use streamgauge::policy::spec::PolicySettings;
 use streamgauge::state::{StateFiles, StateStore, files};
 
 #[path = "../../fuzz/src/lib.rs"]
@@ -115,4 +122,78 @@ fn state_is_written_as_seeds() {
     let mut decoder = flate2::read::GzDecoder::new(&bytes[..]);
     std::io::Read::read_to_string(&mut decoder, &mut text).expect("gzip");
     std::fs::write(folder("state_file").join("learned.json"), text).expect("written");
+}
+
+/// What a group's journal has after some polls, packed, and two of its records.
+fn records() -> Vec<(&'static str, Vec<u8>)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lock = Arc::new(FolderLock::new(folder.path()));
+    let rules = JournalRules {
+        keep: Duration::from_secs(3_600),
+        max_bytes: 1 << 20,
+    };
+    let (journals, _ended) = Journals::start(lock, rules).expect("a thread");
+    let key = GroupKey {
+        source: "main".into(),
+        stream: "orders".into(),
+        consumer_group: "billing".into(),
+    };
+    let mut state = GroupState::new(CapacityRules::default());
+    let now = Moment::from(Timestamp::from_millis(SAVED_AT));
+    let mut journal = journals.begin(&key, "billing", &Recovered::default(), &state, now);
+    let spec = Box::new(PolicySettings::default().resolve());
+    let polls = (1..=5).map(|n| What::Observed(Ok(fuzz::sample(n))));
+    let asked = What::TargetRegistered(TargetKey::default(), spec);
+    let mut each = Vec::new();
+    for (n, what) in std::iter::once(asked).chain(polls).enumerate() {
+        let at = now.at.plus(Duration::from_secs(5 * n as u64));
+        let event = Event { at, what };
+        let decided = state.apply(&event);
+        journal.append(&event, &decided, &state);
+        let position = n as u64 + 1;
+        let record = JournalRecord {
+            position,
+            event,
+            decided,
+        };
+        each.push(record.encode().expect("bytes"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(journals.flush());
+    let of_group = group_folders(folder.path()).expect("a journal").remove(0);
+    let events = segments(&of_group).expect("segments")[0].events();
+    let mut packed = std::fs::read(events).expect("events");
+    let header = packed
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .expect("a line");
+    packed.drain(..=header);
+    let poll = each.remove(1);
+    vec![
+        ("packed", packed),
+        ("asked", each.remove(0)),
+        ("poll", poll),
+    ]
+}
+
+#[test]
+fn damaged_records_of_this_build_pass() {
+    for (name, bytes) in records() {
+        println!("{name}");
+        fuzz::journal_records(&bytes);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x55;
+            fuzz::journal_records(&damaged);
+        }
+    }
+}
+
+/// As above, for journals.
+#[test]
+#[ignore = "writes the seeds of journal records"]
+fn records_are_written_as_seeds() {
+    for (name, bytes) in records() {
+        std::fs::write(folder("journal_records").join(name), bytes).expect("written");
+    }
 }

@@ -46,31 +46,41 @@ fn a_reader_sees_it_change_finds_out_why_and_needs_no_mouse() {
     is_content(browse("reader", demo.address()));
 }
 
-#[test]
-fn the_page_says_that_the_service_is_gone_and_goes_on_once_it_is_back() {
+/// A Redis with so many messages for one group.
+fn redis_with(messages: usize) -> RedisServer {
     let server = RedisServer::start(Flavour::Redis70);
-    let mut redis = server.connect();
-    let add = |redis: &mut redis::Connection, messages: usize| {
-        for _ in 0..messages {
-            let id: String = redis::cmd("XADD")
-                .arg(&["orders:1", "*", "k", "v"])
-                .query(redis)
-                .expect("an entry");
-            assert!(!id.is_empty());
-        }
-    };
-    add(&mut redis, 7);
+    add(&server, messages);
     let () = redis::cmd("XGROUP")
         .arg(&["CREATE", "orders:1", "billing", "0"])
-        .query(&mut redis)
+        .query(&mut server.connect())
         .expect("a group");
-    let http = free_port();
-    let config = format!(
-        "server: {{ grpc: 127.0.0.1:0, http: \"127.0.0.1:{http}\" }}\npoll_interval: 200ms\nsources:\n  - name: main\n    \
+    server
+}
+
+fn add(server: &RedisServer, messages: usize) {
+    let mut redis = server.connect();
+    for _ in 0..messages {
+        let id: String = redis::cmd("XADD")
+            .arg(&["orders:1", "*", "k", "v"])
+            .query(&mut redis)
+            .expect("an entry");
+        assert!(!id.is_empty());
+    }
+}
+
+fn config(server: &RedisServer, http: u16, more: &str) -> String {
+    format!(
+        "server: {{ grpc: 127.0.0.1:0, http: \"127.0.0.1:{http}\" }}\npoll_interval: 200ms\n{more}sources:\n  - name: main\n    \
          redis: {{ url: \"redis://127.0.0.1:{}/0\" }}\ngroups:\n  - name: billing\n    source: main\n    \
          stream: \"orders:*\"\n    consumer_group: billing\n",
         server.port
-    );
+    )
+}
+
+#[test]
+fn the_page_says_that_the_service_is_gone_and_goes_on_once_it_is_back() {
+    let server = redis_with(7);
+    let config = config(&server, free_port(), "");
     let service = Service::start(&config);
     let mut browser = browse("restart", service.http);
     let stdout = browser.stdout.take().expect("its stdout");
@@ -78,9 +88,24 @@ fn the_page_says_that_the_service_is_gone_and_goes_on_once_it_is_back() {
     if lines.next().as_deref() == Some("live") {
         drop(service);
         assert_eq!(lines.next().as_deref(), Some("lost"));
-        add(&mut redis, 66);
+        add(&server, 66);
         let _service = Service::start(&config);
         assert_eq!(lines.next().as_deref(), Some("live again"));
+    }
+    is_content(browser);
+}
+
+#[test]
+fn a_reader_opens_a_moment_of_the_past_and_comes_back() {
+    let server = redis_with(7);
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = format!("state: {{ dir: \"{}\" }}\n", folder.path().display());
+    let service = Service::start(&config(&server, 0, &state));
+    let mut browser = browse("past", service.http);
+    let stdout = browser.stdout.take().expect("its stdout");
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    if lines.next().as_deref() == Some("seen") {
+        add(&server, 66);
     }
     is_content(browser);
 }

@@ -27,7 +27,7 @@ async function open(path, { width = 1280, mode = "light", quiet = false, login =
   // Reading pixels back is only done here.
   const isOurs = (message) => message.text().includes("willReadFrequently");
   page.on("console", (message) => { if (!quiet && !isOurs(message) && ["error", "warn"].includes(message.type())) faults.push(`${path}: console: ${message.text()}`); });
-  page.on("request", (request) => check(request.url().startsWith(base), `${path}: asks elsewhere: ${request.url()}`));
+  page.on("request", (request) => check(request.url().startsWith(base) || request.url().startsWith("data:"), `${path}: asks elsewhere: ${request.url()}`));
   await page.goto(base + path);
   return page;
 }
@@ -118,6 +118,55 @@ const SCENARIOS = {
     check((await text(stranger, "body")).includes("log in"), "a wrong token shows the page");
     const page = await open("#/group/billing", { login: "s3cret" });
     await drawn(page);
+  },
+
+  /** Says `seen`; once there are more messages, goes back to what was seen, by the control, by links and by the address alone. */
+  async past() {
+    const page = await open("#/group/billing");
+    await drawn(page);
+    await until(page, () => document.querySelector(".tiles").innerText.includes("7\n"));
+    const then = Math.ceil(Date.now() / 1000) * 1000;
+    await until(page, (time) => Date.now() > time + 500, then);
+    console.log("seen");
+    await until(page, () => document.querySelector(".tiles").innerText.includes("73"));
+    await page.$eval("#time", (input, time) => {
+      const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
+      input.value = local.toISOString().slice(0, 19);
+    }, then);
+    await page.click("#choose button");
+    const isThen = (of) => until(of, () => !document.querySelector("#banner").hidden && document.querySelector("#live").dataset.state === "past" && document.querySelector(".tiles")?.innerText.includes("7\n"));
+    await isThen(page);
+    check((await text(page, "#banner")).includes("As it was at"), "the banner says so");
+    await until(page, () => document.querySelector("canvas.heatmap").height > 100 && document.querySelectorAll(".uplot").length === 3);
+    check(/no polls before/.test(await text(page, ".warning")), "it is said from when on there is a picture");
+    const address = await page.evaluate(() => location.href);
+    for (const [width, mode] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) {
+      for (const view of ["", "group", "decision"]) {
+        const other = await open(view === "" ? `#/?at=${new Date(then).toISOString()}` : `#/${view}/billing?at=${new Date(then).toISOString()}`, { width, mode });
+        await until(other, () => document.querySelector("main table"));
+        if (view === "group") await isThen(other);
+        const where = `the past of ${view || "groups"} at ${width} px, ${mode}`;
+        const over = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        check(over <= 0, `${where}: ${over} px wider than the window`);
+        for (const found of await violations(other)) faults.push(`${where}: ${found}`);
+        if (folder) await other.screenshot({ path: join(folder, `past-${view || "groups"}-${mode}-${width}.png`), fullPage: true });
+        await other.close();
+      }
+    }
+    const shared = await open(address.slice(base.length));
+    await isThen(shared);
+    await shared.close();
+    await page.click(".tabs a:last-child");
+    await until(page, () => document.querySelector(".ladder"));
+    check((await text(page, "main")).includes("7 wait"), "the decision of then");
+    const moments = await page.$$eval("a[title='Open this moment']", (links) => links.map((link) => link.getAttribute("href")));
+    check(moments.length > 0 && moments.every((moment) => /^#\/decision\/billing\?at=/.test(moment)), `links to moments: ${moments}`);
+    await page.click("a[title='Open this moment']");
+    await until(page, (moment) => location.hash === moment && document.querySelector(".ladder"), moments[0]);
+    await page.evaluate(() => { location.hash = "#/"; });
+    await until(page, () => document.querySelector("#banner").hidden && document.querySelector("#live").dataset.state === "live" && document.querySelector("main table"));
+    const early = await open("#/group/billing?at=2001-01-01T00:00:00.000Z", { quiet: true });
+    await until(early, () => document.querySelector("main").innerText.includes("the journal of billing goes from"));
   },
 
   /** Says `live`, `lost` and `live again` as the page does; the caller stops and starts the service in between. */

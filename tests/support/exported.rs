@@ -169,6 +169,7 @@ impl Exported {
                         }),
                     })
                 }),
+                archive: None,
                 notifications: Arc::new(|| {
                     Some(NotificationsView {
                         outcomes: vec![("delivered", 4), ("refused", 0)],

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::adapters::view::{self, GroupView};
 use crate::adapters::views::HttpState;
+use crate::publish::archive::PastError;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,12 @@ pub(super) enum ApiError {
     Path(#[from] PathRejection),
     #[error("{0}")]
     Query(#[from] QueryRejection),
+    #[error(
+        "streamgauge keeps no journal, so it cannot show the past: set state.dir in the config, and do not disable state.journal"
+    )]
+    NoJournal,
+    #[error("{0}")]
+    Past(PastError),
     #[error("limit must be 1 to {MOST}, not {0}")]
     Limit(usize),
 }
@@ -24,9 +31,17 @@ pub(super) enum ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::NoSuchGroup(_) => StatusCode::NOT_FOUND,
+            Self::NoSuchGroup(_)
+            | Self::NoJournal
+            | Self::Past(PastError::NotKept { .. } | PastError::NoSuchGroup(_)) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Past(PastError::Unreadable(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Past(PastError::TooLong) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Path(rejection) => rejection.status(),
-            Self::Query(_) | Self::Limit(_) => StatusCode::BAD_REQUEST,
+            Self::Query(_) | Self::Limit(_) | Self::Past(PastError::Future { .. }) => {
+                StatusCode::BAD_REQUEST
+            }
         };
         let error = serde_json::json!({ "error": self.to_string() });
         (status, Json(error)).into_response()

@@ -1,8 +1,9 @@
 //! The near past of a group as JSON: columns over time.
 
+use std::time::Duration;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +15,11 @@ use crate::model::time::Timestamp;
 use crate::publish::past::{Column, GroupMeasure, PastMeasure};
 
 use super::answer::ApiError;
+use super::looking_back::{PastTime, answer};
 use super::values::{Thousandths, rfc3339};
 
-/// Half an hour, unless the query says otherwise.
-const USUAL_SECONDS: u64 = 1_800;
+/// How far it goes back, unless the query says otherwise.
+pub(super) const USUAL_REACH: Duration = Duration::from_secs(1_800);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +29,7 @@ pub(super) struct PastQuery {
     measure: Option<MeasureWord>,
     /// Only columns later than this, milliseconds since 1970.
     after: Option<u64>,
+    at: Option<PastTime>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -76,25 +79,21 @@ pub(super) async fn history(
     query: Result<Query<PastQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
-    let groups = state.registry.groups();
-    let group = groups.iter().find(|g| g.definition().name == name);
-    let group = group.ok_or_else(|| ApiError::NoSuchGroup(name.clone()))?;
-    let seconds = query.seconds.unwrap_or(USUAL_SECONDS);
-    let (step, mut columns) = group.columns(seconds, (state.now)());
-    if let Some(after) = query.after.map(Timestamp::from_millis) {
-        let at = |column: &Column| on_the_wall(column.at);
-        // A column that is yet to come was seen before the wall clock was set back: none of its times is true any more.
-        if columns.last().is_some_and(|newest| at(newest) >= after) {
-            columns.retain(|column| at(column) > after);
+    let reach = query.seconds.map_or(USUAL_REACH, Duration::from_secs);
+    answer(state, query.at, reach.max(USUAL_REACH), move |shown| {
+        let group = shown.group(&name)?;
+        let (step, mut columns) = group.columns(reach.as_secs());
+        if let Some(after) = query.after.map(Timestamp::from_millis) {
+            let at = |column: &Column| on_the_wall(column.at);
+            // A column that is yet to come was seen before the wall clock was set back: none of its times is true any more.
+            if columns.last().is_some_and(|newest| at(newest) >= after) {
+                columns.retain(|column| at(column) > after);
+            }
         }
-    }
-    // A third of a million values take their time: not where calls are answered.
-    let written = tokio::task::spawn_blocking(move || {
         let shape = shape(name, step.as_secs_f64(), &columns, query.measure);
-        PackedJson(shape).into_response()
-    });
-    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    Ok(written.await.unwrap_or_else(failed))
+        Ok(PackedJson(shape).into_response())
+    })
+    .await
 }
 
 fn shape(

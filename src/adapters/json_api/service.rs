@@ -61,6 +61,16 @@ struct NotificationsShape {
 struct StateShape {
     failures: u64,
     saved_at: Option<String>,
+    /// Null where none is written.
+    journal: Option<JournalShape>,
+}
+
+#[derive(Serialize)]
+struct JournalShape {
+    failures: u64,
+    /// Events that are missing in it.
+    lost: u64,
+    bytes: u64,
 }
 
 impl ServiceShape {
@@ -119,5 +129,10 @@ fn kept(view: StateView) -> StateShape {
     StateShape {
         failures: view.failures,
         saved_at: view.saved_at.map(rfc3339),
+        journal: view.journal.map(|journal| JournalShape {
+            failures: journal.failures,
+            lost: journal.lost,
+            bytes: journal.bytes,
+        }),
     }
 }

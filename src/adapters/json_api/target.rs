@@ -13,6 +13,7 @@ use crate::policy::decision::Reason;
 use crate::policy::forecast::Forecasting;
 use crate::policy::rule::Limit;
 use crate::policy::spec::{Mode, TargetSpec};
+use crate::registry::Registry;
 use crate::replication::view::ReplicaView;
 use crate::scaled_object::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
 
@@ -46,6 +47,20 @@ impl Askers {
             owner: view.owner(key).map(str::to_owned),
             role: view.role(key).as_str(),
         })
+    }
+
+    /// Nobody kept when they called.
+    pub(super) fn of_the_past(registry: &Registry) -> Self {
+        Self {
+            labels: registry.labels(),
+            called: HashMap::new(),
+            replicas: None,
+        }
+    }
+
+    /// What their ScaledObjects are called.
+    pub(super) const fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// The targets of a group.

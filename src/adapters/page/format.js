@@ -42,6 +42,9 @@ export const bytes = (value) => known(value, (v) => {
 /** The time of day, in the reader's zone. */
 export const clock = (at) => new Date(at).toLocaleTimeString("en-GB");
 
+/** The day and the time of day, in the reader's zone. */
+export const dateTime = (at) => `${new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })}, ${clock(at)}`;
+
 /** Text, or the mark for unknown. */
 export const orDash = (text) => (text === "unknown" ? unknown() : text);
 

@@ -139,10 +139,13 @@ export class Heatmap {
     }
     context.textBaseline = "top";
     const marks = Math.max(2, Math.floor(w / 130));
+    let before = -1;
     for (let mark = 0; mark <= marks; mark += 1) {
       const at = Math.round((mark * (width - 1)) / marks);
       const n = column[at];
-      if (n < 0) continue;
+      // Of few columns each is named once.
+      if (n < 0 || n === before) continue;
+      before = n;
       context.textAlign = mark === 0 ? "left" : mark === marks ? "right" : "center";
       context.fillText(clock(times[n]), x + ((at + 0.5) * w) / width, height + 6);
     }

@@ -3,17 +3,16 @@
 use std::io::{self, Write};
 
 use crate::group::event::TargetKey;
+use crate::journal::{ReplayStep, ReplayedGroup, shown};
 use crate::model::time::Timestamp;
 use crate::policy::decision::Decision;
 use crate::policy::explain;
 use crate::policy::steps::Step;
 
-use super::past::{ReplayStep, ReplayedGroup, named, shown};
-
-/// Every decision that changed an answer; whether anything could not be read.
-pub(super) fn list(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<bool> {
+/// Every decision that changed an answer.
+pub(super) fn list(past: &mut ReplayedGroup, out: &mut impl Write) -> io::Result<()> {
     let mut told = 0_usize;
-    while let Some(seen) = past.next() {
+    while let Some(seen) = past.next_step() {
         let ReplayStep::Happened(wall, happened) = seen else {
             continue;
         };
@@ -28,11 +27,11 @@ pub(super) fn list(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<
     if told == 0 {
         writeln!(out, "  no answer changed in that time")?;
     }
-    Ok(past.is_damaged)
+    Ok(())
 }
 
-/// What was answered at the end of the time that is asked about; whether anything could not be read.
-pub(super) fn at(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<bool> {
+/// What was answered at the end of the time that is asked about; whether the journal begins later.
+pub(super) fn at(past: &mut ReplayedGroup, out: &mut impl Write) -> io::Result<bool> {
     let mut last = None;
     if past.header.moment().on_the_wall() > past.span.to {
         let begins = shown(past.header.moment().on_the_wall());
@@ -43,7 +42,7 @@ pub(super) fn at(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<bo
         )?;
         return Ok(true);
     }
-    while let Some(seen) = past.next() {
+    while let Some(seen) = past.next_step() {
         if let ReplayStep::Happened(wall, _) = seen {
             last = Some(wall);
         }
@@ -68,7 +67,7 @@ pub(super) fn at(mut past: ReplayedGroup, out: &mut impl Write) -> io::Result<bo
     if !told {
         writeln!(out, "  nobody asked for an answer")?;
     }
-    Ok(past.is_damaged)
+    Ok(false)
 }
 
 fn print(
@@ -105,4 +104,12 @@ fn line(step: &Step, sentence: &str) -> String {
     let (name, before, after) = (name.unwrap_or_default(), step.before, step.after);
     let change = format!("{before} → {after}");
     format!("{name:<16} {change:<11} {sentence}")
+}
+
+/// Who asked.
+pub(super) fn named(key: &TargetKey) -> String {
+    match key.is_unnamed() {
+        true => "(no ScaledObject)".to_owned(),
+        false => format!("{}/{}", key.namespace, key.name),
+    }
 }

@@ -21,6 +21,7 @@ use crate::journal::Journals;
 use crate::model::capacity::CapacityRules;
 use crate::model::time::Moment;
 use crate::publish::Group;
+use crate::publish::archive::Archive;
 use crate::publish::notices::{Notice, Notices};
 use crate::recording::Recording;
 use crate::registry::Registry;
@@ -111,6 +112,7 @@ impl ServiceParts {
             ),
             members: self.members.clone(),
             state: source_views::of_state(self.keeper.clone(), self.journals.clone()),
+            archive: self.journals.clone().map(Archive::of),
         }
     }
 

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use super::super::files::{group_folder, segments};
 use super::super::retention::prune;
-use super::super::{JournalRules, recover};
-use super::{Act, Process, RULES, World, bytes, group, moment};
+use super::super::{Fold, Folded, JournalRules, PastSpan, ReplayedGroup, recover};
+use super::{Act, Process, RULES, World, asked, at, bytes, group, moment};
+use crate::group::GroupState;
+use crate::group::event::{Event, TargetKey, What};
+use crate::policy::decision::Decision;
 
 /// What a process left that polled once.
 fn polled_once(folder: &Path) -> PathBuf {
@@ -138,4 +141,75 @@ fn the_oldest_segments_go_first_and_the_newest_of_a_group_stays() {
         !of_group.exists(),
         "nobody asked for it for longer than anything is kept"
     );
+}
+
+fn fails_on_failures(state: &mut GroupState, event: &Event) -> Vec<(TargetKey, Decision)> {
+    assert!(!matches!(event.what, What::Observed(Err(_))), "a bug");
+    state.apply(event)
+}
+
+#[test]
+fn where_computing_again_fails_it_is_said_when_and_the_next_part_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::default();
+    for acts in [
+        [Act::Poll(10, 5), Act::Fail, Act::Poll(10, 5)],
+        [Act::Poll(10, 5); 3],
+    ] {
+        let mut process = Process::start(folder.path(), moment(world.second));
+        for act in acts {
+            process.apply(&world.event(act));
+        }
+        process.flush();
+    }
+    let of_group = group_folder(&super::super::files::folder(folder.path()), &group());
+    let fold = Fold::by(&of_group, fails_on_failures).expect("a folder");
+    let told = fold.map(|next| match next {
+        Folded::Began { .. } => "began".to_owned(),
+        Folded::Happened { .. } => "happened".to_owned(),
+        Folded::Unreadable(_, why) => why,
+    });
+    let mut told: Vec<String> = told.collect();
+    let why = told.remove(2);
+    let words = "computing event 2 at 2023-11-14 22:13:30Z again fails";
+    assert!(why.starts_with(words), "{why}");
+    let expect = [
+        ["began", "happened"].as_slice(),
+        &["began"],
+        &["happened"; 4],
+    ]
+    .concat();
+    assert_eq!(told, expect);
+}
+
+#[test]
+fn a_look_at_a_moment_sees_what_happened_until_then_and_nothing_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::default();
+    let mut process = Process::start(folder.path(), moment(0));
+    let mut states = Vec::new();
+    for _ in 0..4 {
+        process.apply(&world.event(Act::Poll(10, 5)));
+        states.push(bytes(&process.state));
+    }
+    // While the next poll is under way, somebody asks.
+    let poll = world.event(Act::Poll(10, 5));
+    let what = asked(30);
+    process.apply(&Event {
+        at: poll.at.plus(Duration::from_millis(90)),
+        what,
+    });
+    process.apply(&poll);
+    states.push(bytes(&process.state));
+    process.flush();
+    let of_group = group_folder(&super::super::files::folder(folder.path()), &group());
+    for (second, expect) in [(5, 0), (9, 0), (10, 1), (24, 3), (25, 4), (60, 4)] {
+        let (from, to) = (at(second), at(second));
+        let span = PastSpan { from, to };
+        let past = ReplayedGroup::of(&of_group, None, span).expect("readable");
+        let mut past = past.expect("of any group");
+        while past.next_step().is_some() {}
+        let state = past.state().map(bytes);
+        assert_eq!(state.as_ref(), Some(&states[expect]), "at second {second}");
+    }
 }

@@ -1,7 +1,7 @@
 // Why so many replicas: from what was measured to the answer to KEDA, step by step, with the step that decided marked.
 
 import { chip, h, show, table } from "../dom.js";
-import { clock, number, orDash, seconds, words } from "../format.js";
+import { number, orDash, seconds, words } from "../format.js";
 import { tabs } from "./group.js";
 
 /** What to change where an answer is not as wanted. */
@@ -23,6 +23,7 @@ export function openDecision(main, app, name) {
   const [body, log] = [h("div"), h("div")];
   main.append(tabs(app, name, "decision"), body, log);
   let group = null;
+  if (app.at !== null) body.append(h("p", {}, "Computing this moment from the journal…"));
 
   async function load() {
     try {
@@ -34,7 +35,7 @@ export function openDecision(main, app, name) {
       const asking = new Set(now.targets.map((target) => target.scaled_object));
       const told = decisions.filter((decision) => asking.has(decision.scaled_object)).slice(0, 20);
       show(log, told.length > 0 && table("Decisions that changed the answer, newest first", [["At", ""], ["For", ""], ["Replicas", "n"], ["Reason", ""], ["Limit", ""], ["Why", "why"]],
-        told.map((decision) => [clock(decision.at), decision.scaled_object || "no ScaledObject", orDash(String(decision.desired ?? "unknown")), words(decision.reason), words(decision.limit), decision.text])));
+        told.map((decision) => [app.moment(decision.at, "decision", name), decision.scaled_object || "no ScaledObject", orDash(String(decision.desired ?? "unknown")), words(decision.reason), words(decision.limit), decision.text])));
     } catch (error) {
       show(body, h("p", {}, error.message));
     }
@@ -51,9 +52,10 @@ export function openDecision(main, app, name) {
 function headline(target, app) {
   const asked = target.last_asked_at && (app.now() - Date.parse(target.last_asked_at)) / 1000;
   const unit = target.mode === "backlog" ? "messages" : "replicas";
-  const answer = target.emitted === null ? "KEDA gets an error and applies the fallback, if there is one" : `KEDA gets ${target.emitted} ${unit}`;
+  const gets = app.at === null ? "KEDA gets" : "KEDA got";
+  const answer = target.emitted === null ? `${gets} an error and applies the fallback, if there is one` : `${gets} ${target.emitted} ${unit}`;
   const facts = [answer, target.active === null ? null : target.active ? "active" : "inactive", target.current === null ? "running replicas unknown" : `${target.current} running`,
-    target.scaled_object ? (asked === null ? "no call from KEDA yet" : `last call ${seconds(Math.max(0, Math.round(asked)))} ago`) : "no ScaledObject uses it"];
+    target.scaled_object ? (asked !== null ? `last call ${seconds(Math.max(0, Math.round(asked)))} ago` : app.at === null ? "no call from KEDA yet" : null) : "no ScaledObject uses it"];
   return [
     h("p", { class: "headline" }, h("strong", {}, target.desired === null ? "No answer" : `${target.desired} ${target.desired === 1 ? "replica" : "replicas"}`), " ",
       target.limit && target.limit !== "none" ? chip(`limit: ${words(target.limit)}`, ["hold", "min_replicas", "warm_up"].includes(target.limit) ? "fine" : "warn") : null, " ", target.scaled_object ? h("span", { class: "muted" }, `for ${target.scaled_object}`) : null),

@@ -18,6 +18,8 @@ const MEASURES = {
 const SPANS = [[300, "5 min"], [1800, "30 min"], [3600, "1 h"], [18000, "5 h"], [54000, "15 h"]];
 /** Columns that the service keeps; and polls in one of its coarse ones. */
 const [COLUMNS, COARSE] = [360, 10];
+/** Seconds of the past that are computed again for a picture of it, at most. */
+const LONGEST_PAST = 3600;
 /** Of partitions, so that a live page stays quick. */
 const ROWS = 25;
 const GRAVITY = { ok: "ok", behind: "fine", stuck: "bad", stopped: "bad", rewound: "warn", unknown: "warn" };
@@ -29,14 +31,17 @@ export function tabs(app, name, chosen) {
 
 export function openGroup(main, app, name) {
   const path = `groups/${encodeURIComponent(name)}`;
-  const [meta, tiles, readout, incidents, partitions, legend, asTable] = ["p", "dl", "p", "div", "div", "div", "div"].map((tag) => h(tag));
+  const [meta, tiles, readout, incidents, partitions, legend, asTable, lacking] = ["p", "dl", "p", "div", "div", "div", "div", "p"].map((tag) => h(tag));
   meta.className = "muted";
   tiles.className = "tiles";
   readout.className = "readout";
   readout.setAttribute("aria-live", "polite");
+  lacking.className = "warning";
+  lacking.hidden = true;
+  if (app.at !== null) meta.append("Computing this moment from the journal…");
   legend.className = "legend";
   const poll = app.groups.get(name)?.poll_interval_seconds ?? 5;
-  const spans = SPANS.filter(([span], n) => n === 0 || span <= COLUMNS * COARSE * poll);
+  const spans = SPANS.filter(([span], n) => n === 0 || span <= (app.at === null ? COLUMNS * COARSE * poll : LONGEST_PAST));
   let chosen = { measure: "backlog", span: spans.findLast(([span], n) => n === 0 || span <= COLUMNS * poll)[0] };
   let past = null;
   let group = null;
@@ -66,9 +71,9 @@ export function openGroup(main, app, name) {
     h("section", { "aria-label": "Heatmap" },
       h("div", { class: "controls" },
         choice("Show", "measure", Object.entries(MEASURES).map(([key, { word }]) => [key, word]), chosen.measure, (key) => { chosen.measure = key; }),
-        choice("of the last", "span", spans, chosen.span, (key) => { chosen.span = Number(key); }),
+        choice(app.at === null ? "of the last" : "of the time before", "span", spans, chosen.span, (key) => { chosen.span = Number(key); }),
         legend),
-      heatmap.canvas, readout,
+      lacking, heatmap.canvas, readout,
       h("p", { class: "muted small", id: "heatmap-help" }, "One row per partition; hatched cells are unknown. Move with the pointer, the arrow keys, Home, End, Page Up and Page Down.")),
     h("section", { class: "charts", "aria-label": "Lines" }, charts.map((chart) => chart.root)),
     unfold,
@@ -121,13 +126,21 @@ export function openGroup(main, app, name) {
       group.outage_reserve_seconds !== null && tile("Outage reserve", seconds(group.outage_reserve_seconds)),
       stored.length > 0 && tile("Stored", bytes(stored.reduce((sum, of) => sum + of.stored_bytes, 0))));
     show(incidents, happened.length > 0 && table("Incidents", [["Kind", ""], ["Since", ""], ["Until", ""], ["Details", "why"]], happened.map((incident) => [
-      incident.kind.replaceAll("_", " "), clock(incident.started_at), incident.ended_at ? clock(incident.ended_at) : chip("open", "bad"), incident.text])));
+      incident.kind.replaceAll("_", " "), app.moment(incident.started_at, "group", name), incident.ended_at ? clock(incident.ended_at) : chip("open", "bad"), incident.text])));
     if (past) showPast();
     showPartitions();
   }
 
+  /** What the journal does not reach back to is named, not left to be taken for nothing. */
+  function showLacking(times) {
+    const from = app.now() - chosen.span * 1000;
+    lacking.hidden = app.at === null || (times.length > 0 && times[0] - from < 3 * past.step_seconds * 1000);
+    lacking.textContent = times.length === 0 ? "The journal has no polls of this time: there is no picture of it." : `The journal has no polls before ${clock(times[0])}: nothing is drawn there.`;
+  }
+
   function showPast() {
     const { times, partitions: rows } = past;
+    showLacking(times);
     const isShare = past.shown === "share";
     const values = rows.map((row) => (isShare ? row.values.map((value, n) => (value === null || !past.arrival_per_second[n] ? null : value / past.arrival_per_second[n])) : row.values));
     let top = 0;
@@ -170,7 +183,7 @@ export function openGroup(main, app, name) {
       const mean = known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
       return [row, orDash(write(grid.values[n].at(-1) ?? null)), orDash(write(mean)), orDash(known.length ? write(Math.max(...known)) : "unknown")];
     });
-    show(asTable, table(`${word} by partition`, [["Partition", ""], ["Now", "n"], ["Mean", "n"], ["Largest", "n"]], rows));
+    show(asTable, table(`${word} by partition`, [["Partition", ""], [app.at === null ? "Now" : "Then", "n"], ["Mean", "n"], ["Largest", "n"]], rows));
   }
 
   function showPartitions() {

@@ -30,9 +30,9 @@ export function openOverview(main, app) {
   const groups = h("div");
   main.append(h("h1", {}, "Groups"), sources, groups);
 
-  const showGroups = () => {
-    if (app.groups.size === 0) return show(groups, h("p", {}, "No groups are observed yet. Add one under ", h("code", {}, "groups"), " in the config, or create a ScaledObject that uses one."));
-    const rows = worstFirst(app.groups.values()).map((group) => {
+  const showGroups = (all = app.groups) => {
+    if (all.size === 0) return show(groups, h("p", {}, "No groups are observed yet. Add one under ", h("code", {}, "groups"), " in the config, or create a ScaledObject that uses one."));
+    const rows = worstFirst(all.values()).map((group) => {
       const target = group.targets[0];
       return [
         h("a", { href: app.link("group", group.name) }, group.name),
@@ -57,11 +57,21 @@ export function openOverview(main, app) {
         h("span", { class: "muted" }, ago === null ? "never read" : `read ${seconds(Math.max(0, Math.round(ago)))} ago`));
     }));
   };
+  if (app.at !== null) {
+    const [notes, said] = [h("p", { class: "muted" }, "Sources are not in the journal."), h("p", {}, "Computing this moment from the journal…")];
+    sources.append(notes);
+    groups.append(said);
+    app.get("groups?partitions=false").then((then) => {
+      showGroups(new Map(then.groups.map((group) => [group.name, group])));
+      notes.after(...(then.problems ?? []).map((problem) => h("p", { class: "warning" }, problem)));
+    }).catch((error) => { said.textContent = error.message; });
+    return {};
+  }
   showGroups();
   showSources();
   let ticks = 0;
   return {
-    update: showGroups,
+    update: () => showGroups(),
     tick: () => { ticks += 1; if (ticks % 5 === 0) showSources(); },
   };
 }

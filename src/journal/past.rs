@@ -1,73 +1,87 @@
 //! A group's journal, as far as it is asked about.
 
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
-
-use crate::cli::{PointInTime, ReplayArgs};
+use super::files::FolderError;
+use super::fold::{Fold, Folded};
+use super::frames::JournalRecord;
+use super::header::JournalHeader;
 use crate::group::GroupState;
 use crate::group::event::TargetKey;
-use crate::journal::{Fold, Folded, JournalHeader, JournalRecord};
 use crate::model::time::Timestamp;
 use crate::policy::decision::Decision;
 
 /// What is asked about, by the wall clock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub struct PastSpan {
+    /// Nothing before it.
     pub from: Timestamp,
+    /// Nothing after it.
     pub to: Timestamp,
 }
 
-impl Span {
-    pub fn of(args: &ReplayArgs, now: Timestamp) -> Self {
-        let at = |point: Option<PointInTime>| point.map(|point| point.before(now));
-        let to = at(args.at).or_else(|| at(args.to));
-        Self {
-            from: at(args.from).unwrap_or_default(),
-            to: to.unwrap_or(Timestamp::from_millis(u64::MAX)),
-        }
-    }
-
+impl PastSpan {
+    /// Whether that is asked about.
     pub fn has(self, wall: Timestamp) -> bool {
         (self.from..=self.to).contains(&wall)
     }
 }
 
 /// A group's journal, as far as it is asked about.
-pub(super) struct ReplayedGroup {
+#[derive(Debug)]
+pub struct ReplayedGroup {
     fold: Fold,
+    /// Of the part that it begins with.
     pub header: JournalHeader,
-    pub span: Span,
-    /// What could not be read was told.
-    pub is_damaged: bool,
+    /// What is asked about.
+    pub span: PastSpan,
+    /// What could not be read, or not be computed.
+    pub problems: Vec<String>,
 }
 
 /// What is worth a line.
-pub(super) enum ReplayStep {
+#[derive(Debug)]
+pub enum ReplayStep {
     /// A segment begins.
     Began(JournalHeader, Box<Continuity>),
     /// An event happened, when the wall clock showed so much.
     Happened(Timestamp, Box<Happened>),
 }
 
-pub(super) struct Continuity {
+/// How a segment follows from the one before.
+#[derive(Debug)]
+pub struct Continuity {
+    /// As in [`Folded::Began`].
     pub missing: Option<u64>,
+    /// The first byte of the state that is another one.
     pub differs_at: Option<usize>,
 }
 
-pub(super) struct Happened {
+/// An event, and what came of it.
+#[derive(Debug)]
+pub struct Happened {
+    /// Then.
     pub record: JournalRecord,
+    /// Now.
     pub decided: Vec<(TargetKey, Decision)>,
 }
 
 impl ReplayedGroup {
     /// `None` where it is of another group than the one asked for.
-    pub fn of(folder: &Path, group: Option<&str>, span: Span) -> Result<Option<Self>> {
-        let path = folder.display().to_string();
-        let mut fold = Fold::of(folder).with_context(|| path.clone())?;
+    ///
+    /// # Errors
+    /// No part of it can be read.
+    pub fn of(
+        folder: &Path,
+        group: Option<&str>,
+        span: PastSpan,
+    ) -> Result<Option<Self>, FolderError> {
+        let path = folder.to_owned();
+        let fold = Fold::of(folder).map_err(|error| FolderError::Io(path.clone(), error))?;
+        let mut fold = fold;
         fold.skip_early(|next| next.moment().on_the_wall() <= span.from);
-        let mut is_damaged = false;
+        fold.stop_after(span.to);
+        let mut problems = Vec::new();
         for next in fold.by_ref() {
             match next {
                 Folded::Began { header, .. } => {
@@ -78,30 +92,34 @@ impl ReplayedGroup {
                         fold,
                         header,
                         span,
-                        is_damaged,
+                        problems,
                     }));
                 }
                 Folded::Unreadable(path, why) => {
-                    eprintln!("{}: {why}", path.display());
-                    is_damaged = true;
+                    problems.push(format!("{}: {why}", path.display()));
                 }
                 Folded::Happened { .. } => {}
             }
         }
-        bail!("{path}: no part of this journal can be read")
+        Err(FolderError::Unreadable(path, problems.join("; ")))
     }
 
+    /// What was known and decided after what came last; `None` behind what cannot be read.
     pub fn state(&self) -> Option<&GroupState> {
         self.fold.state()
     }
 
+    /// Whether the journal went on after the time that is asked about.
+    pub fn is_complete(&self) -> bool {
+        self.fold.is_complete()
+    }
+
     /// What comes next, until the time that is asked about is over.
-    pub fn next(&mut self) -> Option<ReplayStep> {
+    pub fn next_step(&mut self) -> Option<ReplayStep> {
         loop {
             match self.fold.next()? {
                 Folded::Unreadable(path, why) => {
-                    eprintln!("{}: {why}", path.display());
-                    self.is_damaged = true;
+                    self.problems.push(format!("{}: {why}", path.display()));
                 }
                 Folded::Began {
                     header,
@@ -114,34 +132,15 @@ impl ReplayedGroup {
                     };
                     return Some(ReplayStep::Began(header, Box::new(continuity)));
                 }
-                Folded::Happened { record, decided } => {
-                    let wall = self.state().map(|state| state.facts().wall);
-                    let wall = wall.unwrap_or_default().on_the_wall(record.event.at);
-                    if wall > self.span.to {
-                        return None;
-                    }
-                    return Some(ReplayStep::Happened(
-                        wall,
-                        Box::new(Happened { record, decided }),
-                    ));
+                Folded::Happened {
+                    wall,
+                    record,
+                    decided,
+                } => {
+                    let happened = Box::new(Happened { record, decided });
+                    return Some(ReplayStep::Happened(wall, happened));
                 }
             }
         }
-    }
-}
-
-/// `2026-11-30 03:14:05Z`.
-pub(super) fn shown(wall: Timestamp) -> String {
-    let at = UNIX_EPOCH + Duration::from_secs(wall.as_millis() / 1_000);
-    humantime::format_rfc3339_seconds(at)
-        .to_string()
-        .replace('T', " ")
-}
-
-/// Who asked.
-pub(super) fn named(key: &TargetKey) -> String {
-    match key.is_unnamed() {
-        true => "(no ScaledObject)".to_owned(),
-        false => format!("{}/{}", key.namespace, key.name),
     }
 }
