@@ -54,7 +54,11 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
     let mut share = spread(&definition.name);
     let mut pace = Pace::new(definition.poll_interval, share);
     let mut woken_at: Option<Instant> = None;
-    while !group.is_retired() {
+    loop {
+        let turn = source.turn(reader.fails_alone()).await;
+        if group.is_retired() {
+            break;
+        }
         let started = Instant::now();
         // The start of the poll, so that an answer is never taken for fresher than it is.
         let now = clock.moment();
@@ -70,7 +74,7 @@ async fn collect(group: Arc<Group>, source: Arc<GuardedSource>, outlets: Outlets
         if let Err(failure) = &seen {
             read.record("failure", failure.kind.as_str());
         }
-        drop(read);
+        drop((read, turn));
         let took = started.elapsed();
         failing = report(&definition.name, failing, &seen);
         let interval = definition.poll_interval;

@@ -32,6 +32,9 @@ const LATE: Duration = Duration::from_secs(1);
 /// Timeouts in a row after which the connection is rebuilt.
 const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
 
+/// Groups that failed alone so often in a row are polled one at a time: an overloaded server is asked no more by many than by one.
+const ONE_BY_ONE_FROM: u32 = 3;
+
 /// What the polls of a source came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PollStats {
@@ -80,6 +83,8 @@ pub struct GuardedSource {
     source: Box<dyn Source>,
     durations: Durations,
     guard: Mutex<Guard>,
+    /// Held by one of the groups that keep failing alone.
+    failing: tokio::sync::Mutex<()>,
 }
 
 struct Guard {
@@ -111,6 +116,7 @@ impl GuardedSource {
             name: name.into(),
             source,
             durations: Durations::new(&DURATION_BUCKETS_SECONDS),
+            failing: tokio::sync::Mutex::default(),
             guard: Mutex::new(Guard {
                 breaker: CircuitBreaker::new(settings),
                 hourly: HourlyRequests::default(),
@@ -179,6 +185,14 @@ impl GuardedSource {
     /// Where the circuit stands.
     pub fn circuit_state(&self, now: Timestamp) -> CircuitState {
         self.guard().breaker.state(now)
+    }
+
+    /// Waits for the turn of a group that failed alone so often; what is returned is held while it is polled.
+    pub async fn turn(&self, fails_alone: u32) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match fails_alone {
+            0..ONE_BY_ONE_FROM => None,
+            _ => Some(self.failing.lock().await),
+        }
     }
 
     /// Polls once, within `deadline`. `clock` tells the time before and after.

@@ -103,7 +103,8 @@ pub trait GroupReader: Send {
         Box::pin(std::future::pending())
     }
 
-    /// Returns as soon as there is what the last poll failed for the lack of. Never, where only another poll can tell.
+    /// Returns as soon as there is what the last poll failed for the lack of, and not again before the next poll. Never, where only another
+    /// poll can tell.
     fn until_ready(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }

@@ -104,12 +104,13 @@ impl Discovery {
         Ok(self.known.keys().cloned().collect())
     }
 
-    /// Returns once there are keys, where the last question for them had none.
-    pub async fn until_found(&self) {
+    /// Returns once there are keys, where the last question for them had none: once, not again before the next question.
+    pub async fn until_found(&mut self) {
         match self.search.as_ref().filter(|_| self.lacks_keys) {
             Some(search) => search.until_found().await,
             None => std::future::pending().await,
         }
+        self.lacks_keys = false;
     }
 
     /// How often the keys were looked up: they are the same as long as that is.
