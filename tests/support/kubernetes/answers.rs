@@ -83,8 +83,13 @@ fn list(state: &Cluster, prefix: &str, query: &BTreeMap<String, String>) -> Resp
         number("limit").unwrap_or(usize::MAX),
     );
     let label = query.get("labelSelector");
-    let selected =
-        |object: &&Value| label.is_none_or(|label| object["metadata"]["labels"][label].is_string());
+    let selected = |object: &&Value| {
+        let labels = &object["metadata"]["labels"];
+        label.is_none_or(|label| match label.split_once('=') {
+            Some((key, value)) => labels[key] == value,
+            None => labels[label].is_string(),
+        })
+    };
     let objects = state
         .objects
         .iter()
