@@ -167,10 +167,8 @@ mod tests {
     async fn a_watch_that_fails_is_taken_out_so_that_another_is_started() {
         let mut watches = Watches::default();
         let start = |watches: &mut Watches, namespace: &str, has_fault: bool| {
-            let place = WatchScope {
-                namespace: namespace.to_owned(),
-                resource: Resource::new("apps", "v1", "Deployment", "deployments"),
-            };
+            let deployments = Resource::new("apps", "v1", "Deployment", "deployments");
+            let place = WatchScope::new(namespace, deployments);
             let running = watches.running.spawn(async move {
                 assert!(!has_fault, "a fault of the program");
                 std::future::pending().await

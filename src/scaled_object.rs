@@ -20,6 +20,31 @@ pub struct ReplicasObserved {
     pub object: ObjectSettings,
     /// Why the scale target itself could not be read, although the ScaledObject was: then nobody knows what is ready.
     pub unread: Option<Unread>,
+    /// Why pods do not become ready, where that can be read.
+    #[serde(default)]
+    pub waiting: Option<PodsWaiting>,
+}
+
+/// Pods whose containers Kubernetes does not get to run, for the reason that most of them have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodsWaiting {
+    /// In its own words: `CrashLoopBackOff`, `ImagePullBackOff`.
+    pub reason: String,
+    /// How many pods.
+    pub pods: u32,
+    /// How often their containers were restarted, together.
+    pub restarts: u32,
+}
+
+impl std::fmt::Display for PodsWaiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in {}", self.pods, self.reason)?;
+        match self.restarts {
+            0 => Ok(()),
+            1 => f.write_str(", 1 restart"),
+            restarts => write!(f, ", {restarts} restarts"),
+        }
+    }
 }
 
 /// The state of an HPA.

@@ -316,10 +316,15 @@ impl<'a> TargetView<'a> {
         let failure = self.target.kubernetes_failure.as_ref();
         let failure =
             failure.map(|unread| format!("streamgauge cannot read the ScaledObject: {unread}"));
+        let waiting = seen.and_then(|seen| seen.waiting.as_ref());
+        let waiting = waiting.map(|waiting| {
+            format!("Pods do not become ready: {waiting}. Look at their events and logs.")
+        });
         warnings
             .unwrap_or_default()
             .into_iter()
             .chain(failure)
+            .chain(waiting)
             .collect()
     }
 

@@ -24,6 +24,7 @@ impl Asked<'_> {
         let WatchScope {
             namespace,
             resource,
+            ..
         } = self.place;
         format!("{} in namespace {namespace}", resource.full_name())
     }

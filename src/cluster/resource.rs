@@ -11,11 +11,12 @@ pub(super) struct Resource {
     pub plural: String,
 }
 
-/// All objects of one kind in one namespace: what one watch covers.
+/// All objects of one kind in one namespace, or those with some labels: what one watch covers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WatchScope {
     pub namespace: String,
     pub resource: Resource,
+    labels: Option<String>,
 }
 
 /// The label by which KEDA finds the jobs of a ScaledJob.
@@ -54,6 +55,10 @@ impl Resource {
         Self::new("batch", "v1", "Job", "jobs")
     }
 
+    pub fn pods() -> Self {
+        Self::new("", "v1", "Pod", "pods")
+    }
+
     pub fn api(&self) -> ApiResource {
         let kind = GroupVersionKind::gvk(&self.group, &self.version, &self.kind);
         ApiResource::from_gvk_with_plural(&kind, &self.plural)
@@ -69,15 +74,30 @@ impl Resource {
 }
 
 impl WatchScope {
+    /// Of the jobs only those that KEDA made.
     pub fn new(namespace: &str, resource: Resource) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            labels: (resource == Resource::jobs()).then(|| SCALED_JOB.to_owned()),
             resource,
         }
     }
 
-    /// Of the jobs only those that KEDA made.
-    pub fn label_selector(&self) -> Option<&'static str> {
-        (self.resource == Resource::jobs()).then_some(SCALED_JOB)
+    /// The pods of a workload, by its selector.
+    pub fn pods(namespace: &str, selector: &str) -> Self {
+        Self {
+            labels: Some(selector.to_owned()),
+            ..Self::new(namespace, Resource::pods())
+        }
+    }
+
+    /// Which of them.
+    pub fn label_selector(&self) -> Option<&str> {
+        self.labels.as_deref()
+    }
+
+    /// Whether it does without: then it is no fault that it must not be read.
+    pub fn is_optional(&self) -> bool {
+        self.resource == Resource::pods()
     }
 }

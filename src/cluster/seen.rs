@@ -101,7 +101,10 @@ impl Inner {
             .find_map(|of| self.shelves.get(of)?.item(&name.name));
         if let Some(Item::Object(Ok(described))) = object {
             match &described.target {
-                Some(target) => places.push(place(target.resource.clone())),
+                Some(target) => {
+                    places.push(place(target.resource.clone()));
+                    places.extend(self.pods_place(&name.namespace, target));
+                }
                 None => places.push(place(Resource::jobs())),
             }
             if described.hpa_name.is_some() {
@@ -109,6 +112,17 @@ impl Inner {
             }
         }
         places
+    }
+
+    /// Its pods, while some are not ready: else nobody asks why.
+    fn pods_place(&self, namespace: &str, target: &ScaleTarget) -> Option<WatchScope> {
+        let workloads = self.shelf(namespace, target.resource.clone())?;
+        let Item::Workload(Ok(replicas)) = workloads.item(&target.name)? else {
+            return None;
+        };
+        let is_short = replicas.ready? < replicas.asked.unwrap_or(replicas.current);
+        let selector = replicas.selector.as_ref().filter(|_| is_short)?;
+        Some(WatchScope::pods(namespace, selector))
     }
 
     fn shelf(&self, namespace: &str, resource: Resource) -> Option<&Shelf> {
@@ -158,7 +172,14 @@ impl Inner {
                     Some(Ok(without_workload(described, hpa, unread.clone()))),
                 );
             }
-            (None, Some(Item::Workload(Ok(replicas)))) => with(described, hpa, *replicas),
+            (None, Some(Item::Workload(Ok(replicas)))) => {
+                let pods = self.pods_place(&name.namespace, target);
+                let pods = pods.and_then(|place| self.shelves.get(&place));
+                ReplicasObserved {
+                    waiting: pods.and_then(Shelf::pods_waiting),
+                    ..with(described, hpa, replicas)
+                }
+            }
             (None, Some(Item::Workload(Err(unread)))) => {
                 without_workload(described, hpa, unread.clone())
             }
@@ -194,7 +215,7 @@ impl Inner {
     }
 }
 
-fn with(described: &Described, hpa: Option<&HpaObject>, replicas: Replicas) -> ReplicasObserved {
+fn with(described: &Described, hpa: Option<&HpaObject>, replicas: &Replicas) -> ReplicasObserved {
     ReplicasObserved {
         current: Some(replicas.current),
         asked: replicas.asked,
@@ -203,6 +224,7 @@ fn with(described: &Described, hpa: Option<&HpaObject>, replicas: Replicas) -> R
         hpa: hpa.map(|hpa| hpa.observed.clone()),
         object: described.settings.clone(),
         unread: None,
+        waiting: None,
     }
 }
 

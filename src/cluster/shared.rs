@@ -71,7 +71,9 @@ impl Shared {
     pub(super) fn failed(&self, place: &WatchScope, unread: Unread) {
         let now = self.clock.now();
         let mut inner = self.inner();
-        inner.record.failed(unread.kind);
+        if !(place.is_optional() && unread.kind == UnreadKind::Auth) {
+            inner.record.failed(unread.kind);
+        }
         match unread.kind {
             UnreadKind::Throttled => inner.budget.throttled(now),
             // A connection that died silently would make every later call wait on it.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 
 use crate::model::time::Timestamp;
-use crate::scaled_object::{ObjectKind, Unread, UnreadKind};
+use crate::scaled_object::{ObjectKind, PodsWaiting, Unread, UnreadKind};
 
 use super::object::{Described, describe};
 use super::resource::{Resource, WatchScope};
-use super::workload::{self, HpaObject, Job, Replicas};
+use super::workload::{self, HpaObject, Job, Replicas, StuckPod};
 
 /// The few fields of one object that are needed; the rest is dropped unseen.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,7 @@ pub(super) enum Item {
     Autoscaler(HpaObject),
     Workload(Result<Replicas, Unread>),
     Job(Job),
+    Pod(StuckPod),
 }
 
 /// One kind of object in one namespace.
@@ -44,6 +45,8 @@ impl Item {
             Some(Self::Autoscaler(workload::hpa(found)))
         } else if is(Resource::jobs()) {
             workload::job(found).map(Self::Job)
+        } else if is(Resource::pods()) {
+            workload::stuck_pod(found).map(Self::Pod)
         } else {
             Some(Self::Workload(workload::replicas(resource, found)))
         }
@@ -110,6 +113,24 @@ impl Shelf {
     /// Neither an answer nor a fault yet.
     pub fn is_pending(&self) -> bool {
         !self.is_complete && self.fault.is_none()
+    }
+
+    /// Why most of the pods wait that do, and how often all these were restarted.
+    pub fn pods_waiting(&self) -> Option<PodsWaiting> {
+        let mut by_reason: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+        for item in self.items.values() {
+            if let Item::Pod(StuckPod { reason, restarts }) = item {
+                let (pods, all) = by_reason.entry(reason).or_default();
+                (*pods, *all) = (*pods + 1, all.saturating_add(*restarts));
+            }
+        }
+        let most = by_reason.into_iter().max_by_key(|(_, (pods, _))| *pods)?;
+        let (reason, (pods, restarts)) = most;
+        Some(PodsWaiting {
+            reason: reason.to_owned(),
+            pods,
+            restarts,
+        })
     }
 
     /// Jobs of a ScaledJob that neither ended well nor badly.

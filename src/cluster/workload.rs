@@ -13,12 +13,14 @@ use super::resource::{Resource, SCALED_JOB};
 const LONGEST_MESSAGE: usize = 300;
 
 /// Replicas of a scale target.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Replicas {
     pub current: u32,
     pub asked: Option<u32>,
     pub ready: Option<u32>,
     pub updated: Option<u32>,
+    /// By which its pods are found.
+    pub selector: Option<String>,
 }
 
 /// What is read of an HPA.
@@ -47,6 +49,7 @@ pub(super) fn replicas(resource: &Resource, found: &DynamicObject) -> Result<Rep
             asked: count(&found.data["spec"]["replicas"], None)?,
             ready: count(&status["readyReplicas"], zero)?,
             updated: count(&status["updatedReplicas"], zero)?,
+            selector: selector(&found.data["spec"]["selector"]),
         })
     };
     read().map_err(|()| {
@@ -56,6 +59,54 @@ pub(super) fn replicas(resource: &Resource, found: &DynamicObject) -> Result<Rep
         let about = format!("{} {namespace}/{name}", resource.kind);
         misunderstood(&about, "has no replica counts in its status")
     })
+}
+
+/// As the API wants it: `app=worker,tier=back`. Sets of values are left to those who need them.
+fn selector(of: &Value) -> Option<String> {
+    let labels = of["matchLabels"].as_object()?.iter();
+    let labels = labels.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let labels: Vec<String> = labels.collect();
+    (!labels.is_empty() && of["matchExpressions"].is_null()).then(|| labels.join(","))
+}
+
+/// Why a pod does not become ready, where Kubernetes says so.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct StuckPod {
+    /// `CrashLoopBackOff`, `ImagePullBackOff`, …
+    pub reason: String,
+    /// Of its containers together.
+    pub restarts: u32,
+}
+
+/// What every pod waits for while it starts.
+const STARTS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+/// The longest reason that is passed on.
+const LONGEST_REASON: usize = 64;
+
+pub(super) fn stuck_pod(found: &DynamicObject) -> Option<StuckPod> {
+    let status = &found.data["status"];
+    let lists = [
+        &status["initContainerStatuses"],
+        &status["containerStatuses"],
+    ];
+    let containers = || lists.iter().filter_map(|list| list.as_array()).flatten();
+    let (reason, ended) = containers().find_map(|container| {
+        let reason = container["state"]["waiting"]["reason"].as_str()?;
+        let ended = container["lastState"]["terminated"]["reason"].as_str();
+        (!STARTS.contains(&reason)).then_some((reason, ended))
+    })?;
+    let why: String = reason
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(LONGEST_REASON)
+        .collect();
+    let reason = match ended {
+        Some("OOMKilled") => format!("{why} after OOMKilled"),
+        _ => why,
+    };
+    let restarts = containers().filter_map(|container| whole(&container["restartCount"]));
+    let restarts = restarts.fold(0, u32::saturating_add);
+    Some(StuckPod { reason, restarts })
 }
 
 pub(super) fn hpa(found: &DynamicObject) -> HpaObject {
@@ -156,5 +207,47 @@ mod tests {
             Some("FailedGetExternalMetric: no"),
         );
         check("ScalingDisabled", None);
+    }
+
+    #[test]
+    fn a_pod_says_why_it_waits_but_not_that_it_starts() {
+        let check = |containers: Value, expect: Option<(&str, u32)>| {
+            let pod = object(json!({"status": {"containerStatuses": containers}}));
+            let expect = expect.map(|(reason, restarts)| StuckPod {
+                reason: reason.into(),
+                restarts,
+            });
+            assert_eq!(stuck_pod(&pod), expect, "{containers}");
+        };
+        let container = |reason: &str, ended: &str| {
+            json!({"restartCount": 4, "state": {"waiting": {"reason": reason}},
+                "lastState": {"terminated": {"reason": ended}}})
+        };
+        let sidecar = json!({"restartCount": 1, "state": {"running": {}}});
+        check(Value::Null, None);
+        check(json!([sidecar]), None);
+        check(json!([container("ContainerCreating", "")]), None);
+        let crashes = container("CrashLoopBackOff", "Error");
+        check(json!([sidecar, crashes]), Some(("CrashLoopBackOff", 5)));
+        let reason = "CrashLoopBackOff after OOMKilled";
+        check(
+            json!([container("CrashLoopBackOff", "OOMKilled")]),
+            Some((reason, 4)),
+        );
+        check(json!([container("a\u{1b}[31m b", "")]), Some(("a31mb", 4)));
+    }
+
+    #[test]
+    fn pods_are_found_by_labels_alone() {
+        let check = |of: Value, expect: Option<&str>| assert_eq!(selector(&of).as_deref(), expect);
+        check(
+            json!({"matchLabels": {"tier": "back", "app": "worker"}}),
+            Some("app=worker,tier=back"),
+        );
+        check(json!({"matchLabels": {}}), None);
+        check(
+            json!({"matchLabels": {"app": "a"}, "matchExpressions": [{"key": "k"}]}),
+            None,
+        );
     }
 }

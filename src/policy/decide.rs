@@ -120,6 +120,10 @@ fn inputs(now: Timestamp, model: &GroupModel, facts: &GroupFacts, target: &Targe
         ready: running.ready,
         asked: running.asked,
         not_ready_since: running.not_ready_since,
+        waiting: target
+            .replicas
+            .seen_at(now)
+            .and_then(|seen| seen.waiting.clone()),
         wall: facts.wall,
         paused: running.paused,
         partitions: u32::try_from(facts.partitions.len()).unwrap_or(u32::MAX),

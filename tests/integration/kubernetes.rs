@@ -140,3 +140,50 @@ async fn hundreds_of_objects_take_one_watch_per_kind() {
     assert!(at_first <= 12 + at_first_more, "{at_first}");
     assert!(calls <= at_first + later, "{calls}");
 }
+
+#[tokio::test]
+async fn why_pods_do_not_become_ready_is_named_where_pods_may_be_read() {
+    let world = World::new(ON, |cluster| {
+        cluster.pods("worker", 7, 5);
+        cluster.stuck_pod("worker", "worker-a", "CrashLoopBackOff", 4);
+        cluster.stuck_pod("worker", "worker-b", "CrashLoopBackOff", 8);
+    })
+    .await;
+    let waiting = async || {
+        let target = world.target()?;
+        let waiting = target["kubernetes"]["waiting"].clone();
+        waiting.is_object().then_some((waiting, target))
+    };
+    let (seen, target) = eventually("a reason", WITHIN, waiting).await;
+    let expect = json!({"reason": "CrashLoopBackOff", "pods": 2, "restarts": 12});
+    assert_eq!(seen, expect);
+    let warnings = target["warnings"].to_string();
+    let words = "Pods do not become ready: 2 in CrashLoopBackOff, 12 restarts.";
+    assert!(warnings.contains(words), "{warnings}");
+    world.cluster.pods("worker", 7, 7);
+    eventually("all are ready", WITHIN, async || {
+        let target = world.target()?;
+        (target["kubernetes"]["waiting"].is_null() && target["kubernetes"]["ready"] == 7)
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_must_not_read_pods_misses_the_reason_and_nothing_else() {
+    let world = World::new(ON, |cluster| {
+        cluster.pods("worker", 7, 5);
+        cluster.stuck_pod("worker", "worker-a", "CrashLoopBackOff", 4);
+        cluster.fail("/pods", 403, "");
+    })
+    .await;
+    eventually("pods were asked for", WITHIN, async || {
+        (world.cluster.times_asked("/pods") > 1).then_some(())
+    })
+    .await;
+    let target = world.target().expect("a target");
+    assert_eq!(target["kubernetes"]["ready"], 5);
+    assert_eq!(target["kubernetes"]["waiting"], json!(null));
+    assert_eq!(target["warnings"], json!([]));
+    world.until_metric("streamgauge_kubernetes_up", "1").await;
+}

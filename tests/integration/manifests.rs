@@ -198,6 +198,7 @@ fn the_pod_runs_unprivileged_and_its_account_may_only_list_and_watch() {
             "horizontalpodautoscalers",
             "deployments",
             "statefulsets",
+            "pods",
             "jobs"
         ]
     );

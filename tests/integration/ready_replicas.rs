@@ -14,7 +14,7 @@ use streamgauge::policy::decision::Decision;
 use streamgauge::policy::replicas::ReplicaSource;
 use streamgauge::policy::rule::Limit;
 use streamgauge::policy::spec::PolicySettings;
-use streamgauge::scaled_object::{ObjectSettings, Pause, ReplicasObserved};
+use streamgauge::scaled_object::{ObjectSettings, Pause, PodsWaiting, ReplicasObserved};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -206,4 +206,24 @@ fn readings_survive_a_journal() {
     };
     let line = serde_json::to_string(&event).unwrap();
     assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+}
+
+#[test]
+fn the_sentence_on_pods_that_hang_names_why_they_wait() {
+    let mut world = World::new();
+    let waiting = PodsWaiting {
+        reason: "CrashLoopBackOff".into(),
+        pods: 3,
+        restarts: 12,
+    };
+    world.pods = pods(5, 2).map(|seen| ReplicasObserved {
+        waiting: Some(waiting),
+        ..seen
+    });
+    world.play(125, 0);
+    let decision = world.play(60, 400);
+    assert_eq!(decision.limit, Limit::PodsNotReady, "{}", decision.text);
+    let words =
+        "Z (3 in CrashLoopBackOff, 12 restarts); more replicas would not help until they are.";
+    assert!(decision.text.contains(words), "{}", decision.text);
 }

@@ -127,6 +127,25 @@ impl Kubernetes {
         self.put("autoscaling/v2", "horizontalpodautoscalers", &hpa, content);
     }
 
+    /// A pod of the Deployment, which finds its pods from now on, with a container that waits for that reason.
+    pub fn stuck_pod(&self, deployment: &str, pod: &str, reason: &str, restarts: u32) {
+        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{deployment}");
+        let mut found = self.state().objects[&path].clone();
+        found["spec"]["selector"] = json!({"matchLabels": {"app": deployment}});
+        self.put("apps/v1", "deployments", deployment, found);
+        let container = json!({
+            "name": "worker", "ready": false, "restartCount": restarts,
+            "state": {"waiting": {"reason": reason, "message": "back-off 5m0s"}},
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 1}},
+        });
+        let content = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": pod, "namespace": NAMESPACE, "labels": {"app": deployment}},
+            "spec": {}, "status": {"phase": "Running", "containerStatuses": [container]},
+        });
+        self.put("v1", "pods", pod, content);
+    }
+
     /// A ScaledJob of that name.
     pub fn scaled_job(&self, name: &str, spec: &Value) {
         let content = json!({
@@ -211,7 +230,9 @@ impl Kubernetes {
     }
 
     fn put(&self, version: &str, plural: &str, name: &str, content: Value) {
-        let path = format!("/apis/{version}/namespaces/{NAMESPACE}/{plural}/{name}");
+        // The oldest group has no name.
+        let root = if version == "v1" { "api" } else { "apis" };
+        let path = format!("/{root}/{version}/namespaces/{NAMESPACE}/{plural}/{name}");
         let mut state = self.state();
         let kind = match state.objects.contains_key(&path) {
             true => "MODIFIED",

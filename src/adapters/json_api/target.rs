@@ -15,7 +15,7 @@ use crate::policy::rule::Limit;
 use crate::policy::spec::{Mode, TargetSpec};
 use crate::registry::Registry;
 use crate::replication::view::ReplicaView;
-use crate::scaled_object::{FallbackBehavior, ObjectKind, Pause, ReplicasObserved};
+use crate::scaled_object::{FallbackBehavior, ObjectKind, Pause, PodsWaiting, ReplicasObserved};
 
 use super::decision::{InputsShape, StepShape};
 use super::values::{number, rfc3339};
@@ -137,6 +137,8 @@ struct KubernetesShape {
     asked: Option<u32>,
     ready: Option<u32>,
     hpa_desired: Option<u32>,
+    /// Why pods do not become ready.
+    waiting: Option<PodsWaiting>,
     triggers: u32,
     has_formula: bool,
     min_replicas: u32,
@@ -160,6 +162,7 @@ impl KubernetesShape {
             asked: seen.asked,
             ready: seen.ready,
             hpa_desired: seen.hpa.as_ref().and_then(|hpa| hpa.desired),
+            waiting: seen.waiting.clone(),
             triggers: object.triggers,
             has_formula: object.has_formula,
             min_replicas: object.min_replicas,

@@ -9,7 +9,7 @@ use crate::model::quantity::Quantity;
 use crate::model::time::{Timestamp, WallOffset};
 use crate::policy::answering::Answering;
 use crate::policy::replicas::ReplicaSource;
-use crate::scaled_object::Pause;
+use crate::scaled_object::{Pause, PodsWaiting};
 
 /// The figures a decision was computed from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +76,9 @@ pub struct Inputs {
     pub asked: Option<u32>,
     /// Since when the rest of these hangs, once that is longer than a replica takes to start.
     pub not_ready_since: Option<Timestamp>,
+    /// Why pods do not become ready, where that can be read.
+    #[serde(default)]
+    pub waiting: Option<PodsWaiting>,
     /// Where the wall clock is, for sentences with a time.
     #[serde(default)]
     pub wall: WallOffset,

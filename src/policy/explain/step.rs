@@ -164,8 +164,10 @@ fn pods_not_ready(inputs: &Inputs) -> String {
     let since = inputs.wall.on_the_wall(since).as_millis().min(LAST_MILLI);
     let since = UNIX_EPOCH + Duration::from_millis(since);
     let verb = if asked == 1 { "has" } else { "have" };
+    let why = inputs.waiting.as_ref();
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     format!(
-        "{} of {} {verb} not been ready since {}; more replicas would not help until they are.",
+        "{} of {} {verb} not been ready since {}{why}; more replicas would not help until they are.",
         asked.saturating_sub(ready),
         count(asked, "pod"),
         humantime::format_rfc3339_seconds(since),

@@ -147,6 +147,7 @@ impl Ours {
                 ..ObjectSettings::default()
             },
             unread: None,
+            waiting: None,
         };
         self.state.apply(&Event {
             at: plant.now(),
