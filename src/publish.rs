@@ -186,7 +186,7 @@ impl Group {
         if let Some(journal) = &mut *lock(&self.journal) {
             journal.append(event, &changed, state);
         }
-        lock(&self.standing).hand_on(event, &changed);
+        lock(&self.standing).tell_followers(event, &changed);
         self.remember(&changed);
         changed
     }

@@ -1,6 +1,6 @@
 //! KEDA's external scaler protocol over gRPC: the server and its limits.
 
-mod hand_on;
+mod forward;
 pub mod proto;
 mod scaler;
 pub mod stats;
@@ -20,7 +20,7 @@ use crate::replication::proto::replicas_server::ReplicasServer;
 use crate::replication::service::ReplicaService;
 use crate::shutdown::{Phase, Shutdown};
 
-pub use self::hand_on::Handing;
+pub use self::forward::Forwarding;
 use self::proto::external_scaler_server::ExternalScalerServer;
 pub use self::scaler::Scaler;
 

@@ -15,6 +15,9 @@ use super::{Outlets, collect, keeping, reader, report};
 /// Between two polls of a replica that follows; at least six poll intervals. Polls of event hubs cost money.
 const WARM: Duration = Duration::from_secs(30);
 
+/// Until the first of these: a leader is mostly found, or none is needed, earlier.
+const FIRST_WARM: Duration = Duration::from_secs(2);
+
 /// Before it is asked again who leads.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -85,6 +88,7 @@ async fn stay_warm(group: &Arc<Group>, source: &Arc<GuardedSource>, clock: Clock
     let deadline = source.poll_deadline(interval);
     let mut reader = reader(group, source);
     let mut failing = None;
+    tokio::time::sleep(FIRST_WARM).await;
     loop {
         let seen = source
             .poll(&mut reader, deadline, &move || clock.now())

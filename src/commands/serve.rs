@@ -27,7 +27,7 @@ use self::replicas::OtherReplicas;
 use self::sources::OpenSources;
 use self::tls::ServesTls;
 use crate::adapters::grpc::stats::RpcStats;
-use crate::adapters::grpc::{self, Handing, Scaler};
+use crate::adapters::grpc::{self, Forwarding, Scaler};
 use crate::adapters::health::Readiness;
 use crate::adapters::http::Routes;
 use crate::adapters::views::HttpState;
@@ -125,7 +125,7 @@ impl Service {
         let callers = OwnRuntime::of_callers().context("cannot start the threads of gRPC")?;
         if let Some(replicas) = replicas {
             let members = replicas.members.clone();
-            scaler = scaler.with_replicas(Handing::from_keda(members));
+            scaler = scaler.with_replicas(Forwarding::of_keda(members));
             replicas.start(&parts, &shutdown, &mut tasks, callers.handle(), clock)?;
         }
         let grpc_listener = grpc_listener.into_std()?;

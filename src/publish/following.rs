@@ -114,7 +114,7 @@ impl Group {
         let is_known = ahead.is_some() && state.was_observed();
         if is_known && let Some(journals) = journals {
             let (name, key) = (&self.definition.name, &self.definition.key);
-            let begun = journals.begin(key, name, &Recovered::default(), &state, now);
+            let begun = journals.begin(key, name, &Recovered::unread(now), &state, now);
             *lock(&self.journal) = Some(begun);
         }
         let how = match (is_known, learned) {
@@ -130,3 +130,6 @@ impl Group {
         is_known
     }
 }
+
+#[cfg(test)]
+mod tests;

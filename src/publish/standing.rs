@@ -70,7 +70,7 @@ impl Standing {
     }
 
     /// Hands an event on to those who follow.
-    pub fn hand_on(&mut self, event: &Event, changed: &[(TargetKey, Decision)]) {
+    pub fn tell_followers(&mut self, event: &Event, changed: &[(TargetKey, Decision)]) {
         let Self::Leads { followers } = self else {
             return;
         };

@@ -15,7 +15,7 @@ use crate::policy::spec::Mode;
 use crate::registry::{Registry, Target};
 use crate::shutdown::Shutdown;
 
-use super::hand_on::{HandedOn, Handing};
+use super::forward::{Forwarded, Forwarding};
 use super::proto::external_scaler_client::ExternalScalerClient;
 use super::proto::external_scaler_server::ExternalScaler;
 use super::proto::{
@@ -33,7 +33,7 @@ pub struct Scaler {
     shutdown: Shutdown,
     stats: Arc<RpcStats>,
     /// Where there are other replicas.
-    handing: Option<Handing>,
+    forwarding: Option<Forwarding>,
     /// Refusals that were logged: the object and why.
     said: Mutex<VecDeque<(String, String)>>,
 }
@@ -57,14 +57,14 @@ impl Scaler {
             clock,
             shutdown,
             stats,
-            handing: None,
+            forwarding: None,
             said: Mutex::default(),
         }
     }
 
     /// The same, as one of several replicas.
-    pub fn with_replicas(mut self, handing: Handing) -> Self {
-        self.handing = Some(handing);
+    pub fn with_replicas(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = Some(forwarding);
         self
     }
 
@@ -164,31 +164,31 @@ impl Scaler {
         method: Method,
         request: &Request<M>,
         object: &ScaledObjectRef,
-        question: impl Fn(ExternalScalerClient<Channel>, Request<M>) -> HandedOn<T>,
+        question: impl Fn(ExternalScalerClient<Channel>, Request<M>) -> Forwarded<T>,
         here: impl FnOnce() -> Result<T, Status>,
     ) -> Result<Response<T>, Status> {
-        let Some(handing) = &self.handing else {
+        let Some(forwarding) = &self.forwarding else {
             return self.traced(method, here).map(Response::new);
         };
         // A trigger that is refused is refused here, with the reason.
         if let Ok(target) = self.target(object) {
             let group = &target.group;
-            if !handing.may_answer(group, request) {
+            if !forwarding.may_answer(group, request) {
                 return Err(not_led());
             }
             let started = Instant::now();
-            if let Some(answer) = handing.ask(group, request.get_ref(), question).await {
+            if let Some(answer) = forwarding.ask(group, request.get_ref(), question).await {
                 let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
                 self.stats.count(method, code, started.elapsed());
                 self.stats.answered_by(AnsweredBy::Other);
-                return answer.map(Response::new);
+                return answer;
             }
             self.stats.answered_by(match group.follows() {
                 true => AnsweredBy::Standby,
                 false => AnsweredBy::Owner,
             });
         }
-        handing.sign(self.traced(method, here).map(Response::new))
+        forwarding.sign(self.traced(method, here).map(Response::new))
     }
 
     fn activity(&self, object: &ScaledObjectRef) -> Result<IsActiveResponse, Status> {
@@ -227,14 +227,14 @@ impl Scaler {
     /// The owner's stream, or where this replica knows as much its own, for as long as its part in the group is the same.
     async fn shared_activity(
         &self,
-        handing: &Handing,
+        forwarding: &Forwarding,
         target: Arc<Target>,
         object: &ScaledObjectRef,
     ) -> Result<Response<streams::Stream<IsActiveResponse>>, Status> {
         let key = target.group.definition().key.clone();
-        let until = handing.other_role(key.clone());
-        let stream = match handing.is_bystander(&key) {
-            true => handing.activity(&target.group, object).await,
+        let until = forwarding.other_role(key.clone());
+        let stream = match forwarding.is_bystander(&key) {
+            true => forwarding.activity(&target.group, object).await,
             false => None,
         };
         let open = || {
@@ -262,8 +262,8 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<IsActiveResponse>, Status> {
         let object = request.get_ref();
-        let question = |mut owner: ExternalScalerClient<Channel>, request| -> HandedOn<_> {
-            Box::pin(async move { owner.is_active(request).await.map(Response::into_inner) })
+        let question = |mut owner: ExternalScalerClient<Channel>, request| -> Forwarded<_> {
+            Box::pin(async move { owner.is_active(request).await })
         };
         let here = || self.activity(object);
         self.answered(Method::IsActive, &request, object, question, here)
@@ -288,8 +288,8 @@ impl ExternalScaler for Scaler {
             let missing = || Err(Status::invalid_argument("scaledObjectRef is missing"));
             return self.traced(Method::GetMetrics, missing);
         };
-        let question = |mut owner: ExternalScalerClient<Channel>, request| -> HandedOn<_> {
-            Box::pin(async move { owner.get_metrics(request).await.map(Response::into_inner) })
+        let question = |mut owner: ExternalScalerClient<Channel>, request| -> Forwarded<_> {
+            Box::pin(async move { owner.get_metrics(request).await })
         };
         let here = || self.metrics(object, &message.metric_name);
         self.answered(Method::GetMetrics, &request, object, question, here)
@@ -300,11 +300,11 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
-        if let Some(handing) = &self.handing
+        if let Some(forwarding) = &self.forwarding
             && let Ok(target) = self.target(request.get_ref())
         {
             return self
-                .shared_activity(handing, target, request.get_ref())
+                .shared_activity(forwarding, target, request.get_ref())
                 .await;
         }
         let open = || {

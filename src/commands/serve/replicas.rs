@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::bind::bind;
 use super::parts::ServiceParts;
-use crate::adapters::grpc::{self, Handing, Scaler};
+use crate::adapters::grpc::{self, Forwarding, Scaler};
 use crate::clock::Clock;
 use crate::cluster::has_account;
 use crate::config::kubernetes::KubernetesConfig;
@@ -108,7 +108,7 @@ impl OtherReplicas {
         let service = ReplicaService::new(members.clone(), registry.clone(), clock);
         // Counted where KEDA asked.
         let scaler = Scaler::new(registry.clone(), clock, shutdown.clone(), Arc::default())
-            .with_replicas(Handing::from_replicas(members.clone()));
+            .with_replicas(Forwarding::of_replicas(members.clone()));
         let listener = listener.into_std()?;
         let until = shutdown.clone();
         let answering = async move {

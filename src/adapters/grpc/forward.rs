@@ -1,4 +1,4 @@
-//! Questions about groups that another replica owns, handed on to it.
+//! Questions about groups that another replica leads, forwarded to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::proto::external_scaler_client::ExternalScalerClient;
 use super::proto::{IsActiveResponse, ScaledObjectRef};
 use super::streams::Stream;
 
-/// Says which replica an answer, or a refusal, is from.
+/// Says which replica an answer, or a refusal, is from. In the headers of every answer.
 const REPLICA: &str = "streamgauge-replica";
 
 /// Of a question: to be answered by a replica that does not lead the group, too.
@@ -28,19 +28,19 @@ const ANYHOW: &str = "streamgauge-anyhow";
 const HOP: Duration = Duration::from_millis(300);
 
 /// A question on its way.
-pub(super) type HandedOn<T> = BoxFuture<'static, Result<T, Status>>;
+pub(super) type Forwarded<T> = BoxFuture<'static, Result<Response<T>, Status>>;
 
 /// The other replicas, for questions.
 #[derive(Clone, Debug)]
-pub struct Handing {
+pub struct Forwarding {
     members: Arc<Members>,
-    /// Whether questions are handed on; those of other replicas are not.
+    /// Whether questions are forwarded; those of other replicas are not.
     is_on: bool,
 }
 
-impl Handing {
+impl Forwarding {
     /// For questions of KEDA.
-    pub fn from_keda(members: Arc<Members>) -> Self {
+    pub fn of_keda(members: Arc<Members>) -> Self {
         Self {
             members,
             is_on: true,
@@ -48,7 +48,7 @@ impl Handing {
     }
 
     /// For questions of other replicas.
-    pub fn from_replicas(members: Arc<Members>) -> Self {
+    pub fn of_replicas(members: Arc<Members>) -> Self {
         Self {
             members,
             is_on: false,
@@ -71,8 +71,8 @@ impl Handing {
         &self,
         group: &Group,
         message: &M,
-        question: impl Fn(ExternalScalerClient<Channel>, Request<M>) -> HandedOn<T>,
-    ) -> Option<Result<T, Status>> {
+        question: impl Fn(ExternalScalerClient<Channel>, Request<M>) -> Forwarded<T>,
+    ) -> Option<Result<Response<T>, Status>> {
         if !self.is_on || self.is_led_here(group) {
             return None;
         }
@@ -103,15 +103,10 @@ impl Handing {
         group: &Group,
         object: &ScaledObjectRef,
     ) -> Option<Stream<IsActiveResponse>> {
-        let question = |mut owner: ExternalScalerClient<Channel>, request| -> HandedOn<_> {
-            Box::pin(async move {
-                owner
-                    .stream_is_active(request)
-                    .await
-                    .map(Response::into_inner)
-            })
+        let question = |mut owner: ExternalScalerClient<Channel>, request| -> Forwarded<_> {
+            Box::pin(async move { owner.stream_is_active(request).await })
         };
-        let stream = self.ask(group, object, question).await?.ok()?;
+        let stream = self.ask(group, object, question).await?.ok()?.into_inner();
         // A clean end: KEDA opens the next one after 2 s.
         let until_broken = stream.take_while(|part| std::future::ready(part.is_ok()));
         Some(until_broken.boxed())
@@ -158,8 +153,8 @@ async fn ask_one<M: Clone, T>(
     other: &OtherReplica,
     message: &M,
     anyhow: bool,
-    question: &impl Fn(ExternalScalerClient<Channel>, Request<M>) -> HandedOn<T>,
-) -> Option<Result<T, Status>> {
+    question: &impl Fn(ExternalScalerClient<Channel>, Request<M>) -> Forwarded<T>,
+) -> Option<Result<Response<T>, Status>> {
     // A line that broke meanwhile is opened anew by the second try.
     for _ in 0..2 {
         let mut request = Request::new(message.clone());
