@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -152,6 +152,19 @@ fn asked(max_replicas: u32) -> What {
     What::TargetRegistered(key(), Box::new(settings.resolve()))
 }
 
+/// The folder once the thread of the process before is gone: it holds the folder for a moment longer than the process lives.
+fn free_folder(folder: &Path) -> FolderLock {
+    let started = Instant::now();
+    loop {
+        let lock = FolderLock::new(folder);
+        match lock.hold() {
+            Ok(()) => return lock,
+            Err(held) => assert!(started.elapsed() < Duration::from_secs(30), "{held}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// A process: a group with its journal.
 struct Process {
     state: GroupState,
@@ -165,7 +178,7 @@ impl Process {
     }
 
     fn with(folder: &Path, now: Moment, rules: JournalRules) -> Self {
-        let lock = Arc::new(FolderLock::new(folder));
+        let lock = Arc::new(free_folder(folder));
         let (journals, _) = Journals::start(lock, rules).expect("a thread");
         let mut recovered = journals.recover(&group(), "billing", now);
         let known = recovered.state.take();

@@ -30,7 +30,7 @@ async fn a_disk_that_hangs_at_the_start_keeps_a_group_waiting_for_so_long_and_no
     };
     let polls: Arc<AtomicU32> = Arc::default();
     let source = guarded(Box::new(Faulty(|_| false, Arc::clone(&polls))));
-    let collecting = collect(group(), source, outlets, Clock::start());
+    let collecting = keep_collecting(group(), source, outlets, Clock::start());
     let collecting = tokio::spawn(collecting);
     let mut waited = 0;
     while polls.load(Ordering::Relaxed) == 0 {

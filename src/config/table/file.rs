@@ -102,7 +102,9 @@ const fn peer() -> Parsed<String> {
     let parse = |text: &str| {
         let expected = "must be a host and a port, such as streamgauge-1:9091";
         let (host, port) = text.rsplit_once(':').ok_or(expected)?;
-        let is_address = !host.is_empty() && Url::parse(&format!("http://{text}/")).is_ok();
+        let is_address = !host.is_empty()
+            && !host.contains(['/', '@'])
+            && Url::parse(&format!("http://{text}/")).is_ok();
         let is_port = port.parse::<u16>().is_ok_and(|port| port != 0);
         (is_address && is_port)
             .then(|| text.to_owned())
