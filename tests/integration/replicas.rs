@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use streamgauge::adapters::grpc::proto::external_scaler_client::ExternalScalerClient;
+use tokio_stream::StreamExt;
+use tonic::transport::Channel;
 
 use crate::support::keda::Keda;
 use crate::support::kubernetes::Kubernetes;
@@ -42,6 +45,36 @@ async fn whichever_replica_is_asked_all_say_the_same() {
             started.elapsed() < patience(Duration::from_secs(30)),
             "{compared} compared"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_activity_is_told_through_every_replica() {
+    let mut all = Replicas::start(3).await;
+    all.until_ready(3).await;
+    let mut streams = Vec::new();
+    for (service, keda) in all.services.iter().flatten().zip(&all.keda) {
+        let channel = Channel::from_shared(format!("http://{}", service.grpc)).expect("an address");
+        let mut client = ExternalScalerClient::new(channel.connect().await.expect("a connection"));
+        for trigger in keda {
+            let opened = client.stream_is_active(trigger.object().clone()).await;
+            streams.push(opened.expect("a stream").into_inner());
+        }
+    }
+    all.add();
+    for mut stream in streams {
+        let told = async {
+            while let Some(part) = stream.next().await {
+                if part.expect("no error").result {
+                    return;
+                }
+            }
+            panic!("it ended without a word");
+        };
+        let within = patience(Duration::from_secs(5));
+        tokio::time::timeout(within, told)
+            .await
+            .expect("told that it is active");
     }
 }
 

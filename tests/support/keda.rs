@@ -38,6 +38,11 @@ impl Keda {
         }
     }
 
+    /// As KEDA names the trigger.
+    pub fn object(&self) -> &ScaledObjectRef {
+        &self.object
+    }
+
     /// GetMetricSpec must always be answered; then the value and the activity, as KEDA asks.
     pub async fn ask(&mut self) -> Result<(f64, bool), Status> {
         let asked = async {

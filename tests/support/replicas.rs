@@ -125,13 +125,23 @@ impl Replicas {
         }
     }
 
-    /// Every replica that can be asked answers with the whole backlog of every group.
+    /// Every replica that can be asked answers with the whole backlog of every group, and knows it itself, unless it has no part in it.
     pub async fn until_all_tell(&mut self, what: &str, asked: &[usize]) {
         let backlog = self.backlog;
         for n in asked {
             for keda in &mut self.keda[*n] {
                 keda.until(what, TAKES_OVER_WITHIN, |value, active| {
                     value >= backlog && active
+                })
+                .await;
+            }
+            let service = self.services[*n].as_ref().expect("it runs");
+            for group in 0..GROUPS {
+                let path = format!("/api/v1/groups/main%2Forders:{group}%2Fbilling");
+                eventually(what, TAKES_OVER_WITHIN, async || {
+                    let told = service.get_json(&path).await;
+                    let knows = told["backlog"]["value"].as_f64() >= Some(backlog);
+                    (knows || told["replica"]["role"] == "bystander").then_some(())
                 })
                 .await;
             }

@@ -233,15 +233,16 @@ impl Scaler {
     ) -> Result<Response<streams::Stream<IsActiveResponse>>, Status> {
         let key = target.group.definition().key.clone();
         let until = forwarding.other_role(key.clone());
+        let shutdown = self.shutdown.clone();
         let stream = match forwarding.is_bystander(&key) {
-            true => forwarding.activity(&target.group, object).await,
-            false => None,
+            true => {
+                let owners = forwarding.activity(&target.group, object).await;
+                // Nobody has one now: it ends soon, and KEDA opens the next.
+                owners.unwrap_or_else(|| streams::refused(None, || true, shutdown))
+            }
+            false => streams::activity(target, self.clock, shutdown),
         };
-        let open = || {
-            let shutdown = self.shutdown.clone();
-            Ok(stream.unwrap_or_else(|| streams::activity(target, self.clock, shutdown)))
-        };
-        let stream = self.traced(Method::StreamIsActive, open)?;
+        let stream = self.traced(Method::StreamIsActive, || Ok(stream))?;
         Ok(Response::new(stream.take_until(until).boxed()))
     }
 
