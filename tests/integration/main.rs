@@ -45,6 +45,7 @@ mod invariant;
 mod journal;
 mod keda_client;
 mod kubernetes;
+mod led_again;
 mod looking_back;
 mod manifests;
 mod metrics_page;

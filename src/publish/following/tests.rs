@@ -1,14 +1,11 @@
 //! A group that is followed, taken over and led again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::files::FolderLock;
 use crate::group::event::{Event, TargetKey};
-use crate::journal::JournalRules;
 use crate::model::capacity::CapacityRules;
 use crate::model::identity::{GroupKey, PartitionId};
 use crate::model::quantity::Quantity;
@@ -147,37 +144,4 @@ fn who_steps_back_sends_all_that_it_did_and_then_ends_the_line() {
     assert!(events.is_closed());
     leader.apply(&poll(10, 1));
     assert_eq!(*leader.snapshot(), *follower.snapshot());
-}
-
-#[tokio::test]
-async fn what_a_replica_writes_when_it_leads_again_stands_behind_what_it_wrote_before() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let rules = JournalRules {
-        keep: Duration::from_secs(86_400),
-        max_bytes: 1 << 20,
-    };
-    let lock = Arc::new(FolderLock::new(folder.path()));
-    let (journals, _ended) = Journals::start(lock, rules).expect("a thread");
-    let (mine, other) = (group().led_elsewhere(), group());
-    other.apply(&asked(0));
-    for round in 0..3_u64 {
-        let begin = 100 * (round + 1);
-        other.apply(&poll(begin, 50 + round));
-        let (state, _events) = other.followed().expect("it leads");
-        mine.adopt(state, WallOffset::default());
-        assert!(mine.lead(Some(&journals), moment(begin + 1)));
-        for n in 0..20 {
-            mine.apply(&poll(begin + 5 + n, 1_000 + n));
-        }
-        mine.step_back(moment(begin + 30));
-        journals.flush().await;
-        let GroupDefinition { key, name, .. } = mine.definition();
-        let kept = journals.recover(key, name, moment(begin + 31));
-        let kept = kept.state.expect("a state");
-        assert_eq!(
-            kept.decided_at(),
-            Some(moment(begin + 24).at),
-            "round {round}"
-        );
-    }
 }
