@@ -138,7 +138,8 @@ const SCENARIOS = {
     await isThen(page);
     check((await text(page, "#banner")).includes("As it was at"), "the banner says so");
     await until(page, () => document.querySelector("canvas.heatmap").height > 100 && document.querySelectorAll(".uplot").length === 3);
-    check(/no polls before/.test(await text(page, ".warning")), "it is said from when on there is a picture");
+    // From when on there is a picture.
+    await until(page, () => [...document.querySelectorAll(".warning")].some((warning) => warning.innerText.includes("no polls before")));
     const address = await page.evaluate(() => location.href);
     for (const [width, mode] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) {
       for (const view of ["", "group", "decision"]) {
@@ -157,8 +158,7 @@ const SCENARIOS = {
     await isThen(shared);
     await shared.close();
     await page.click(".tabs a:last-child");
-    await until(page, () => document.querySelector(".ladder"));
-    check((await text(page, "main")).includes("7 wait"), "the decision of then");
+    await until(page, () => document.querySelector(".ladder") && document.querySelector("main").innerText.includes("7 wait"));
     const moments = await page.$$eval("a[title='Open this moment']", (links) => links.map((link) => link.getAttribute("href")));
     check(moments.length > 0 && moments.every((moment) => /^#\/decision\/billing\?at=/.test(moment)), `links to moments: ${moments}`);
     await page.click("a[title='Open this moment']");
