@@ -44,7 +44,7 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// For a group that goes on in the place of this one; who follows that asks anew.
+    /// For the group that replaces this one. Followers have to ask again.
     pub fn succeed(&self) -> Self {
         match self {
             Self::Leads { .. } => Self::default(),

@@ -21,7 +21,7 @@ use crate::publish::Group;
 const ANSWER: Duration = Duration::from_secs(1);
 /// Until its state is here: 10,000 partitions take a few megabytes.
 const STATE: Duration = Duration::from_secs(10);
-/// More is no state of ours.
+/// A larger state is refused.
 const LARGEST_STATE: usize = 256 << 20;
 /// A record of a group with 10,000 partitions takes a few megabytes.
 const LARGEST_MESSAGE: usize = 64 << 20;

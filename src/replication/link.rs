@@ -33,10 +33,18 @@ pub(super) async fn keep_asking(
     registry: Arc<Registry>,
     clock: Clock,
 ) {
-    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else {
-        return;
+    let endpoint = match Endpoint::from_shared(format!("http://{address}")) {
+        Ok(endpoint) => endpoint,
+        Err(_) => {
+            tracing::warn!(address = &*address, "this is no address of a replica");
+            // Nobody is there; others must not wait to hear of it.
+            loop {
+                members.silent(&address);
+                tokio::time::sleep(BEAT).await;
+            }
+        }
     };
-    // A line that is dead without a word is given up and opened anew.
+    // A connection that died silently is closed and opened again.
     let endpoint = endpoint
         .connect_timeout(ANSWER)
         .http2_keep_alive_interval(KEEPALIVE)

@@ -197,14 +197,14 @@ impl Members {
         }
     }
 
-    /// Makes the view anew. `groups`: all that this replica knows of.
+    /// Updates the view. `groups`: all that this replica knows of.
     pub(super) fn look_around(&self, groups: &[GroupKey]) {
         let was_away = !self.is_current();
         let passed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.looked_at.store(passed, Ordering::Release);
         let mut heard = lock(&self.heard);
         if was_away {
-            // It is this replica that did not ask. Who is there now is to be heard anew, and until then they are asked first.
+            // This replica stood still, not the others. They stay in the view until they were asked again.
             for other in heard.values_mut() {
                 other.was_asked = false;
                 other.last = other.last.take().map(|(last, _)| (last, Instant::now()));

@@ -155,7 +155,7 @@ async fn ask_one<M: Clone, T>(
     anyhow: bool,
     question: &impl Fn(ExternalScalerClient<Channel>, Request<M>) -> Forwarded<T>,
 ) -> Option<Result<Response<T>, Status>> {
-    // A line that broke meanwhile is opened anew by the second try.
+    // If the connection broke, the second try opens another one.
     for _ in 0..2 {
         let mut request = Request::new(message.clone());
         if anyhow {
